@@ -1,0 +1,37 @@
+# What a person runs. Everything goes into .venv; nothing else of the machine is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo ui test check bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: .venv/.installed ## make .venv and install every pinned version
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "qsm needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## run the seven stages on the embedded model and synthetic speech
+	@$(BIN)/python -m flows.complete_pipeline $(ARGS)
+
+ui: setup ## Prefect server on loopback, deployments and a worker; Ctrl-C stops all
+	@$(BIN)/python -m deployments.service
+
+test: setup ## every test that CI runs
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: setup ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove .venv, the store and the results
+	rm -rf .venv .qsm results

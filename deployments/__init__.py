@@ -1,0 +1,1 @@
+"""How qsm is stood up: deployments, and the service of one person's machine."""

@@ -1,0 +1,1 @@
+"""What is run: one module a flow, each reads as the method section of a paper."""

@@ -1,0 +1,299 @@
+"""Parameters of the flows: one flat pydantic model a flow, its presets, and how they resolve.
+
+A field that is left empty (`None`) takes its value from the preset; a value that is given
+always wins, whether it comes from the UI form, a flag or `prefect deployment run --param`.
+Nothing here imports torch or Prefect, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qsm_core.conditions.grid import STANDARD_GRID
+from qsm_core.errors import ConfigurationError
+
+StageName = Literal[
+    "corpus",
+    "rirs",
+    "baseline",
+    "lora",
+    "eval_lora",
+    "opro_base",
+    "opro_lora",
+    "eval_base_opro",
+    "eval_lora_opro",
+    "report",
+]
+PresetName = Literal["embedded", "qwen2-audio-7b"]
+DataKind = Literal[
+    "auto",
+    "canonical",
+    "original_parquet",
+    "original_csv",
+    "metadata_csv",
+    "esc50",
+    "folder",
+    "voxconverse",
+]
+
+BASELINE_INSTRUCTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
+
+
+class PipelineParameters(BaseModel):
+    """Parameters of `complete_pipeline`. An empty field takes the value of the preset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: PresetName = Field(
+        "embedded",
+        description="embedded: small model and synthetic speech, minutes on a CPU. "
+        "qwen2-audio-7b: Qwen2-Audio-7B-Instruct in 4 bits on a GPU.",
+    )
+    seed: int = Field(42, ge=0, le=2**31 - 1, description="Root of all randomness.")
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
+        description="Name of the folder of results. Empty: preset and seed.",
+    )
+
+    data: str | None = Field(
+        None,
+        description="Your labelled clips: a folder with speech/ and nonspeech/, a metadata.csv, or "
+        "a manifest. Empty: the synthetic corpus (preset embedded only).",
+    )
+    data_kind: DataKind = Field("auto", description="Form of `data`. auto: found out by looking.")
+    test_data: str | None = Field(
+        None,
+        description="Clips for the final evaluations only. They reach neither training nor the "
+        "prompt search.",
+    )
+    audio_root: str | None = Field(
+        None,
+        description="Folder that the paths of a manifest `data` are relative to. Empty: the "
+        "manifest's own folder.",
+    )
+    group_pattern: str | None = Field(
+        None,
+        description="Regular expression with one group that finds the speaker or recording in a "
+        "file name, where no metadata says it.",
+    )
+    own_splits: Literal["keep", "ignore"] = Field(
+        "keep", description="Whether the splits that a manifest itself has are kept."
+    )
+    dev_fraction: float = Field(0.2, gt=0, lt=1, description="Share of clips for development.")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of clips for the test.")
+    clip_ms: int = Field(1000, ge=40, le=30_000, description="Length of a clip, cut at its centre.")
+    short_clips: Literal["refuse", "keep"] = Field(
+        "refuse", description="What to do with clips that are shorter than clip_ms."
+    )
+    train_clips: int | None = Field(
+        None, ge=4, le=100_000, description="Clips of the synthetic corpus for training."
+    )
+    dev_clips: int | None = Field(
+        None, ge=4, le=100_000, description="Clips of the synthetic corpus for development."
+    )
+    test_clips: int | None = Field(
+        None, ge=4, le=100_000, description="Clips of the synthetic corpus for the test."
+    )
+
+    conditions: str = Field(
+        "standard",
+        description="standard: all 22 conditions. as_recorded: the clips as they are. Or keys "
+        "with commas between, such as dur_100ms,snr_0dB.",
+    )
+    snr_reference: Literal["clip", "container"] = Field(
+        "clip",
+        description="Where SNR is measured. container: the way of the first system, 3 dB easier.",
+    )
+    recorded_rirs: str | None = Field(
+        None, description="Folder of recorded room impulse responses. Empty: simulated rooms."
+    )
+
+    model: str | None = Field(
+        None, description="Model folder, or hub id with `model_revision`. Empty: the preset's."
+    )
+    model_revision: str | None = Field(
+        None, pattern=r"^[0-9a-f]{40}$", description="Commit of the hub model, 40 hex digits."
+    )
+    quantization: Literal["none", "nf4"] | None = Field(
+        None, description="nf4: 4 bits with double quantisation (QLoRA)."
+    )
+    instruction: str = Field(
+        BASELINE_INSTRUCTION,
+        min_length=10,
+        max_length=300,
+        description="Instruction of stages 1, 2 and 3, and the start of the prompt search.",
+    )
+
+    adapter: str | None = Field(
+        None, description="Folder of an existing adapter, used instead of stage 2."
+    )
+    lora_targets: Literal["attention", "attention+mlp"] = Field(
+        "attention", description="Which projections of the language model get LoRA."
+    )
+    tune_encoder: bool = Field(False, description="Give the audio encoder LoRA as well.")
+    lora_rank: int | None = Field(None, ge=1, le=512, description="LoRA rank.")
+    lora_alpha: int | None = Field(None, ge=1, le=2048, description="LoRA alpha.")
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="LoRA dropout.")
+    learning_rate: float | None = Field(None, gt=0, lt=1, description="Peak learning rate.")
+    epochs: int | None = Field(None, ge=1, le=1000, description="Passes over the training clips.")
+    renderings_per_clip: int | None = Field(
+        None, ge=1, le=100, description="Conditions in which each training clip is heard."
+    )
+    effective_batch_size: int = Field(16, ge=1, le=4096, description="Clips of one update.")
+    num_seeds: int = Field(
+        1, ge=1, le=20, description="How many LoRA models to train: seed, seed + 1, ..."
+    )
+
+    instruction_base: str | None = Field(
+        None, description="File with an instruction for the base model, instead of stage 4."
+    )
+    instruction_lora: str | None = Field(
+        None, description="File with an instruction for the LoRA model, instead of stage 5."
+    )
+    opro_iterations: int | None = Field(None, ge=1, le=1000, description="Steps of the search.")
+    opro_candidates: int = Field(8, ge=1, le=64, description="New instructions in one step.")
+    opro_clips: int | None = Field(
+        None,
+        ge=4,
+        description="Pairs of a dev clip and a condition on which every candidate is scored; the "
+        "finalists are scored on all of dev.",
+    )
+    opro_objective: Literal["reward", "balanced_accuracy", "log_loss"] = Field(
+        "reward",
+        description="What the search makes best. reward: balanced accuracy over clips plus a "
+        "quarter of that over conditions.",
+    )
+
+    force: list[StageName] = Field(
+        default_factory=list, description="Stages to make again although they are there."
+    )
+    plan_only: bool = Field(False, description="Say what would be reused and what run, then end.")
+    cluster: str = Field("local", description="Where stages run: a cluster profile.")
+    workers: int = Field(2, ge=1, le=256, description="Worker processes of the local cluster.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
+    batch_size: int | None = Field(
+        None, ge=1, le=4096, description="Clips scored at once. Empty: found automatically."
+    )
+    store: str = Field(".qsm/store", description="Folder of finished stages, shared by all runs.")
+    results: str = Field("results", description="Folder in which each run's results appear.")
+
+    def resolved(self) -> PipelineParameters:
+        """Return a copy with every empty field filled from the preset."""
+        values = PRESETS[self.preset]
+        empty = {key: value for key, value in values.items() if getattr(self, key) is None}
+        filled = self.model_copy(update=empty)
+        if filled.name is None:
+            filled = filled.model_copy(update={"name": f"{self.preset}-seed{self.seed}"})
+        return filled
+
+
+# Panels of --help: the first field of each, and its title. A panel ends where the next begins.
+PANELS = {
+    "preset": "Run",
+    "data": "Data",
+    "conditions": "Conditions",
+    "model": "Model",
+    "adapter": "LoRA",
+    "instruction_base": "Prompt search",
+    "force": "Run",
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Values at which the whole job takes minutes on two cores of a CPU.
+    "embedded": {
+        "model": "embedded",
+        "quantization": "none",
+        "train_clips": 240,
+        "dev_clips": 60,
+        "test_clips": 60,
+        "lora_rank": 16,
+        "lora_alpha": 32,
+        "learning_rate": 2e-3,
+        "epochs": 3,
+        "renderings_per_clip": 8,
+        "opro_iterations": 4,
+        "opro_clips": 132,
+    },
+    # The settings of the first system's final LoRA and OPRO runs.
+    "qwen2-audio-7b": {
+        "model": "Qwen/Qwen2-Audio-7B-Instruct",
+        "model_revision": "0a095220c30b7b31434169c3086508ef3ea5bf0a",
+        "quantization": "nf4",
+        "lora_rank": 64,
+        "lora_alpha": 16,
+        "learning_rate": 5e-5,
+        "epochs": 3,
+        "renderings_per_clip": 22,
+        "opro_iterations": 15,
+        "opro_clips": 500,
+    },
+}
+
+
+def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
+    """Validate `values`, fill them from the preset, and check what one field cannot say alone.
+
+    Raises:
+        ConfigurationError: Names every field that is wrong, its value and what is allowed.
+    """
+    try:
+        parameters = PipelineParameters.model_validate(values).resolved()
+    except ValidationError as error:
+        raise ConfigurationError("the parameters cannot be used", _explain(error)) from error
+    problems = list(_contradictions(parameters))
+    if problems:
+        raise ConfigurationError("the parameters cannot be used", problems)
+    return parameters
+
+
+def _explain(error: ValidationError) -> list[str]:
+    """Say each problem of a validation in one line: field, value, what is wrong."""
+    lines = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"]) or "parameters"
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(PipelineParameters.model_fields)
+            lines.append(f"{field}: there is no such parameter; there are: {known}")
+        else:
+            lines.append(f"{field} = {problem['input']!r}: {problem['msg']}")
+    return lines
+
+
+def _contradictions(parameters: PipelineParameters) -> list[str]:
+    """List what is wrong between fields."""
+    problems = []
+    if parameters.data is None and parameters.preset != "embedded":
+        problems.append(
+            f"data is empty: preset {parameters.preset} needs your labelled clips; "
+            "give a folder with speech/ and nonspeech/, or a manifest"
+        )
+    if parameters.dev_fraction + parameters.test_fraction >= 1:
+        problems.append(
+            f"dev_fraction + test_fraction = {parameters.dev_fraction + parameters.test_fraction}: "
+            "nothing is left for training; their sum must be below 1"
+        )
+    if parameters.adapter is not None and parameters.num_seeds > 1:
+        problems.append(
+            f"num_seeds = {parameters.num_seeds}: an existing adapter is given, so nothing is "
+            "trained; leave num_seeds at 1"
+        )
+    if parameters.instruction_base is None or parameters.instruction_lora is None:
+        problems += _too_few_clips_to_search(parameters)
+    return problems
+
+
+def _too_few_clips_to_search(parameters: PipelineParameters) -> list[str]:
+    """Tell a search that cannot hear both classes in every condition; a stage would end on it."""
+    if parameters.conditions == "as_recorded" or parameters.opro_clips is None:
+        return []
+    standard = parameters.conditions == "standard"
+    count = len(STANDARD_GRID) if standard else parameters.conditions.count(",") + 1
+    if parameters.opro_clips >= 2 * count:
+        return []
+    return [
+        f"opro_clips = {parameters.opro_clips}: the search needs a clip of each class in each of "
+        f"{count} conditions, {2 * count} pairs or more"
+    ]

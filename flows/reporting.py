@@ -1,0 +1,117 @@
+"""What a run tells at its start and its end: the plan, the results table, where the report is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from flows.display import current_display
+from flows.parameters import PipelineParameters
+from qsm_core.reporting.pieces import read_pieces
+from qsm_core.store.store import StageOutput
+from tasks.artifacts import publish_plan, publish_provenance, publish_report
+from tasks.handle import PlannedStage
+from tasks.planning import plan_rows
+from tasks.results import link_results
+
+# Columns of the results that the terminal shows, with the titles that they have there.
+_RESULT_COLUMNS = {
+    "System": "System",
+    "Balanced accuracy, clips": "Clips",
+    "Balanced accuracy, conditions": "Conditions",
+    "AUROC": "AUROC",
+    "Clips: difference to base": "Clips, against base",
+}
+
+_STAGES_OF_SYSTEMS = (
+    "Five configurations, four evaluations: Base is stage 1 and stage 3a, LoRA is 3b, "
+    "Base + OPRO is 6, LoRA + OPRO is 7."
+)
+
+
+def announce_plan(plan: Sequence[PlannedStage]) -> None:
+    """Show the plan in the UI and, where there is one, on the terminal."""
+    publish_plan(plan)
+    display = current_display()
+    if display is not None:
+        display.print(_table("Plan", plan_rows(plan), ("stage", "plan", "why")))
+        display.print("")
+
+
+def publish_results(
+    parameters: PipelineParameters, outputs: dict[str, StageOutput]
+) -> dict[str, str]:
+    """Link the results under their names, show them in the UI and on the terminal.
+
+    Returns:
+        Where the report and the results are.
+    """
+    folder = link_results(
+        Path(parameters.results).expanduser() / str(parameters.name), result_links(outputs)
+    )
+    report = outputs["report"].path
+    publish_report(report, folder, _STAGES_OF_SYSTEMS)
+    publish_provenance(outputs)
+    display = current_display()
+    if display is not None:
+        display.conclude(_results_table(read_pieces(report).results))
+        display.conclude(f"\nresults: {_short(folder)}\nreport: {_short(folder / 'report.html')}")
+    return {"results": str(folder), "report": str(folder / "report.html")}
+
+
+def result_links(outputs: dict[str, StageOutput]) -> dict[str, Path]:
+    """Return what the folder of results shows, under the names that the first system used."""
+    links: dict[str, Path] = {}
+    for name, output in outputs.items():
+        trained = re.fullmatch(r"lora(_seed\d+)?", name)
+        if trained:
+            links[f"checkpoints/{name}/final"] = output.path
+        elif name == "baseline":
+            links["eval_baseline"] = output.path
+            links["eval_base"] = output.path  # stage 3a is the evaluation of stage 1
+        else:
+            links[name] = output.path
+    links["report.html"] = outputs["report"].path / "report.html"
+    return links
+
+
+def _results_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the results as a table that fits into 80 columns."""
+    table = _plain_table("Balanced accuracy on test in per cent, with 95 % intervals")
+    for title in _RESULT_COLUMNS.values():
+        table.add_column(title, justify="left" if title == "System" else "right")
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in _RESULT_COLUMNS))
+    return table
+
+
+def _plain_table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+
+
+def _short(path: Path) -> Path:
+    """Return a path as seen from the working directory, if it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:
+    """Return rows as a table of the terminal; long cells are folded, the first one never."""
+    table = _plain_table(title)
+    for position, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=position == 0)
+    for row in rows:
+        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
+    return table

@@ -1,0 +1,92 @@
+"""One run of a flow: its store, its workers, and the one list of stages, planned and then run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from prefect.logging import get_run_logger
+
+from flows.display import current_display
+from flows.parameters import PipelineParameters
+from flows.study import Study
+from qsm_core.errors import ConfigurationError
+from qsm_core.store.store import StageOutput, Store
+from tasks.events import StageEvent
+from tasks.handle import PlannedStage, StageHandle
+from tasks.resources import ResourceProfile, local_profile
+from tasks.stage import StageRunner
+
+Stages = Callable[[Study], None]
+
+
+class Session:
+    """Plans and runs the stages of one set of parameters."""
+
+    def __init__(self, parameters: PipelineParameters) -> None:
+        self.parameters = parameters
+        self._store = Store(Path(parameters.store).expanduser())
+        self._profile = resource_profile(parameters)
+        self._logger = get_run_logger()
+        self._display = current_display()
+
+    def plan(self, stages: Stages) -> tuple[PlannedStage, ...]:
+        """Say what would happen to each stage, and run nothing."""
+        with StageRunner(self._store, self._profile, plan_only=True) as runner:
+            stages(Study(self.parameters, self._store, runner, check_first=_nothing_to_check))
+            return runner.plan()
+
+    def run(self, stages: Stages, planned: Iterable[str]) -> dict[str, StageOutput]:
+        """Run the stages and return their outputs by name.
+
+        Args:
+            stages: Submits them.
+            planned: Their names, in the order in which they are shown.
+
+        Raises:
+            StageError: A stage failed; what was finished stays.
+        """
+        with StageRunner(
+            self._store,
+            self._profile,
+            on_event=self._on_event,
+            run_name=self.parameters.name,
+        ) as runner:
+            study = Study(self.parameters, self._store, runner, check_first=StageHandle.result)
+            if self._display is not None:
+                self._display.expect(planned)
+            stages(study)
+            runner.wait()
+        return {handle.name: handle.result() for handle in runner.handles}
+
+    def _on_event(self, event: StageEvent) -> None:
+        """Show an event on the terminal, if there is one, and in the log of the flow run."""
+        if self._display is not None:
+            self._display.on_event(event)
+        if event.kind == "failed":
+            self._logger.error("%s failed: %s", event.name, event.message)
+        elif event.kind != "progress":
+            self._logger.info("%s %s%s", event.name, event.kind, _reason(event))
+
+
+def _reason(event: StageEvent) -> str:
+    """Return what a log line says after the name and the state of a stage."""
+    return "" if event.message in ("", event.kind) else f": {event.message}"
+
+
+def _nothing_to_check(_corpus: object) -> None:
+    """A plan makes no corpus."""
+
+
+def resource_profile(parameters: PipelineParameters) -> ResourceProfile:
+    """Return the profile that the parameters name.
+
+    Raises:
+        ConfigurationError: There is no such profile.
+    """
+    if parameters.cluster != "local":
+        raise ConfigurationError(
+            "the parameters cannot be used",
+            [f"cluster = {parameters.cluster!r}: there is no such profile; there is: local"],
+        )
+    return local_profile(parameters.workers)

@@ -1,0 +1,281 @@
+"""What the parameters mean for each stage: its configuration, its inputs, its name.
+
+A `Study` submits stages to a runner, or to the planner, which takes the same arguments. Which
+stages there are, and in which order, stands in the flow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from flows.parameters import PipelineParameters
+from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
+from qsm_core.errors import ConfigurationError
+from qsm_core.models.identity import model_input
+from qsm_core.store.spec import StageDefinition, StageInput
+from qsm_core.store.store import Store
+from tasks.definitions import (
+    EVALUATE,
+    MAKE_CORPUS,
+    MAKE_REPORT,
+    MAKE_RIRS,
+    OPTIMIZE_PROMPT,
+    PREPARE_CORPUS,
+    TRAIN_LORA,
+)
+from tasks.handle import OutputFile
+
+INSTRUCTION_FILE = "best_prompt.txt"
+
+Handle = Any  # of the runner or of the planner; a study only passes it on
+
+
+class Submits(Protocol):
+    """What a study needs of the runner and of the planner."""
+
+    def submit(
+        self,
+        definition: StageDefinition,
+        *,
+        name: str,
+        config: Mapping[str, Any],
+        inputs: Mapping[str, Any] | None = None,
+        runtime: Mapping[str, Any] | None = None,
+        force: bool = False,
+    ) -> Handle:
+        """Take one stage."""
+
+
+class Study:
+    """Submits the stages of one set of parameters."""
+
+    def __init__(
+        self,
+        parameters: PipelineParameters,
+        store: Store,
+        runner: Submits,
+        *,
+        check_first: Callable[[Handle], object],
+    ) -> None:
+        """Prepare a study.
+
+        Args:
+            parameters: What the user wants.
+            store: Where inputs are digested.
+            runner: Takes the stages.
+            check_first: Is given the corpus before any other stage is submitted, so that clips
+                that cannot be used are told before a GPU job is queued.
+
+        Raises:
+            QsmError: The model or the conditions cannot be used.
+        """
+        self.parameters = parameters
+        self._check_first = check_first
+        self._store = store
+        self._runner = runner
+        self._conditions = condition_keys(parameters.conditions)
+        self._runtime = {"device": parameters.device, "batch_size": parameters.batch_size}
+        self._model = model_input(str(parameters.model), parameters.model_revision)
+        self._corpus: Handle = None
+        self._rirs: Handle = None
+        self._for_report: dict[str, Handle] = {}
+
+    def prepare_corpus(self) -> Handle:
+        """Make the synthetic corpus, or check and prepare the user's clips."""
+        p = self.parameters
+        if p.data is None:
+            synthetic = {
+                "seed": p.seed,
+                "train_clips": p.train_clips,
+                "dev_clips": p.dev_clips,
+                "test_clips": p.test_clips,
+                "clip_ms": p.clip_ms,
+            }
+            name = "corpus" if p.test_data is None else "training_corpus"
+            self._corpus = self._submit(MAKE_CORPUS, name, synthetic, {})
+            sources: dict[str, Handle] = {"corpus": self._corpus}
+        else:
+            sources = self._labelled("source", "audio_root", p.data, p.audio_root)
+        if p.test_data is not None:
+            sources |= self._labelled("test_data", "test_audio_root", p.test_data, None)
+        if len(sources) > 1 or p.data is not None:
+            self._corpus = self._submit(PREPARE_CORPUS, "corpus", self._preparation(), sources)
+        self._for_report["corpus"] = self._corpus
+        self._check_first(self._corpus)
+        return self._corpus
+
+    def lora_seeds(self) -> list[tuple[int, str]]:
+        """Return the seeds of the LoRA models, each with the suffix of its stages' names."""
+        first = self.parameters.seed
+        seeds = range(first, first + self.parameters.num_seeds)
+        return [(seed, "" if seed == first else f"_seed{seed}") for seed in seeds]
+
+    def make_rirs(self) -> None:
+        """Make the impulse responses that the conditions with reverberation need."""
+        p = self.parameters
+        levels = [c.level for c in parse_conditions(self._rendered()) if _is_reverberant(c)]
+        if not levels:
+            return
+        recorded = {} if p.recorded_rirs is None else {"recorded": self._digest(p.recorded_rirs)}
+        self._rirs = self._submit(MAKE_RIRS, "rirs", {"t60s_s": levels, "seed": p.seed}, recorded)
+
+    def evaluate(
+        self, name: str, *, system: str, adapter: Handle = None, instruction: Handle = None
+    ) -> Handle:
+        """Predict the test clips in every condition with one system."""
+        p = self.parameters
+        config: dict[str, Any] = {
+            "system": system,
+            "conditions": self._conditions,
+            "quantization": p.quantization,
+            "render": {"seed": p.seed, "snr_reference": p.snr_reference},
+        }
+        if instruction is None:
+            config["instruction"] = p.instruction
+        output = self._submit(
+            EVALUATE, name, config, self._inputs(adapter=adapter, instruction=instruction)
+        )
+        self._for_report[f"eval_{system}"] = output
+        return output
+
+    def train_lora(self, name: str, *, seed: int) -> Handle:
+        """Fine-tune LoRA on the training clips, or take the adapter that the user gave."""
+        p = self.parameters
+        if p.adapter is not None:
+            return self._digest(p.adapter)
+        config = {
+            "seed": seed,
+            "instructions": [p.instruction],
+            "targets": p.lora_targets,
+            "include_encoder": p.tune_encoder,
+            "rank": p.lora_rank,
+            "alpha": p.lora_alpha,
+            "dropout": p.lora_dropout,
+            "learning_rate": p.learning_rate,
+            "epochs": p.epochs,
+            "effective_batch_size": p.effective_batch_size,
+            "quantization": p.quantization,
+            "augment": self._rendered(),
+            "renderings_per_clip": p.renderings_per_clip,
+            "snr_reference": p.snr_reference,
+            "base_model": str(p.model),
+        }
+        output = self._submit(TRAIN_LORA, name, config, self._inputs())
+        self._for_report[f"train_{name}"] = output
+        return output
+
+    def optimize_prompt(self, name: str, *, given: str | None, adapter: Handle = None) -> Handle:
+        """Search a better instruction on the dev clips, or take the one that the user gave."""
+        p = self.parameters
+        if given is not None:
+            return self._digest(given)
+        config = {
+            "seed": p.seed,
+            "seed_instruction": p.instruction,
+            "num_iterations": p.opro_iterations,
+            "candidates_per_step": p.opro_candidates,
+            "clips_per_candidate": p.opro_clips,
+            "objective": p.opro_objective,
+            "conditions": self._conditions,
+            "quantization": p.quantization,
+            "render": {"seed": p.seed, "snr_reference": p.snr_reference},
+        }
+        output = self._submit(OPTIMIZE_PROMPT, name, config, self._inputs(adapter=adapter))
+        self._for_report[name] = output
+        # Not the whole output: another way to the same instruction changes no evaluation.
+        return OutputFile(output, INSTRUCTION_FILE)
+
+    def report(self, title: str) -> Handle:
+        """Make the report of everything that was submitted before."""
+        config = {"title": title, "seed": self.parameters.seed}
+        return self._submit(MAKE_REPORT, "report", config, self._for_report)
+
+    def _inputs(self, **optional: Handle) -> dict[str, Handle]:
+        """Return what every stage with a model reads, and what it may read beside it."""
+        inputs = {"corpus": self._corpus, "model": self._model, "rirs": self._rirs, **optional}
+        return {name: given for name, given in inputs.items() if given is not None}
+
+    def _submit(
+        self,
+        definition: StageDefinition,
+        name: str,
+        config: dict[str, Any],
+        inputs: Mapping[str, Handle],
+    ) -> Handle:
+        return self._runner.submit(
+            definition,
+            name=name,
+            config=config,
+            inputs=inputs,
+            runtime=self._runtime,
+            force=_is_forced(name, self.parameters.force),
+        )
+
+    def _digest(self, path: str) -> StageInput:
+        """Return a file or folder of the user as an input, by its content."""
+        return self._store.digest(Path(path).expanduser().resolve())
+
+    def _labelled(
+        self, name: str, root_name: str, path: str, root: str | None
+    ) -> dict[str, Handle]:
+        """Return labelled clips as inputs; a manifest comes with the folder of its audio."""
+        source = Path(path).expanduser()
+        if source.is_dir():
+            return {name: self._digest(path)}
+        return {name: self._digest(path), root_name: self._digest(root or str(source.parent))}
+
+    def _preparation(self) -> dict[str, Any]:
+        p = self.parameters
+        return {
+            "kind": p.data_kind,
+            "seed": p.seed,
+            "clip_ms": p.clip_ms,
+            "short_clips": p.short_clips,
+            "dev_fraction": p.dev_fraction,
+            "test_fraction": p.test_fraction,
+            "group_pattern": p.group_pattern,
+            "own_splits": p.own_splits,
+            "needed_splits": self._needed_splits(),
+        }
+
+    def _needed_splits(self) -> list[str]:
+        """Return the splits that some stage reads, so that a corpus without one is refused."""
+        p = self.parameters
+        needed = {"test"}
+        if p.adapter is None:
+            needed |= {"train", "dev"}
+        if p.instruction_base is None or p.instruction_lora is None:
+            needed |= {"dev"}
+        return sorted(needed)
+
+    def _rendered(self) -> list[str]:
+        """Return the keys of the conditions that are rendered here."""
+        return self._conditions if isinstance(self._conditions, list) else []
+
+
+def condition_keys(text: str) -> list[str] | str:
+    """Read the parameter `conditions`: a name, or keys with commas between.
+
+    Raises:
+        ConfigurationError: A key is unknown.
+    """
+    if text == "standard":
+        return [condition.key for condition in STANDARD_GRID]
+    if text == "as_recorded":
+        return text
+    keys = [key.strip() for key in text.split(",") if key.strip()]
+    if not keys:
+        raise ConfigurationError("the parameters cannot be used", ["conditions is empty"])
+    return [condition.key for condition in parse_conditions(keys)]
+
+
+def _is_reverberant(condition: Any) -> bool:
+    return condition.dimension is Dimension.REVERB and condition.level is not None
+
+
+def _is_forced(name: str, force: Collection[str]) -> bool:
+    """Say whether a stage is to be made again; `lora` means the LoRA models of all seeds."""
+    return re.sub(r"_seed\d+$", "", name) in force

@@ -1,0 +1,1 @@
+"""Audio in memory: reading, resampling, level, framing, synthesis."""

@@ -1,0 +1,1 @@
+"""Synthetic audio: speech, other sounds, and the random channel that both go through."""

@@ -1,0 +1,190 @@
+"""Write clips in their conditions to disk, for listening and for other programs.
+
+    python -m qsm_core.conditions.export --audio clip.wav --out folder
+
+writes one 16-bit WAV a clip and condition, and `renderings.csv` with what was decided (gain, room)
+and what the audio measures: duration and levels; where noise was added, the SNR over the clip, from
+what is left of the mixture when the dry clip is taken out of it; where there is a room, the T60 of
+a click that is rendered in the clip's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+import typer
+
+from qsm_core.audio.format import SAMPLE_RATE_HZ
+from qsm_core.audio.framing import center_crop, duration_ms, num_samples
+from qsm_core.audio.level import Waveform, dbfs, peak_normalize
+from qsm_core.audio.reading import read_audio
+from qsm_core.conditions.decay import measure_t60_s
+from qsm_core.conditions.grid import STANDARD_GRID, Condition, Dimension, parse_conditions
+from qsm_core.conditions.rendering import (
+    Rendering,
+    RenderSettings,
+    SnrReference,
+    clip_problems,
+    render_clip,
+)
+from qsm_core.conditions.rirs import DEFAULT_PER_T60, RirBank, load_rirs, simulate_rirs
+from qsm_core.errors import DataError, QsmError
+
+TABLE_FILE = "renderings.csv"
+
+
+def export_clips(
+    paths: Iterable[Path],
+    out: Path,
+    *,
+    conditions: tuple[Condition, ...] = STANDARD_GRID,
+    settings: RenderSettings | None = None,
+    clip_ms: float = 1000.0,
+    rirs_folder: Path | None = None,
+) -> pd.DataFrame:
+    """Write every clip in every condition below `out`, and return the table that is written.
+
+    Args:
+        paths: Audio files; the stem of each becomes its clip_id.
+        out: Folder, made where it is missing.
+        conditions: What to render.
+        settings: What all renderings share.
+        clip_ms: The middle of each file, so long, is the clip; its peak is brought to 0.9.
+        rirs_folder: Recorded impulse responses; rooms are simulated where it is None.
+
+    Raises:
+        DataError: A file cannot be read, two have one stem, or a clip is too short.
+    """
+    settings = settings or RenderSettings()
+    paths = tuple(paths)
+    _check_stems(paths)
+    clips = {path.stem: _prepare(path, clip_ms) for path in paths}
+    problems = [
+        f"{clip_id}: {problem}"
+        for clip_id, clip in clips.items()
+        for condition in conditions
+        for problem in clip_problems(clip, condition)
+    ]
+    if problems:
+        raise DataError("clips cannot be rendered", problems)
+    bank = _bank(conditions, settings.seed, rirs_folder)
+    out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for clip_id, clip in clips.items():
+        for condition in conditions:
+            found = render_clip(clip, condition, clip_id=clip_id, settings=settings, rirs=bank)
+            name = f"{clip_id}_{condition.key}.wav"
+            soundfile.write(out / name, found.waveform, SAMPLE_RATE_HZ, subtype="PCM_16")
+            named = {"file": name, "clip_id": clip_id, "condition": condition.key}
+            t60_s = measure_room_t60_s(condition, clip_id=clip_id, settings=settings, rirs=bank)
+            measured = measure(found, clip, condition) | {"measured_t60_s": t60_s}
+            rows.append(named | condition.columns() | measured)
+    table = pd.DataFrame(rows)
+    table.to_csv(out / TABLE_FILE, index=False)
+    return table
+
+
+def measure(found: Rendering, clip: Waveform, condition: Condition) -> dict[str, Any]:
+    """Return what the audio of a rendering measures, beside what was decided.
+
+    Args:
+        found: The rendering.
+        clip: The dry clip that it was made from, shape (T,).
+        condition: Of the rendering.
+    """
+    inside = found.waveform[found.span]
+    padding = np.delete(found.waveform, found.span)
+    noisy = condition.dimension is Dimension.SNR and not found.silent
+    return {
+        "clip_ms": duration_ms(inside.size),
+        "clip_dbfs": dbfs(inside),
+        "padding_dbfs": dbfs(padding),
+        "peak": float(np.max(np.abs(found.waveform))),
+        "measured_snr_db": measure_snr_db(inside, clip * np.float32(found.gain)) if noisy else None,
+        "gain": found.gain,
+        "silent": found.silent,
+        "room": found.room,
+    }
+
+
+def measure_snr_db(mixture: Waveform, signal: Waveform) -> float:
+    """Return the SNR in dB of a mixture, shape (T,), that holds a known signal, shape (T,)."""
+    return dbfs(signal) - dbfs(mixture.astype(np.float64) - signal)
+
+
+def measure_room_t60_s(
+    condition: Condition, *, clip_id: str, settings: RenderSettings, rirs: RirBank | None
+) -> float | None:
+    """Return the T60 in seconds that a clip is heard with; None where nothing reverberates.
+
+    A click takes the place of the clip: its rendering is the response of the clip's own room.
+    """
+    if condition.dimension is not Dimension.REVERB or not isinstance(condition.level, float):
+        return None
+    click = np.zeros(num_samples(1500 * condition.level), dtype=np.float32)
+    click[0] = 0.9
+    alone = replace(settings, container_ms=0.0)
+    heard = render_clip(click, condition, clip_id=clip_id, settings=alone, rirs=rirs)
+    return measure_t60_s(heard.waveform)
+
+
+def _prepare(path: Path, clip_ms: float) -> Waveform:
+    return peak_normalize(center_crop(read_audio(path).waveform, num_samples(clip_ms)))
+
+
+def _check_stems(paths: tuple[Path, ...]) -> None:
+    stems = [path.stem for path in paths]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        problems = [f"{stem!r} names several files; rename all but one" for stem in twice]
+        raise DataError("clips cannot be told apart", problems)
+
+
+def _bank(conditions: tuple[Condition, ...], seed: int, folder: Path | None) -> RirBank | None:
+    wanted = {c.level for c in conditions if c.dimension is Dimension.REVERB}
+    t60s_s = sorted(level for level in wanted if isinstance(level, float))
+    if not t60s_s:
+        return None
+    if folder is None:
+        return simulate_rirs(seed, t60s_s=t60s_s)
+    return load_rirs(folder, t60s_s=t60s_s, per_t60=DEFAULT_PER_T60)
+
+
+def main(
+    audio: Annotated[list[Path], typer.Option(help="Audio file; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="Folder for the WAV files and the table.")],
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as snr_-10dB; may be given several times; by default all 22."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the noise, the padding and the rooms.")] = 42,
+    clip_ms: Annotated[float, typer.Option(help="Length of the middle part that is used.")] = 1000,
+    snr_reference: Annotated[
+        SnrReference, typer.Option(help="clip, or container for the way of the first system.")
+    ] = "clip",
+    rirs: Annotated[Path | None, typer.Option(help="Folder of recorded impulse responses.")] = None,
+) -> None:
+    """Write clips in their conditions to disk, with a table of measured levels."""
+    try:
+        table = export_clips(
+            audio,
+            out,
+            conditions=parse_conditions(conditions) if conditions else STANDARD_GRID,
+            settings=RenderSettings(seed=seed, snr_reference=snr_reference),
+            clip_ms=clip_ms,
+            rirs_folder=rirs,
+        )
+    except QsmError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"{len(table)} files and {TABLE_FILE} in {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

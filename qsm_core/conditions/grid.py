@@ -1,0 +1,171 @@
+"""The condition grid: one dimension is changed at a time, all else stays neutral.
+
+22 conditions in four dimensions: 8 durations, 6 signal-to-noise ratios, 4 reverberation times and
+4 filters. Neutral is 1000 ms, no noise, no reverberation, no filter; three of the 22
+(`dur_1000ms`, `reverb_none`, `filter_none`) are that same audio apart from the padding noise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+
+from qsm_core.errors import ConfigurationError
+
+
+class Dimension(StrEnum):
+    """What a condition changes."""
+
+    DURATION = "duration"
+    SNR = "snr"
+    REVERB = "reverb"
+    FILTER = "filter"
+
+
+class Band(StrEnum):
+    """What a filter lets through."""
+
+    NONE = "none"
+    BANDPASS = "bandpass"
+    LOWPASS = "lowpass"
+    HIGHPASS = "highpass"
+
+
+Level = float | Band | None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One level of one dimension.
+
+    Args:
+        dimension: What is changed.
+        level: Duration in ms, SNR in dB, T60 in seconds (None: dry), or a band.
+
+    Raises:
+        ConfigurationError: The level does not belong to the dimension, or cannot be rendered.
+    """
+
+    dimension: Dimension
+    level: Level
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning; make 20, 20.0 and -0.0 equal to what they mean."""
+        if self.dimension is Dimension.FILTER:
+            if not isinstance(self.level, Band):
+                raise _no_level(self, "one of " + ", ".join(Band))
+        elif self.dimension is not Dimension.REVERB or self.level is not None:
+            lowest, highest, unit = _LIMITS[self.dimension]
+            level = math.nan if isinstance(self.level, str | None) else float(self.level)
+            if not lowest <= level <= highest:
+                raise _no_level(self, f"between {lowest:g} and {highest:g} {unit}")
+            object.__setattr__(self, "level", level + 0.0)
+
+    @property
+    def key(self) -> str:
+        """Name of the condition in tables and flags, such as `dur_20ms` or `snr_-10dB`."""
+        if self.level is None:
+            return "reverb_none"
+        if isinstance(self.level, str):
+            return f"filter_{self.level}"
+        # Never in powers of ten, so that the key can be read again.
+        trim: Literal["0", "-"] = "0" if self.dimension is Dimension.REVERB else "-"
+        text = np.format_float_positional(self.level, trim=trim)
+        return _KEYS[self.dimension].format(text)
+
+    def columns(self) -> dict[str, float | str | None]:
+        """Return the condition as the columns of a table; what it does not change is None."""
+        return {
+            "duration_ms": _number(self.level) if self.dimension is Dimension.DURATION else None,
+            "snr_db": _number(self.level) if self.dimension is Dimension.SNR else None,
+            "t60_s": _t60(self.level) if self.dimension is Dimension.REVERB else None,
+            "band": str(self.level) if self.dimension is Dimension.FILTER else None,
+        }
+
+
+_LIMITS = {
+    Dimension.DURATION: (1.0, 30_000.0, "ms"),
+    Dimension.SNR: (-100.0, 100.0, "dB"),
+    Dimension.REVERB: (0.05, 20.0, "s"),
+}
+_KEYS = {
+    Dimension.DURATION: "dur_{}ms",
+    Dimension.SNR: "snr_{}dB",
+    Dimension.REVERB: "reverb_{}s",
+}
+
+
+def _no_level(condition: Condition, allowed: str) -> ConfigurationError:
+    problem = f"{condition.dimension} = {condition.level!r}: must be {allowed}"
+    return ConfigurationError("there is no such condition", [problem])
+
+
+def _number(level: Level) -> float | None:
+    return level if isinstance(level, float) else None
+
+
+def _t60(level: Level) -> float:
+    return level if isinstance(level, float) else 0.0
+
+
+DURATIONS_MS = (20.0, 40.0, 60.0, 80.0, 100.0, 200.0, 500.0, 1000.0)
+SNRS_DB = (-10.0, -5.0, 0.0, 5.0, 10.0, 20.0)
+T60S_S = (None, 0.3, 1.0, 2.5)
+
+STANDARD_GRID: tuple[Condition, ...] = (
+    *(Condition(Dimension.DURATION, level) for level in DURATIONS_MS),
+    *(Condition(Dimension.SNR, level) for level in SNRS_DB),
+    *(Condition(Dimension.REVERB, level) for level in T60S_S),
+    *(Condition(Dimension.FILTER, level) for level in Band),
+)
+
+_FORMS = {
+    Dimension.DURATION: re.compile(r"dur_(\d+(?:\.\d+)?)ms"),
+    Dimension.SNR: re.compile(r"snr_([+-]?\d+(?:\.\d+)?)dB"),
+    Dimension.REVERB: re.compile(r"reverb_(?:none|(\d+(?:\.\d+)?)s)"),
+}
+
+
+def parse_condition(key: str) -> Condition:
+    """Read a condition from its key; levels beside those of the grid (`snr_-15dB`) are allowed.
+
+    Raises:
+        ConfigurationError: The key has no such form (names the keys of the grid), or its level
+            lies outside what can be rendered.
+    """
+    for dimension, form in _FORMS.items():
+        found = form.fullmatch(key)
+        if found:
+            level = found.group(1)
+            return Condition(dimension, None if level is None else float(level))
+    if key.startswith("filter_") and key.removeprefix("filter_") in set(Band):
+        return Condition(Dimension.FILTER, Band(key.removeprefix("filter_")))
+    known = ", ".join(condition.key for condition in STANDARD_GRID)
+    raise ConfigurationError("unknown condition", [f"{key!r}: the standard conditions are {known}"])
+
+
+def parse_conditions(keys: list[str]) -> tuple[Condition, ...]:
+    """Read several keys, and tell all problems at once.
+
+    Raises:
+        ConfigurationError: A key is unknown, or stands twice.
+    """
+    conditions: list[Condition] = []
+    problems: list[str] = []
+    for key in keys:
+        try:
+            condition = parse_condition(key)
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+            continue
+        if condition in conditions:
+            problems.append(f"{key!r} stands twice")
+        conditions.append(condition)
+    if problems:
+        raise ConfigurationError("the conditions cannot be used", problems)
+    return tuple(conditions)

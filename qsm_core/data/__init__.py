@@ -1,0 +1,1 @@
+"""Clips: manifests, importers, checks, group splits, leakage audit, prepared corpora."""

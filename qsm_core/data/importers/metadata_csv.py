@@ -1,0 +1,82 @@
+"""A `metadata.csv` with path, label, group_id and, if clips are divided already, split.
+
+Further columns that are read: clip_id, source, category, licence, start_ms, stop_ms, sha256.
+Others are left out, and a note says which.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from qsm_core.data.importers.groups import groups_by_pattern
+from qsm_core.data.importers.paths import relocate
+from qsm_core.data.importers.protocol import Importer, ImportOptions
+from qsm_core.data.manifest import ManifestTable, is_canonical, make_table, read_frame, records_of
+from qsm_core.errors import DataError
+
+KIND = "metadata_csv"
+FILE_NAME = "metadata.csv"
+_OPTIONAL = ("clip_id", "split", "source", "category", "licence", "start_ms", "stop_ms", "sha256")
+
+
+def recognizes(path: Path) -> bool:
+    """Say whether this is such a CSV file, or a folder with one named `metadata.csv`."""
+    file = path / FILE_NAME if path.is_dir() else path
+    if file.suffix.lower() != ".csv" or not file.is_file():
+        return False
+    columns = csv_header(file)
+    return {"path", "label", "group_id"} <= set(columns) and not is_canonical(columns)
+
+
+def read(path: Path, options: ImportOptions) -> ManifestTable:
+    """Make the manifest of a CSV with path, label and group_id.
+
+    Raises:
+        DataError: A column is missing or a row does not fit.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    frame = read_frame(file)
+    needed = ["path", "label"] + (["group_id"] if options.group_pattern is None else [])
+    missing = [name for name in needed if name not in frame]
+    if missing:
+        raise DataError(
+            f"{file} cannot be used",
+            [f"missing column {name}; there are {', '.join(frame.columns)}" for name in missing],
+        )
+    taken = [name for name in (*needed, *_OPTIONAL) if name in frame]
+    ignored = [str(name) for name in frame.columns if name not in taken]
+    root = options.audio_root or file.parent
+    frame = frame[taken].assign(path=relocate(frame["path"].tolist(), root))
+    if options.group_pattern is not None:
+        frame["group_id"] = groups_by_pattern(frame["path"].tolist(), options.group_pattern)
+    source = options.source or file.resolve().parent.name
+    notes = [f"columns of {file.name} that were not read: {', '.join(ignored)}"] if ignored else []
+    records = [_row(row, source) for row in records_of(frame)]
+    return make_table(records, root, KIND, origin=file, notes=notes)
+
+
+def csv_header(file: Path) -> list[str]:
+    """Return the column names of a CSV file; none where the file is no text."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            return next(csv.reader(stream), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+
+
+def _row(row: dict[str, Any], source: str) -> dict[str, Any]:
+    """Fill in the name of the clip and its source where the table does not say them."""
+    name = PurePosixPath(row["path"]).with_suffix("").as_posix() if row["path"] else ""
+    filled = {key: value for key, value in row.items() if value != ""}
+    return {"clip_id": name, "source": source, **filled}
+
+
+IMPORTER = Importer(
+    KIND,
+    "a CSV file with the columns path, label, group_id (and split), or a folder with such a "
+    "metadata.csv",
+    recognizes,
+    read,
+)

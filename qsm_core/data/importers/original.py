@@ -1,0 +1,278 @@
+"""The tables of the first system: rendered clips, one row a clip x condition.
+
+Two generations, with spellings of their own:
+
+    qsm_parquet  one parquet: NON-SPEECH, variant types `band` and `rir`, back-slashed paths,
+                 T60 in bins, rows of silent segments, label and ground_truth side by side
+    qsm_csv      {train,dev,test}_metadata.csv: variant types `filter` and `reverb`
+
+Base clip and group are read from the file names, `voxconverse_<recording>_<start>_...` and
+`esc50_<fold>-<recording>-<take>-<class>_...`, because the tables' own groups tell the takes of
+one recording apart. A bin of T60 gets the key of its nominal value (0.2, 0.6, 1.1 s); `t60_s`
+keeps the measured one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from qsm_core.conditions.grid import Band, Condition, Dimension, Level
+from qsm_core.data.importers.canonical import columns_of
+from qsm_core.data.importers.paths import relocate, with_forward_slashes
+from qsm_core.data.importers.protocol import Importer, ImportOptions
+from qsm_core.data.manifest import ManifestTable, make_table, read_frame, records_of
+from qsm_core.data.schema import SPLITS
+from qsm_core.errors import DataError
+from qsm_core.labels import Label, parse_label
+
+PARQUET_KIND = "qsm_parquet"
+CSV_KIND = "qsm_csv"
+NEEDED = ("clip_id", "variant_type", "duration_ms", "snr_db", "T60", "band_filter", "audio_path")
+_CSV_FILES = {f"{split}_metadata.csv": split for split in SPLITS}
+
+_VARIANT = re.compile(
+    r"_(?:dur\d+ms|snr[+-]?\d+db|reverb(?:none|[\d.]+s)|filter[a-z]+|band[a-z0-9]+|"
+    r"rir_t60_[\d.]+-[\d.]+)$",
+    re.IGNORECASE,
+)
+_SPEECH_NAME = re.compile(r"^(?P<group>voxconverse_[^_]+)_[\d.]+")
+_SOUND_NAME = re.compile(r"^(?:esc50_)?(?P<group>\d-\d+)-(?P<take>[A-Z])-(?P<category>\d+)(?:_|$)")
+
+_DIMENSIONS = {
+    "duration": Dimension.DURATION,
+    "snr": Dimension.SNR,
+    "band": Dimension.FILTER,
+    "filter": Dimension.FILTER,
+    "rir": Dimension.REVERB,
+    "reverb": Dimension.REVERB,
+}
+_BANDS = {
+    "none": Band.NONE,
+    "telephony": Band.BANDPASS,
+    "bandpass": Band.BANDPASS,
+    "lp3400": Band.LOWPASS,
+    "lowpass": Band.LOWPASS,
+    "hp300": Band.HIGHPASS,
+    "highpass": Band.HIGHPASS,
+}
+_NOMINAL_T60_S = {"T60_0.0-0.4": 0.2, "T60_0.4-0.8": 0.6, "T60_0.8-1.5": 1.1}
+
+
+@dataclass(frozen=True)
+class BaseClip:
+    """What a file name of the first system says."""
+
+    clip_id: str
+    group_id: str
+    source: str
+    category: str | None
+    label: Label
+
+
+def base_clip(stem: str) -> BaseClip:
+    """Read the name of a rendered file, without its suffix.
+
+    Raises:
+        ValueError: The name has neither form.
+    """
+    clip_id = _VARIANT.sub("", stem)
+    speech = _SPEECH_NAME.match(clip_id)
+    if speech:
+        return BaseClip(clip_id, speech["group"], "voxconverse", None, Label.SPEECH)
+    sound = _SOUND_NAME.match(clip_id)
+    if sound:
+        group = f"esc50_{sound['group']}"
+        return BaseClip(clip_id, group, "esc50", sound["category"], Label.NONSPEECH)
+    raise ValueError(
+        f"file name {stem!r}: needed is voxconverse_<recording>_<start>... or "
+        "esc50_<fold>-<recording>-<take>-<class>..."
+    )
+
+
+def recognizes_parquet(path: Path) -> bool:
+    """Say whether this is the parquet of the first system."""
+    return path.suffix.lower() == ".parquet" and _is_original(path)
+
+
+def recognizes_csv(path: Path) -> bool:
+    """Say whether this is a CSV of the first system, or a folder that holds one for each split."""
+    return any(_is_original(file) for file in _csv_files(path))
+
+
+def read_parquet(path: Path, options: ImportOptions) -> ManifestTable:
+    """Read the parquet of the first system.
+
+    Raises:
+        DataError: Labels contradict each other, or a row cannot be understood.
+    """
+    frame = read_frame(path)
+    return _to_table(frame, path, path.parent, PARQUET_KIND, options)
+
+
+def read_csv(path: Path, options: ImportOptions) -> ManifestTable:
+    """Read the CSV files of the first system; the file names say the splits.
+
+    Raises:
+        DataError: Labels contradict each other, or a row cannot be understood.
+    """
+    files = _csv_files(path)
+    if not files:
+        wanted = ", ".join(_CSV_FILES)
+        raise DataError(f"{path} cannot be read", [f"none of {wanted} is there"])
+    frames = []
+    for file in files:
+        frame = read_frame(file)
+        if "split" not in frame and file.name in _CSV_FILES:
+            frame["split"] = _CSV_FILES[file.name]
+        frames.append(frame)
+    root = path if path.is_dir() else path.parent
+    return _to_table(pd.concat(frames, ignore_index=True), path, root, CSV_KIND, options)
+
+
+def _is_original(file: Path) -> bool:
+    return {"variant_type", "audio_path", "clip_id"} <= set(columns_of(file))
+
+
+def _csv_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return [path / name for name in _CSV_FILES if (path / name).is_file()]
+    return [path] if path.suffix.lower() == ".csv" and path.is_file() else []
+
+
+def _to_table(
+    frame: pd.DataFrame, origin: Path, folder: Path, kind: str, options: ImportOptions
+) -> ManifestTable:
+    missing = [name for name in NEEDED if name not in frame]
+    if not {"label", "ground_truth"} & set(frame.columns):
+        missing.append("label")
+    if missing:
+        raise DataError(f"{origin} cannot be used", [f"missing column {name}" for name in missing])
+    root = options.audio_root or folder
+    kept, notes = _without_silence(records_of(frame))
+    paths = relocate([str(row["audio_path"]) for row in kept], root)
+    records, problems = [], []
+    for number, (row, path) in enumerate(zip(kept, paths, strict=True)):
+        try:
+            records.append(_record(row, path))
+        except ValueError as error:
+            problems.append(f"row {number} ({row['audio_path']}): {error}")
+    if problems:
+        raise DataError(f"{origin} cannot be used", problems)
+    return make_table(records, root, kind, origin=origin, notes=notes)
+
+
+def _without_silence(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Leave out clips that the table itself calls silent: an SNR of silence means nothing."""
+    silent = {row["clip_id"] for row in rows if row.get("silent_segment") in (True, "True", "1")}
+    kept = [row for row in rows if row["clip_id"] not in silent]
+    if not silent:
+        return kept, []
+    names = ", ".join(sorted(silent))
+    left_out = len(rows) - len(kept)
+    return kept, [f"left out: {left_out} rows of {len(silent)} silent clips ({names})"]
+
+
+def _record(row: Mapping[str, Any], path: str) -> dict[str, Any]:
+    stem = PurePosixPath(with_forward_slashes(str(row["audio_path"]))).stem
+    base = base_clip(stem)
+    if str(row["clip_id"]) != base.clip_id:
+        raise ValueError(f"clip_id {row['clip_id']!r} is not the {base.clip_id!r} of the file name")
+    condition, measured = _condition(row)
+    columns = condition.columns()
+    return {
+        "clip_id": base.clip_id,
+        "group_id": base.group_id,
+        "path": path,
+        "label": _label(row, base).value,
+        "split": row.get("split"),
+        "source": base.source,
+        "category": base.category,
+        "condition": condition.key,
+        **columns,
+        "t60_s": columns["t60_s"] if measured is None else measured,
+    }
+
+
+def _label(row: Mapping[str, Any], base: BaseClip) -> Label:
+    """Read label and ground_truth and refuse a contradiction, also with the file name."""
+    said = {"the file name": base.label}
+    for column in ("label", "ground_truth"):
+        if not _is_empty(row.get(column)):
+            try:
+                said[column] = parse_label(str(row[column]))
+            except DataError as error:
+                raise ValueError("; ".join(error.problems)) from None
+    if len(set(said.values())) > 1:
+        text = ", ".join(f"{name} says {label}" for name, label in said.items())
+        raise ValueError(f"the labels contradict each other: {text}")
+    if len(said) == 1:
+        raise ValueError("label and ground_truth are both empty")
+    return base.label
+
+
+def _condition(row: Mapping[str, Any]) -> tuple[Condition, float | None]:
+    """Return the condition of a row, and the measured T60 where it stands in a bin."""
+    kind = str(row["variant_type"])
+    if kind not in _DIMENSIONS:
+        raise ValueError(f"variant_type {kind!r}: known are {', '.join(_DIMENSIONS)}")
+    dimension = _DIMENSIONS[kind]
+    level: Level
+    measured = None
+    if dimension is Dimension.DURATION:
+        level = _number(row, "duration_ms")
+    elif dimension is Dimension.SNR:
+        level = _number(row, "snr_db")
+    elif dimension is Dimension.FILTER:
+        level = _band(row["band_filter"])
+    elif not _is_empty(row.get("T60_bin")):
+        level, measured = _t60_bin(str(row["T60_bin"])), _number(row, "T60")
+    else:
+        t60_s = 0.0 if _is_empty(row["T60"]) else _number(row, "T60")
+        level = t60_s or None
+    return Condition(dimension, level), measured
+
+
+def _number(row: Mapping[str, Any], column: str) -> float:
+    if _is_empty(row[column]):
+        raise ValueError(f"{column} is empty for variant_type {row['variant_type']!r}")
+    try:
+        return float(row[column])
+    except ValueError:
+        raise ValueError(f"{column} {row[column]!r}: is no number") from None
+
+
+def _band(text: Any) -> Band:
+    if str(text) not in _BANDS:
+        raise ValueError(f"band_filter {text!r}: known are {', '.join(_BANDS)}")
+    return _BANDS[str(text)]
+
+
+def _t60_bin(text: str) -> float:
+    if text not in _NOMINAL_T60_S:
+        raise ValueError(f"T60_bin {text!r}: known are {', '.join(_NOMINAL_T60_S)}")
+    return _NOMINAL_T60_S[text]
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or value != value
+
+
+PARQUET_IMPORTER = Importer(
+    PARQUET_KIND,
+    "the parquet of the first system (columns clip_id, variant_type, audio_path, ...)",
+    recognizes_parquet,
+    read_parquet,
+)
+CSV_IMPORTER = Importer(
+    CSV_KIND,
+    "the CSVs of the first system ({train,dev,test}_metadata.csv with clip_id, variant_type, "
+    "audio_path, ...)",
+    recognizes_csv,
+    read_csv,
+)

@@ -1,0 +1,49 @@
+"""What an importer is: a form of data on disk, and how it becomes a clip manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from qsm_core.data.manifest import ManifestTable
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a person can say about the import.
+
+    Args:
+        audio_root: Folder that the paths of a table are relative to; also used to find files
+            whose paths were written on another machine.
+        group_pattern: Regular expression with one group; searched in a file's path to find the
+            speaker or recording where no metadata says it.
+        clip_ms: Length of the clips that are cut out of longer recordings.
+        crops_per_recording: How many clips are cut out of one VoxConverse recording at most.
+        seed: Decides where they are cut.
+        source: Name of the data set; empty: the importer's own.
+    """
+
+    audio_root: Path | None = None
+    group_pattern: str | None = None
+    clip_ms: int = 1000
+    crops_per_recording: int = 5
+    seed: int = 42
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Importer:
+    """A form of data.
+
+    Args:
+        kind: Its name, as given to `--kind`.
+        looks_for: What it needs to find, for the error when nothing fits.
+        recognizes: Says whether a file or folder has this form, by names and headers alone.
+        read: Makes the manifest; raises DataError with every problem.
+    """
+
+    kind: str
+    looks_for: str
+    recognizes: Callable[[Path], bool]
+    read: Callable[[Path, ImportOptions], ManifestTable]

@@ -1,0 +1,110 @@
+"""All importers, and finding the one that fits: `import_manifest(path)`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from qsm_core.data.importers import (
+    canonical,
+    esc50,
+    folder,
+    metadata_csv,
+    original,
+    voxconverse,
+)
+from qsm_core.data.importers.protocol import Importer, ImportOptions
+from qsm_core.data.manifest import ManifestTable, records_of
+from qsm_core.data.schema import parse_rows, rows_to_frame
+from qsm_core.errors import ConfigurationError, DataError
+
+# In the order in which they are asked; the more particular forms come first.
+IMPORTERS: tuple[Importer, ...] = (
+    canonical.IMPORTER,
+    original.PARQUET_IMPORTER,
+    original.CSV_IMPORTER,
+    metadata_csv.IMPORTER,
+    esc50.IMPORTER,
+    folder.IMPORTER,
+    voxconverse.IMPORTER,
+)
+COLLECTION = "collection"
+KINDS: tuple[str, ...] = ("auto", *(importer.kind for importer in IMPORTERS))
+
+
+def import_manifest(
+    path: Path, kind: str = "auto", *, options: ImportOptions | None = None
+) -> ManifestTable:
+    """Read clips in any known form as a canonical manifest.
+
+    A folder whose sub-folders hold two or more data sets of known form, such as VoxConverse
+    beside ESC-50, is read as all of them together.
+
+    Args:
+        path: A file or folder.
+        kind: One of `KINDS`; auto looks at names and headers.
+        options: What else a person said.
+
+    Raises:
+        ConfigurationError: There is no such kind.
+        DataError: The path is missing, has no known form, or its rows do not fit.
+    """
+    options = options or ImportOptions()
+    if kind not in KINDS:
+        text = f"kind = {kind!r}: allowed is {', '.join(KINDS)}"
+        raise ConfigurationError("the data cannot be imported", [text])
+    if not path.exists():
+        raise DataError("the data cannot be imported", [f"{path}: there is no such file or folder"])
+    if kind != "auto":
+        importer = next(one for one in IMPORTERS if one.kind == kind)
+        return importer.read(path, options)
+    parts = _data_sets_below(path)
+    if len(parts) > 1:
+        return _join(path, parts, options)
+    found = recognize(path)
+    if found is not None:
+        return found.read(path, options)
+    if parts:
+        return parts[0][1].read(parts[0][0], options)
+    raise _nothing_fits(path)
+
+
+def recognize(path: Path) -> Importer | None:
+    """Return the first importer whose form a file or folder has."""
+    return next((importer for importer in IMPORTERS if importer.recognizes(path)), None)
+
+
+def _data_sets_below(path: Path) -> list[tuple[Path, Importer]]:
+    """List the sub-folders that have a known form of their own."""
+    if not path.is_dir():
+        return []
+    found = [(sub, recognize(sub)) for sub in sorted(path.iterdir()) if sub.is_dir()]
+    return [(sub, importer) for sub, importer in found if importer is not None]
+
+
+def _join(path: Path, parts: list[tuple[Path, Importer]], options: ImportOptions) -> ManifestTable:
+    tables = []
+    for sub, importer in parts:
+        table = importer.read(sub, replace(options, audio_root=None))
+        inside = [(Path(sub.name) / str(text)).as_posix() for text in table.frame["path"]]
+        tables.append(replace(table, frame=table.frame.assign(path=inside)))
+    frame = pd.concat([table.frame for table in tables], ignore_index=True)
+    rows = parse_rows(records_of(frame), str(path))
+    notes = [
+        f"{sub.name} ({importer.kind}): {note}"
+        for (sub, importer), table in zip(parts, tables, strict=True)
+        for note in table.notes
+    ]
+    return ManifestTable(rows_to_frame(rows), path, COLLECTION, path, tuple(notes))
+
+
+def _nothing_fits(path: Path) -> DataError:
+    inside = ""
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir())
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        inside = f"; it holds {', '.join(names[:8]) or 'nothing'}{more}"
+    looked = [f"{importer.kind}: {importer.looks_for}" for importer in IMPORTERS]
+    return DataError(f"{path} has no known form of data{inside}. Looked for", looked)

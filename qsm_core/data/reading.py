@@ -1,0 +1,271 @@
+"""Reading the clips of a manifest: decoded, checked, cut, in the order of the table.
+
+Nothing is raised for a bad clip: it comes back with its problems, so that all problems of all
+clips can be told together. A file that neighbouring rows are cut from is read once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from qsm_core.audio.format import SAMPLE_RATE_HZ
+from qsm_core.audio.framing import center_crop, num_samples
+from qsm_core.audio.level import Waveform, dbfs, peak_normalize
+from qsm_core.audio.reading import SUFFIXES, Recording, read_audio
+from qsm_core.data.manifest import ManifestTable
+from qsm_core.errors import DataError
+
+LOWEST_RATE_HZ = 4_000
+HIGHEST_RATE_HZ = 192_000
+SHORTEST_CLIP_MS = 20
+# Scaled to full peak, a recording below this level would be mostly quantisation noise.
+SILENCE_DBFS = -70.0
+# Rendered clips are padded at -80 dBFS; one that is nothing but padding holds no clip.
+RENDERED_SILENCE_DBFS = -78.0
+PEAK = 0.9
+
+_FILES_AT_ONCE = 64
+_UNKNOWN_LENGTH = 0xFFFF_FF00  # what a WAV that was written to a pipe says of its length
+_LENGTH_OF_WAV = re.compile(r"^data\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class CutSettings:
+    """How clips are cut.
+
+    Args:
+        clip_ms: Length of a clip; a longer one loses its ends.
+        short_clips: What happens to a shorter one: refuse, or keep it at its own length.
+        longest_s: A file that is to be one clip and lasts longer than this is refused.
+    """
+
+    clip_ms: int = 1000
+    short_clips: Literal["refuse", "keep"] = "refuse"
+    longest_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class ClipProblem:
+    """What is wrong with a clip, or with the table as a whole (row and path None)."""
+
+    text: str
+    kind: str
+    row: int | None = None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        """Say it with file and row."""
+        return self.text if self.row is None else f"row {self.row} ({self.path}): {self.text}"
+
+
+@dataclass(frozen=True, eq=False)
+class ReadClip:
+    """One row of the table after reading.
+
+    Args:
+        row: Its index in the table.
+        waveform: float32, shape (T,), 16 kHz; None where there are problems.
+        problems: What is wrong.
+        source_rate_hz: Rate of the file; 0 where it could not be read.
+        channels: Channels of the file; 0 where it could not be read.
+        cut: How it came to its length: whole, cropped, span, short or rendered.
+        sha256: Of the file.
+    """
+
+    row: int
+    waveform: Waveform | None
+    problems: tuple[ClipProblem, ...] = ()
+    source_rate_hz: int = 0
+    channels: int = 0
+    cut: str = ""
+    sha256: str | None = None
+
+
+def read_clips(
+    table: ManifestTable,
+    settings: CutSettings,
+    *,
+    threads: int = 4,
+    report: Report | None = None,
+) -> Iterator[ReadClip]:
+    """Read, check and cut every clip of a table, in its order.
+
+    Args:
+        table: The clips.
+        settings: How they are cut.
+        threads: Files read at the same time; changes no result.
+        report: Called as `report(done, total, message)`.
+    """
+    spans = _spans_of_one_file(table.frame)
+    done = 0
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for first in range(0, len(spans), _FILES_AT_ONCE):
+            batch = spans[first : first + _FILES_AT_ONCE]
+            for clips in pool.map(lambda rows: _read_file(table, rows, settings), batch):
+                yield from clips
+                done += len(clips)
+                if report is not None:
+                    report(done, len(table), "reading clips")
+
+
+def _spans_of_one_file(frame: pd.DataFrame) -> list[range]:
+    """Divide the rows into runs that are cut from the same file."""
+    paths = frame["path"].astype("object")
+    starts = np.flatnonzero((paths != paths.shift()).to_numpy())
+    stops = [*starts[1:], len(frame)]
+    return [range(int(start), int(stop)) for start, stop in zip(starts, stops, strict=True)]
+
+
+def _read_file(table: ManifestTable, rows: range, settings: CutSettings) -> list[ReadClip]:
+    text = table.frame["path"].iloc[rows[0]]
+    if pd.isna(text):
+        return [_bad(row, None, "no path", "the row names no audio file") for row in rows]
+    path = table.audio_path(str(text))
+    refusal = _reason_not_to_open(path, table.root)
+    if refusal is not None:
+        return [_bad(row, str(text), *refusal) for row in rows]
+    try:
+        recording = read_audio(path)
+        faults = list(_file_faults(path, recording))
+    except (DataError, OSError, RuntimeError) as error:
+        reason = "; ".join(error.problems) if isinstance(error, DataError) else str(error)
+        return [_bad(row, str(text), "unreadable", reason) for row in rows]
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return [_read_clip(table.frame, row, recording, settings, faults, sha256) for row in rows]
+
+
+def _bad(row: int, path: str | None, kind: str, text: str) -> ReadClip:
+    return ReadClip(row, None, (ClipProblem(text, kind, row, path),))
+
+
+def _reason_not_to_open(path: Path, root: Path) -> tuple[str, str] | None:
+    if not path.is_file():
+        return (
+            "missing",
+            f"there is no such file in {root}; give audio_root if the paths were written for "
+            "another folder",
+        )
+    if path.stat().st_size == 0:
+        return "empty", "the file has 0 bytes"
+    if path.suffix.lower() not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        return "format", f"{path.suffix} cannot be read; convert it to one of {known}"
+    return None
+
+
+def _file_faults(path: Path, recording: Recording) -> Iterator[tuple[str, str]]:
+    """Yield (kind, text) of what is odd about the file as a whole."""
+    rate_hz = recording.source_rate_hz
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        yield (
+            "rate",
+            f"a sample rate of {rate_hz} Hz; allowed is {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz",
+        )
+    header = soundfile.info(path)
+    said = _LENGTH_OF_WAV.search(header.extra_info)
+    if said and int(said[1]) < _UNKNOWN_LENGTH:
+        yield "length", f"its header says {said[1]} bytes of audio, it holds {said[2]}"
+    elif recording.num_frames != header.frames and header.format != "MP3":
+        yield "length", f"its header says {header.frames} frames, it holds {recording.num_frames}"
+
+
+def _read_clip(
+    frame: pd.DataFrame,
+    row: int,
+    recording: Recording,
+    settings: CutSettings,
+    faults: list[tuple[str, str]],
+    sha256: str,
+) -> ReadClip:
+    values = frame.iloc[row]
+    waveform, cut, cut_faults = _cut(recording.waveform, values, settings)
+    found = [*faults, *cut_faults]
+    if not pd.isna(values["sha256"]) and values["sha256"] != sha256:
+        found.append(("changed", "the file is not the one of the manifest: its sha256 differs"))
+    if not cut_faults:
+        found += _signal_faults(waveform, rendered=cut == "rendered")
+    if not found and cut != "rendered":
+        waveform = peak_normalize(waveform, PEAK)
+    path = str(values["path"])
+    return ReadClip(
+        row=row,
+        waveform=None if found else waveform,
+        problems=tuple(ClipProblem(text, kind, row, path) for kind, text in found),
+        source_rate_hz=recording.source_rate_hz,
+        channels=recording.channels,
+        cut=cut,
+        sha256=sha256,
+    )
+
+
+def _cut(
+    waveform: Waveform, values: pd.Series, settings: CutSettings
+) -> tuple[Waveform, str, list[tuple[str, str]]]:
+    """Return the clip, how it was cut, and what is wrong with its length."""
+    cut = "whole"
+    lasts_ms = _milliseconds(waveform)
+    if not (pd.isna(values["start_ms"]) and pd.isna(values["stop_ms"])):
+        cut = "span"
+        start_ms = 0.0 if pd.isna(values["start_ms"]) else float(values["start_ms"])
+        stop_ms = lasts_ms if pd.isna(values["stop_ms"]) else float(values["stop_ms"])
+        if num_samples(stop_ms) > waveform.size or start_ms >= stop_ms:
+            text = f"the clip is {start_ms:g} to {stop_ms:g} ms, the file lasts {lasts_ms:.0f} ms"
+            return waveform, cut, [("span", text)]
+        waveform = waveform[num_samples(start_ms) : num_samples(stop_ms)]
+        lasts_ms = _milliseconds(waveform)
+    if lasts_ms > settings.longest_s * 1000:
+        text = (
+            f"lasts {lasts_ms / 1000:.1f} s; a clip may last {settings.longest_s:g} s: cut it, or "
+            "give start_ms and stop_ms"
+        )
+        return waveform, cut, [("too long", text)]
+    if not pd.isna(values["condition"]):
+        return waveform, "rendered", []
+    return _cut_to_length(waveform, cut, settings)
+
+
+def _cut_to_length(
+    waveform: Waveform, cut: str, settings: CutSettings
+) -> tuple[Waveform, str, list[tuple[str, str]]]:
+    wanted = num_samples(settings.clip_ms)
+    if waveform.size > wanted:
+        return center_crop(waveform, wanted), "cropped", []
+    if waveform.size == wanted:
+        return waveform, cut, []
+    lasts_ms = _milliseconds(waveform)
+    if settings.short_clips == "keep" and lasts_ms >= SHORTEST_CLIP_MS:
+        return waveform, "short", []
+    allowed = (
+        f"{settings.clip_ms} ms are needed; give a smaller clip_ms or short_clips=keep"
+        if settings.short_clips == "refuse"
+        else f"the shortest allowed is {SHORTEST_CLIP_MS} ms"
+    )
+    return waveform, cut, [("too short", f"lasts {lasts_ms:g} ms; {allowed}")]
+
+
+def _signal_faults(waveform: Waveform, *, rendered: bool) -> list[tuple[str, str]]:
+    if not np.isfinite(waveform).all():
+        return [("not finite", "holds NaN or infinite values")]
+    limit = RENDERED_SILENCE_DBFS if rendered else SILENCE_DBFS
+    level = dbfs(waveform)
+    if level < limit:
+        text = f"silent: {level:.0f} dBFS in the part that is used, the limit is {limit:g} dBFS"
+        return [("silent", text)]
+    return []
+
+
+def _milliseconds(waveform: Waveform) -> float:
+    return waveform.size * 1000 / SAMPLE_RATE_HZ

@@ -1,0 +1,223 @@
+"""The clip manifest: one row a clip (or a clip x condition, where clips came rendered).
+
+Columns, in order:
+
+    clip_id      name of the base clip; with `condition` it is unique
+    group_id     speaker or source recording; never crosses splits
+    path         audio file, relative to the manifest's root or absolute; null for clips without one
+    start_ms     where in the file the clip starts; null: the whole file
+    stop_ms      where it stops
+    label        SPEECH | NONSPEECH
+    split        train | dev | test | null (not divided yet)
+    source       name of the data set
+    category     finer class, such as `dog`; null where unknown
+    licence      null where unknown
+    sha256       of the audio file; null until it was read
+    condition    key of a rendered condition (`snr_-10dB`); null for a clip as it was recorded
+    duration_ms  snr_db  t60_s  band    what the condition says; null where it says nothing
+
+Paths are written with forward slashes on every system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+import pandas as pd
+import pyarrow as pa
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from qsm_core.conditions.grid import parse_condition
+from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.labels import Label, parse_label
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+KEY = ("clip_id", "condition")
+CONDITION_COLUMNS = ("condition", "duration_ms", "snr_db", "t60_s", "band")
+
+_SPLIT_SPELLINGS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "development": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def _read_label(value: object) -> Label:
+    try:
+        return parse_label(str(value))
+    except DataError as error:
+        raise ValueError("; ".join(error.problems)) from None
+
+
+def _read_split(value: object) -> Split | None:
+    if value is None:
+        return None
+    folded = str(value).strip().lower()
+    if folded not in _SPLIT_SPELLINGS:
+        raise ValueError(f"split {value!r}: allowed is train, dev (also: val, validation), test")
+    return _SPLIT_SPELLINGS[folded]
+
+
+_Name = Annotated[str, Field(min_length=1)]
+
+
+def _read_condition(value: object) -> str | None:
+    if value is None:
+        return None
+    try:
+        return parse_condition(str(value)).key
+    except ConfigurationError as error:
+        raise ValueError("; ".join(error.problems)) from None
+
+
+class ClipRow(BaseModel):
+    """One row of a manifest."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+
+    clip_id: _Name
+    group_id: _Name
+    path: _Name | None = None
+    start_ms: Annotated[float, Field(ge=0)] | None = None
+    stop_ms: Annotated[float, Field(gt=0)] | None = None
+    label: Annotated[Label, BeforeValidator(_read_label)]
+    split: Annotated[Split | None, BeforeValidator(_read_split)] = None
+    source: _Name
+    category: str | None = None
+    licence: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    condition: Annotated[str | None, BeforeValidator(_read_condition)] = None
+    duration_ms: float | None = None
+    snr_db: float | None = None
+    t60_s: float | None = None
+    band: str | None = None
+
+    @model_validator(mode="after")
+    def _check_condition(self) -> ClipRow:
+        said = [name for name in CONDITION_COLUMNS[1:] if getattr(self, name) is not None]
+        if self.condition is None and said:
+            raise ValueError(f"condition: is missing although {', '.join(said)} is given")
+        return self
+
+    @model_validator(mode="after")
+    def _check_span(self) -> ClipRow:
+        if self.start_ms is not None and self.stop_ms is not None and self.stop_ms <= self.start_ms:
+            raise ValueError(f"stop_ms {self.stop_ms} must be after start_ms {self.start_ms}")
+        return self
+
+
+COLUMNS: tuple[str, ...] = tuple(ClipRow.model_fields)
+NUMBERS = ("start_ms", "stop_ms", "duration_ms", "snr_db", "t60_s")
+REQUIRED = ("clip_id", "group_id", "label", "source")
+SCHEMA = pa.schema(
+    [
+        pa.field(
+            name,
+            pa.float64() if name in NUMBERS else pa.string(),
+            nullable=name not in REQUIRED,
+        )
+        for name in COLUMNS
+    ]
+)
+
+
+def rows_to_frame(rows: Iterable[ClipRow]) -> pd.DataFrame:
+    """Make the table of validated rows, with the columns and types of the schema."""
+    return with_schema_types(pd.DataFrame([row.model_dump() for row in rows], columns=COLUMNS))
+
+
+def with_schema_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy with the canonical columns in order, their types, and a fresh index."""
+    typed = {
+        name: pd.to_numeric(frame[name]).astype("float64")
+        if name in NUMBERS
+        else frame[name].astype("str")
+        for name in COLUMNS
+    }
+    return pd.DataFrame(typed).reset_index(drop=True)
+
+
+def parse_rows(records: Iterable[Mapping[str, Any]], where: str) -> list[ClipRow]:
+    """Validate raw rows; an empty text and NaN count as null.
+
+    Args:
+        records: One mapping a row, by column name.
+        where: The file that the rows stand in, for the error.
+
+    Raises:
+        DataError: Names every wrong row and field, and every pair of clip and condition that
+            stands there twice.
+    """
+    rows: list[ClipRow] = []
+    problems: list[str] = []
+    for number, record in enumerate(records):
+        values = _with_condition_columns(record)
+        try:
+            rows.append(ClipRow.model_validate(values))
+        except ValidationError as error:
+            name = values.get("clip_id", values.get("path", "no clip_id"))
+            problems += [
+                f"row {number} ({name}): {_explain(problem)}" for problem in error.errors()
+            ]
+    problems += duplicate_problems(rows)
+    if problems:
+        raise DataError(f"{where} is no clip manifest", problems)
+    return rows
+
+
+def duplicate_problems(rows: Iterable[ClipRow]) -> list[str]:
+    """Say which clips stand in a table more than once under the same condition."""
+    seen: dict[tuple[str, str | None], int] = {}
+    problems = []
+    for number, row in enumerate(rows):
+        key = (row.clip_id, row.condition)
+        if key in seen:
+            under = f" under condition {row.condition}" if row.condition else ""
+            problems.append(
+                f"row {number} ({row.clip_id}): the same clip_id as row {seen[key]}{under}; "
+                "every clip needs its own"
+            )
+        seen.setdefault(key, number)
+    return problems
+
+
+def _with_condition_columns(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop nulls, and say what a known condition means where its columns are all empty."""
+    values = {name: value for name, value in record.items() if not _is_null(value)}
+    try:
+        columns = parse_condition(str(values.get("condition", ""))).columns()
+    except ConfigurationError:  # told by the field itself, with the row
+        return values
+    return values if set(columns) & set(values) else {**values, **columns}
+
+
+def _is_null(value: object) -> bool:
+    return value is None or value is pd.NA or value == "" or value != value
+
+
+def _explain(problem: Any) -> str:
+    field = ".".join(map(str, problem["loc"])) or "row"
+    if problem["type"] == "missing":
+        return f"{field}: is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"{field}: there is no such column; there are {', '.join(COLUMNS)}"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    return f"{field} = {problem['input']!r}: {problem['msg']}"

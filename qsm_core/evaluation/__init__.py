@@ -1,0 +1,1 @@
+"""From predictions to balanced accuracies, by condition, with intervals and paired comparisons."""

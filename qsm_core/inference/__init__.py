@@ -1,0 +1,1 @@
+"""Instructions times clips to predictions: prompts, answers, scoring and parsing."""

@@ -1,0 +1,291 @@
+"""Score clips under instructions: one forward pass a clip and instruction, no sampling.
+
+A constrained answer (labels, A/B, multiple choice) is decided by the logits of one position: the
+probability of a label is the share of its answer tokens among all allowed answer tokens, and the
+likelier label is the decision. That is the first step of constrained generation, without
+generating. `raw_text` is the answer that the likeliest single token begins; where a label has
+several tokens ("A" and " A", or three options of four), that one can be of the less likely label.
+An open answer is written greedily and parsed.
+
+Work is shared in two ways, both exact: a clip is encoded once for any number of instructions, and
+what stands before the instruction (system turn and audio) passes the language model once and
+stays in its key-value cache while the instructions take turns.
+
+Legend: N clips, B rows of a batch, K answer tokens, V vocabulary, A audio tokens, H width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from qsm_core.inference.answers import AnswerChoices, AnswerTokens, answer_choices, answer_tokens
+from qsm_core.inference.parsing import parse_answer
+from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT, PromptParts, prompt_parts
+from qsm_core.labels import Label
+from qsm_core.models.batching import BatchLimit, run_in_batches
+from qsm_core.models.encoder import ShortClipPolicy, encode_clips
+from qsm_core.models.forward import input_embeddings, last_logits
+from qsm_core.models.loaded import AudioLLM
+
+Report = Callable[[int, int, str], None]
+
+CONSTRAINED = "constrained"  # the parse level of an answer that could be nothing else
+DEFAULT_MAX_NEW_TOKENS = 32
+
+
+@dataclass(frozen=True)
+class AudioFeatures:
+    """The audio embeddings of clips, kept on the CPU.
+
+    Attributes:
+        embeddings: One (A, H) tensor a clip.
+    """
+
+    embeddings: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> AudioFeatures:
+        """Return the clips at `rows`, in that order."""
+        return AudioFeatures(tuple(self.embeddings[int(row)] for row in rows))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the model answered to one instruction, one entry a clip, in the order of the clips.
+
+    Attributes:
+        answer_format: "labels", "ab", "mc" or "open".
+        p_speech: Probability of SPEECH among the allowed answers, (N,) float64; NaN for `open`.
+        margin: Logit of SPEECH minus logit of NONSPEECH, (N,) float64; NaN for `open`.
+        answer_mass: Probability of all allowed answers in the whole vocabulary, (N,) float64: low
+            where the model wanted to say something else; NaN for `open`.
+        labels: The decision; None where an open answer could not be read.
+        raw_text: The likeliest allowed answer, or what the model wrote.
+        parse_level: "constrained", or what decided in the parser.
+    """
+
+    answer_format: str
+    p_speech: np.ndarray
+    margin: np.ndarray
+    answer_mass: np.ndarray
+    labels: list[Label | None]
+    raw_text: list[str]
+    parse_level: list[str]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One instruction, ready for the model; `tokens` is None for an open answer."""
+
+    parts: PromptParts
+    choices: AnswerChoices
+    tokens: AnswerTokens | None
+
+
+class InstructionScorer:
+    """Scores clips under instructions with one model.
+
+    Attributes:
+        limit: The batch size in use; memory running out halves it.
+    """
+
+    def __init__(
+        self,
+        llm: AudioLLM,
+        *,
+        system_prompt: str = DEFAULT_SYSTEM_PROMPT,
+        batch_size: int | None = None,
+        max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
+        short_clips: ShortClipPolicy | str = ShortClipPolicy.REFUSE,
+    ) -> None:
+        """Prepare to score.
+
+        Args:
+            llm: The loaded model.
+            system_prompt: The system turn of every prompt.
+            batch_size: Clips in a batch at most; None chooses. It changes no decision.
+            max_new_tokens: Longest open answer.
+            short_clips: What to do with a clip too short for one audio token.
+        """
+        self.limit = BatchLimit.choose(batch_size, llm.device)
+        self._llm = llm
+        self._system_prompt = system_prompt
+        self._max_new_tokens = max_new_tokens
+        self._short_clips = ShortClipPolicy(short_clips)
+
+    def encode(
+        self, waveforms: Sequence[np.ndarray], report: Report | None = None
+    ) -> AudioFeatures:
+        """Compute the audio embeddings of clips: once a clip, whatever is asked about it later.
+
+        Raises:
+            DataError: A clip is too short, longer than 30 s, of a wrong shape or not finite.
+            ModelError: A single clip does not fit into memory.
+        """
+        embeddings = encode_clips(
+            self._llm,
+            waveforms,
+            self.limit,
+            short_clips=self._short_clips,
+            advance=_teller(report, len(waveforms), "clips encoded"),
+        )
+        return AudioFeatures(tuple(embeddings))
+
+    def score(
+        self,
+        features: AudioFeatures,
+        instruction: str,
+        answer_format: str = "auto",
+        report: Report | None = None,
+    ) -> Scores:
+        """Score clips under one instruction; the same numbers as among others in `score_many`.
+
+        Raises:
+            ConfigurationError: An unknown answer format, or an instruction that makes no prompt.
+            ModelError: The allowed answers share a first token, or memory does not hold one clip.
+        """
+        return self.score_many(features, [instruction], answer_format, report)[0]
+
+    def score_many(
+        self,
+        features: AudioFeatures,
+        instructions: Sequence[str],
+        answer_format: str = "auto",
+        report: Report | None = None,
+    ) -> list[Scores]:
+        """Score clips under several instructions, sharing the work before the instruction.
+
+        Raises:
+            ConfigurationError: An unknown answer format, or an instruction that makes no prompt.
+            ModelError: The allowed answers share a first token, or memory does not hold one clip.
+        """
+        questions = [self._question(text, answer_format) for text in instructions]
+        results = [_empty_scores(question, len(features)) for question in questions]
+        if not questions:
+            return results
+
+        def work(rows: list[int]) -> None:
+            cache = self._cache_prefix(features.take(rows), questions[0].parts)
+            for question, scores in zip(questions, results, strict=True):
+                self._ask(question, cache, rows, scores)
+
+        lengths = [len(embedding) for embedding in features.embeddings]
+        with torch.no_grad():
+            advance = _teller(report, len(features), "clips scored")
+            run_in_batches(lengths, self.limit, work, advance=advance)
+        return results
+
+    def _question(self, instruction: str, answer_format: str) -> _Question:
+        choices = answer_choices(instruction, answer_format)
+        parts = prompt_parts(self._llm, instruction, system_prompt=self._system_prompt)
+        tokens = answer_tokens(self._llm.tokenizer, choices) if choices.meanings else None
+        return _Question(parts, choices, tokens)
+
+    def _cache_prefix(self, features: AudioFeatures, parts: PromptParts) -> DynamicCache:
+        """Run system turn and audio through the language model; return its keys and values."""
+        prefix = parts.prefix(len(features.embeddings[0]))
+        embeddings = input_embeddings(self._llm, [prefix] * len(features), features.embeddings)
+        cache = DynamicCache()
+        self._llm.core.model.language_model(
+            inputs_embeds=embeddings, past_key_values=cache, use_cache=True
+        )
+        return cache
+
+    def _ask(
+        self, question: _Question, cache: DynamicCache, rows: list[int], scores: Scores
+    ) -> None:
+        """Put one question after the cached prefix, store the answers, and clean the cache."""
+        start = cache.get_seq_length()
+        after = self._embed([question.parts.after] * len(rows))
+        logits = last_logits(self._llm, after, cache)
+        if question.tokens is None:
+            texts = self._write(logits, cache)
+            _store_open(texts, rows, scores)
+        else:
+            _store_constrained(logits, question.tokens, rows, scores)
+        cache.crop(start - cache.get_seq_length())  # a negative number: so many are removed
+
+    def _write(self, logits: Tensor, cache: DynamicCache) -> list[str]:
+        """Write greedily from the logits of the first position, (B, V); return B texts."""
+        ends = torch.tensor(sorted(self._llm.end_token_ids), device=logits.device)
+        steps: list[Tensor] = []
+        done = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+        for _ in range(self._max_new_tokens):
+            token = torch.where(done, ends[0], logits.argmax(dim=-1))
+            steps.append(token)
+            done |= torch.isin(token, ends)
+            if bool(done.all()) or len(steps) == self._max_new_tokens:
+                break
+            logits = last_logits(self._llm, self._embed(token[:, None]), cache)
+        written = torch.stack(steps, dim=1).tolist() if steps else [[]] * len(logits)
+        return [self._decode(tokens) for tokens in written]
+
+    def _decode(self, tokens: list[int]) -> str:
+        ends = self._llm.end_token_ids
+        length = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
+        text: str = self._llm.tokenizer.decode(tokens[:length], skip_special_tokens=True)
+        return text.strip()
+
+    def _embed(self, token_ids: Sequence[Sequence[int]] | Tensor) -> Tensor:
+        ids = torch.as_tensor(token_ids, dtype=torch.long, device=self._llm.device)
+        embeddings: Tensor = self._llm.core.get_input_embeddings()(ids)
+        return embeddings
+
+
+def _empty_scores(question: _Question, count: int) -> Scores:
+    return Scores(
+        answer_format=str(question.choices.answer_format),
+        p_speech=np.full(count, np.nan),
+        margin=np.full(count, np.nan),
+        answer_mass=np.full(count, np.nan),
+        labels=[None] * count,
+        raw_text=[""] * count,
+        parse_level=[""] * count,
+    )
+
+
+def _store_constrained(
+    logits: Tensor, tokens: AnswerTokens, rows: list[int], scores: Scores
+) -> None:
+    """Reduce (B, V) logits to the two labels and store them at `rows`."""
+    allowed = logits[:, list(tokens.ids)].cpu().double()
+    is_speech = torch.tensor([label is Label.SPEECH for label in tokens.labels])
+    speech = allowed[:, is_speech].logsumexp(dim=1)
+    nonspeech = allowed[:, ~is_speech].logsumexp(dim=1)
+    margin = speech - nonspeech
+    everything = logits.logsumexp(dim=1).cpu().double()
+    scores.margin[rows] = margin.numpy()
+    scores.p_speech[rows] = margin.sigmoid().numpy()
+    scores.answer_mass[rows] = (allowed.logsumexp(dim=1) - everything).exp().numpy()
+    likeliest = _likeliest_answers(allowed, tokens)
+    for row, decided, text in zip(rows, (margin > 0).tolist(), likeliest, strict=True):
+        scores.labels[row] = Label.SPEECH if decided else Label.NONSPEECH
+        scores.raw_text[row] = text
+        scores.parse_level[row] = CONSTRAINED
+
+
+def _likeliest_answers(allowed: Tensor, tokens: AnswerTokens) -> list[str]:
+    return [tokens.texts[index] for index in allowed.argmax(dim=1).tolist()]
+
+
+def _store_open(texts: list[str], rows: list[int], scores: Scores) -> None:
+    for row, text in zip(rows, texts, strict=True):
+        parsed = parse_answer(text, scores.answer_format)
+        scores.labels[row] = parsed.label
+        scores.raw_text[row] = text
+        scores.parse_level[row] = str(parsed.level)
+
+
+def _teller(report: Report | None, total: int, message: str) -> Callable[[int], None] | None:
+    if report is None:
+        return None
+    tell = report
+    return lambda done: tell(done, total, message)

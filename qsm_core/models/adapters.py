@@ -1,0 +1,134 @@
+"""LoRA adapters: put around a model so that they are there, whole, and do something.
+
+PEFT drops weights whose names it cannot map and leaves the adapter at zero: the base model
+answers, and no error tells. Here every tensor of the file has to arrive and every tensor of the
+adapter has to be filled, and the logits have to change.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftConfig, PeftModel, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from qsm_core.errors import ModelError
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+CONFIG_FILE = "adapter_config.json"
+CARD_FILE = "adapter_card.json"
+_SHOWN = 3
+
+# PEFT asks transformers for this under its old name; nothing that a user could do about it.
+warnings.filterwarnings(
+    "ignore", "`is_gradient_checkpointing` is deprecated", category=FutureWarning
+)
+
+
+@dataclass(frozen=True)
+class LoadedAdapter:
+    """A model with its adapter, and what a person should know about the pair."""
+
+    model: Any
+    notes: tuple[str, ...]
+
+
+def load_adapter(model: Any, folder: Path) -> LoadedAdapter:
+    """Put the adapter of `folder` around `model`.
+
+    Raises:
+        ModelError: Files are missing or damaged, tensors do not fit or are not mapped, or every
+            lora_B is zero, so that the adapter changes nothing.
+    """
+    config = _read_config(folder)
+    weights = _read_weights(folder)
+    wrapped = PeftModel(model, config)
+    try:
+        result = set_peft_model_state_dict(wrapped, weights)
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise ModelError(f"adapter {folder}: its weights do not fit this model: {error}") from error
+    _check_keys(folder, result)
+    _check_not_zero(folder, wrapped)
+    wrapped.requires_grad_(False)  # it is here to answer, not to learn
+    return LoadedAdapter(wrapped.eval(), _version_notes(folder))
+
+
+def _read_config(folder: Path) -> PeftConfig:
+    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"adapter {folder}: {' and '.join(missing)} missing; give a PEFT folder")
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"adapter {folder}: {CONFIG_FILE} cannot be read: {error}") from error
+    if not isinstance(config, LoraConfig):
+        raise ModelError(f"adapter {folder}: peft_type {config.peft_type}: only LORA is supported")
+    config.inference_mode = True
+    return config
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    try:
+        return dict(load_file(folder / WEIGHTS_FILE))
+    except SafetensorError as error:
+        raise ModelError(f"adapter {folder}: {WEIGHTS_FILE} is damaged: {error}") from error
+
+
+def _check_keys(folder: Path, result: Any) -> None:
+    unmapped = list(result.unexpected_keys)
+    missing = [name for name in result.missing_keys if _is_of_adapter(name)]
+    problems = []
+    if unmapped:
+        problems.append(f"{len(unmapped)} tensors have no place in this model: {_some(unmapped)}")
+    if missing:
+        problems.append(f"{len(missing)} tensors of the adapter are not in it: {_some(missing)}")
+    if problems:
+        raise ModelError(
+            f"adapter {folder} was made for another model or by another library version:\n  - "
+            + "\n  - ".join(problems)
+        )
+
+
+def _check_not_zero(folder: Path, model: Any) -> None:
+    halves = [value for name, value in model.named_parameters() if ".lora_B." in name]
+    if not any(bool(half.detach().abs().max() > 0) for half in halves):
+        raise ModelError(f"adapter {folder}: every lora_B is zero, so it changes nothing; train it")
+
+
+def _is_of_adapter(name: str) -> bool:
+    return ".lora_" in name or ".modules_to_save." in name
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _version_notes(folder: Path) -> tuple[str, ...]:
+    """Compare the versions on the adapter's card with those that are installed."""
+    path = folder / CARD_FILE
+    if not path.is_file():
+        return (f"the adapter has no {CARD_FILE}: what it was trained on and with is not known",)
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8")).get("versions", {})
+        pairs = sorted(recorded.items())
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"adapter {folder}: {CARD_FILE} cannot be read: {error}") from error
+    return tuple(
+        f"the adapter was trained with {name} {then}; installed is {now}"
+        for name, then in pairs
+        if (now := _installed(name)) not in (None, then)
+    )
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""The embedded model: a small Qwen2-Audio trained on synthetic audio, and its recipe."""

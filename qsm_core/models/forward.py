@@ -1,0 +1,63 @@
+"""Embeddings in, logits out: the language model behind the audio encoder.
+
+Legend: B rows of a batch, S tokens, A audio tokens, H width of the language model, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qsm_core.errors import ModelError
+from qsm_core.models.loaded import AudioLLM
+
+
+def input_embeddings(
+    llm: AudioLLM, token_ids: Sequence[Sequence[int]] | Tensor, features: Sequence[Tensor]
+) -> Tensor:
+    """Return the embeddings of prompts, with each audio token replaced by its audio embedding.
+
+    Args:
+        llm: The loaded model.
+        token_ids: Rows of equal length, (B, S); pad them before where they differ.
+        features: One (A, H) tensor a row, A being the row's number of audio tokens.
+
+    Returns:
+        (B, S, H) in the number format of the embedding matrix. Gradients flow into `features`.
+
+    Raises:
+        ModelError: A row has another number of audio tokens than audio embeddings.
+    """
+    ids = torch.as_tensor(token_ids, dtype=torch.long, device=llm.device)
+    is_audio = ids == llm.audio_token_id
+    counts = is_audio.sum(dim=1).tolist()
+    given = [len(feature) for feature in features]
+    if counts != given:
+        raise ModelError(f"audio tokens of the rows {counts} do not match the embeddings {given}")
+    embeddings: Tensor = llm.core.get_input_embeddings()(ids)
+    if not given or sum(given) == 0:
+        return embeddings
+    audio = torch.cat([feature.to(embeddings.device) for feature in features])
+    return embeddings.masked_scatter(is_audio[..., None], audio.to(embeddings.dtype))
+
+
+def last_logits(llm: AudioLLM, embeddings: Tensor, cache: Any = None) -> Tensor:
+    """Return the logits after the last position, (B, V) in float32.
+
+    The output matrix is multiplied at that one position: over all positions of a batch the logits
+    of a large vocabulary would take gigabytes.
+
+    Args:
+        llm: The loaded model.
+        embeddings: (B, S, H), without padding.
+        cache: A transformers cache of the positions before; it takes up the new ones.
+    """
+    output = llm.core.model.language_model(
+        inputs_embeds=embeddings, past_key_values=cache, use_cache=cache is not None
+    )
+    hidden = output.last_hidden_state[:, -1]
+    logits: Tensor = llm.core.lm_head(hidden)
+    return logits.to(device=llm.device, dtype=torch.float32)

@@ -1,0 +1,173 @@
+"""Which model is meant, found and digested without loading torch.
+
+A model is named by one of three things: the word "embedded" (the small model inside this
+package), a local folder, or a Hugging Face Hub id with the full commit hash of one revision. A
+branch or tag is refused: it can come to mean other weights without anyone noticing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from qsm_core.errors import ModelError, TransientError
+from qsm_core.store.digests import digest_folder
+from qsm_core.store.spec import StageInput
+
+EMBEDDED = "embedded"
+EMBEDDED_FOLDER = Path(__file__).parent / "embedded" / "weights"
+MODEL_TYPE = "qwen2_audio"
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
+_WEIGHTS = "model.safetensors"
+_WEIGHTS_INDEX = "model.safetensors.index.json"
+
+
+def model_input(source: str | Path, revision: str | None = None) -> StageInput:
+    """Return the model as a stage's input: its folder and the digest of its content.
+
+    A Hub model is fetched if the local cache lacks it; its digest is that of id and commit hash,
+    which name the content already, so that no 16 GB are read for it.
+
+    Raises:
+        ModelError: The model is missing, incomplete, of another architecture, or not pinned.
+        TransientError: The Hub did not answer.
+    """
+    folder = resolve_model_folder(source, revision)
+    if _is_hub_id(source):
+        return StageInput(folder, _digest_of_pin(str(source), str(revision)))
+    return StageInput(folder, digest_folder(folder))
+
+
+def resolve_model_folder(source: str | Path, revision: str | None = None) -> Path:
+    """Return the local folder of a complete Qwen2-Audio model.
+
+    Raises:
+        ModelError: The model is missing, incomplete, of another architecture, or not pinned.
+        TransientError: The Hub did not answer.
+    """
+    if _is_hub_id(source):
+        return _hub_folder(str(source), revision)
+    folder = EMBEDDED_FOLDER if str(source) == EMBEDDED else Path(source).expanduser()
+    check_model_folder(folder, str(source))
+    return folder
+
+
+def check_model_folder(folder: Path, name: str) -> None:
+    """Refuse a folder that holds no complete Qwen2-Audio model.
+
+    Raises:
+        ModelError: Every problem found, with what to do.
+    """
+    problems = model_folder_problems(folder)
+    if problems:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise ModelError(
+            f"model {name!r} cannot be used:\n{lines}\n"
+            f"Give {EMBEDDED!r}, a folder written by save_pretrained, or a Hub id "
+            "such as Qwen/Qwen2-Audio-7B-Instruct with its commit hash as revision."
+        )
+
+
+def model_folder_problems(folder: Path) -> list[str]:
+    """List what keeps `folder` from being a loadable Qwen2-Audio model."""
+    if not folder.is_dir():
+        return [f"{folder} is no folder"]
+    problems = _architecture_problems(folder / "config.json")
+    problems += _weight_problems(folder)
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        problems.append("tokenizer.json is missing")
+    processors = ("processor_config.json", "preprocessor_config.json")
+    if not any((folder / name).is_file() for name in processors):
+        problems.append("processor_config.json (or preprocessor_config.json) is missing")
+    return problems
+
+
+def _architecture_problems(path: Path) -> list[str]:
+    if not path.is_file():
+        return ["config.json is missing"]
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError):
+        return ["config.json is not a JSON object"]
+    if found != MODEL_TYPE:
+        return [f"config.json has model_type {found!r}: only {MODEL_TYPE!r} is supported"]
+    return []
+
+
+def _weight_problems(folder: Path) -> list[str]:
+    if (folder / _WEIGHTS).is_file():
+        return []
+    index = folder / _WEIGHTS_INDEX
+    if not index.is_file():
+        return [f"{_WEIGHTS} (or {_WEIGHTS_INDEX} with its shards) is missing"]
+    try:
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return [f"{_WEIGHTS_INDEX} has no readable weight_map"]
+    return [f"{shard} is missing" for shard in shards if not (folder / shard).is_file()]
+
+
+def _is_hub_id(source: str | Path) -> bool:
+    return (
+        isinstance(source, str)
+        and _HUB_ID.fullmatch(source) is not None
+        and not Path(source).exists()
+    )
+
+
+def _digest_of_pin(name: str, revision: str) -> str:
+    return hashlib.sha256(f"hub:{name}@{revision}".encode()).hexdigest()
+
+
+def _hub_folder(name: str, revision: str | None) -> Path:
+    if revision is None or _COMMIT.fullmatch(revision) is None:
+        raise ModelError(
+            f"model {name!r}: revision {revision!r} does not pin it. {name!r} is no local folder, "
+            "so it is taken as a Hub id, and that needs revision = the 40-digit commit hash "
+            f"(https://huggingface.co/{name}/commits/main shows it)."
+        )
+    folder = _cached_snapshot(name, revision)
+    if folder is None:
+        folder = _download(name, revision)
+    check_model_folder(folder, f"{name}@{revision}")
+    return folder
+
+
+def _cached_snapshot(name: str, revision: str) -> Path | None:
+    """Return the folder in the local Hub cache if all its files are there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    return None if model_folder_problems(folder) else folder
+
+
+def _download(name: str, revision: str) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    advice = (
+        f"On a machine with a network run `hf download {name} --revision {revision} "
+        "--local-dir FOLDER`, and give FOLDER as the model."
+    )
+    if constants.HF_HUB_OFFLINE:
+        raise ModelError(
+            f"model {name!r} is not in the local cache, or not whole, and HF_HUB_OFFLINE forbids "
+            f"to fetch it. {advice}"
+        )
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_HUB_FILES)))
+    except HfHubHTTPError as error:
+        raise ModelError(f"the Hub refused model {name!r}@{revision}: {error} {advice}") from error
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise TransientError(
+            f"the Hub could not be reached for model {name!r}: {error} {advice}"
+        ) from error

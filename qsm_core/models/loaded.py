@@ -1,0 +1,61 @@
+"""A loaded audio LLM: the model, its processor, and where and how it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class AudioLLM:
+    """A Qwen2-Audio model ready for use, plain, quantized, or with an adapter around it.
+
+    Attributes:
+        model: Qwen2AudioForConditionalGeneration, or a PeftModel around one.
+        processor: Its Qwen2AudioProcessor.
+        device: Where tensors enter and leave the model.
+        dtype: The number format of what is not quantized.
+        reason: Why this device and number format, for the log and the run card.
+        quantization: "none" or "nf4".
+        notes: What a person should know about the model, such as an adapter made by other library
+            versions; empty where there is nothing to say.
+    """
+
+    model: Any
+    processor: Any
+    device: torch.device
+    dtype: torch.dtype
+    reason: str
+    quantization: str = "none"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def core(self) -> Any:
+        """The Qwen2AudioForConditionalGeneration itself; an adapter in it stays active."""
+        unwrap = getattr(self.model, "get_base_model", None)
+        return unwrap() if unwrap is not None else self.model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the language model."""
+        return self.processor.tokenizer
+
+    @property
+    def feature_extractor(self) -> Any:
+        """The log-mel front end."""
+        return self.processor.feature_extractor
+
+    @property
+    def audio_token_id(self) -> int:
+        """The token that stands where one audio embedding goes."""
+        return int(self.core.config.audio_token_id)
+
+    @property
+    def end_token_ids(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        ends = self.core.generation_config.eos_token_id
+        if ends is None:
+            ends = self.tokenizer.eos_token_id
+        return frozenset(ends if isinstance(ends, list | tuple) else [ends])

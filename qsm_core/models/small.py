@@ -1,0 +1,213 @@
+"""A small Qwen2-Audio model in a folder: the real architecture, with few and random weights.
+
+The folder is complete: configuration, safetensors weights, a byte-level BPE tokenizer trained on
+given texts, the chat template and the Whisper feature extractor. It loads offline by
+`AutoProcessor` and `Qwen2AudioForConditionalGeneration.from_pretrained`. Tests run on such a
+model, and the embedded model is one of them, trained.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import (
+    GenerationConfig,
+    Qwen2AudioConfig,
+    Qwen2AudioEncoderConfig,
+    Qwen2AudioForConditionalGeneration,
+    Qwen2AudioProcessor,
+    Qwen2Config,
+    Qwen2Tokenizer,
+    WhisperFeatureExtractor,
+)
+
+from qsm_core.errors import ConfigurationError
+
+MEL_BINS = 128
+MAX_SOURCE_POSITIONS = 1500  # encoder frames of 20 ms in Whisper's 30 s window
+END_OF_TEXT = "<|endoftext|>"
+END_OF_TURN = "<|im_end|>"
+AUDIO_TOKEN = "<|AUDIO|>"  # noqa: S105 - a token of the vocabulary, not a secret
+SPECIAL_TOKENS = (
+    END_OF_TEXT,
+    "<|im_start|>",
+    END_OF_TURN,
+    AUDIO_TOKEN,
+    "<|audio_bos|>",
+    "<|audio_eos|>",
+)
+CHAT_TEMPLATE_PATH = Path(__file__).with_name("chat_template.jinja")
+
+# How Qwen2 cuts text before byte pairs are merged: contractions, words with the one sign before
+# them, single digits, runs of signs, line ends, other white space.
+_PRE_TOKENS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_BYTES = 256
+
+
+def build_small_qwen2_audio(
+    folder: Path,
+    *,
+    texts: Iterable[str],
+    vocab_size: int = 512,
+    encoder_layers: int = 2,
+    encoder_dim: int = 32,
+    text_layers: int = 2,
+    text_dim: int = 32,
+    heads: int = 2,
+    seed: int = 0,
+    encoder_ffn_dim: int | None = None,
+    text_ffn_dim: int | None = None,
+    initializer_range: float = 0.02,
+    tie_word_embeddings: bool = False,
+) -> Path:
+    """Write a complete small Qwen2-Audio model with random weights.
+
+    Args:
+        folder: Where the model goes; made where it does not exist.
+        texts: What the tokenizer learns its merges from.
+        vocab_size: Largest vocabulary, special tokens included (256 bytes and 6 special tokens are
+            always there). Few texts give fewer merges and a smaller vocabulary.
+        encoder_layers: Layers of the audio encoder.
+        encoder_dim: Width of the audio encoder; a multiple of `heads`.
+        text_layers: Layers of the language model.
+        text_dim: Width of the language model; a multiple of `2 * heads` (rotary positions).
+        heads: Attention heads of both.
+        seed: Of the weights. The caller's random state is left as it is.
+        encoder_ffn_dim: Width inside an encoder layer; default four times `encoder_dim`.
+        text_ffn_dim: Width inside a text layer; default three times `text_dim`.
+        initializer_range: Standard deviation of the random weights.
+        tie_word_embeddings: Whether the output matrix is the input embedding.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigurationError: Sizes that make no model.
+    """
+    _check_sizes(vocab_size, encoder_dim, text_dim, heads)
+    folder = Path(folder)
+    tokenizer = train_tokenizer(texts, vocab_size)
+    encoder = Qwen2AudioEncoderConfig(
+        num_mel_bins=MEL_BINS,
+        encoder_layers=encoder_layers,
+        encoder_attention_heads=heads,
+        encoder_ffn_dim=encoder_ffn_dim or 4 * encoder_dim,
+        d_model=encoder_dim,
+        max_source_positions=MAX_SOURCE_POSITIONS,
+        initializer_range=initializer_range,
+    )
+    text = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=text_dim,
+        intermediate_size=text_ffn_dim or 3 * text_dim,
+        num_hidden_layers=text_layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=4096,
+        initializer_range=initializer_range,
+        tie_word_embeddings=tie_word_embeddings,
+        bos_token_id=None,
+        eos_token_id=tokenizer.convert_tokens_to_ids(END_OF_TURN),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    config = Qwen2AudioConfig(
+        audio_config=encoder.to_dict(),
+        text_config=text.to_dict(),
+        audio_token_index=tokenizer.convert_tokens_to_ids(AUDIO_TOKEN),
+        initializer_range=initializer_range,
+        tie_word_embeddings=tie_word_embeddings,
+    )
+    model = _random_model(config, seed)
+    model.generation_config = _generation_config(tokenizer)
+    model.save_pretrained(folder)
+    _processor(tokenizer).save_pretrained(folder)
+    return folder
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Qwen2Tokenizer:
+    """Train a byte-level BPE tokenizer that cuts text the way Qwen2 does.
+
+    Returns:
+        A tokenizer whose special tokens come after the learned vocabulary, as in Qwen2-Audio.
+    """
+    learner = Tokenizer(models.BPE())
+    learner.normalizer = normalizers.NFC()
+    learner.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PRE_TOKENS), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    learner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    learner.train_from_iterator(texts, trainer)
+    state = _model_state(learner)
+    return Qwen2Tokenizer(
+        vocab=state["vocab"],
+        merges=[tuple(pair) for pair in state["merges"]],
+        unk_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        pad_token=END_OF_TEXT,
+        additional_special_tokens=list(SPECIAL_TOKENS[1:]),
+        model_max_length=4096,
+        padding_side="left",
+    )
+
+
+def _model_state(learner: Tokenizer) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(learner.to_str())["model"]
+    return state
+
+
+def _processor(tokenizer: Qwen2Tokenizer) -> Qwen2AudioProcessor:
+    extractor = WhisperFeatureExtractor(feature_size=MEL_BINS, return_attention_mask=True)
+    template = CHAT_TEMPLATE_PATH.read_text(encoding="utf-8")
+    return Qwen2AudioProcessor(extractor, tokenizer, chat_template=template)
+
+
+def _generation_config(tokenizer: Qwen2Tokenizer) -> GenerationConfig:
+    ends = [tokenizer.convert_tokens_to_ids(token) for token in (END_OF_TURN, END_OF_TEXT)]
+    return GenerationConfig(do_sample=False, eos_token_id=ends, pad_token_id=ends[1])
+
+
+def _random_model(config: Qwen2AudioConfig, seed: int) -> Qwen2AudioForConditionalGeneration:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Qwen2AudioForConditionalGeneration(config)
+    positions = model.model.audio_tower.embed_positions.weight
+    with torch.no_grad():
+        positions.copy_(_sinusoids(*positions.shape))
+    return model.eval()
+
+
+def _sinusoids(length: int, width: int) -> torch.Tensor:
+    """Positions as in Whisper's encoder, (length, width): half sines, half cosines."""
+    rates = torch.exp(-math.log(10_000.0) * torch.arange(width // 2) / (width // 2 - 1))
+    angles = torch.arange(length)[:, None] * rates[None, :]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def _check_sizes(vocab_size: int, encoder_dim: int, text_dim: int, heads: int) -> None:
+    problems = []
+    smallest = _BYTES + len(SPECIAL_TOKENS)
+    if vocab_size < smallest:
+        problems.append(f"vocab_size = {vocab_size}: at least {smallest}")
+    if heads < 1 or encoder_dim % max(heads, 1) or encoder_dim % 2 or encoder_dim < 4:
+        problems.append(f"encoder_dim = {encoder_dim}: an even multiple of heads = {heads}")
+    if heads < 1 or text_dim % (2 * max(heads, 1)):
+        problems.append(f"text_dim = {text_dim}: a multiple of 2 * heads = {2 * heads}")
+    if problems:
+        raise ConfigurationError("the small model cannot be built", problems)

@@ -1,0 +1,63 @@
+"""Candidate instructions: what one is, when two are the same, and which are refused."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from qsm_core.inference.answers import AUTO, AnswerFormat, detect_format
+
+MIN_CHARS = 10
+MAX_CHARS = 300
+# Of Qwen2-Audio and its relatives, beside those that the model's own tokenizer names.
+_SPECIAL = re.compile(r"<\|[^|<>]*\|>|</?audio>", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An instruction that may be scored.
+
+    Attributes:
+        text: The instruction.
+        origin: Who proposed it and from what, such as `template T04` or `recombination of 3, 7`.
+    """
+
+    text: str
+    origin: str
+
+
+def clean_text(text: str) -> str:
+    """Return a text on one line, in one Unicode form, with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def same_text_key(text: str) -> str:
+    """Return what two texts share that differ in case, spacing and punctuation only."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.findall(r"[^\W_]+", re.sub(r"non[\s_-]+speech", "nonspeech", folded)))
+
+
+def text_problem(
+    text: str, answer_format: str = AUTO, special_tokens: Collection[str] = ()
+) -> str | None:
+    """Say why a cleaned text cannot be a candidate, or None where it can.
+
+    Args:
+        text: As `clean_text` returns it.
+        answer_format: Of the search. Under "auto" a candidate may ask for labels or options.
+        special_tokens: Tokens of the model that a prompt must not hold.
+    """
+    if not MIN_CHARS <= len(text) <= MAX_CHARS:
+        return f"{len(text)} characters; allowed are {MIN_CHARS} to {MAX_CHARS}"
+    found = _SPECIAL.search(text)
+    token = found.group() if found else next((t for t in special_tokens if t in text), None)
+    if token is not None:
+        return f"holds the special token {token}"
+    detected = detect_format(text)
+    if answer_format == AUTO and detected is AnswerFormat.OPEN:
+        return "does not say how to answer: needed are SPEECH and NONSPEECH, or options A) and B)"
+    if answer_format not in (AUTO, AnswerFormat.OPEN, detected):
+        return f"asks for an answer of the format {detected}; needed is {answer_format}"
+    return None

@@ -1,0 +1,135 @@
+"""The files that a search leaves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from qsm_core.evaluation.intervals import metrics_with_intervals
+from qsm_core.evaluation.metrics import write_metrics
+from qsm_core.evaluation.predict import instruction_digest
+from qsm_core.evaluation.predictions import write_predictions
+from qsm_core.prompting.finals import Finalist, Finals
+from qsm_core.prompting.scored import ScoredCandidate
+from qsm_core.prompting.search import InstructionSearch
+from qsm_core.store.context import VOLATILE_FOLDER
+
+WINNER_SYSTEM = "best_instruction"
+SEED_SYSTEM = "seed_instruction"
+_MEASURES = (
+    "ba_clip",
+    "ba_conditions",
+    "speech_acc",
+    "nonspeech_acc",
+    "auroc",
+    "log_loss",
+    "unparseable_rate",
+)
+
+
+def write_output(
+    out: Path,
+    trajectory: Path,
+    search: InstructionSearch,
+    finals: Finals,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """Write all files of a finished search and return its headline numbers."""
+    history = search.history
+    winner, seed = finals.winner, next(entry for entry in finals.all if entry.number == 0)
+    best = history[winner.number]
+    (out / "best_prompt.txt").write_text(best.candidate.text + "\n", encoding="utf-8")
+    summary = _summary(search, best, winner, seed)
+    _write_json(out / "best_prompt.json", summary | _dev_measures(winner, seed))
+    _write_json(out / "opro_history.json", _history(search, finals))
+    _candidates(history, finals).to_csv(out / "candidates.csv", index=False, lineterminator="\n")
+    shutil.copyfile(trajectory, out / "trajectory.jsonl")
+    _write_dev(out, best, finals)
+    (out / VOLATILE_FOLDER).mkdir(exist_ok=True)
+    _write_json(out / VOLATILE_FOLDER / "timings.json", {"seconds": seconds})
+    return summary
+
+
+def _summary(
+    search: InstructionSearch, best: ScoredCandidate, winner: Finalist, seed: Finalist
+) -> dict[str, Any]:
+    return {
+        "instruction": best.candidate.text,
+        "instruction_digest": instruction_digest(best.candidate.text),
+        "origin": best.candidate.origin,
+        "number": best.number,
+        "iteration": best.iteration,
+        "score_on_subset": best.score,
+        "score_on_dev": winner.score,
+        "seed_score_on_dev": seed.score,
+        "gain_on_dev": winner.score - seed.score,
+        "ba_clip_on_dev": winner.measures.ba_clip,
+        "seed_ba_clip_on_dev": seed.measures.ba_clip,
+        "num_candidates": len(search.history),
+        "num_iterations": len(search.best_by_iteration) - 1,
+    }
+
+
+def _dev_measures(winner: Finalist, seed: Finalist) -> dict[str, Any]:
+    return {
+        "dev_measures": winner.measures.to_json(),
+        "seed_dev_measures": seed.measures.to_json(),
+    }
+
+
+def _history(search: InstructionSearch, finals: Finals) -> dict[str, Any]:
+    """Return the history under the names that readers of older runs look for."""
+    on_dev = {entry.number: entry.score for entry in finals.all}
+    return {
+        "iterations": sorted({entry.iteration for entry in search.history}),
+        "rewards": [entry.score for entry in search.history],
+        "best_reward_per_iteration": search.best_by_iteration,
+        "winner": finals.winner.number,
+        "candidates": [
+            {
+                "number": entry.number,
+                "iteration": entry.iteration,
+                "instruction": entry.candidate.text,
+                "origin": entry.candidate.origin,
+                "score": entry.score,
+                "score_on_dev": on_dev.get(entry.number),
+                "measures": entry.measures.to_json(),
+            }
+            for entry in search.history
+        ],
+    }
+
+
+def _candidates(history: list[ScoredCandidate], finals: Finals) -> pd.DataFrame:
+    """Return one row a candidate, in the order of scoring."""
+    on_dev = {entry.number: entry.score for entry in finals.all}
+    rows = [
+        {
+            "iteration": entry.iteration,
+            "instruction": entry.candidate.text,
+            "origin": entry.candidate.origin,
+            "score": entry.score,
+            **{name: getattr(entry.measures, name) for name in _MEASURES},
+            "score_on_dev": on_dev.get(entry.number),
+        }
+        for entry in history
+    ]
+    return pd.DataFrame(rows)
+
+
+def _write_dev(out: Path, best: ScoredCandidate, finals: Finals) -> None:
+    """Write what is needed to compare winner and seed instruction on dev, and dev with test."""
+    of_winner = finals.predictions(best.number).assign(system=WINNER_SYSTEM)
+    of_seed = finals.predictions(0).assign(system=SEED_SYSTEM)
+    write_predictions(out / "dev_predictions.parquet", pd.concat([of_winner, of_seed]))
+    metrics = metrics_with_intervals(of_winner, instruction=best.candidate.text)
+    write_metrics(out / "dev_metrics.json", metrics)
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")

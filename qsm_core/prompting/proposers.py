@@ -1,0 +1,141 @@
+"""Who proposes instructions: the templates, and recombinations of the best so far.
+
+A proposer sees what was scored and returns new texts. It may return too many, too few, or texts
+that were there before: the search cleans and filters. One that asks a language model fits the same
+protocol; the search writes down what was proposed before it scores, so a proposer need not answer
+twice in the same way for a search to be resumed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from qsm_core.prompting.candidates import MAX_CHARS, Candidate, same_text_key
+from qsm_core.prompting.scored import ScoredCandidate
+from qsm_core.prompting.templates import Template, baseline, templates
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_FEWEST_WORDS = 3  # of a sentence that means something on its own
+_LABEL_WORD = re.compile(r"\bSPEECH\b|\bNON-?SPEECH\b|\b[A-D]\)", re.IGNORECASE)
+# How a sentence begins that means nothing without the one before it.
+_BOUND = re.compile(r"(with such|if (that|it|so|this)|then|now|otherwise)\b", re.IGNORECASE)
+_TRIES = 20
+
+
+class Proposer(Protocol):
+    """Proposes instructions, given those that were scored."""
+
+    def propose(
+        self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
+    ) -> list[Candidate]:
+        """Return about `count` candidates.
+
+        Args:
+            history: Every candidate scored so far, in order, with its measures by condition.
+            count: How many are wanted.
+            rng: The only source of randomness.
+        """
+
+
+class TemplateProposer:
+    """Proposes the fixed texts in their order: the baseline, then T01 to T15."""
+
+    def __init__(self, texts: Sequence[Template] | None = None) -> None:
+        self._texts = (baseline(), *templates()) if texts is None else tuple(texts)
+
+    def propose(
+        self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
+    ) -> list[Candidate]:
+        """Return the next texts that were not scored yet."""
+        del rng  # the order is fixed
+        seen = {same_text_key(entry.candidate.text) for entry in history}
+        unseen = [entry for entry in self._texts if same_text_key(entry.text) not in seen]
+        return [Candidate(entry.text, f"template {entry.id}") for entry in unseen[:count]]
+
+
+class RecombinationProposer:
+    """Puts sentences of the best instructions together anew.
+
+    An instruction is cut into the part that says how to answer (from the first sentence with a
+    label word to the last) and the sentences around it. A child takes the answering part of one
+    parent and up to two other sentences of any; better parents are drawn more often.
+    """
+
+    def __init__(self, num_parents: int = 6) -> None:
+        self._num_parents = num_parents
+
+    def propose(
+        self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
+    ) -> list[Candidate]:
+        """Return `count` children that differ from each other and from the history, or fewer."""
+        parents = sorted(history, key=lambda entry: (-entry.score, entry.number))
+        parents = parents[: self._num_parents]
+        if not parents:
+            return []
+        seen = {entry.candidate.text for entry in history}
+        children: list[Candidate] = []
+        for _ in range(_TRIES * count):
+            child = _child(parents, rng)
+            if child.text not in seen and len(child.text) <= MAX_CHARS:
+                seen.add(child.text)
+                children.append(child)
+            if len(children) == count:
+                break
+        return children
+
+
+class Chain:
+    """Asks several proposers in turn until there are enough candidates."""
+
+    def __init__(self, proposers: Sequence[Proposer]) -> None:
+        self._proposers = tuple(proposers)
+
+    def propose(
+        self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
+    ) -> list[Candidate]:
+        """Return candidates of the first proposer, then of the next, up to `count`."""
+        found: list[Candidate] = []
+        for proposer in self._proposers:
+            if len(found) < count:
+                found += proposer.propose(history, count - len(found), rng)
+        return found
+
+
+def split_instruction(text: str) -> tuple[list[str], str]:
+    """Return the sentences around the answering part, and that part.
+
+    The answering part reaches from the first sentence with a label word to the last one, so that
+    `Answer SPEECH when you hear a voice. When in doubt, answer NONSPEECH.` stays in one piece. A
+    sentence that leans on the one before it (`If that is so, answer SPEECH`) takes it along.
+    """
+    sentences = [sentence for sentence in _SENTENCE_END.split(text) if sentence]
+    places = [i for i, sentence in enumerate(sentences) if _LABEL_WORD.search(sentence)]
+    if not places:
+        return sentences, ""
+    first, last = places[0], places[-1]
+    while first > 0 and _BOUND.match(sentences[first]):
+        first -= 1
+    return sentences[:first] + sentences[last + 1 :], " ".join(sentences[first : last + 1])
+
+
+def _child(parents: Sequence[ScoredCandidate], rng: np.random.Generator) -> Candidate:
+    weights = 1.0 / np.arange(1, len(parents) + 1)
+    weights /= weights.sum()
+    asker = parents[int(rng.choice(len(parents), p=weights))]
+    _, answering = split_instruction(asker.candidate.text)
+    pool = [
+        (parent.number, sentence)
+        for parent in parents
+        for sentence in split_instruction(parent.candidate.text)[0]
+        if len(sentence.split()) >= _FEWEST_WORDS
+    ]
+    size = min(int(rng.integers(0, 3)), len(pool))
+    chosen = [pool[int(i)] for i in rng.choice(len(pool), size=size, replace=False)] if size else []
+    sentences = list(dict.fromkeys(sentence for _, sentence in chosen))
+    numbers = sorted({asker.number, *(number for number, _ in chosen)})
+    text = " ".join([*sentences, answering])
+    return Candidate(text, f"recombination of {', '.join(map(str, numbers))}")

@@ -1,0 +1,70 @@
+"""Numbers as a reader sees them. Unknown is a dash, never 0 and never "nan"."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "\N{EN DASH}"
+_MINUS = "\N{MINUS SIGN}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share as per cent without the sign: 0.9329 becomes 93.3."""
+    if share is None or not math.isfinite(share):
+        return MISSING
+    return f"{100 * share:.{digits}f}"
+
+
+def percent_with_ends(share: float | None, low: float | None, high: float | None) -> str:
+    """Return a share and its interval: `93.3 [92.5, 94.0]`."""
+    ends = _ends(percent(low), percent(high))
+    return percent(share) + ends
+
+
+def points(difference: float | None) -> str:
+    """Return a difference of shares in percentage points with its sign: 0.182 becomes +18.2."""
+    if difference is None or not math.isfinite(difference):
+        return MISSING
+    text = f"{100 * difference:+.1f}"
+    # A difference that rounds to nothing has no sign.
+    return "0.0" if float(text) == 0 else text.replace("-", _MINUS)
+
+
+def points_with_ends(difference: float, low: float | None, high: float | None) -> str:
+    """Return a difference and its interval in percentage points: `+18.2 [+16.8, +19.7]`."""
+    return points(difference) + _ends(points(low), points(high))
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value with three decimals, `< 0.001` below them."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """Return a number with a fixed number of decimals."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{value:.{digits}f}".replace("-", _MINUS)
+
+
+def count(value: int) -> str:
+    """Return a count with a comma between thousands."""
+    return f"{value:,}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration: `8.4 s`, `12 min 30 s`, `3 h 05 min`."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value < 60:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _ends(low: str, high: str) -> str:
+    return "" if MISSING in (low, high) else f" [{low}, {high}]"

@@ -1,0 +1,22 @@
+"""Random numbers by name: the same root seed and names give the same stream anywhere.
+
+Streams are derived with SHA-256, so neither the order of calls, nor the number of workers, nor
+PYTHONHASHSEED has a part in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def derive_seed(root: int, *names: str | int) -> int:
+    """Return a 63-bit seed for the stream called by `names` under `root`."""
+    text = "\x1f".join([str(int(root)), *map(str, names)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def derive_rng(root: int, *names: str | int) -> np.random.Generator:
+    """Return a NumPy generator for the stream called by `names` under `root`."""
+    return np.random.default_rng(derive_seed(root, *names))

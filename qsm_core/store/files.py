@@ -1,0 +1,78 @@
+"""Writing and moving files so that a crash leaves either the old state or the new one."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+_READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON to `path` in one step: a reader sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        beside.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def fsync(path: Path) -> None:
+    """Bring a file's content, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_tree(folder: Path) -> None:
+    """Bring everything below `folder` to the disk, files before the folders that name them."""
+    for where, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            fsync(Path(where, name))
+        fsync(Path(where))
+
+
+def make_read_only(path: Path) -> None:
+    """Take the right to write a file, so that nobody edits it by accident."""
+    path.chmod(path.stat().st_mode & _READ_ONLY)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a folder and bring both parents to the disk.
+
+    Raises:
+        OSError: `target` is there and not empty, among others.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
+    fsync(target.parent)
+    fsync(source.parent)
+
+
+def empty_folder(path: Path) -> Path:
+    """Make `path` a folder with nothing in it."""
+    if path.exists():
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+    return path
+
+
+def folder_bytes(path: Path) -> int:
+    """Return the total size of the files below `path`; what vanishes meanwhile counts nothing."""
+    total = 0
+    for where, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += Path(where, name).lstat().st_size
+            except FileNotFoundError:
+                continue
+    return total

@@ -1,0 +1,62 @@
+"""Which outputs a run refers to, so that `prune` can leave them alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qsm_core.errors import StoreError
+from qsm_core.store.files import write_json
+from qsm_core.store.layout import Layout
+from qsm_core.store.provenance import utc_now, who
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One output, as a run calls it."""
+
+    name: str
+    stage: str
+    key: str
+
+
+def write_references(layout: Layout, run: str, references: Iterable[Reference]) -> Path:
+    """Note what a run refers to, in place of what was noted for it before.
+
+    Args:
+        layout: The store.
+        run: Name of the run.
+        references: Its outputs.
+    """
+    path = layout.runs / f"{_file_name(run)}.json"
+    stages = {item.name: {"stage": item.stage, "key": item.key} for item in references}
+    write_json(path, {"run": run, "at": utc_now(), "who": who(), "stages": stages})
+    return path
+
+
+def read_references(layout: Layout) -> Mapping[str, tuple[Reference, ...]]:
+    """Return what every run refers to, by the name of the run.
+
+    Raises:
+        StoreError: A note cannot be read. It is not passed over: what it refers to could be lost.
+    """
+    runs: dict[str, tuple[Reference, ...]] = {}
+    for path in sorted(layout.runs.glob("*.json")):
+        try:
+            values = json.loads(path.read_text())
+            runs[values["run"]] = tuple(
+                Reference(name, place["stage"], place["key"])
+                for name, place in values["stages"].items()
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"{path}: cannot be read ({error}); remove it if its run is not needed any more"
+            ) from error
+    return runs
+
+
+def _file_name(run: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", run) or "run"

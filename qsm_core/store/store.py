@@ -1,0 +1,327 @@
+"""The store: finds outputs, makes those that are missing, and never does the same work twice."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import socket
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from qsm_core.errors import StoreError
+from qsm_core.store.claim import Lock, claim, discard
+from qsm_core.store.commit import commit, record_output
+from qsm_core.store.context import Report, StageContext
+from qsm_core.store.digests import DigestMemo, digest_path
+from qsm_core.store.disk import full_disk_error, is_full_disk
+from qsm_core.store.explain import Verdict, VerdictKind, compare, nearest
+from qsm_core.store.files import empty_folder, write_json
+from qsm_core.store.layout import Layout, WorkFolder
+from qsm_core.store.loaded import check_loaded, load_entry
+from qsm_core.store.manifest import Manifest, read_manifest, summary_json
+from qsm_core.store.progress import Progress, ProgressFile, read_progress, silent
+from qsm_core.store.provenance import Stopwatch, collect_provenance, utc_now
+from qsm_core.store.spec import StageInput, StageSpec
+from qsm_core.store.verify import Inspection, inspect_output
+
+logger = logging.getLogger(__name__)
+
+Launch = Callable[[StageSpec, StageContext], object]
+
+
+@dataclass(frozen=True)
+class StageOutput:
+    """A finished output: its folder and what is known of it."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def digest(self) -> str:
+        """Digest of the content, without manifest and volatile files."""
+        return self.manifest.digest
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """What the stage returned."""
+        return self.manifest.summary
+
+    def as_input(self) -> StageInput:
+        """Return the output as the input of a further stage."""
+        return StageInput(self.path, self.digest)
+
+
+def run_in_process(spec: StageSpec, context: StageContext) -> object:
+    """Import the entry of a stage and call it.
+
+    Raises:
+        StageError: The code here is not the code that the key stands for.
+    """
+    summary = load_entry(spec).run(context)
+    check_loaded(spec)
+    return summary
+
+
+class Store:
+    """Stage outputs by key, below one folder that any number of processes can share."""
+
+    def __init__(self, root: Path, *, lock: Lock = fcntl.flock) -> None:
+        """Use the folder `root`, which is made when something is written.
+
+        Args:
+            root: The folder. Links in it are resolved once, here.
+            lock: Replaces `fcntl.flock`, to try file systems that lack it.
+        """
+        self.layout = Layout(Path(os.path.realpath(root)))
+        self.memo = DigestMemo(self.layout.digests)
+        self._lock = lock
+
+    @property
+    def root(self) -> Path:
+        """Folder of the store."""
+        return self.layout.root
+
+    def find(self, spec: StageSpec, *, min_generation: int = 1) -> StageOutput | None:
+        """Return the output of `spec` if it is there and whole, else None.
+
+        Args:
+            spec: What the output is made from.
+            min_generation: An output made fewer times than this does not count.
+        """
+        return self._usable(spec, self.inspect(spec), min_generation)
+
+    def inspect(self, spec: StageSpec) -> Inspection:
+        """Look at the output of `spec`, file by file."""
+        return inspect_output(self.layout.output(spec.stage, spec.key), spec.key, self.memo)
+
+    def explain(self, spec: StageSpec, *, force: bool = False) -> Verdict:
+        """Say whether the output of `spec` is reused, and if not, why the stage runs."""
+        return self._explain(spec, self.inspect(spec), force)
+
+    def decide(self, spec: StageSpec, *, force: bool = False) -> tuple[Verdict, StageOutput | None]:
+        """Return the verdict, and the output if it is reused; looks at the files once."""
+        found = self.inspect(spec)
+        verdict = self._explain(spec, found, force)
+        return verdict, self._usable(spec, found, 1) if verdict.reuse else None
+
+    def manifests(self, stage: str) -> Iterator[Manifest]:
+        """Yield the readable manifests of one stage."""
+        for folder in sorted((self.layout.outputs / stage).glob("*")):
+            try:
+                yield read_manifest(folder)
+            except StoreError as error:
+                logger.debug("left out: %s", error)
+
+    def generation(self, spec: StageSpec) -> int:
+        """Return how often this key was made, 0 for never."""
+        try:
+            return read_manifest(self.layout.output(spec.stage, spec.key)).generation
+        except StoreError:
+            return 0
+
+    def progress(self, spec: StageSpec) -> Progress | None:
+        """Return what the process that makes `spec` said last."""
+        return read_progress(WorkFolder(self.layout.work(spec.stage, spec.key)).progress)
+
+    def announce(self, spec: StageSpec) -> Path:
+        """Write down a spec that is about to be made, so that `adopt` can find it by key."""
+        path = self.layout.wanted(spec.stage, spec.key)
+        write_json(path, spec.to_json())
+        return path
+
+    def digest(self, path: Path) -> StageInput:
+        """Return a file or folder as a stage input, with the digest of its content.
+
+        Raises:
+            StoreError: It is missing, or changed while it was read.
+        """
+        return StageInput(path, digest_path(path, self.memo))
+
+    def make(
+        self,
+        spec: StageSpec,
+        inputs: Mapping[str, StageInput],
+        runtime: Mapping[str, Any] | None = None,
+        report: Report = silent,
+        *,
+        force: bool = False,
+        min_generation: int = 1,
+        launch: Launch = run_in_process,
+    ) -> StageOutput:
+        """Return the output of `spec`, made now unless it is there.
+
+        Where another process makes the same key, this one waits and then takes its output.
+
+        Args:
+            spec: What to make.
+            inputs: The inputs that the spec was built with.
+            runtime: What changes no result: batch size, device, threads.
+            report: Is told the progress.
+            force: Make it again even though it is there.
+            min_generation: The same, but fit for retries: an output that was made this often
+                counts.
+            launch: How the entry is called.
+
+        Raises:
+            StoreError: The disk is full, an input is missing, or the store cannot be written.
+            Exception: Whatever the stage raises; its work folder is kept.
+        """
+        _check_inputs(spec, inputs)
+        if force:
+            min_generation = max(min_generation, self.generation(spec) + 1)
+        folder = self.layout.work(spec.stage, spec.key)
+        with self._claim(folder, report) as work, _failures_noted(self.root, work):
+            found = self.find(spec, min_generation=min_generation)
+            if found is None:
+                context = self._prepare(spec, inputs, runtime or {}, report, work, min_generation)
+                path = self._run(spec, context, launch, work, min_generation)
+                found = StageOutput(path, read_manifest(path))
+            discard(work)
+            self.layout.wanted(spec.stage, spec.key).unlink(missing_ok=True)
+        return found
+
+    def _usable(
+        self, spec: StageSpec, found: Inspection, min_generation: int
+    ) -> StageOutput | None:
+        if not found.whole or found.manifest is None:
+            return None
+        if found.manifest.generation < min_generation:
+            return None
+        output = StageOutput(self.layout.output(spec.stage, spec.key), found.manifest)
+        _note_use(output.path)
+        return output
+
+    def _explain(self, spec: StageSpec, found: Inspection, force: bool) -> Verdict:
+        stage, key = spec.stage, spec.key
+        if found.whole and found.manifest and not force:
+            adopted = found.manifest.provenance.get("adopted", {}).get("reason")
+            return Verdict(VerdictKind.REUSED, stage, key, adopted=adopted)
+        resumes = not force and _has_files(WorkFolder(self.layout.work(stage, key)).resume)
+        if found.problems:
+            return Verdict(
+                VerdictKind.DAMAGED, stage, key, problems=found.problems, resumes=resumes
+            )
+        if force:
+            return Verdict(VerdictKind.FORCED, stage, key)
+        earlier = nearest(spec, self.manifests(stage))
+        if earlier is None:
+            return Verdict(VerdictKind.NEW, stage, key, resumes=resumes)
+        return Verdict(
+            VerdictKind.CHANGED,
+            stage,
+            key,
+            changes=compare(earlier.spec, spec),
+            compared_with=earlier.spec.key,
+            resumes=resumes,
+        )
+
+    @contextmanager
+    def _claim(self, folder: Path, report: Report) -> Iterator[WorkFolder]:
+        def on_wait(message: str) -> None:
+            logger.info("%s: %s", folder.parent.name, message)
+            report(0, 0, message)
+
+        with claim(folder, on_wait=on_wait, lock=self._lock) as work:
+            yield work
+
+    def _prepare(
+        self,
+        spec: StageSpec,
+        inputs: Mapping[str, StageInput],
+        runtime: Mapping[str, Any],
+        report: Report,
+        work: WorkFolder,
+        min_generation: int,
+    ) -> StageContext:
+        """Lay out the work folder; keep what lets the stage resume, if it is of this attempt."""
+        write_json(work.spec, spec.to_json())
+        if _read_int(work.generation) != min_generation:
+            empty_folder(work.resume)
+            write_json(work.generation, min_generation)
+        started = Progress(0, 0, f"started on {socket.gethostname()}", utc_now())
+        write_json(work.progress, asdict(started))
+        return StageContext(
+            config=spec.config,
+            inputs={name: given.path for name, given in inputs.items()},
+            out=empty_folder(work.out),
+            work=work.resume,
+            runtime=runtime,
+            report=ProgressFile(work.progress, report),
+        )
+
+    def _run(
+        self,
+        spec: StageSpec,
+        context: StageContext,
+        launch: Launch,
+        work: WorkFolder,
+        min_generation: int,
+    ) -> Path:
+        """Run the stage, commit what it wrote, and return where it now lies."""
+        resumed = _has_files(work.resume)
+        # Looked at before the work: without locks, an equal output may appear in the meantime.
+        before = self.inspect(spec)
+        for problem in before.problems:
+            logger.warning("%s %s is made again: %s", spec.stage, spec.key8, problem)
+        made_before = before.manifest.generation if before.manifest else 0
+        stopwatch = Stopwatch()
+        summary = summary_json(spec.stage, launch(spec, context))
+        manifest = Manifest(
+            spec=spec,
+            generation=max(min_generation, made_before + 1),
+            files=record_output(spec.stage, context.out),
+            summary=summary,
+            provenance=collect_provenance(spec, stopwatch, resumed=resumed),
+        )
+        return commit(self.layout, context.out, manifest)
+
+
+@contextmanager
+def _failures_noted(root: Path, work: WorkFolder) -> Iterator[None]:
+    """Keep the traceback of a failure beside the work.
+
+    Where the disk is full, say so clearly and give back what the unfinished output took.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_full_disk(error):
+            work.error.write_text("".join(traceback.format_exception(error)))
+            raise
+        told = full_disk_error(error, root=root, work=work.path)
+        shutil.rmtree(work.out, ignore_errors=True)
+        raise told from error
+
+
+def _check_inputs(spec: StageSpec, inputs: Mapping[str, StageInput]) -> None:
+    given = {name: value.digest for name, value in inputs.items()}
+    if given != spec.inputs:
+        raise StoreError(f"{spec.stage}: the inputs {sorted(given)} are not those of the spec")
+    for name, value in inputs.items():
+        if not value.path.exists():
+            raise StoreError(f"{spec.stage}: input {name} is not there: {value.path}")
+
+
+def _note_use(folder: Path) -> None:
+    """Set the folder's time, by which `prune` knows what was used lately."""
+    try:
+        os.utime(folder)
+    except PermissionError:  # somebody else's store: its owner prunes it
+        logger.debug("the use of %s cannot be noted", folder)
+
+
+def _read_int(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(path.is_file() for path in folder.rglob("*"))

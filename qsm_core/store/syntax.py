@@ -1,0 +1,106 @@
+"""A module's syntax tree: what it imports, and a digest that only its meaning changes."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+
+# Fields that say nothing about meaning, or that not every version of Python writes.
+_SILENT_FIELDS = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+
+
+def digest_tree(tree: ast.AST) -> str:
+    """Return the SHA-256 of a tree without docstrings, positions and formatting.
+
+    Absent and empty fields are left out, so that a Python with a larger grammar gives the same
+    digest for the same source.
+    """
+    text = "".join(_write(tree))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def imported_names(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield the dotted names of everything that the module may import, anywhere in it.
+
+    `from a.b import c` gives both `a.b` and `a.b.c`; which one is a module is for the caller to
+    find out. `import_module("a.b")` with a literal name is seen as well.
+
+    Args:
+        tree: The module.
+        package: Dotted name of the package that relative imports start from.
+    """
+    if isinstance(tree, ast.Import):
+        yield from (alias.name for alias in tree.names)
+    elif isinstance(tree, ast.ImportFrom):
+        yield from _names_of_import_from(tree, package)
+    elif isinstance(tree, ast.Call):
+        yield from _literal_import(tree)
+    for part in _running_parts(tree):
+        yield from imported_names(part, package)
+
+
+def _names_of_import_from(node: ast.ImportFrom, package: str) -> Iterator[str]:
+    base = node.module or ""
+    if node.level:
+        parts = package.split(".")
+        base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
+    yield base
+    yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+
+
+def _literal_import(node: ast.Call) -> Iterator[str]:
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    called = node.func.id if isinstance(node.func, ast.Name) else called
+    if called in ("import_module", "__import__", "run_module") and node.args:
+        first = node.args[0]
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            yield first.value
+
+
+def _running_parts(tree: ast.AST) -> Iterable[ast.AST]:
+    """Return the parts of a node that run; a block under `if TYPE_CHECKING:` does not."""
+    if isinstance(tree, ast.If) and _is_type_checking(tree.test):
+        return tree.orelse
+    return ast.iter_child_nodes(tree)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return name == "TYPE_CHECKING"
+
+
+def _without_bare_strings(part: object) -> object:
+    """Leave out of a list of statements those that are only a string: they do nothing."""
+    return [item for item in part if not _is_bare_string(item)] if isinstance(part, list) else part
+
+
+def _is_bare_string(node: object) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _write(value: object) -> Iterator[str]:
+    """Write a node, a list of nodes or a constant so that different trees differ."""
+    if isinstance(value, ast.Constant):
+        yield f"<{type(value.value).__name__}:{value.value!r}>"
+    elif isinstance(value, ast.AST):
+        yield f"({type(value).__name__}"
+        for name in sorted(value._fields):
+            part = _without_bare_strings(getattr(value, name, None))
+            if name in _SILENT_FIELDS or part is None or part == []:
+                continue
+            yield f" {name}="
+            yield from _write(part)
+        yield ")"
+    elif isinstance(value, list):
+        yield "["
+        for item in value:
+            yield from _write(item)
+            yield ","
+        yield "]"
+    else:
+        yield f"<{type(value).__name__}:{value!r}>"

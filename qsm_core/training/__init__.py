@@ -1,0 +1,1 @@
+"""Fine-tuning of an audio LLM with LoRA on labelled clips."""

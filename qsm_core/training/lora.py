@@ -1,0 +1,249 @@
+"""Stage `train_lora`: fit a LoRA adapter on the train split, keep the one that is best on dev.
+
+Inputs: `corpus` (prepared corpus), `model` (folder of the base model), optional `rirs`. Output: a
+plain PEFT adapter with adapter_card.json, README.md and training_log.csv. Test clips are neither
+read nor counted. With the audio encoder frozen, every clip is encoded once, before training.
+
+    python -m qsm_core.training.lora --spec spec.json
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from qsm_core.data.schema import Split
+from qsm_core.errors import ModelError
+from qsm_core.labels import Label
+from qsm_core.models.adapters import CONFIG_FILE, WEIGHTS_FILE
+from qsm_core.models.audio_llm import load_audio_llm
+from qsm_core.models.batching import is_out_of_memory
+from qsm_core.models.encoder import encode_clips, prepare_clips
+from qsm_core.models.loaded import AudioLLM
+from qsm_core.seeding import derive_seed
+from qsm_core.store.context import VOLATILE_FOLDER, Report, StageContext, parse_config
+from qsm_core.store.digests import digest_folder
+from qsm_core.store.entry import run_entry
+from qsm_core.training.card import TrainingOutcome, data_counts, make_card, write_card
+from qsm_core.training.clips import TrainingClips, read_clips
+from qsm_core.training.config import LoraTraining, check_training
+from qsm_core.training.examples import (
+    AnswerExamples,
+    ExampleMaker,
+    audio_tokens_of,
+    draw_instructions,
+)
+from qsm_core.training.progress import (
+    best_step,
+    dev_losses,
+    is_exhausted,
+    last_checkpoint,
+    read_state,
+    write_log,
+)
+from qsm_core.training.scope import count_parameters, put_lora, target_modules
+from qsm_core.training.trainer import free_memory, make_trainer, seeded
+
+LOG_FILE = "training_log.csv"
+_SPLITS: tuple[Split, Split] = ("train", "dev")
+
+
+def run(context: StageContext) -> dict[str, Any]:
+    """Train an adapter; a restart goes on from the last checkpoint.
+
+    Raises:
+        ConfigurationError: Values that cannot work.
+        DataError: A split lacks a class, or its clips cannot be used.
+        ModelError: The model cannot be used, the training diverged, or the adapter does nothing.
+    """
+    config = parse_config(LoraTraining, context.config)
+    check_training(config)
+    corpus, rirs = context.inputs["corpus"], context.inputs.get("rirs")
+    parts = _Parts(*(read_clips(corpus, rirs, split, config) for split in _SPLITS))
+    trained = _train(context, config, parts)
+    free_memory()  # before the base model is loaded again, to check the adapter around it
+    _write_output(context, config, trained, parts)
+    _check_output(context, config)
+    return {
+        **dataclasses.asdict(trained.outcome),
+        "train_renderings": len(parts.train.plan),
+        "dev_renderings": len(parts.dev.plan),
+        "device": trained.device,
+    }
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The renderings of the two splits that a training uses."""
+
+    train: TrainingClips
+    dev: TrainingClips
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a training leaves in memory: the weights are in the work folder."""
+
+    outcome: TrainingOutcome
+    history: list[dict[str, Any]]
+    answers: dict[str, dict[str, str]]
+    device: str
+    timings: dict[str, float]
+
+
+def _train(context: StageContext, config: LoraTraining, parts: _Parts) -> _Trained:
+    started = time.monotonic()
+    base = load_audio_llm(
+        context.inputs["model"],
+        quantization=config.quantization,
+        device=str(context.runtime.get("device", "auto")),
+    )
+    maker = ExampleMaker(base, config.instructions, config.answer_format, config.system_prompt)
+    train = _examples(base, maker, config, parts.train, context.report)
+    dev = _examples(base, maker, config, parts.dev, context.report)
+    prepared = time.monotonic()
+    llm = _with_new_adapter(base, config)
+    history, planned = _fit(llm, config, train, dev, context)
+    return _Trained(
+        outcome=_outcome(llm, history, planned),
+        history=history,
+        answers={
+            text: {str(label): answer for label, answer in answers.items()}
+            for text, answers in maker.answers.items()
+        },
+        device=base.reason,
+        timings={
+            "preparation_s": prepared - started,
+            "training_s": time.monotonic() - prepared,
+        },
+    )
+
+
+def _examples(
+    llm: AudioLLM,
+    maker: ExampleMaker,
+    config: LoraTraining,
+    clips: TrainingClips,
+    report: Report,
+) -> AnswerExamples:
+    waveforms = prepare_clips(clips.waveforms, config.short_clips)
+    instructions = draw_instructions(clips.plan, config.instructions, config.seed)
+    labels = clips.plan["label"]
+    examples = [
+        maker.make(instruction, Label(label), audio_tokens_of(waveform))
+        for instruction, label, waveform in zip(instructions, labels, waveforms, strict=True)
+    ]
+    return AnswerExamples(examples, _audio(llm, config, waveforms, report))
+
+
+def _audio(
+    llm: AudioLLM, config: LoraTraining, waveforms: Sequence[np.ndarray], report: Report
+) -> Sequence[Tensor] | Sequence[np.ndarray]:
+    """Return audio embeddings where the encoder stays frozen, else the waveforms."""
+    if config.include_encoder:
+        return waveforms
+    total = len(waveforms)
+    return encode_clips(
+        llm,
+        waveforms,
+        short_clips=config.short_clips,
+        advance=lambda done: report(done, total, "clips encoded"),
+    )
+
+
+def _with_new_adapter(base: AudioLLM, config: LoraTraining) -> AudioLLM:
+    seeded(derive_seed(config.seed, "adapter"))
+    return dataclasses.replace(base, model=put_lora(base.model, config))
+
+
+def _fit(
+    llm: AudioLLM,
+    config: LoraTraining,
+    train: AnswerExamples,
+    dev: AnswerExamples,
+    context: StageContext,
+) -> tuple[list[dict[str, Any]], int]:
+    """Train, or finish a training that was interrupted; return its log and the planned steps."""
+    checkpoint = last_checkpoint(context.work)
+    if checkpoint is not None:
+        state = read_state(checkpoint)
+        ended = state["global_step"] >= state["max_steps"]
+        if ended or is_exhausted(dev_losses(state["log_history"]), config.patience):
+            return state["log_history"], state["max_steps"]
+    trainer = make_trainer(
+        llm, config, train, dev, context.work, context.report, measure_first=checkpoint is None
+    )
+    try:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"memory ran out on {llm.device} with micro_batch_size = {config.micro_batch}: take a "
+            "smaller one, gradient_checkpointing, or quantization 'nf4'"
+        ) from error
+    return trainer.state.log_history, trainer.state.max_steps
+
+
+def _outcome(llm: AudioLLM, history: list[dict[str, Any]], planned: int) -> TrainingOutcome:
+    losses = dev_losses(history)
+    step, loss = best_step(losses)
+    trainable, total = count_parameters(llm.model)
+    return TrainingOutcome(
+        best_step=step,
+        best_dev_loss=loss,
+        first_dev_loss=losses[0][1],
+        steps=losses[-1][0],
+        planned_steps=planned,
+        trainable_parameters=trainable,
+        all_parameters=total,
+    )
+
+
+def _write_output(
+    context: StageContext, config: LoraTraining, trained: _Trained, parts: _Parts
+) -> None:
+    best = context.work / f"best-{trained.outcome.best_step}"
+    shutil.copyfile(best / WEIGHTS_FILE, context.out / WEIGHTS_FILE)
+    adapter = json.loads((best / CONFIG_FILE).read_text(encoding="utf-8"))
+    # PEFT notes where the base lay on this machine; the name is what others can use.
+    adapter["base_model_name_or_path"] = config.base_model
+    text = json.dumps(adapter, indent=2, sort_keys=True) + "\n"
+    (context.out / CONFIG_FILE).write_text(text, encoding="utf-8")
+    write_log(context.out / LOG_FILE, trained.history)
+    card = make_card(
+        config,
+        trained.outcome,
+        scope=target_modules(config.targets, include_encoder=config.include_encoder),
+        base_digest=digest_folder(context.inputs["model"]),
+        answers=trained.answers,
+        data={"train": data_counts(parts.train.plan), "dev": data_counts(parts.dev.plan)},
+    )
+    write_card(context.out, card)
+    folder = context.out / VOLATILE_FOLDER
+    folder.mkdir(exist_ok=True)
+    timings = json.dumps(trained.timings, indent=2) + "\n"
+    (folder / "timings.json").write_text(timings, encoding="utf-8")
+
+
+def _check_output(context: StageContext, config: LoraTraining) -> None:
+    """Load the adapter as a user would: whole, and with an effect on the logits."""
+    load_audio_llm(
+        context.inputs["model"],
+        adapter=context.out,
+        quantization=config.quantization,
+        device=str(context.runtime.get("device", "auto")),
+        self_test=False,
+    )
+
+
+if __name__ == "__main__":
+    run_entry(run)

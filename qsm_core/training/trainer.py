@@ -1,0 +1,242 @@
+"""The training loop: transformers' Trainer with the loss on the answer, one device, safe restarts.
+
+The logits are computed at the answer's positions alone; over all positions of a batch those of a
+large vocabulary would take gigabytes. The loss is the mean over the clips of the answer's negative
+log-probability, in nats.
+
+Legend: B examples of a batch, S tokens, H width of the language model, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from qsm_core.errors import ModelError
+from qsm_core.models.encoder import encode_batch
+from qsm_core.models.forward import input_embeddings
+from qsm_core.models.loaded import AudioLLM
+from qsm_core.training.config import LoraTraining
+from qsm_core.training.examples import IGNORED, AnswerExamples, collate
+from qsm_core.training.progress import CHECKPOINT_MARK, dev_losses, is_exhausted, is_new_best
+
+_LONGEST_INTERVAL = 200  # updates between two checkpoints, where nobody said otherwise
+_DEV_BATCH = 32
+_KEPT = 2
+
+
+def answer_loss(llm: AudioLLM, batch: Mapping[str, Any], short_clips: str) -> Tensor:
+    """Return the negative log-probability of the answers, a scalar: their mean over the batch.
+
+    Args:
+        llm: The model, with its adapter.
+        batch: As `collate` makes it; `audio` holds embeddings (A, H), or waveforms to encode.
+        short_clips: What to do with waveforms too short for the encoder.
+    """
+    audio = batch["audio"]
+    if not isinstance(audio[0], Tensor):
+        audio = encode_batch(llm, audio, short_clips=short_clips)
+    embeddings = input_embeddings(llm, batch["token_ids"], audio)
+    hidden = llm.core.model.language_model(
+        inputs_embeds=embeddings,
+        attention_mask=batch["attention_mask"].to(embeddings.device),
+        use_cache=False,
+    ).last_hidden_state
+    targets = batch["labels"].to(hidden.device)[:, 1:]
+    answer = targets != IGNORED
+    logits = llm.core.lm_head(hidden[:, :-1][answer]).float()
+    return nn.functional.cross_entropy(logits, targets[answer], reduction="sum") / len(targets)
+
+
+class _OneDevice(TrainingArguments):  # type: ignore[misc] # transformers is taken as untyped
+    """Arguments of a training on one device: more GPUs would multiply the batch unasked."""
+
+    @property
+    def n_gpu(self) -> int:
+        """At most one."""
+        return min(1, int(super().n_gpu))
+
+
+class AnswerTrainer(Trainer):  # type: ignore[misc] # transformers is taken as untyped
+    """A Trainer whose loss is `answer_loss`; it divides by the accumulation steps itself."""
+
+    def __init__(self, llm: AudioLLM, config: LoraTraining, **arguments: Any) -> None:
+        super().__init__(
+            model=llm.model,
+            data_collator=partial(collate, pad_token_id=llm.tokenizer.pad_token_id),
+            **arguments,
+        )
+        self._llm = llm
+        self._short_clips = config.short_clips
+        self.model_accepts_loss_kwargs = False
+        self.remove_callback(PrinterCallback)
+
+    def compute_loss(
+        self,
+        model: nn.Module,  # noqa: ARG002 - the same model, reached through its parts
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - the signature of Trainer
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of one micro-batch."""
+        loss = answer_loss(self._llm, inputs, self._short_clips)
+        return (loss, {}) if return_outputs else loss
+
+
+class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as untyped
+    """Keeps the best adapter, stops early, shows progress, and marks finished checkpoints.
+
+    What it decides on is the logged history alone, which a checkpoint restores, so a training that
+    was killed decides the same.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        work: Path,
+        patience: int | None,
+        report: Callable[[int, int, str], None],
+    ) -> None:
+        self._model = model
+        self._work = work
+        self._patience = patience
+        self._report = report
+
+    def on_log(
+        self,
+        _args: TrainingArguments,
+        state: TrainerState,
+        _control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Show progress; refuse to go on from a loss that is no number."""
+        for name in ("loss", "eval_loss"):
+            value = (logs or {}).get(name)
+            if value is None:
+                continue
+            if not math.isfinite(value):
+                raise ModelError(
+                    f"step {state.global_step}: {name} is {value}; the training diverged. Take a "
+                    "lower learning_rate, or dtype 'float32'"
+                )
+            self._report(state.global_step, state.max_steps, f"{_NAMES[name]} {value:.4f}")
+
+    def on_evaluate(
+        self, _args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Keep the adapter if its dev loss is the best so far; stop where patience has ended."""
+        history = dev_losses(state.log_history)
+        if is_new_best(history):
+            keep_adapter(self._model, self._work, state.global_step)
+        if is_exhausted(history, self._patience):
+            control.should_training_stop = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
+    ) -> None:
+        """Mark the checkpoint as whole: a kill while it is written leaves it without the mark."""
+        (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / CHECKPOINT_MARK).touch()
+
+
+_NAMES = {"loss": "training loss", "eval_loss": "dev loss"}
+
+
+def keep_adapter(model: Any, work: Path, step: int) -> None:
+    """Write the adapter of a step to work/best-<step>, whole or not at all."""
+    folder = work / f"best-{step}"
+    if not folder.is_dir():
+        beside = work / f"best-{step}.part"
+        shutil.rmtree(beside, ignore_errors=True)
+        model.save_pretrained(beside, save_embedding_layers=False)
+        beside.rename(folder)
+    # The one before stays: a restart from an older checkpoint may still end with it.
+    kept = sorted((p for p in work.glob("best-*") if p.suffix != ".part"), key=_step_of)
+    for old in kept[:-_KEPT]:
+        shutil.rmtree(old)
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.split("-")[1])
+
+
+def make_trainer(
+    llm: AudioLLM,
+    config: LoraTraining,
+    train: AnswerExamples,
+    dev: AnswerExamples,
+    work: Path,
+    report: Callable[[int, int, str], None],
+    *,
+    measure_first: bool,
+) -> AnswerTrainer:
+    """Prepare the training of `llm`'s adapter with checkpoints in `work`.
+
+    With `measure_first` the dev loss is measured before the first update, too.
+    """
+    updates = math.ceil(len(train) / config.effective_batch_size)
+    interval = config.eval_every_steps or min(updates, _LONGEST_INTERVAL)
+    arguments = _OneDevice(
+        output_dir=str(work),
+        use_cpu=llm.device.type == "cpu",
+        seed=config.seed,
+        data_seed=config.seed,
+        per_device_train_batch_size=config.micro_batch,
+        per_device_eval_batch_size=_DEV_BATCH,
+        gradient_accumulation_steps=config.accumulation_steps,
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.schedule,
+        warmup_steps=config.warmup_fraction,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        optim="adamw_torch",
+        eval_on_start=measure_first,
+        eval_strategy="steps",
+        eval_steps=interval,
+        save_strategy="steps",
+        save_steps=interval,
+        save_total_limit=_KEPT,
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        prediction_loss_only=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        log_level="error",
+        report_to=[],
+    )
+    watch = _Watch(llm.model, work, config.patience, report)
+    return AnswerTrainer(
+        llm, config, args=arguments, train_dataset=train, eval_dataset=dev, callbacks=[watch]
+    )
+
+
+def seeded(seed: int) -> None:
+    """Seed torch's generators, which draw the adapter's first weights and the dropout."""
+    torch.manual_seed(seed)
+
+
+def free_memory() -> None:
+    """Give back what a model held that nobody refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

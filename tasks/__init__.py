@@ -1,0 +1,1 @@
+"""How a stage runs: reuse, retries, resources, artifacts. No science."""

@@ -1,0 +1,97 @@
+"""What a flow run shows in the Prefect UI: the plan, the results, the pictures.
+
+Pictures are PNG data URIs inside markdown artifacts, the one form that both of Prefect's UIs
+show. Everything comes ready from the store; nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from qsm_core.reporting.pieces import read_pieces
+from qsm_core.store.store import StageOutput
+from tasks.handle import PlannedStage
+from tasks.planning import plan_diagram, plan_rows
+
+_PLAN_WORDS = {"reused": "reused", "runs": "to run", "waits": "decided when their inputs are made"}
+
+
+def publish_plan(stages: Sequence[PlannedStage]) -> None:
+    """Show which stages are reused and which run, and why."""
+    rows = plan_rows(stages)
+    counts = Counter(row["plan"] for row in rows)
+    told = (f"{counts[state]} {words}" for state, words in _PLAN_WORDS.items() if counts[state])
+    summary = f"{len(rows)} stages: {', '.join(told)}"
+    create_table_artifact(key="plan", table=rows, description=summary)
+    diagram = f"## Plan\n\n{summary}.\n\n```mermaid\n{plan_diagram(stages)}\n```\n"
+    create_markdown_artifact(key="plan-diagram", markdown=diagram, description=summary)
+
+
+def publish_report(report: Path, results_folder: Path, note: str) -> None:
+    """Show the summary, the tables, the instructions and the pictures of a report.
+
+    Args:
+        report: Folder of the report.
+        results_folder: Where the run's results are.
+        note: What a reader of the results should know of this run.
+    """
+    pieces = read_pieces(report)
+    where = f"\n\n{note}\n\nThe whole report: `{results_folder / 'report.html'}`\n"
+    text = "What was found, in words"
+    create_markdown_artifact(pieces.summary + where, key="summary", description=text)
+    create_table_artifact(pieces.results, key="results", description=note)
+    create_table_artifact(
+        pieces.conditions,
+        key="results-by-condition",
+        description="Balanced accuracy in every condition, in per cent",
+    )
+    text = "The winning instructions, and what each system was asked"
+    create_markdown_artifact(pieces.instructions, key="instructions", description=text)
+    for name, markdown in pieces.pictures.items():
+        create_markdown_artifact(markdown, key=artifact_key(name), description=_heading(markdown))
+
+
+def publish_provenance(outputs: Mapping[str, StageOutput]) -> None:
+    """Show where each output lies, from what it was made, how long that took and on what."""
+    rows = [_provenance_row(name, output) for name, output in outputs.items()]
+    text = "Where each output lies, from what it was made, when, and what that took"
+    create_table_artifact(rows, key="provenance", description=text)
+
+
+def artifact_key(name: str) -> str:
+    """Turn a name into a key: Prefect allows lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _heading(markdown: str) -> str:
+    """Return the first line without its marks: the title of a picture."""
+    return markdown.partition("\n")[0].lstrip("# ")
+
+
+def _provenance_row(name: str, output: StageOutput) -> dict[str, Any]:
+    manifest = output.manifest
+    made = manifest.provenance
+    git = made.get("git") or {}
+    return {
+        "stage": name,
+        "seconds": _rounded(made.get("seconds"), 1),
+        "memory (MiB)": _rounded(made.get("peak_memory_mib"), 0),
+        "device": made.get("device"),
+        "key": manifest.spec.key[:12],
+        "digest": output.digest[:12],
+        "commit": str(git.get("commit") or "")[:12],
+        "changes": str(git.get("changes") or "")[:12],
+        "host": made.get("host"),
+        "finished": str(manifest.finished_at),
+        "folder": str(output.path),
+    }
+
+
+def _rounded(value: object, digits: int) -> float | None:
+    return round(value, digits) if isinstance(value, int | float) else None

@@ -1,0 +1,62 @@
+"""The stages of qsm: what each runs, what its numbers depend on, what it needs.
+
+`libraries` are those whose version changes an output; a new version of one makes it again.
+"""
+
+from __future__ import annotations
+
+from qsm_core.store.spec import StageDefinition
+
+_MODEL = ("bitsandbytes", "numpy", "peft", "tokenizers", "torch", "transformers")
+_TABLES = ("pandas", "pyarrow")
+_RENDERING = ("numpy", "scipy")
+
+MAKE_CORPUS = StageDefinition(
+    name="make_corpus",
+    schema=1,
+    entry="qsm_core.data.synthetic",
+    libraries=("espeakng-loader", "soxr", *_RENDERING, *_TABLES),
+)
+PREPARE_CORPUS = StageDefinition(
+    name="prepare_corpus",
+    schema=1,
+    entry="qsm_core.data.prepare",
+    libraries=("soundfile", "soxr", "numpy", *_TABLES),
+)
+MAKE_RIRS = StageDefinition(
+    name="make_rirs",
+    schema=1,
+    entry="qsm_core.conditions.rir_stage",
+    libraries=("pyroomacoustics", "soundfile", "soxr", *_RENDERING),
+)
+EVALUATE = StageDefinition(
+    name="evaluate",
+    schema=1,
+    entry="qsm_core.evaluation.predict",
+    libraries=(*_MODEL, *_TABLES, "scikit-learn", "scipy"),
+    resource="gpu",
+    package_data=("qsm_core/inference/*.json",),
+)
+TRAIN_LORA = StageDefinition(
+    name="train_lora",
+    schema=1,
+    entry="qsm_core.training.lora",
+    package_data=("qsm_core/inference/*.json",),
+    libraries=(*_MODEL, *_TABLES, "accelerate", "scipy"),
+    resource="gpu",
+)
+OPTIMIZE_PROMPT = StageDefinition(
+    name="optimize_prompt",
+    schema=1,
+    entry="qsm_core.prompting.optimize",
+    libraries=(*_MODEL, *_TABLES, "scikit-learn", "scipy"),
+    resource="gpu",
+    package_data=("qsm_core/prompting/*.json", "qsm_core/inference/*.json"),
+)
+MAKE_REPORT = StageDefinition(
+    name="make_report",
+    schema=1,
+    entry="qsm_core.reporting.report",
+    libraries=(*_TABLES, "jinja2", "matplotlib", "numpy", "scikit-learn", "scipy"),
+    package_data=("qsm_core/reporting/*.jinja", "qsm_core/reporting/*.css"),
+)

@@ -1,0 +1,144 @@
+"""A stage that was submitted: what it is, what it waits for, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from qsm_core.errors import StageError
+from qsm_core.store.explain import Verdict
+from qsm_core.store.spec import StageDefinition, StageInput, StageSpec
+from qsm_core.store.store import StageOutput
+
+
+class NotMadeError(StageError):
+    """A stage has no output because one that it needs has none, or because it was only planned."""
+
+
+class StoppedError(StageError):
+    """A stage has no output because the whole run was stopped from outside."""
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """What a plan says of one stage.
+
+    Args:
+        name: The stage, as the flow calls it.
+        stage: Name of its definition.
+        resource: cpu or gpu.
+        needs: Names of the stages that it takes inputs from.
+        verdict: Whether it is reused or why it runs; None where that depends on the content of
+            what has yet to be made.
+        waits_for: Which stages have to be made first, if so.
+    """
+
+    name: str
+    stage: str
+    resource: str
+    needs: tuple[str, ...]
+    verdict: Verdict | None
+    waits_for: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The plan for this stage in one line."""
+        if self.verdict is not None:
+            return self.verdict.sentence
+        return f"is decided after {', '.join(self.waits_for)}"
+
+
+@dataclass(eq=False)
+class StageHandle:
+    """A submitted stage.
+
+    Args:
+        name: The stage, as the flow calls it.
+        definition: What kind of stage it is.
+        config: JSON values that change its output.
+        inputs: By name, contents that exist or the stages that make them.
+        runtime: What changes no result.
+        force: Whether to make it again although it is there.
+        start: Lets everything that was submitted begin.
+    """
+
+    name: str
+    definition: StageDefinition
+    config: Mapping[str, Any]
+    inputs: Mapping[str, StageInput | StageHandle | OutputFile]
+    runtime: Mapping[str, Any]
+    force: bool
+    start: Callable[[], None]
+    spec: StageSpec | None = None
+    verdict: Verdict | None = None
+    task_run_id: UUID | None = None
+    waits_for: tuple[str, ...] = ()
+    future: Future[StageOutput] = field(default_factory=Future, repr=False)
+
+    def result(self) -> StageOutput:
+        """Return the output, waiting for it.
+
+        Raises:
+            StageError: The stage failed or could not be started; says why.
+        """
+        self.start()
+        return self.future.result()
+
+    @property
+    def needs(self) -> tuple[StageHandle, ...]:
+        """The stages that this one takes inputs from."""
+        made = (
+            value.stage if isinstance(value, OutputFile) else value
+            for value in self.inputs.values()
+        )
+        return tuple(dict.fromkeys(one for one in made if isinstance(one, StageHandle)))
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the stage has no output; None while it runs and after it finished."""
+        return self.future.exception() if self.future.done() else None
+
+    @property
+    def planned(self) -> PlannedStage:
+        """What is known of the stage before it runs."""
+        return PlannedStage(
+            name=self.name,
+            stage=self.definition.name,
+            resource=self.definition.resource,
+            needs=tuple(needed.name for needed in self.needs),
+            verdict=self.verdict,
+            waits_for=self.waits_for,
+        )
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One file that a stage makes, as the input of another, which does not run for the others.
+
+    Args:
+        stage: Makes it.
+        name: Of the file, relative to the output.
+    """
+
+    stage: StageHandle
+    name: str
+
+
+def input_of(value: StageInput | StageHandle | OutputFile) -> StageInput:
+    """Return an input with its digest; the stage that makes it has finished.
+
+    Raises:
+        StageError: The stage has not made the file.
+    """
+    if isinstance(value, StageInput):
+        return value
+    if isinstance(value, StageHandle):
+        return value.result().as_input()
+    output = value.stage.result()
+    record = output.manifest.files.get(value.name)
+    if record is None:
+        raise StageError(f"stage {value.stage.name} has made no file {value.name}")
+    return StageInput(output.path / value.name, record.sha256)

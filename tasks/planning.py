@@ -1,0 +1,67 @@
+"""The plan of a run as a table and as a diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.handle import PlannedStage
+
+_CLASSES = {
+    "reused": "fill:#d7ecf7,stroke:#0072b2,color:#10222e",
+    "runs": "fill:#fdeacc,stroke:#e69f00,color:#3a2a00",
+    "waits": "fill:#ececec,stroke:#777777,color:#222222",
+}
+
+
+def plan_state(stage: PlannedStage) -> str:
+    """Say in one word what happens to a stage: it is reused, it runs, or it waits for others."""
+    if stage.verdict is None:
+        return "waits"
+    return "reused" if stage.verdict.reuse else "runs"
+
+
+def plan_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
+    """Return the plan as rows of a table."""
+    nearest = direct_needs(stages)
+    return [
+        {
+            "stage": stage.name,
+            "plan": plan_state(stage),
+            "why": _why(stage, nearest[stage.name]),
+            "resource": stage.resource,
+            "key": "" if stage.verdict is None else stage.verdict.key[:8],
+        }
+        for stage in stages
+    ]
+
+
+def plan_diagram(stages: Sequence[PlannedStage]) -> str:
+    """Return the plan as the text of a Mermaid flowchart, coloured by what happens."""
+    lines = ["flowchart LR"]
+    lines += [f"  {stage.name}[{stage.name}<br/>{plan_state(stage)}]" for stage in stages]
+    lines += [f"  {a} --> {name}" for name, needs in direct_needs(stages).items() for a in needs]
+    lines += [f"  classDef {name} {style}" for name, style in _CLASSES.items()]
+    lines += [f"  class {stage.name} {plan_state(stage)}" for stage in stages]
+    return "\n".join(lines)
+
+
+def direct_needs(stages: Sequence[PlannedStage]) -> dict[str, tuple[str, ...]]:
+    """Return what each stage needs, without what another of its needs needs anyway."""
+    before: dict[str, frozenset[str]] = {}
+    for stage in stages:  # a stage comes after those that it needs
+        before[stage.name] = frozenset(stage.needs).union(*(before[n] for n in stage.needs))
+    return {
+        stage.name: tuple(
+            need for need in stage.needs if not any(need in before[other] for other in stage.needs)
+        )
+        for stage in stages
+    }
+
+
+def _why(stage: PlannedStage, needs: Sequence[str]) -> str:
+    """Say why a stage is reused or runs; where that is open, after which stages it is decided."""
+    if stage.verdict is not None:
+        sentence = stage.sentence.removeprefix("reused").removeprefix("runs because of ")
+        return sentence.removeprefix(", ") or "all that it depends on is unchanged"
+    open_needs = [name for name in needs if name in stage.waits_for]
+    return f"is decided after {', '.join(open_needs or stage.waits_for)}"

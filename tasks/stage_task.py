@@ -1,0 +1,195 @@
+"""The Prefect task that makes one stage: cache key, retries, progress. Runs on a worker.
+
+The key was computed in the flow process, before anything was queued: here it is only read, so
+Prefect's habit of running a task uncached when its key cannot be computed does no harm.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
+from prefect.runtime import task_run
+from prefect.tasks import Task, exponential_backoff
+
+from qsm_core.errors import QsmError, StageError, TransientError, is_transient
+from qsm_core.store.layout import result_name
+from qsm_core.store.spec import StageInput, StageSpec
+from qsm_core.store.store import StageOutput, Store
+from tasks.artifacts import artifact_key
+from tasks.resources import THREAD_VARIABLES
+
+RETRIES = 2
+_FIRST_DELAY_S = 2.0
+_ARTIFACT_EVERY_S = 10.0
+_SUMMARY_BYTES = 20_000
+
+
+@dataclass
+class StageKeyPolicy(CachePolicy):
+    """The key of the stage is the key of the task: the same work is `Cached` in any run."""
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,  # noqa: ARG002
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],  # noqa: ARG002
+        **_: Any,
+    ) -> str:
+        """Return the name of Prefect's record of this stage."""
+        return result_name(inputs["spec"]["stage"], inputs["key"])
+
+
+def another_try_can_help(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
+    """Say whether the error of a failed attempt may be gone on the next one."""
+    return isinstance(state.data, BaseException) and is_transient(state.data)
+
+
+@task(
+    name="stage",
+    cache_policy=StageKeyPolicy(),
+    persist_result=True,
+    result_serializer="json",
+    cache_result_in_memory=False,
+    retries=RETRIES,
+    retry_delay_seconds=exponential_backoff(_FIRST_DELAY_S),
+    retry_condition_fn=another_try_can_help,
+)
+def make_stage(
+    spec: dict[str, Any],
+    key: str,
+    inputs: dict[str, dict[str, str]],
+    runtime: dict[str, Any],
+    store: str,
+    min_generation: int,
+) -> dict[str, Any]:
+    """Make one stage, or take it from the store if somebody else was quicker.
+
+    Args:
+        spec: The spec of the stage as JSON.
+        key: Its key, as the flow computed it.
+        inputs: By name, path and digest.
+        runtime: What changes no result.
+        store: Root of the store.
+        min_generation: An output that was made fewer times than this is made again.
+
+    Returns:
+        The receipt: stage, key, digest, summary.
+
+    Raises:
+        QsmError: As the stage raised it; any other error becomes a StageError, or a
+            TransientError where another try can help.
+    """
+    read = StageSpec.from_json(spec)
+    if read.key != key:
+        raise StageError(
+            f"{read.stage}: the key is {read.key} here and {key} in the flow; flow and worker "
+            "use different versions of qsm"
+        )
+    given = {name: StageInput(Path(one["path"]), one["digest"]) for name, one in inputs.items()}
+    _use_threads(runtime.get("threads"))
+    progress = ProgressArtifact(_name_in_run())
+    try:
+        output = Store(Path(store)).make(
+            read, given, runtime, progress, min_generation=min_generation
+        )
+        progress.finish()
+    except QsmError:
+        raise
+    except Exception as error:
+        raise _as_qsm_error(error) from error
+    get_run_logger().info("%s %s: %s", read.stage, read.key8, output.path)
+    return receipt(output)
+
+
+def receipt(output: StageOutput) -> dict[str, Any]:
+    """Return what Prefect keeps of an output; a summary that is too large stays in the store."""
+    small = output.manifest.receipt()
+    if len(str(small["summary"])) > _SUMMARY_BYTES:
+        small["summary"] = {"see": str(output.path)}
+    return small
+
+
+class ProgressArtifact:
+    """Shows the progress of a stage as a Prefect artifact, updated every ten seconds at most.
+
+    A stage that is done sooner gets none.
+    """
+
+    def __init__(self, name: str, every_s: float = _ARTIFACT_EVERY_S) -> None:
+        """Prepare the artifact.
+
+        Args:
+            name: What the run calls the stage; becomes the artifact's title.
+            every_s: Seconds between updates.
+        """
+        self._key = artifact_key(f"progress of {name}")
+        self._every_s = every_s
+        self._last = time.monotonic()
+        self._artifact: UUID | None = None
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """Report progress; see `StageContext.report`."""
+        now = time.monotonic()
+        finished = done >= total and self._artifact is not None
+        if now - self._last < self._every_s and not finished:
+            return
+        self._last = now
+        percent = 100.0 * done / total if total else 0.0
+        self._try_to_show(percent, f"{message} ({done} of {total})")
+
+    def finish(self) -> None:
+        """Show that the stage is done, if it had an artifact."""
+        if self._artifact is not None:
+            self._try_to_show(100.0, "finished")
+
+    def _try_to_show(self, percent: float, description: str) -> None:
+        try:
+            self._show(percent, description)
+        except (httpx.HTTPError, PrefectException) as error:
+            # A stage of many hours does not end because its progress cannot be shown.
+            get_run_logger().warning("progress could not be shown: %s", error)
+
+    def _show(self, percent: float, description: str) -> None:
+        if self._artifact is None:
+            made = create_progress_artifact(percent, self._key, description)
+            self._artifact = made if isinstance(made, UUID) else None
+        else:
+            update_progress_artifact(self._artifact, progress=percent, description=description)
+
+
+def _name_in_run() -> str:
+    """Return what the run calls this stage: the task run's name without the key."""
+    return str(task_run.name).rsplit("-", 1)[0]
+
+
+def _as_qsm_error(error: Exception) -> QsmError:
+    """Tell any error as one of ours: it survives the way back from a worker, whatever it was."""
+    kind = TransientError if is_transient(error) else StageError
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
+    return kind(f"{type(error).__name__}: {error} ({place})")
+
+
+def _use_threads(threads: object) -> None:
+    """Let the numerics of this process use so many threads."""
+    if not isinstance(threads, int):
+        return
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)

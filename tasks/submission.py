@@ -1,0 +1,157 @@
+"""One stage on its way through Prefect: called here when it is reused, queued when it is not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+from distributed import KilledWorker
+from prefect.client.schemas.objects import TaskRunResult
+from prefect.task_engine import run_task_sync
+from prefect.tasks import Task
+from prefect_dask.task_runners import PrefectDaskFuture
+
+from qsm_core.errors import StageError
+from qsm_core.store.explain import Verdict
+from qsm_core.store.spec import StageInput, StageSpec
+from qsm_core.store.store import StageOutput, Store
+from tasks.clusters import Clusters
+from tasks.crashed import mark_crashed
+from tasks.events import EventKind
+from tasks.handle import StageHandle
+from tasks.resources import WorkerPool
+from tasks.stage_task import make_stage
+
+_POLL_S = 0.3
+# A shared file system may show a new folder to another host with some delay.
+_VISIBLE_WITHIN_S = 30.0
+
+
+class Tell(Protocol):
+    """Passes on what happens to a stage."""
+
+    def __call__(
+        self, handle: StageHandle, kind: EventKind, done: int = 0, total: int = 0, message: str = ""
+    ) -> None:
+        """Tell one thing."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is needed to run or show one stage."""
+
+    store: Store
+    handle: StageHandle
+    spec: StageSpec
+    verdict: Verdict
+    inputs: Mapping[str, StageInput]
+    tell: Tell
+
+    def show_reused(self) -> None:
+        """Call the task here: Prefect finds its record and the stage shows as `Cached`."""
+        self.handle.task_run_id = uuid4()
+        run_task_sync(
+            self._task(refresh_cache=False),
+            task_run_id=self.handle.task_run_id,
+            parameters=self._parameters(min_generation=1),
+            dependencies=self._dependencies(),
+        )
+
+    def run(self, clusters: Clusters, pool: WorkerPool) -> StageOutput:
+        """Queue the task, follow its progress, and return the output.
+
+        Raises:
+            QsmError: As the stage raised it.
+            StageError: The worker died, or the output cannot be seen from here.
+        """
+        self.store.announce(self.spec)
+        generation = self.store.generation(self.spec) + 1 if self.handle.force else 1
+        losses = 0
+        while True:
+            self.tell(self.handle, "queued", message=self.verdict.sentence)
+            future = clusters.submit(
+                pool,
+                self._task(refresh_cache=True),
+                self._parameters(generation),
+                self._dependencies(),
+            )
+            self.handle.task_run_id = future.task_run_id
+            try:
+                self._follow(future)
+            except KilledWorker as error:
+                losses += 1
+                reason = "its worker was killed (out of memory, or stopped from outside)"
+                mark_crashed(make_stage, future.task_run_id, self._task_run_name, reason)
+                if losses > pool.losses_allowed:
+                    raise StageError(reason) from error
+            else:
+                return self._visible_output(generation)
+
+    def _follow(self, future: PrefectDaskFuture[Any]) -> None:
+        """Wait for the task and pass on its progress; raise what it raised."""
+        done = threading.Event()
+        dask_future: Any = future.wrapped_future  # has no types
+        dask_future.add_done_callback(lambda _: done.set())
+        last = self.store.progress(self.spec)
+        running = False
+        while not done.wait(_POLL_S):
+            now = self.store.progress(self.spec)
+            if now is None or now == last:
+                continue
+            last = now
+            if not running:
+                running = True
+                self.tell(self.handle, "running", message=now.message)
+            if now.total:
+                self.tell(self.handle, "progress", now.done, now.total, now.message)
+        if not running:
+            self.tell(self.handle, "running")
+        future.result()
+
+    def _visible_output(self, generation: int) -> StageOutput:
+        deadline = time.monotonic() + _VISIBLE_WITHIN_S
+        while True:
+            output = self.store.find(self.spec, min_generation=generation)
+            if output is not None:
+                return output
+            if time.monotonic() > deadline:
+                raise StageError(
+                    f"the worker has made {self.spec.stage} {self.spec.key8}, but it cannot be "
+                    f"seen below {self.store.root}: do flow and workers share this folder?"
+                )
+            time.sleep(1.0)
+
+    @property
+    def _task_run_name(self) -> str:
+        return f"{self.handle.name}-{self.spec.key8}"
+
+    def _task(self, *, refresh_cache: bool) -> Task[..., Any]:
+        """Return the task under the name of this stage, with its record in the store."""
+        return make_stage.with_options(
+            name=self.spec.stage,
+            task_run_name=self._task_run_name,
+            result_storage=self.store.layout.results,
+            refresh_cache=refresh_cache,
+        )
+
+    def _parameters(self, min_generation: int) -> dict[str, Any]:
+        return {
+            "spec": self.spec.to_json(),
+            "key": self.spec.key,
+            "inputs": {
+                name: {"path": str(given.path), "digest": given.digest}
+                for name, given in self.inputs.items()
+            },
+            "runtime": dict(self.handle.runtime),
+            "store": str(self.store.root),
+            "min_generation": min_generation,
+        }
+
+    def _dependencies(self) -> dict[str, Any]:
+        """Return the task runs that this one needs, for the graph of the run."""
+        ids = (needed.task_run_id for needed in self.handle.needs)
+        return {"inputs": {TaskRunResult(id=one) for one in ids if one is not None}}

@@ -1,0 +1,333 @@
+"""The whole pipeline on a real server with real workers: what it makes, reuses and makes again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import soundfile
+
+from qsm_core.store.manifest import read_manifest
+from tests.support.audio_files import write_audio, write_class_folders
+from tests.support.pipeline import (
+    STAGES,
+    TINY,
+    PrefectService,
+    run_pipeline,
+    start_pipeline,
+    worker_processes,
+)
+from tests.support.server_records import Server
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+MADE = dict.fromkeys(STAGES, "Completed")
+CACHED = dict.fromkeys(STAGES, "Cached")
+EVALUATIONS = ("eval_baseline", "eval_base", "eval_lora", "eval_base_opro", "eval_lora_opro")
+ADAPTER = "checkpoints/lora/final/adapter_model.safetensors"
+INSTRUCTIONS = {"base": "Is there a human voice? Answer SPEECH or NONSPEECH.", "lora": "Voice?"}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that ended well: its folder, what it printed, and what the server knows of it."""
+
+    folder: Path
+    name: str
+    printed: str
+    states: dict[str, str]
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / self.name
+
+    def content(self, name: str) -> bytes:
+        return (self.results / name).read_bytes()
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture(scope="module")
+def run(prefect_service: PrefectService, small_model_folder: Path) -> Run:
+    """Run a tiny pipeline in a folder, and ask the server about it."""
+
+    def go(folder: Path, name: str = "tiny", **parameters: object) -> Ran:
+        given = {"name": name, "model": small_model_folder, **parameters}
+        done = run_pipeline(prefect_service, folder, **given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return Ran(folder, name, done.stdout + done.stderr, _states(prefect_service, folder))
+
+    return go
+
+
+def _states(service: PrefectService, folder: Path) -> dict[str, str]:
+    server = Server(service.api_url)
+    latest = server.flow_runs(folder / "results")[-1]
+    return server.states(latest["id"])
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Ran:
+    """The first run of all; only to be looked at and copied."""
+    return run(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture
+def folder(first: Ran, tmp_path: Path) -> Path:
+    """A folder of our own with a store in which everything of the first run is."""
+    shutil.copytree(first.folder / "store", tmp_path / "store")
+    return tmp_path
+
+
+def _outputs(folder: Path) -> dict[str, float]:
+    """Return every output in the store and when its manifest was written."""
+    found = (folder / "store" / "outputs").glob("*/*/manifest.json")
+    return {str(path.relative_to(folder)): path.stat().st_mtime for path in found}
+
+
+def test_first_run_makes_every_file(first: Ran) -> None:
+    assert first.states == MADE
+    for evaluation in EVALUATIONS:
+        metrics = json.loads(first.content(f"{evaluation}/metrics.json"))
+        assert metrics["n_samples"] == TINY["test_clips"] * 5
+        predictions = pd.read_parquet(first.results / evaluation / "predictions.parquet")
+        assert len(predictions) == metrics["n_samples"]
+    for search in ("opro_base", "opro_lora"):
+        assert first.content(f"{search}/best_prompt.txt").strip()
+        history = json.loads(first.content(f"{search}/opro_history.json"))
+        assert len(history["candidates"]) == 1 + 8
+    assert json.loads(first.content("checkpoints/lora/final/adapter_config.json"))["r"] == 4
+    assert len(first.content(ADAPTER)) > 1000
+    assert first.content("report.html").startswith(b"<!")
+    assert str(Path("results") / "tiny" / "report.html") in first.printed.replace("\n", "")
+
+
+def test_stage_1_and_stage_3a_are_one_evaluation(first: Ran) -> None:
+    assert (first.results / "eval_base").resolve() == (first.results / "eval_baseline").resolve()
+
+
+def test_evaluations_use_the_adapter_and_the_instructions_that_were_found(first: Ran) -> None:
+    told = {name: json.loads(first.content(f"{name}/metrics.json")) for name in EVALUATIONS}
+    for model in ("base", "lora"):
+        found = first.content(f"opro_{model}/best_prompt.txt").decode().strip()
+        assert told[f"eval_{model}_opro"]["instruction"] == found
+        assert told[f"eval_{model}_opro"]["system"] == f"{model}_opro"
+    predictions = [
+        pd.read_parquet(first.results / name / "predictions.parquet")["margin"].to_numpy()
+        for name in ("eval_base", "eval_lora")
+    ]
+    assert not np.array_equal(*predictions)
+
+
+def test_second_run_is_cached_and_starts_no_worker(
+    first: Ran, folder: Path, prefect_service: PrefectService, small_model_folder: Path
+) -> None:
+    before = _outputs(folder)
+    process = start_pipeline(prefect_service, folder, name="tiny", model=small_model_folder)
+    family, workers = psutil.Process(process.pid), set()
+    while process.poll() is None:
+        workers |= worker_processes(family)
+        time.sleep(0.05)
+    assert process.returncode == 0, (folder / "log.txt").read_text()
+    assert _states(prefect_service, folder) == CACHED
+    assert workers == set()
+    assert _outputs(folder) == before
+    assert (folder / "results/tiny/report.html").read_bytes() == first.content("report.html")
+
+
+def test_a_parameter_of_the_search_runs_the_searches_and_what_they_change(
+    first: Ran, folder: Path, run: Run
+) -> None:
+    again = run(folder, opro_candidates=3)
+    expected = {**CACHED, "opro_base": "Completed", "opro_lora": "Completed", "report": "Completed"}
+    for model in ("base", "lora"):
+        winner = f"opro_{model}/best_prompt.txt"
+        if again.content(winner) != first.content(winner):
+            expected[f"eval_{model}_opro"] = "Completed"
+    assert again.states == expected
+
+
+def test_a_parameter_of_the_training_leaves_the_base_model_alone(folder: Path, run: Run) -> None:
+    again = run(folder, lora_dropout=0.2)
+    after_training = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "report")
+    assert again.states == {**CACHED, **dict.fromkeys(after_training, "Completed")}
+
+
+def test_forced_training_with_the_same_bits_runs_alone(first: Ran, folder: Path, run: Run) -> None:
+    again = run(folder, force="lora")
+    assert again.states == {**CACHED, "lora": "Completed"}
+    assert again.content(ADAPTER) == first.content(ADAPTER)
+    assert read_manifest((again.results / "checkpoints/lora/final").resolve()).generation == 2
+
+
+def test_a_plan_runs_nothing_and_says_each_verdict(
+    folder: Path, prefect_service: PrefectService, small_model_folder: Path
+) -> None:
+    before = _outputs(folder)
+    planned = run_pipeline(
+        PrefectService(prefect_service.api_url, {**prefect_service.environment, "COLUMNS": "200"}),
+        folder,
+        "--plan-only",
+        name="tiny",
+        model=small_model_folder,
+        lora_rank=2,
+    )
+    assert planned.returncode == 0, planned.stderr
+    told = {line.split()[0]: line.split()[1:] for line in planned.stderr.splitlines() if line}
+    assert [told[name][0] for name in ("corpus", "rirs", "baseline", "opro_base")] == ["reused"] * 4
+    assert told["eval_base_opro"][0] == "reused"
+    assert told["lora"][0] == "runs"
+    assert "rank changed from 4 to 2" in " ".join(told["lora"])
+    for waiting, needed in {
+        "eval_lora": "lora",
+        "opro_lora": "lora",
+        "eval_lora_opro": "opro_lora",
+        "report": "eval_lora",
+    }.items():
+        assert told[waiting][0] == "waits"
+        assert f"is decided after {needed}" in " ".join(told[waiting])
+    assert _states(prefect_service, folder) == {}
+    assert _outputs(folder) == before
+    assert not (folder / "results").exists()
+
+
+def test_further_seeds_add_their_own_stages(first: Ran, folder: Path, run: Run) -> None:
+    again = run(folder, num_seeds=2)
+    further = ("lora_seed43", "eval_lora_seed43", "opro_lora_seed43", "eval_lora_opro_seed43")
+    expected = {**CACHED, **dict.fromkeys(further, "Completed"), "report": "Completed"}
+    assert again.states == expected
+    second = again.content("checkpoints/lora_seed43/final/adapter_model.safetensors")
+    assert second != again.content(ADAPTER)
+    assert again.content(ADAPTER) == first.content(ADAPTER)
+    assert (again.results / "eval_lora_opro_seed43" / "metrics.json").exists()
+
+
+def _write_external_test(folder: Path, seed: int) -> Path:
+    """Write three clips of each class: a hum that may pass for a voice, and noise."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(20_000) / 16_000
+    for number in range(3):
+        pitch_hz = rng.uniform(90, 300)
+        hum = sum(np.sin(2 * np.pi * k * pitch_hz * times) / k for k in range(1, 9)) / 4
+        noise = rng.standard_normal(times.size) / 8
+        for label, samples in (("speech", hum), ("nonspeech", noise)):
+            path = folder / label / f"set{seed}-{label}{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, samples, 16_000)
+    return folder
+
+
+def test_an_external_test_set_reaches_neither_training_nor_search(
+    first: Ran, folder: Path, run: Run, tmp_path: Path
+) -> None:
+    runs = [
+        run(folder, f"external{seed}", test_data=_write_external_test(tmp_path / f"{seed}", seed))
+        for seed in (1, 2)
+    ]
+    for ran, seed in zip(runs, (1, 2), strict=True):
+        _check_external_test(ran, seed)
+        assert ran.states["training_corpus"] == "Cached"
+        assert ran.states["lora"] == "Completed"  # so its bits are not those of the run before
+    for name in (ADAPTER, "opro_base/best_prompt.txt", "opro_lora/best_prompt.txt"):
+        contents = {ran.content(name) for ran in (first, *runs)}
+        assert len(contents) == 1, f"{name} depends on the test set"
+    scores = {ran.content("eval_base/predictions.parquet") for ran in (first, *runs)}
+    assert len(scores) == 3
+
+
+def _check_external_test(ran: Ran, seed: int) -> None:
+    clips = pd.read_parquet(ran.results / "corpus" / "manifest.parquet")
+    external = {
+        f"{label}/set{seed}-{label}{n}" for label in ("speech", "nonspeech") for n in range(3)
+    }
+    in_test = clips["split"] == "test"
+    assert set(clips.loc[in_test, "clip_id"]) == external
+    assert len(clips[~in_test]) == TINY["train_clips"] + TINY["dev_clips"]
+    assert not set(clips.loc[~in_test, "sha256"]) & set(clips.loc[in_test, "sha256"])
+    for name in EVALUATIONS:
+        asked = pd.read_parquet(ran.results / name / "predictions.parquet")
+        assert set(asked["clip_id"]) == external
+    dev = set(clips.loc[clips["split"] == "dev", "clip_id"])
+    for name in ("opro_base", "opro_lora"):
+        searched = pd.read_parquet(ran.results / name / "dev_predictions.parquet")
+        assert set(searched["clip_id"]) == dev
+
+
+def test_own_clips_with_an_existing_adapter_and_instructions(
+    first: Ran, run: Run, tmp_path: Path
+) -> None:
+    clips = write_class_folders(tmp_path / "clips", groups=6, clips=2)
+    adapter = tmp_path / "adapter"
+    shutil.copytree(
+        first.results / "checkpoints" / "lora" / "final",
+        adapter,
+        ignore=shutil.ignore_patterns("manifest.json", "volatile"),
+    )
+    files = {f"instruction_{model}": tmp_path / f"{model}.txt" for model in INSTRUCTIONS}
+    for (_, path), text in zip(files.items(), INSTRUCTIONS.values(), strict=True):
+        path.write_text(f"{text}\n")
+    ran = run(tmp_path, data=clips, adapter=adapter, test_fraction=0.34, **files)
+
+    left_out = ("lora", "opro_base", "opro_lora")
+    assert ran.states == {name: "Completed" for name in STAGES if name not in left_out}
+    assert not (ran.results / "checkpoints").exists()
+    for model, text in INSTRUCTIONS.items():
+        metrics = json.loads(ran.content(f"eval_{model}_opro/metrics.json"))
+        assert metrics["instruction"] == text
+    margins = [
+        pd.read_parquet(ran.results / name / "predictions.parquet")["margin"].to_numpy()
+        for name in ("eval_base", "eval_lora")
+    ]
+    assert not np.array_equal(*margins)
+    _check_split_by_group(ran.results / "corpus" / "manifest.parquet")
+
+
+def _check_split_by_group(manifest: Path) -> None:
+    clips = pd.read_parquet(manifest)
+    assert len(clips) == 24
+    assert clips.groupby("group_id")["split"].nunique().eq(1).all()
+    assert clips["group_id"].nunique() == 12
+    assert (clips.groupby(["split", "label"])["group_id"].nunique() >= 1).all()
+    assert len(clips.groupby(["split", "label"])) == 6
+
+
+def test_clips_that_cannot_be_used_are_told_together_and_nothing_is_queued(
+    prefect_service: PrefectService, small_model_folder: Path, tmp_path: Path
+) -> None:
+    clips = write_class_folders(tmp_path / "clips", groups=4, clips=1)
+    (clips / "speech" / "s90_0.wav").write_text("this is no audio")
+    write_audio(clips / "speech" / "s91_0.wav", np.full(800, 0.1))
+    holes = np.full(16_000, np.nan)
+    write_audio(clips / "nonspeech" / "n92_0.wav", holes, subtype="FLOAT")
+    (clips / "nonspeech" / "n93_0.wav").touch()
+    done = run_pipeline(
+        prefect_service, tmp_path, data=clips, name="tiny", model=small_model_folder
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    error = done.stderr[done.stderr.index("error:") :]
+    for name in ("s90_0.wav", "s91_0.wav", "n92_0.wav", "n93_0.wav"):
+        assert [line for line in error.splitlines() if name in line], name
+    assert "s00_0.wav" not in error
+    assert "4 problems" in error
+    assert _states(prefect_service, tmp_path) == {"corpus": "Failed"}
+    assert list(tmp_path.glob("store/outputs/*/*")) == []
+
+
+def test_a_model_that_is_not_there_is_told_before_anything_runs(
+    prefect_service: PrefectService, tmp_path: Path
+) -> None:
+    done = run_pipeline(prefect_service, tmp_path, model=tmp_path / "nowhere", name="tiny")
+    assert done.returncode == 2
+    assert f"{tmp_path / 'nowhere'} is no folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert _states(prefect_service, tmp_path) == {}

@@ -1,0 +1,267 @@
+"""The pipeline under kill -9, a full disk, and a second pipeline on the same store.
+
+A process that dies in the middle must cost no more than what it was doing, and must not change
+one bit of the result. The runs of this module have enough work in each stage for that: several
+checkpoints, several steps of the search, several shards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from qsm_core.store.manifest import Manifest, read_manifest
+from tests.support.pipeline import (
+    STAGES,
+    PrefectService,
+    processes_with,
+    run_pipeline,
+    start_pipeline,
+)
+from tests.support.server_records import Server, wait_for
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+SIZES = {
+    "train_clips": 24,
+    "test_clips": 80,
+    "epochs": 3,
+    "opro_iterations": 3,
+    "opro_candidates": 4,
+    "name": "run",
+}
+MARK = "QSM_TEST_RUN"
+# Adds a line to a file for each output that is begun, whoever begins it.
+COUNT_THE_WORK = """
+import os, sys
+
+def note(event, arguments):
+    path = str(arguments[1]) if event == "os.rename" else ""
+    if path.endswith("/spec.json") and "/store/work/" in path:
+        line = os.path.dirname(path.split("/store/work/")[1]) + "\\n"
+        descriptor = os.open(os.environ["QSM_TEST_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, line.encode())
+        os.close(descriptor)
+
+sys.addaudithook(note)
+"""
+
+
+def _manifests(folder: Path) -> dict[tuple[str, str], Manifest]:
+    """Return the manifest of every finished output, by stage and key."""
+    found = (folder / "store" / "outputs").glob("*/*")
+    manifests = [read_manifest(path) for path in found if (path / "manifest.json").exists()]
+    return {(one.spec.stage, one.spec.key): one for one in manifests}
+
+
+def _states(service: PrefectService, folder: Path) -> dict[str, str]:
+    server = Server(service.api_url)
+    return server.states(server.flow_runs(folder / "results")[-1]["id"])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+    prefect_service: PrefectService,
+    small_model_folder: Path,
+) -> Path:
+    """Two pipelines with the same parameters, started together on one store."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    hook = folder / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(COUNT_THE_WORK)
+    watched = {"PYTHONPATH": str(hook), "QSM_TEST_LOG": str(folder / "begun.txt")}
+    processes = [
+        start_pipeline(
+            prefect_service, folder, environment=watched, model=small_model_folder, **SIZES
+        )
+        for _ in range(2)
+    ]
+    codes = [process.wait(timeout=500) for process in processes]
+    assert codes == [0, 0], (folder / "log.txt").read_text()
+    return folder
+
+
+def test_two_pipelines_on_one_store_do_each_work_once(
+    undisturbed: Path, prefect_service: PrefectService
+) -> None:
+    begun = (undisturbed / "begun.txt").read_text().splitlines()
+    made = _manifests(undisturbed)
+    assert sorted(begun) == sorted(f"{stage}/{key}" for stage, key in made)
+    assert len(made) == len(STAGES)
+    assert {one.generation for one in made.values()} == {1}
+    server = Server(prefect_service.api_url)
+    runs = server.flow_runs(undisturbed / "results")
+    assert [run["state_type"] for run in runs] == ["COMPLETED"] * 2
+    for run in runs:
+        states = server.states(run["id"])
+        assert set(states) == set(STAGES)
+        assert set(states.values()) <= {"Completed", "Cached"}
+    assert not (undisturbed / "store" / "aside").exists()
+    assert list((undisturbed / "store" / "work").glob("*/*")) == []
+
+
+def _checkpoints(folder: Path) -> int:
+    return len(list(folder.glob("store/work/train_lora/*/resume/checkpoint-*/complete")))
+
+
+def _scored_candidates(folder: Path) -> int:
+    trajectories = folder.glob("store/work/optimize_prompt/*/resume/trajectory.jsonl")
+    return sum(path.read_text().count('"event": "scored"') for path in trajectories)
+
+
+def _shards(folder: Path) -> int:
+    return len(list(folder.glob("store/work/evaluate/*/resume/shards/*.parquet")))
+
+
+def _kill_flow_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
+    """Kill the flow's own process, and nothing else, as soon as `reached` says so."""
+    deadline = time.monotonic() + 300
+    while not reached():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+
+
+def _wait_for_workers_to_end(mark: str) -> None:
+    """Wait for the processes of a killed run, which have to end by themselves."""
+    wait_for(lambda: not processes_with(MARK, mark), "the end of the killed run's workers")
+
+
+def test_killed_runs_go_on_and_end_with_the_same_bits(
+    undisturbed: Path,
+    prefect_service: PrefectService,
+    small_model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    kept: dict[tuple[str, str], str] = {}
+    resumable: dict[Path, bytes] = {}
+    for count in (_checkpoints, _scored_candidates, _shards):
+        mark = f"{tmp_path.name}{count.__name__}"
+        before = count(tmp_path)
+        process = start_pipeline(
+            prefect_service, tmp_path, environment={MARK: mark}, model=small_model_folder, **SIZES
+        )
+
+        def grown(count: Callable[[Path], int] = count, before: int = before) -> bool:
+            return count(tmp_path) > before
+
+        _kill_flow_when(process, grown)
+        _wait_for_workers_to_end(mark)
+        assert count(tmp_path) > 0, "the killed stage had finished; there was nothing to resume"
+        resumable |= {
+            path: path.read_bytes()
+            for path in tmp_path.glob("store/work/optimize_prompt/*/resume/trajectory.jsonl")
+        }
+        finished = _manifests(tmp_path)
+        assert kept.items() <= {key: one.finished_at for key, one in finished.items()}.items()
+        kept = {key: one.finished_at for key, one in finished.items()}
+
+    last = run_pipeline(prefect_service, tmp_path, model=small_model_folder, **SIZES)
+    assert last.returncode == 0, last.stderr
+    finished = _manifests(tmp_path)
+    assert kept.items() <= {key: one.finished_at for key, one in finished.items()}.items()
+    states = _states(prefect_service, tmp_path)
+    assert list(states.values()).count("Cached") == len(kept)
+    assert set(states.values()) == {"Cached", "Completed"}
+    _check_resumed(finished, resumable, tmp_path)
+    _check_same(tmp_path, undisturbed)
+
+
+def _check_resumed(
+    finished: dict[tuple[str, str], Manifest], resumable: dict[Path, bytes], folder: Path
+) -> None:
+    resumed = {stage for (stage, _), one in finished.items() if one.provenance["resumed"]}
+    assert resumed >= {"train_lora", "optimize_prompt", "evaluate"}
+    assert resumable
+    for path, content in resumable.items():
+        key = path.parent.parent.name
+        trajectory = (
+            folder / "store/outputs/optimize_prompt" / key / "trajectory.jsonl"
+        ).read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        assert whole.count(b'"event": "scored"') > 0
+        assert trajectory.startswith(whole), "what was scored before the kill was scored again"
+        events = [json.loads(line) for line in trajectory.splitlines()]
+        texts = [event["text"] for event in events if event["event"] == "scored"]
+        assert len(texts) == len(set(texts))
+
+
+def _check_same(folder: Path, reference: Path) -> None:
+    """The outputs are those of the other run, bit for bit.
+
+    The report is left out: it tells when and how fast the others were made.
+    """
+    for name in ("eval_base", "eval_lora", "eval_base_opro", "eval_lora_opro"):
+        for file in ("metrics.json", "predictions.parquet"):
+            path = Path("results", "run", name, file)
+            assert (folder / path).read_bytes() == (reference / path).read_bytes(), path
+    digests = [
+        {key: one.digest for key, one in _manifests(where).items() if key[0] != "make_report"}
+        for where in (folder, reference)
+    ]
+    assert len(digests[0]) == len(STAGES) - 1
+    assert digests[0] == digests[1]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def _fill(folder: Path, *, leave: int) -> Path:
+    """Write a file that leaves `leave` bytes of a file system."""
+    ballast = folder / "ballast"
+    with ballast.open("wb") as stream:
+        stream.truncate(0)
+        os.posix_fallocate(stream.fileno(), 0, shutil.disk_usage(folder).free - leave)
+    return ballast
+
+
+def test_a_full_disk_is_told_and_the_next_run_goes_on(
+    undisturbed: Path,
+    small_disk: Path,
+    prefect_service: PrefectService,
+    small_model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    parameters = {"store": small_disk / "store", "model": small_model_folder, **SIZES}
+    for leave in (0, 1_000_000):  # before anything is queued, and while the corpus is written
+        ballast = _fill(small_disk, leave=leave)
+        failed = run_pipeline(prefect_service, tmp_path, **parameters)
+        ballast.unlink()
+        assert failed.returncode == 2, failed.stderr
+        assert "the disk is full" in failed.stderr
+        assert f"free at {small_disk / 'store'}" in failed.stderr
+        assert "Traceback" not in failed.stderr
+        assert list(small_disk.glob("store/outputs/make_corpus/*")) == []
+
+    again = run_pipeline(prefect_service, tmp_path, **parameters)
+    assert again.returncode == 0, again.stderr
+    for name in ("eval_base", "eval_lora_opro"):
+        path = Path("results", "run", name, "predictions.parquet")
+        assert (tmp_path / path).read_bytes() == (undisturbed / path).read_bytes()

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from pydantic import BaseModel, Field
+
+from flows.signature import flat_parameters
+
+
+class Settings(BaseModel):
+    rate: float = Field(0.5, gt=0, description="How fast.")
+    names: list[str] = Field(default_factory=list, description="Whose.")
+
+
+@flow(name="toy")
+@flat_parameters(Settings, Settings.model_validate)
+def toy(settings: Any) -> Any:
+    """Do the toy thing."""
+    return settings
+
+
+def test_the_form_shows_each_field_with_its_text_and_bounds() -> None:
+    properties = toy.parameters.model_dump()["properties"]
+    assert properties["rate"] == {
+        "default": 0.5,
+        "description": "How fast.",
+        "exclusiveMinimum": 0.0,
+        "position": 0,
+        "title": "rate",
+        "type": "number",
+    }
+    assert properties["names"]["position"] == 1
+
+
+def test_the_function_gets_one_object() -> None:
+    assert toy.fn(rate=2.0) == Settings(rate=2.0)
+
+
+def test_text_from_a_terminal_is_turned_into_the_field_s_type() -> None:
+    assert toy.validate_parameters({"rate": "0.25"})["rate"] == 0.25

@@ -1,0 +1,153 @@
+import json
+
+import pandas as pd
+import pytest
+
+from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.metrics import compute_metrics
+from qsm_core.evaluation.predictions import read_predictions
+from qsm_core.prompting.optimize import run
+from qsm_core.prompting.templates import baseline
+from tests.support.corpora import make_corpus
+from tests.support.stages import finish, kill_when, stage_context, start_stage
+
+CONFIG = {
+    "seed": 1,
+    "seed_instruction": baseline().text,
+    "num_iterations": 3,
+    "candidates_per_step": 6,
+    "clips_per_candidate": 12,
+    "objective": "log_loss",
+    "conditions": ["dur_100ms", "snr_0dB", "filter_lowpass"],
+    "render": {"seed": 1, "container_ms": 400.0},
+}
+FILES = (
+    "best_prompt.txt",
+    "best_prompt.json",
+    "opro_history.json",
+    "candidates.csv",
+    "trajectory.jsonl",
+    "dev_metrics.json",
+    "dev_predictions.parquet",
+)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory, small_model_folder):
+    folder = tmp_path_factory.mktemp("corpus")
+    make_corpus(folder, dev=8)
+    return {"corpus": folder, "model": small_model_folder}
+
+
+def optimize(folder, inputs, runtime=None, **changes):
+    context = stage_context(folder, CONFIG | changes, inputs, runtime=runtime)
+    return context.out, run(context)
+
+
+@pytest.fixture(scope="module")
+def optimized(tmp_path_factory, inputs):
+    """One search with the plain configuration: its output folder and its summary."""
+    return optimize(tmp_path_factory.mktemp("optimized"), inputs)
+
+
+def test_winner_has_the_best_score_on_all_of_dev_and_is_never_worse_than_the_seed(optimized):
+    out, summary = optimized
+    table = pd.read_csv(out / "candidates.csv")
+    finals = table["score_on_dev"].dropna()
+    assert len(table) == summary["num_candidates"] == 19
+    assert 2 <= len(finals) <= 4
+    assert 0 in finals.index
+    assert summary["score_on_dev"] == pytest.approx(finals.max())
+    assert summary["gain_on_dev"] >= 0
+    assert summary["number"] == finals.idxmax()
+    best = (out / "best_prompt.txt").read_text().strip()
+    assert best == table["instruction"][summary["number"]] == summary["instruction"]
+    assert (summary["clips_per_candidate"], summary["dev_clips"]) == (12, 24)
+
+
+def test_dev_predictions_give_the_recorded_measures(optimized):
+    out, summary = optimized
+    predictions = read_predictions(out / "dev_predictions.parquet")
+    assert set(predictions["system"]) == {"best_instruction", "seed_instruction"}
+    record = json.loads((out / "best_prompt.json").read_text())
+    for system, name in (
+        ("best_instruction", "dev_measures"),
+        ("seed_instruction", "seed_dev_measures"),
+    ):
+        metrics = compute_metrics(predictions[predictions["system"] == system])
+        assert metrics.n_samples == 24
+        assert metrics.ba_clip == pytest.approx(record[name]["ba_clip"])
+        assert sum(row[0] + row[2] for row in record[name]["counts"].values()) == 24
+    dev = json.loads((out / "dev_metrics.json").read_text())
+    assert dev["ba_clip"] == pytest.approx(summary["ba_clip_on_dev"])
+    assert dev["instruction"] == summary["instruction"]
+    assert dev["intervals"]
+
+
+def test_history_is_complete(optimized):
+    out, summary = optimized
+    history = json.loads((out / "opro_history.json").read_text())
+    assert len(history["rewards"]) == len(history["candidates"]) == 19
+    assert history["iterations"] == [0, 1, 2, 3]
+    assert history["best_reward_per_iteration"] == sorted(history["best_reward_per_iteration"])
+    assert history["best_reward_per_iteration"][-1] == max(history["rewards"])
+    assert history["winner"] == summary["number"]
+    rows = {
+        sum(row[0] + row[2] for row in c["measures"]["counts"].values())
+        for c in history["candidates"]
+    }
+    assert rows == {12}
+
+
+@pytest.mark.parametrize("runtime", [{"candidates_at_once": 1}, {"candidates_at_once": 5}])
+def test_how_many_are_scored_at_once_changes_nothing(optimized, inputs, tmp_path, runtime):
+    out, _ = optimize(tmp_path, inputs, runtime)
+    for name in FILES:
+        assert (out / name).read_bytes() == (optimized[0] / name).read_bytes(), name
+
+
+def test_test_clips_are_never_touched(optimized, inputs, tmp_path):
+    poisoned = tmp_path / "poisoned"
+    make_corpus(poisoned, dev=8, poison_test=True)
+    out, _ = optimize(tmp_path / "run", {**inputs, "corpus": poisoned})
+    for name in FILES:
+        assert (out / name).read_bytes() == (optimized[0] / name).read_bytes(), name
+
+
+def test_clips_as_recorded_and_the_reward_of_the_first_system(inputs, tmp_path):
+    changes = {"conditions": "as_recorded", "objective": "reward", "clips_per_candidate": None}
+    _, summary = optimize(tmp_path, inputs, num_iterations=1, **changes)
+    assert summary["dev_clips"] == 8
+    assert summary["score_on_dev"] == pytest.approx(1.25 * summary["ba_clip_on_dev"])
+    assert summary["score_on_dev"] == summary["score_on_subset"]
+
+
+def test_too_few_clips_for_the_conditions_are_refused(inputs, tmp_path):
+    with pytest.raises(ConfigurationError, match="clips_per_candidate = 4"):
+        optimize(tmp_path, inputs, clips_per_candidate=4)
+
+
+def test_unknown_fields_are_refused(inputs, tmp_path):
+    with pytest.raises(ConfigurationError, match="iterations = 3"):
+        optimize(tmp_path, inputs, iterations=3)
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_to_the_same_trajectory_and_winner(inputs, tmp_path):
+    """SIGKILL in the middle of an iteration, and in the finals."""
+    module = "qsm_core.prompting.optimize"
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    uninterrupted = start_stage(module, whole, CONFIG, inputs, candidates_at_once=1)
+    trajectory = killed / "work" / "trajectory.jsonl"
+
+    def events(kind):
+        return trajectory.read_text().count(f'"event": "{kind}"') if trajectory.exists() else 0
+
+    for kind, count in (("scored", 10), ("finalist", 1)):
+        process = start_stage(module, killed, CONFIG, inputs, candidates_at_once=1)
+        kill_when(process, lambda kind=kind, count=count: events(kind) >= count)
+        assert not (killed / "out" / "best_prompt.txt").exists()
+    finish(start_stage(module, killed, CONFIG, inputs, candidates_at_once=1), killed)
+    finish(uninterrupted, whole)
+    for name in FILES:
+        assert (killed / "out" / name).read_bytes() == (whole / "out" / name).read_bytes(), name

@@ -1,0 +1,45 @@
+"""The configuration of a stage is checked as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+
+from qsm_core.errors import ConfigurationError
+from qsm_core.store.context import parse_config
+
+
+@dataclass(frozen=True)
+class Inner:
+    seeds: tuple[int, ...] = (1,)
+
+
+@dataclass(frozen=True)
+class Config:
+    rate: float
+    kind: Literal["a", "b"] = "a"
+    inner: Inner = field(default_factory=Inner)
+    limit: int | None = None
+
+
+def test_a_configuration_becomes_its_dataclass():
+    values = {"rate": 1, "kind": "b", "inner": {"seeds": [3, 4]}}
+    assert parse_config(Config, values) == Config(1.0, "b", Inner((3, 4)))
+
+
+def test_every_wrong_field_is_told():
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(Config, {"kind": "c", "limit": "3"})
+    told = "\n".join(caught.value.problems)
+    assert "rate: is missing" in told
+    assert "kind = 'c': Input should be 'a' or 'b'" in told
+    assert "limit = '3'" in told
+
+
+def test_unknown_fields_are_refused_at_any_depth():
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(Config, {"rate": 1.0, "rte": 2, "inner": {"seed": 3}})
+    assert "rte = 2: there is no such field; there are: rate" in caught.value.problems[0]
+    assert "inner.seed = 3" in caught.value.problems[1]

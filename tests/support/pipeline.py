@@ -1,0 +1,140 @@
+"""A real Prefect server and small real runs of `complete_pipeline`, each in its own process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.local_server import free_port, offline_environment, started_server
+
+ROOT = Path(__file__).parents[2]
+# The smallest numbers with which every stage has something to do.
+TINY = {
+    "train_clips": 12,
+    "dev_clips": 8,
+    "test_clips": 8,
+    "conditions": "dur_100ms,dur_1000ms,snr_0dB,reverb_0.3s,filter_bandpass",
+    "epochs": 1,
+    "renderings_per_clip": 2,
+    "lora_rank": 4,
+    "opro_iterations": 1,
+    "opro_clips": 10,
+}
+STAGES = (
+    "corpus",
+    "rirs",
+    "baseline",
+    "lora",
+    "eval_lora",
+    "opro_base",
+    "opro_lora",
+    "eval_base_opro",
+    "eval_lora_opro",
+    "report",
+)
+
+
+@dataclass(frozen=True)
+class PrefectService:
+    """A running Prefect server: its address, and the environment that leads to it."""
+
+    api_url: str
+    environment: dict[str, str]
+
+    @property
+    def ui_url(self) -> str:
+        """Address of the UI."""
+        return self.api_url.removesuffix("/api")
+
+
+@pytest.fixture(scope="session")
+def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectService]:
+    """Run one real server for all tests of a worker process of pytest."""
+    home = tmp_path_factory.mktemp("prefect")
+    with started_server(home, free_port()) as api_url:
+        yield PrefectService(
+            api_url,
+            {
+                **os.environ,
+                **offline_environment(os.environ),
+                "PREFECT_HOME": str(home),
+                "PREFECT_API_URL": api_url,
+            },
+        )
+
+
+def pipeline_command(folder: Path, *flags: str, **parameters: object) -> list[str]:
+    """Return the command of a tiny run whose store and results lie in `folder`."""
+    values = {
+        **TINY,
+        "store": folder / "store",
+        "results": folder / "results",
+        **parameters,
+    }
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+    return [sys.executable, "-m", "flows.complete_pipeline", *given, *flags]
+
+
+def run_pipeline(
+    service: PrefectService, folder: Path, *flags: str, **parameters: object
+) -> subprocess.CompletedProcess[str]:
+    """Run a tiny pipeline to its end and return what it printed."""
+    return subprocess.run(
+        pipeline_command(folder, *flags, **parameters),
+        env=service.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+def start_pipeline(
+    service: PrefectService,
+    folder: Path,
+    *,
+    environment: Mapping[str, str] = {},
+    **parameters: object,
+) -> subprocess.Popen[bytes]:
+    """Start a tiny pipeline; what it prints is added to `folder`/log.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("ab") as log:
+        return subprocess.Popen(
+            pipeline_command(folder, **parameters),
+            env={**service.environment, **environment},
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def worker_processes(process: psutil.Process) -> set[int]:
+    """Return the ids of the Dask workers below a process."""
+    found = set()
+    for child in process.children(recursive=True):
+        try:
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.add(child.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def processes_with(name: str, value: str) -> set[int]:
+    """Return the ids of all living processes that were started with an environment variable."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found

@@ -1,0 +1,81 @@
+"""Run a stage entry in a test: in this process, or in one that can be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from qsm_core.store.context import StageContext
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def stage_context(
+    folder: Path,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    *,
+    runtime: Mapping[str, Any] | None = None,
+    report: Callable[[int, int, str], None] = lambda done, total, message: None,
+) -> StageContext:
+    """Make a context with fresh folders `out` and `work` below `folder`."""
+    for name in ("out", "work"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return StageContext(
+        config=config,
+        inputs=inputs,
+        out=folder / "out",
+        work=folder / "work",
+        runtime={"device": "cpu", **(runtime or {})},
+        report=report,
+    )
+
+
+def start_stage(
+    module: str, folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Path], **runtime: Any
+) -> subprocess.Popen[bytes]:
+    """Start `python -m <module>` on one thread, so that its bits do not depend on the machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = {
+        "config": config,
+        "inputs": {name: str(path) for name, path in inputs.items()},
+        "out": str(folder / "out"),
+        "work": str(folder / "work"),
+        "runtime": {"device": "cpu", **runtime},
+    }
+    (folder / "spec.json").write_text(json.dumps(spec))
+    with (folder / "log.txt").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, "--spec", str(folder / "spec.json")],
+            cwd=_REPOSITORY,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=log,
+            stderr=log,
+        )
+
+
+def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Wait for a stage to end well."""
+    code = process.wait(timeout=300)
+    log = (folder / "log.txt").read_text(errors="replace")
+    if code != 0:
+        raise RuntimeError(f"the stage ended with {code}:\n{log[-3000:]}")
+
+
+def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
+    """Send SIGKILL as soon as `reached` says so; the process must not have ended by then."""
+    deadline = time.monotonic() + 300
+    while not reached():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("the stage ended before it could be killed")
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    if process.wait(timeout=60) != -signal.SIGKILL:
+        raise RuntimeError("the stage had ended already")

@@ -1,0 +1,184 @@
+"""A flow of four toy stages: two that count, one that adds them up, one that adds to the sum.
+
+    left ---+
+            +--- total --- final
+    right --+
+
+It stands in a module of its own because workers import it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun
+
+from qsm_core.store.spec import Resource, StageDefinition
+from qsm_core.store.store import Store
+from tasks.events import StageEvent
+from tasks.handle import OutputFile, PlannedStage
+from tasks.resources import LocalProfile, WorkerPool, local_profile
+from tasks.stage import StageRunner
+
+CONFIG: dict[str, dict[str, Any]] = {
+    "left": {"n": 2},
+    "right": {"n": 3},
+    "total": {},
+    "final": {"plus": 10},
+}
+
+
+@dataclass
+class Watch:
+    """What was seen of a run in this process."""
+
+    events: list[StageEvent] = field(default_factory=list)
+    clusters: int = 0
+    plan: tuple[PlannedStage, ...] = ()
+
+    def kinds(self, name: str) -> list[str]:
+        """What happened to one stage, in order."""
+        return [event.kind for event in self.events if event.name == name]
+
+    def verdict(self, name: str) -> str:
+        """What was decided for one stage, in words."""
+        verdicts = [event.verdict for event in self.events if event.name == name]
+        return verdicts[-1].sentence if verdicts and verdicts[-1] else ""
+
+
+WATCHES: list[Watch] = []
+
+
+@dataclass(frozen=True)
+class CountingProfile:
+    """The local profile; counts the clusters that are made."""
+
+    watch: Watch
+    local: LocalProfile
+    name: str = "local"
+
+    def pool(self, resource: Resource) -> WorkerPool:
+        """Return the pool of the local profile."""
+        pool = self.local.pool(resource)
+
+        def make() -> Any:
+            self.watch.clusters += 1
+            return pool.make_cluster()
+
+        return WorkerPool(pool.name, make, pool.threads)
+
+
+@flow(name="toys")
+def toy_flow(
+    store: str,
+    package: str,
+    config: dict[str, dict[str, Any]],
+    runtime: dict[str, dict[str, Any]],
+    force: list[str],
+    plan_only: bool,
+    interrupt: bool,
+) -> dict[str, int]:
+    """Run the four stages."""
+    watch = WATCHES[-1]
+    count = StageDefinition("count", 1, f"{package}.count", ("numpy",))
+    total = StageDefinition("total", 1, f"{package}.total")
+    profile = CountingProfile(watch, local_profile(2, gpus=0))
+    with StageRunner(
+        Store(Path(store)),
+        profile,
+        on_event=watch.events.append,
+        run_name="toys",
+        plan_only=plan_only,
+    ) as runner:
+
+        def submit(definition: StageDefinition, name: str, **inputs: Any) -> Any:
+            return runner.submit(
+                definition,
+                name=name,
+                config={**CONFIG[name], **config.get(name, {})},
+                inputs=inputs,
+                runtime=runtime.get(name, {}),
+                force=name in force,
+            )
+
+        left, right = submit(count, "left"), submit(count, "right")
+        added = submit(total, "total", a=left, b=right)
+        final = submit(total, "final", a=OutputFile(added, "n.txt"))
+        if plan_only:
+            watch.plan = runner.plan()
+            return {}
+        if interrupt:
+            runner.start()
+            while "running" not in watch.kinds("left"):
+                time.sleep(0.1)
+            raise KeyError("stop here")
+        return {one.name: one.result().summary["n"] for one in (left, right, added, final)}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run of the flow ended.
+
+    Args:
+        watch: What was seen in this process.
+        error: What the flow raised.
+        numbers: What it returned.
+        task_runs: Prefect's task runs by the name of their stage.
+    """
+
+    watch: Watch
+    error: BaseException | None
+    numbers: dict[str, int]
+    task_runs: dict[str, TaskRun]
+
+    def states(self) -> dict[str, str]:
+        """Return the name of Prefect's state for each stage."""
+        return {name: str(run.state_name) for name, run in self.task_runs.items()}
+
+
+def run_toys(store: Path, package: str, **options: Any) -> Ran:
+    """Run the flow and read from the server how its task runs ended."""
+    watch = Watch()
+    WATCHES.append(watch)
+    defaults: dict[str, Any] = {
+        "config": {},
+        "runtime": {},
+        "force": [],
+        "plan_only": False,
+        "interrupt": False,
+    }
+    state: Any = toy_flow(str(store), package, **{**defaults, **options}, return_state=True)
+    value = state.result(raise_on_failure=False)
+    failed = isinstance(value, BaseException)
+    return Ran(
+        watch=watch,
+        error=value if failed else None,
+        numbers={} if failed else value,
+        task_runs=_task_runs(state.state_details.flow_run_id),
+    )
+
+
+def _task_runs(flow_run_id: UUID) -> dict[str, TaskRun]:
+    """Read the task runs of a flow run, once the server has heard how they ended."""
+
+    def read() -> list[TaskRun]:
+        with get_client(sync_client=True) as client:
+            only = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+            return client.read_task_runs(flow_run_filter=only)
+
+    _wait_until(lambda: all(run.state is not None and run.state.is_final() for run in read()))
+    return {run.name.rpartition("-")[0]: run for run in read()}
+
+
+def _wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.2)

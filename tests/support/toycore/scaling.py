@@ -1,0 +1,3 @@
+"""Reached by `total`."""
+
+FACTOR = 1

@@ -1,0 +1,3 @@
+"""Reached by nobody."""
+
+VALUE = 1

@@ -1,0 +1,130 @@
+"""Every command that the README tells a user to type is run, here or in a test named here.
+
+A new command in a ```sh or ```bash block fails `test_every_command_is_tested` until it is either
+of a kind that is run below, or listed in `TESTED_ELSEWHERE`.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.audio_files import write_class_folders
+from tests.support.pipeline import TINY, PrefectService
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Commands that need more than a folder to run in, and the test that does what they do.
+SERVICE = "tests/deployments/test_service.py::"
+TESTED_ELSEWHERE = {
+    "make demo": "tests/flows/test_complete_pipeline.py::test_first_run_makes_every_file",
+    "make test": "tests/test_readme.py::test_make_runs_what_it_says",
+    "make ui": SERVICE + "test_address_is_printed_and_deployments_are_there",
+    "export PREFECT_API_URL=http://127.0.0.1:4200/api": SERVICE
+    + "test_run_from_another_terminal_and_from_the_command_line",
+    "prefect deployment run complete-pipeline/embedded --param seed=7 --watch": SERVICE
+    + "test_run_from_another_terminal_and_from_the_command_line",
+}
+# What a target of the Makefile runs.
+RECIPES = {
+    "make demo": "python -m flows.complete_pipeline",
+    "make test": "python -m pytest",
+    "make ui": "python -m deployments.service",
+}
+RUN_HERE = ("python -m flows.complete_pipeline", "python -m qsm_core.store")
+
+
+def _commands() -> list[str]:
+    """Return the commands of the README in its order, without comments and line continuations."""
+    blocks = re.findall(
+        r"^```(?:sh|bash|console|shell)\n(.*?)^```", README, re.MULTILINE | re.DOTALL
+    )
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    found = [" ".join(shlex.split(line, comments=True)) for line in lines]
+    return list(dict.fromkeys(command for command in found if command))
+
+
+COMMANDS = _commands()
+HERE = [command for command in COMMANDS if command.startswith(RUN_HERE)]
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) > 5
+    assert "make demo" in COMMANDS
+    # A block in another notation would be missed.
+    assert set(re.findall(r"^```(\w*)$", README, re.MULTILINE)) <= {"", "sh", "bash"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_tested(command: str) -> None:
+    assert command in HERE or command in TESTED_ELSEWHERE, (
+        f"{command!r} stands in README.md and no test runs it: run it in this module, or name "
+        "the test that does in TESTED_ELSEWHERE"
+    )
+
+
+@pytest.mark.parametrize("command", TESTED_ELSEWHERE)
+def test_the_table_is_true(command: str) -> None:
+    assert command in COMMANDS, f"{command!r} is in the table and no more in README.md"
+    path, name = TESTED_ELSEWHERE[command].split("::")
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    assert name in names, f"{path} has no {name}"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "make " in command])
+def test_make_runs_what_it_says(command: str) -> None:
+    # Under `make test` these would tell the inner make that it is a sub-make.
+    own = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    planned = subprocess.run(
+        [*command.split(), "--dry-run"],
+        cwd=ROOT,
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert RECIPES[command] in planned.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the user of the README stands in, with clips under the README's names."""
+    folder = tmp_path_factory.mktemp("readme")
+    write_class_folders(folder / "my_clips", groups=8)
+    write_class_folders(folder / "other_clips", groups=4)
+    return folder
+
+
+@pytest.mark.server
+@pytest.mark.slow
+@pytest.mark.parametrize("command", HERE)
+def test_command_runs(command: str, folder: Path, prefect_service: PrefectService) -> None:
+    """Run a command as it stands in the README; runs of the pipeline get tiny numbers."""
+    words = shlex.split(command)
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in TINY.items()]
+    tiny = flags if "flows.complete_pipeline" in words else []
+    done = subprocess.run(
+        [sys.executable, *words[1:], *tiny],
+        cwd=folder,
+        env={**prefect_service.environment, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    if "flows.complete_pipeline" in words and "--plan-only" not in words:
+        (report,) = re.findall(r"^report: (.*)$", done.stdout, re.MULTILINE)
+        assert (folder / report).stat().st_size > 10_000
