@@ -16,7 +16,8 @@ import pandas as pd
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.counts import GroupCounts, count_by_group, is_correct, rates_from
-from qsm_core.evaluation.intervals import BootstrapSettings, Resampled, resample
+from qsm_core.evaluation.intervals import Resampled, resample
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.seeding import derive_rng
 from qsm_core.statistics.bootstrap import METHOD
 from qsm_core.statistics.interval import Interval, refused

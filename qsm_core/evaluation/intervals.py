@@ -17,6 +17,7 @@ import pandas as pd
 from qsm_core.errors import DataError
 from qsm_core.evaluation.counts import GroupCounts, Rates, count_by_group, rates_from
 from qsm_core.evaluation.metrics import Metrics, compute_metrics
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.seeding import derive_rng
 from qsm_core.statistics.bootstrap import (
     METHOD,
@@ -27,15 +28,6 @@ from qsm_core.statistics.bootstrap import (
 )
 from qsm_core.statistics.interval import Interval, refused
 from qsm_core.statistics.proportions import wilson_interval
-
-
-@dataclass(frozen=True)
-class BootstrapSettings:
-    """How intervals are computed: `seed` makes them repeatable."""
-
-    num_resamples: int = 10_000
-    confidence: float = 0.95
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from qsm_core.conditions.rirs import RirBank
 from qsm_core.data.corpus import Corpus
 from qsm_core.data.schema import Split
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.evaluation.intervals import BootstrapSettings, metrics_with_intervals
+from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import Metrics, write_metrics
 from qsm_core.evaluation.predictions import COLUMNS, validate, write_predictions
 from qsm_core.evaluation.renderings import (
@@ -40,6 +40,7 @@ from qsm_core.evaluation.renderings import (
     plan_renderings,
     render_plan,
 )
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.evaluation.shards import ShardFolder
 from qsm_core.inference.answers import answer_choices
 from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT

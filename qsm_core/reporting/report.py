@@ -20,8 +20,8 @@ from typing import Any
 
 import pandas as pd
 
-from qsm_core.evaluation.intervals import BootstrapSettings
 from qsm_core.evaluation.metrics import to_json_values
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.reporting.gallery import draw_all
 from qsm_core.reporting.gaps import DevTestGap, dev_test_gaps
 from qsm_core.reporting.markdown import (

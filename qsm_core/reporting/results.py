@@ -10,8 +10,9 @@ import pandas as pd
 
 from qsm_core.evaluation.comparison import Comparison, check_same_rows, compare
 from qsm_core.evaluation.counts import count_by_group
-from qsm_core.evaluation.intervals import BootstrapSettings, add_intervals, resample
+from qsm_core.evaluation.intervals import add_intervals, resample
 from qsm_core.evaluation.metrics import Metrics, compute_metrics
+from qsm_core.evaluation.settings import BootstrapSettings
 
 REFERENCE = "base"
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qsm_core.evaluation.intervals import BootstrapSettings, metrics_with_intervals
+from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import write_metrics
 from qsm_core.evaluation.predictions import write_predictions
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.reporting.report import run
 from qsm_core.store.context import StageContext
 from tests.support.predictions import Listener, make_predictions

@@ -5,8 +5,8 @@ import pytest
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.comparison import compare
-from qsm_core.evaluation.intervals import BootstrapSettings
 from qsm_core.evaluation.metrics import compute_metrics
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from tests.support.predictions import Listener, make_predictions, one_clip_per_group
 

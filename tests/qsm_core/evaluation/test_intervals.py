@@ -6,7 +6,8 @@ import pytest
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.counts import count_by_group
-from qsm_core.evaluation.intervals import BootstrapSettings, metrics_with_intervals, resample
+from qsm_core.evaluation.intervals import metrics_with_intervals, resample
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.statistics.proportions import wilson_interval
 from tests.support.predictions import Listener, make_predictions, one_clip_per_group
 

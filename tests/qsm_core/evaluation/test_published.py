@@ -6,8 +6,9 @@ import time
 import pytest
 
 from qsm_core.evaluation.comparison import compare
-from qsm_core.evaluation.intervals import BootstrapSettings, metrics_with_intervals
+from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import compute_metrics
+from qsm_core.evaluation.settings import BootstrapSettings
 from tests.support.published import SYSTEMS, published_folder, read_published
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from qsm_core.evaluation.intervals import BootstrapSettings
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.reporting import figures
 from qsm_core.reporting.images import (
     MAX_PNG_BYTES,

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from qsm_core.evaluation.comparison import Comparison, Difference
-from qsm_core.evaluation.intervals import BootstrapSettings, metrics_with_intervals
+from qsm_core.evaluation.intervals import metrics_with_intervals
+from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.reporting import formatting
 from qsm_core.reporting.markdown import (
     code,
