@@ -65,6 +65,14 @@ class TransientError(QsmError):
     transient: ClassVar[bool] = True
 
 
+class InterruptedStageError(TransientError):
+    """A stage was asked to stop; what it did is kept, and a new attempt goes on from there.
+
+    The place where it ran is about to go away (walltime, preemption), so another try makes
+    sense elsewhere only: in a new job under the same key, not in the same process.
+    """
+
+
 def is_transient(error: BaseException) -> bool:
     """Say whether running the same thing again can help.
 

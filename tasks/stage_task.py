@@ -26,7 +26,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import task_run
 from prefect.tasks import Task, exponential_backoff
 
-from qsm_core.errors import QsmError, StageError, TransientError, is_transient
+from qsm_core.errors import InterruptedStageError, QsmError, StageError, TransientError, is_transient
 from qsm_core.store.layout import result_name
 from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.store import StageOutput, Store
@@ -55,8 +55,11 @@ class StageKeyPolicy(CachePolicy):
 
 
 def another_try_can_help(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
-    """Say whether the error of a failed attempt may be gone on the next one."""
-    return isinstance(state.data, BaseException) and is_transient(state.data)
+    """Say whether the error of a failed attempt may be gone on the next one, in this process."""
+    error = state.data
+    if not isinstance(error, BaseException) or isinstance(error, InterruptedStageError):
+        return False
+    return is_transient(error)
 
 
 @task(

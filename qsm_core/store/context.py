@@ -15,12 +15,18 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from qsm_core.errors import ConfigurationError
+from qsm_core.errors import ConfigurationError, InterruptedStageError
 
 VOLATILE_FOLDER = "volatile"
 
 Report = Callable[[int, int, str], None]
+StopCheck = Callable[[], str | None]
 Config = TypeVar("Config")
+
+
+def never() -> str | None:
+    """Say that nobody wants the stage to stop."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class StageContext:
         work: Survives a kill of the stage and is removed after the commit: checkpoints, shards.
         runtime: What changes no result: batch_size, device, threads. Not part of the key.
         report: `report(done, total, message)` shows progress; calls may come often.
+        stop: Says why the stage should stop, None while it should go on.
     """
 
     config: Mapping[str, Any]
@@ -43,6 +50,28 @@ class StageContext:
     work: Path
     runtime: Mapping[str, Any]
     report: Report
+    stop: StopCheck = never
+
+    def stop_requested(self) -> str | None:
+        """Return why the stage should stop (walltime, preemption), or None.
+
+        Long stages ask at each point behind which their work can go on, bring it to the disk,
+        and raise InterruptedStageError. The call is cheap.
+        """
+        return self.stop()
+
+    def stop_if_requested(self, kept: str) -> None:
+        """End the stage here if it should stop: all that has to be kept is on the disk.
+
+        Args:
+            kept: What is kept, as the end of a sentence: "12 of 40 shards are kept".
+
+        Raises:
+            InterruptedStageError: The stage should stop.
+        """
+        reason = self.stop_requested()
+        if reason is not None:
+            raise InterruptedStageError(f"{reason}; {kept}")
 
 
 def parse_config(model: type[Config], values: Mapping[str, Any]) -> Config:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from qsm_core.errors import ConfigurationError
-from qsm_core.store.context import parse_config
+from qsm_core.errors import ConfigurationError, InterruptedStageError, is_transient
+from qsm_core.store.context import StageContext, parse_config
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,21 @@ def test_unknown_fields_are_refused_at_any_depth():
         parse_config(Config, {"rate": 1.0, "rte": 2, "inner": {"seed": 3}})
     assert "rte = 2: there is no such field; there are: rate" in caught.value.problems[0]
     assert "inner.seed = 3" in caught.value.problems[1]
+
+
+def test_a_stage_ends_where_it_is_told_to_stop():
+    reasons = iter([None, "the job's walltime ends", "the job's walltime ends"])
+    folders = {"out": Path("out"), "work": Path("work")}
+    context = StageContext(
+        {}, {}, **folders, runtime={}, report=lambda *_: None, stop=lambda: next(reasons)
+    )
+    context.stop_if_requested("nothing is lost")
+    assert context.stop_requested() == "the job's walltime ends"
+    with pytest.raises(InterruptedStageError, match="^the job's walltime ends; all is kept$") as end:
+        context.stop_if_requested("all is kept")
+    assert is_transient(end.value)
+
+
+def test_a_stage_goes_on_where_nobody_stops_it():
+    context = StageContext({}, {}, Path("out"), Path("work"), {}, lambda *_: None)
+    assert context.stop_requested() is None
