@@ -26,7 +26,13 @@ from prefect.logging import get_run_logger
 from prefect.runtime import task_run
 from prefect.tasks import Task, exponential_backoff
 
-from qsm_core.errors import InterruptedStageError, QsmError, StageError, TransientError, is_transient
+from qsm_core.errors import (
+    InterruptedStageError,
+    QsmError,
+    StageError,
+    TransientError,
+    is_transient,
+)
 from qsm_core.store.layout import result_name
 from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.store import StageOutput, Store
