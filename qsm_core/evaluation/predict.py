@@ -114,6 +114,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """Predict, measure, and return the headline numbers.
 
     Raises:
+        InterruptedStageError: The stage was asked to stop; its finished shards are kept.
         ConfigurationError: The configuration cannot work.
         DataError: The corpus, its split or a condition cannot be used.
         ModelError: The model or the adapter cannot be used.
@@ -186,6 +187,7 @@ def _predict(task: _Task, plan: pd.DataFrame, context: StageContext) -> tuple[pd
     for number, part in enumerate(_parts(plan, task.config.shard_clips)):
         table = shards.load(number, _identity(task, part), _SHARD_COLUMNS)
         if table is None:
+            context.stop_if_requested(f"{done} of {len(plan)} predictions are kept")
             table = _score_part(task, part, _shifted(context.report, done, len(plan)))
             shards.store(number, table)
         else:

@@ -147,6 +147,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """Search; a stage that was killed goes on behind the last candidates that were scored.
 
     Raises:
+        InterruptedStageError: The stage was asked to stop; every scored candidate is kept.
         ConfigurationError: The configuration cannot work.
         DataError: Dev lacks a class or a condition, or the work folder is that of another search.
         ModelError: The model or the adapter cannot be used.
@@ -197,7 +198,12 @@ def _prepare_dev(config: OptimizePrompt, context: StageContext) -> DevScorer:
         batch_size=context.runtime.get("batch_size"),
         short_clips=config.short_clips,
     )
-    features = scorer.encode(waveforms, context.report)
+
+    def report(done: int, total: int, message: str) -> None:
+        context.stop_if_requested("every scored candidate is kept")
+        context.report(done, total, message)
+
+    features = scorer.encode(waveforms, report)
     return DevScorer(
         scorer,
         features,
@@ -230,6 +236,7 @@ def _search_all(
     at_once = int(context.runtime.get("candidates_at_once") or _AT_ONCE)
     total = 1 + config.num_iterations * config.candidates_per_step
     while (asked := search.ask()) is not None:
+        context.stop_if_requested(f"{len(search.history)} scored candidates are kept")
         group = asked.candidates[:at_once]
         tables = dev.score([one.text for one in group], dev.subset)
         for candidate, table in zip(group, tables, strict=True):
@@ -246,6 +253,7 @@ def _score_finalists(
     for done, entry in enumerate(finalists):
         context.report(done, len(finalists), "finalists scored on all of dev")
         if not finals.has(entry.number):
+            context.stop_if_requested(f"all candidates and {done} finalists are kept")
             finals.add(entry, dev.score([entry.candidate.text], everything)[0])
 
 

@@ -29,7 +29,7 @@ from qsm_core.models.batching import is_out_of_memory
 from qsm_core.models.encoder import encode_clips, prepare_clips
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.seeding import derive_seed
-from qsm_core.store.context import VOLATILE_FOLDER, Report, StageContext, parse_config
+from qsm_core.store.context import VOLATILE_FOLDER, StageContext, parse_config
 from qsm_core.store.digests import digest_folder
 from qsm_core.store.entry import run_entry
 from qsm_core.training.card import TrainingOutcome, data_counts, make_card, write_card
@@ -60,6 +60,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """Train an adapter; a restart goes on from the last checkpoint.
 
     Raises:
+        InterruptedStageError: The training was asked to stop; its last step is a checkpoint.
         ConfigurationError: Values that cannot work.
         DataError: A split lacks a class, or its clips cannot be used.
         ModelError: The model cannot be used, the training diverged, or the adapter does nothing.
@@ -107,8 +108,8 @@ def _train(context: StageContext, config: LoraTraining, parts: _Parts) -> _Train
         device=str(context.runtime.get("device", "auto")),
     )
     maker = ExampleMaker(base, config.instructions, config.answer_format, config.system_prompt)
-    train = _examples(base, maker, config, parts.train, context.report)
-    dev = _examples(base, maker, config, parts.dev, context.report)
+    train = _examples(base, maker, config, parts.train, context)
+    dev = _examples(base, maker, config, parts.dev, context)
     prepared = time.monotonic()
     llm = _with_new_adapter(base, config)
     history, planned = _fit(llm, config, train, dev, context)
@@ -132,7 +133,7 @@ def _examples(
     maker: ExampleMaker,
     config: LoraTraining,
     clips: TrainingClips,
-    report: Report,
+    context: StageContext,
 ) -> AnswerExamples:
     waveforms = prepare_clips(clips.waveforms, config.short_clips)
     instructions = draw_instructions(clips.plan, config.instructions, config.seed)
@@ -141,22 +142,21 @@ def _examples(
         maker.make(instruction, Label(label), audio_tokens_of(waveform))
         for instruction, label, waveform in zip(instructions, labels, waveforms, strict=True)
     ]
-    return AnswerExamples(examples, _audio(llm, config, waveforms, report))
+    return AnswerExamples(examples, _audio(llm, config, waveforms, context))
 
 
 def _audio(
-    llm: AudioLLM, config: LoraTraining, waveforms: Sequence[np.ndarray], report: Report
+    llm: AudioLLM, config: LoraTraining, waveforms: Sequence[np.ndarray], context: StageContext
 ) -> Sequence[Tensor] | Sequence[np.ndarray]:
     """Return audio embeddings where the encoder stays frozen, else the waveforms."""
     if config.include_encoder:
         return waveforms
-    total = len(waveforms)
-    return encode_clips(
-        llm,
-        waveforms,
-        short_clips=config.short_clips,
-        advance=lambda done: report(done, total, "clips encoded"),
-    )
+
+    def advance(done: int) -> None:
+        context.stop_if_requested("the last checkpoint, if there is one, is kept")
+        context.report(done, len(waveforms), "clips encoded")
+
+    return encode_clips(llm, waveforms, short_clips=config.short_clips, advance=advance)
 
 
 def _with_new_adapter(base: AudioLLM, config: LoraTraining) -> AudioLLM:
@@ -178,9 +178,7 @@ def _fit(
         ended = state["global_step"] >= state["max_steps"]
         if ended or is_exhausted(dev_losses(state["log_history"]), config.patience):
             return state["log_history"], state["max_steps"]
-    trainer = make_trainer(
-        llm, config, train, dev, context.work, context.report, measure_first=checkpoint is None
-    )
+    trainer = make_trainer(llm, config, train, dev, context, measure_first=checkpoint is None)
     try:
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except RuntimeError as error:

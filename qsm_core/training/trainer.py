@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ from transformers import (
     TrainingArguments,
 )
 
-from qsm_core.errors import ModelError
+from qsm_core.errors import InterruptedStageError, ModelError
 from qsm_core.models.encoder import encode_batch
 from qsm_core.models.forward import input_embeddings
 from qsm_core.models.loaded import AudioLLM
+from qsm_core.store.context import StageContext
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.examples import IGNORED, AnswerExamples, collate
 from qsm_core.training.progress import CHECKPOINT_MARK, dev_losses, is_exhausted, is_new_best
@@ -100,23 +101,19 @@ class AnswerTrainer(Trainer):  # type: ignore[misc] # transformers is taken as u
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as untyped
-    """Keeps the best adapter, stops early, shows progress, and marks finished checkpoints.
+    """Keeps the best adapter, stops early or when asked, shows progress, marks whole checkpoints.
 
-    What it decides on is the logged history alone, which a checkpoint restores, so a training that
-    was killed decides the same.
+    What is best and when to stop early it decides on the logged history alone, which a checkpoint
+    restores, so a training that was killed decides the same.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        work: Path,
-        patience: int | None,
-        report: Callable[[int, int, str], None],
-    ) -> None:
+    def __init__(self, model: Any, patience: int | None, context: StageContext) -> None:
         self._model = model
-        self._work = work
         self._patience = patience
-        self._report = report
+        self._work = context.work
+        self._report = context.report
+        self._stop_requested = context.stop_requested
+        self._reason: str | None = None
 
     def on_log(
         self,
@@ -148,11 +145,26 @@ class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as 
         if is_exhausted(history, self._patience):
             control.should_training_stop = True
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
+    def on_step_end(
+        self, _args: TrainingArguments, _state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Mark the checkpoint as whole: a kill while it is written leaves it without the mark."""
-        (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / CHECKPOINT_MARK).touch()
+        """Have this step saved, whatever the interval, if the training should stop."""
+        self._reason = self._stop_requested()
+        if self._reason is not None:
+            control.should_save = True
+
+    def on_save(
+        self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
+    ) -> None:
+        """Mark the checkpoint as whole: a kill while it is written leaves it without the mark.
+
+        Raises:
+            InterruptedStageError: The training should stop, and now it can.
+        """
+        (self._work / f"checkpoint-{state.global_step}" / CHECKPOINT_MARK).touch()
+        if self._reason is not None:
+            kept = f"step {state.global_step} of {state.max_steps} is kept"
+            raise InterruptedStageError(f"{self._reason}; {kept}")
 
 
 _NAMES = {"loss": "training loss", "eval_loss": "dev loss"}
@@ -181,19 +193,18 @@ def make_trainer(
     config: LoraTraining,
     train: AnswerExamples,
     dev: AnswerExamples,
-    work: Path,
-    report: Callable[[int, int, str], None],
+    context: StageContext,
     *,
     measure_first: bool,
 ) -> AnswerTrainer:
-    """Prepare the training of `llm`'s adapter with checkpoints in `work`.
+    """Prepare the training of `llm`'s adapter with checkpoints in the stage's work folder.
 
     With `measure_first` the dev loss is measured before the first update, too.
     """
     updates = math.ceil(len(train) / config.effective_batch_size)
     interval = config.eval_every_steps or min(updates, _LONGEST_INTERVAL)
     arguments = _OneDevice(
-        output_dir=str(work),
+        output_dir=str(context.work),
         use_cpu=llm.device.type == "cpu",
         seed=config.seed,
         data_seed=config.seed,
@@ -224,7 +235,7 @@ def make_trainer(
         log_level="error",
         report_to=[],
     )
-    watch = _Watch(llm.model, work, config.patience, report)
+    watch = _Watch(llm.model, config.patience, context)
     return AnswerTrainer(
         llm, config, args=arguments, train_dataset=train, eval_dataset=dev, callbacks=[watch]
     )

@@ -12,9 +12,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qsm_core.store.context import StageContext
+from qsm_core.store.context import StageContext, never
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class StopAfter:
+    """Asks a stage to stop once it has reported `times` messages that begin with `message`.
+
+    `report` and `stop` go into its context.
+    """
+
+    def __init__(self, message: str, times: int) -> None:
+        self._message = message
+        self._left = times
+
+    def report(self, done: int, total: int, message: str) -> None:
+        """Count a message."""
+        self._left -= message.startswith(self._message)
+
+    def stop(self) -> str | None:
+        """Return a reason once there were enough."""
+        return "somebody else needs the GPU" if self._left <= 0 else None
 
 
 def stage_context(
@@ -24,6 +43,7 @@ def stage_context(
     *,
     runtime: Mapping[str, Any] | None = None,
     report: Callable[[int, int, str], None] = lambda done, total, message: None,
+    stop: Callable[[], str | None] = never,
 ) -> StageContext:
     """Make a context with fresh folders `out` and `work` below `folder`."""
     for name in ("out", "work"):
@@ -35,6 +55,7 @@ def stage_context(
         work=folder / "work",
         runtime={"device": "cpu", **(runtime or {})},
         report=report,
+        stop=stop,
     )
 
 

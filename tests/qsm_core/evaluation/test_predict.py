@@ -16,14 +16,15 @@ from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.conditions.rendering import RenderSettings, render
 from qsm_core.data.corpus import Corpus, CorpusClip, write_corpus
 from qsm_core.data.schema import ClipRow
-from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.errors import ConfigurationError, DataError, InterruptedStageError
 from qsm_core.evaluation.metrics import compute_metrics
 from qsm_core.evaluation.predict import instruction_digest, run
 from qsm_core.evaluation.predictions import COLUMNS, read_predictions
 from qsm_core.inference.scoring import InstructionScorer
-from qsm_core.store.context import StageContext
+from qsm_core.store.context import StageContext, never
 from tests.support.chirp_corpus import write_chirp_corpus, write_noise_rirs
 from tests.support.clips import make_clip
+from tests.support.stages import StopAfter
 
 QUESTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 CONFIG = {
@@ -50,13 +51,15 @@ def corpus_folder(tmp_path_factory):
 def evaluate(tmp_path, small_model_folder, corpus_folder):
     """Run the stage into `tmp_path`; the arguments change what it is given."""
 
-    def run_stage(name="run", inputs=(), runtime=(), report=lambda *event: None, **changes):
+    def run_stage(
+        name="run", inputs=(), runtime=(), report=lambda *event: None, stop=never, **changes
+    ):
         out, work = tmp_path / name / "out", tmp_path / name / "work"
         for folder in (out, work):
             folder.mkdir(parents=True, exist_ok=True)
         config = {k: v for k, v in (CONFIG | changes).items() if v is not ...}
         paths = {"corpus": corpus_folder, "model": small_model_folder} | dict(inputs)
-        summary = run(StageContext(config, paths, out, work, dict(runtime), report))
+        summary = run(StageContext(config, paths, out, work, dict(runtime), report, stop))
         return out, summary
 
     return run_stage
@@ -135,6 +138,16 @@ def test_a_killed_stage_goes_on_and_gives_the_same_bits(evaluate):
     resumed, _ = evaluate("killed")
     assert timings(resumed)["shards_reused"] == 1
     assert timings(whole)["shards_reused"] == 0
+    assert contents(resumed) == contents(whole)
+
+
+def test_a_stage_that_is_asked_to_stop_keeps_its_shards_and_gives_the_same_bits(evaluate):
+    whole, _ = evaluate("whole")
+    stop = StopAfter("clips scored", 4)
+    with pytest.raises(InterruptedStageError, match="needs the GPU; 12 of 18 predictions are kept"):
+        evaluate("stopped", report=stop.report, stop=stop.stop)
+    resumed, _ = evaluate("stopped")
+    assert timings(resumed)["shards_reused"] == 2
     assert contents(resumed) == contents(whole)
 
 

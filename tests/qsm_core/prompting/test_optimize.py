@@ -3,13 +3,13 @@ import json
 import pandas as pd
 import pytest
 
-from qsm_core.errors import ConfigurationError
+from qsm_core.errors import ConfigurationError, InterruptedStageError
 from qsm_core.evaluation.metrics import compute_metrics
 from qsm_core.evaluation.predictions import read_predictions
 from qsm_core.prompting.optimize import run
 from qsm_core.prompting.templates import baseline
 from tests.support.corpora import make_corpus
-from tests.support.stages import finish, kill_when, stage_context, start_stage
+from tests.support.stages import StopAfter, finish, kill_when, stage_context, start_stage
 
 CONFIG = {
     "seed": 1,
@@ -130,6 +130,30 @@ def test_too_few_clips_for_the_conditions_are_refused(inputs, tmp_path):
 def test_unknown_fields_are_refused(inputs, tmp_path):
     with pytest.raises(ConfigurationError, match="iterations = 3"):
         optimize(tmp_path, inputs, iterations=3)
+
+
+@pytest.mark.parametrize(
+    ("message", "times", "kept"),
+    [
+        ("candidates scored", 10, "10 scored candidates are kept"),
+        ("finalists scored", 2, "all candidates and 1 finalists are kept"),
+    ],
+)
+def test_a_search_that_is_asked_to_stop_goes_on_to_the_same_bits(
+    optimized, inputs, tmp_path, message, times, kept
+):
+    stop = StopAfter(message, times)
+    runtime = {"candidates_at_once": 1}
+    context = stage_context(
+        tmp_path, CONFIG, inputs, runtime=runtime, report=stop.report, stop=stop.stop
+    )
+    with pytest.raises(InterruptedStageError, match=kept):
+        run(context)
+    before = (context.work / "trajectory.jsonl").read_bytes()
+    out, _ = optimize(tmp_path, inputs)
+    assert (out / "trajectory.jsonl").read_bytes().startswith(before)
+    for name in FILES:
+        assert (out / name).read_bytes() == (optimized[0] / name).read_bytes(), name
 
 
 @pytest.mark.slow

@@ -12,12 +12,13 @@ from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 from qsm_core.conditions.rirs import simulate_rirs
 from qsm_core.data.corpus import CorpusClip, write_corpus
 from qsm_core.data.schema import ClipRow
-from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.errors import ConfigurationError, DataError, InterruptedStageError
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.training.lora import run
+from qsm_core.training.progress import last_checkpoint
 from tests.support.clips import make_clip
 from tests.support.corpora import make_corpus
-from tests.support.stages import finish, kill_when, stage_context, start_stage
+from tests.support.stages import StopAfter, finish, kill_when, stage_context, start_stage
 
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 CONFIG = {
@@ -248,6 +249,26 @@ def test_a_finished_training_is_not_trained_again(inputs, tmp_path):
     assert run(context) == summary
     assert weights(out) == first
     assert not any(message.startswith("training loss") for message in messages)
+
+
+def test_a_training_that_is_asked_to_stop_goes_on_to_the_same_bits(trained, inputs, tmp_path):
+    """Stopped behind step 3, between two checkpoints and in the middle of an epoch."""
+    stop = StopAfter("training loss", 2)
+    context = stage_context(tmp_path, CONFIG, inputs, report=stop.report, stop=stop.stop)
+    with pytest.raises(InterruptedStageError, match="needs the GPU; step 3 of 8 is kept"):
+        run(context)
+    assert last_checkpoint(context.work) == context.work / "checkpoint-3"
+    out, summary = train(tmp_path, inputs)
+    assert summary == trained[1]
+    for name in ("adapter_model.safetensors", "training_log.csv", "adapter_card.json"):
+        assert (out / name).read_bytes() == (trained[0] / name).read_bytes(), name
+
+
+def test_a_training_that_is_asked_to_stop_before_its_first_step_ends_at_once(inputs, tmp_path):
+    context = stage_context(tmp_path, CONFIG, inputs, stop=lambda: "the walltime ends")
+    with pytest.raises(InterruptedStageError, match="the walltime ends"):
+        run(context)
+    assert list(context.work.iterdir()) == []
 
 
 @pytest.mark.slow
