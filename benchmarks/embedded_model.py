@@ -128,7 +128,8 @@ def measure(model: Path, recorded: Path | None, seed: int, scratch: Path) -> Non
         lora,
         config,
         scratch / "adapter",
-        corpus=scratch / "corpus",
+        train=scratch / "corpus" / "train",
+        dev=scratch / "corpus" / "dev",
         model=model,
         rirs=scratch / "rirs" / rir_stage.BANK_FILE,
     )

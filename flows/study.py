@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flows.parameters import PipelineParameters
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
@@ -26,7 +26,10 @@ from tasks.definitions import (
     PREPARE_CORPUS,
     TRAIN_LORA,
 )
-from tasks.handle import OutputFile
+from tasks.handle import OutputPart
+
+if TYPE_CHECKING:
+    from qsm_core.data.schema import Split  # loads pandas
 
 INSTRUCTION_FILE = "best_prompt.txt"
 
@@ -135,9 +138,8 @@ class Study:
         }
         if instruction is None:
             config["instruction"] = p.instruction
-        output = self._submit(
-            EVALUATE, name, config, self._inputs(adapter=adapter, instruction=instruction)
-        )
+        inputs = self._inputs(corpus=self._split("test"), adapter=adapter, instruction=instruction)
+        output = self._submit(EVALUATE, name, config, inputs)
         self._for_report[f"eval_{system}"] = output
         return output
 
@@ -163,7 +165,8 @@ class Study:
             "snr_reference": p.snr_reference,
             "base_model": str(p.model),
         }
-        output = self._submit(TRAIN_LORA, name, config, self._inputs())
+        inputs = self._inputs(train=self._split("train"), dev=self._split("dev"))
+        output = self._submit(TRAIN_LORA, name, config, inputs)
         self._for_report[f"train_{name}"] = output
         return output
 
@@ -183,19 +186,24 @@ class Study:
             "quantization": p.quantization,
             "render": {"seed": p.seed, "snr_reference": p.snr_reference},
         }
-        output = self._submit(OPTIMIZE_PROMPT, name, config, self._inputs(adapter=adapter))
+        inputs = self._inputs(corpus=self._split("dev"), adapter=adapter)
+        output = self._submit(OPTIMIZE_PROMPT, name, config, inputs)
         self._for_report[name] = output
         # Not the whole output: another way to the same instruction changes no evaluation.
-        return OutputFile(output, INSTRUCTION_FILE)
+        return OutputPart(output, INSTRUCTION_FILE)
 
     def report(self, title: str) -> Handle:
         """Make the report of everything that was submitted before."""
         config = {"title": title, "seed": self.parameters.seed}
         return self._submit(MAKE_REPORT, "report", config, self._for_report)
 
-    def _inputs(self, **optional: Handle) -> dict[str, Handle]:
-        """Return what every stage with a model reads, and what it may read beside it."""
-        inputs = {"corpus": self._corpus, "model": self._model, "rirs": self._rirs, **optional}
+    def _split(self, split: Split) -> OutputPart:
+        """Return the clips of one split: a stage is given no clip that it has no use for."""
+        return OutputPart(self._corpus, split)
+
+    def _inputs(self, **further: Handle | None) -> dict[str, Handle]:
+        """Return what a stage with a model reads: the model, the rooms, and what else there is."""
+        inputs = {"model": self._model, "rirs": self._rirs, **further}
         return {name: given for name, given in inputs.items() if given is not None}
 
     def _submit(

@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from qsm_core.errors import StageError
+from qsm_core.store.digests import digest_records
 from qsm_core.store.explain import Verdict
+from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageDefinition, StageInput, StageSpec
 from qsm_core.store.store import StageOutput
 
@@ -68,7 +70,7 @@ class StageHandle:
     name: str
     definition: StageDefinition
     config: Mapping[str, Any]
-    inputs: Mapping[str, StageInput | StageHandle | OutputFile]
+    inputs: Mapping[str, StageInput | StageHandle | OutputPart]
     runtime: Mapping[str, Any]
     force: bool
     start: Callable[[], None]
@@ -91,7 +93,7 @@ class StageHandle:
     def needs(self) -> tuple[StageHandle, ...]:
         """The stages that this one takes inputs from."""
         made = (
-            value.stage if isinstance(value, OutputFile) else value
+            value.stage if isinstance(value, OutputPart) else value
             for value in self.inputs.values()
         )
         return tuple(dict.fromkeys(one for one in made if isinstance(one, StageHandle)))
@@ -115,30 +117,44 @@ class StageHandle:
 
 
 @dataclass(frozen=True)
-class OutputFile:
-    """One file that a stage makes, as the input of another, which does not run for the others.
+class OutputPart:
+    """One file or folder that a stage makes, as the input of another.
+
+    The other stage does not run because something else in the output is new, and cannot see it.
 
     Args:
         stage: Makes it.
-        name: Of the file, relative to the output.
+        name: Of the file or folder, relative to the output.
     """
 
     stage: StageHandle
     name: str
 
 
-def input_of(value: StageInput | StageHandle | OutputFile) -> StageInput:
+def input_of(value: StageInput | StageHandle | OutputPart) -> StageInput:
     """Return an input with its digest; the stage that makes it has finished.
 
     Raises:
-        StageError: The stage has not made the file.
+        StageError: The stage has not made the file or folder.
     """
     if isinstance(value, StageInput):
         return value
     if isinstance(value, StageHandle):
         return value.result().as_input()
     output = value.stage.result()
-    record = output.manifest.files.get(value.name)
-    if record is None:
-        raise StageError(f"stage {value.stage.name} has made no file {value.name}")
-    return StageInput(output.path / value.name, record.sha256)
+    digest = _part_digest(output.manifest, value.name)
+    if digest is None:
+        raise StageError(f"stage {value.stage.name} has made no {value.name}")
+    return StageInput(output.path / value.name, digest)
+
+
+def _part_digest(manifest: Manifest, name: str) -> str | None:
+    """Return the digest of a file or of a folder of an output, None where there is none."""
+    if name in manifest.files:
+        return manifest.files[name].sha256
+    below = {
+        path.removeprefix(f"{name}/"): record
+        for path, record in manifest.files.items()
+        if path.startswith(f"{name}/")
+    }
+    return digest_records(below) if below else None

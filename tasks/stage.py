@@ -32,7 +32,7 @@ from qsm_core.store.spec import StageDefinition, StageInput, build_spec
 from qsm_core.store.store import StageOutput, Store
 from tasks.clusters import Clusters
 from tasks.events import EventKind, OnEvent, StageEvent, ignore_event
-from tasks.handle import NotMadeError, OutputFile, PlannedStage, StageHandle, StoppedError, input_of
+from tasks.handle import NotMadeError, OutputPart, PlannedStage, StageHandle, StoppedError, input_of
 from tasks.resources import ResourceProfile
 from tasks.submission import Submission
 
@@ -108,7 +108,7 @@ class StageRunner:
         *,
         name: str,
         config: Mapping[str, Any],
-        inputs: Mapping[str, StageInput | StageHandle | OutputFile] | None = None,
+        inputs: Mapping[str, StageInput | StageHandle | OutputPart] | None = None,
         runtime: Mapping[str, Any] | None = None,
         force: bool = False,
     ) -> StageHandle:
@@ -121,7 +121,7 @@ class StageRunner:
             name: What this run calls it; shown everywhere.
             config: JSON values that change the output.
             inputs: By name, contents that exist, or the handles of stages that make them, or one
-                file of what such a stage makes.
+                part of what such a stage makes.
             runtime: What changes no result: batch_size, device, threads.
             force: Make it again although it is there.
 

@@ -5,14 +5,19 @@ A folder with two files:
     manifest.parquet   the clip manifest, with `offset` and `num_samples` (int64, at 16 kHz)
     waveforms.npy      float32, shape (sum of num_samples,): the clips one after another
 
+or a corpus divided by split: the manifest of all clips, and a folder `train`, `dev` and `test`,
+each with the two files for its clips. A stage that reads one split is given its folder: other
+clips are not there to be read, and do not change what the stage's output is made from.
+
 A clip as recorded has its peak at 0.9; a clip that came rendered under a condition is kept as it
 was rendered. Equal clips in equal order give equal bytes in both files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +30,7 @@ from numpy.lib import format as npy_format
 from qsm_core.data.schema import (
     COLUMNS,
     SCHEMA,
+    SPLITS,
     ClipRow,
     Split,
     duplicate_problems,
@@ -69,26 +75,90 @@ def write_corpus(folder: Path, clips: Iterable[CorpusClip]) -> Corpus:
         DataError: A waveform is empty, not finite or not of shape (T,), a clip has no split or
             stands there twice, or there are no clips; every problem is listed.
     """
+    return _write(folder, clips, lambda _clip: folder)
+
+
+def write_divided_corpus(folder: Path, clips: Iterable[CorpusClip]) -> Corpus:
+    """Write a prepared corpus with a folder of its own for each split.
+
+    Args:
+        folder: Made if missing; must not hold a corpus yet.
+        clips: In the order in which they shall stand in the corpus.
+
+    Raises:
+        DataError: As for `write_corpus`.
+    """
+    return _write(folder, clips, lambda clip: folder / str(clip.row.split))
+
+
+def _write(
+    folder: Path, clips: Iterable[CorpusClip], place: Callable[[CorpusClip], Path]
+) -> Corpus:
+    """Write each clip into the part of the corpus that has its place."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[ClipRow] = []
-    lengths: list[int] = []
+    whole = _Rows()
+    parts: dict[Path, _Rows] = {}
     problems: list[str] = []
-    with (folder / WAVEFORMS_FILE).open("xb") as file:
-        _write_header(file, 0)
+    with ExitStack() as files:
         for clip in clips:
             problems += _clip_problems(clip)
-            rows.append(clip.row)
-            lengths.append(clip.waveform.size)
-            file.write(np.ascontiguousarray(clip.waveform, dtype="<f4").tobytes())
-        file.seek(0)
-        _write_header(file, sum(lengths))
-    problems += duplicate_problems(rows)
-    if not rows:
+            where = place(clip)
+            if where not in parts:
+                parts[where] = _Rows(files.enter_context(_waveform_file(where)))
+            whole.add(clip, parts[where].add(clip))
+        for part in parts.values():
+            part.finish_waveforms()
+    problems += duplicate_problems(whole.rows)
+    if not whole.rows:
         problems.append("there are no clips")
     if problems:
         raise DataError("the corpus cannot be written", problems)
-    _write_manifest(folder / MANIFEST_FILE, rows, lengths)
+    for where, rows in {**parts, folder: whole}.items():
+        rows.write_manifest(where / MANIFEST_FILE)
     return Corpus.open(folder)
+
+
+@dataclass
+class _Rows:
+    """The clips of a corpus, or of a part of it, that were written so far."""
+
+    file: BinaryIO | None = None
+    rows: list[ClipRow] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+
+    def add(self, clip: CorpusClip, offset: int | None = None) -> int:
+        """Note a clip, append its waveform to the file if there is one, and return its offset."""
+        at = sum(self.lengths[-1:], sum(self.offsets[-1:])) if offset is None else offset
+        self.rows.append(clip.row)
+        self.offsets.append(at)
+        self.lengths.append(clip.waveform.size)
+        if self.file is not None:
+            self.file.write(np.ascontiguousarray(clip.waveform, dtype="<f4").tobytes())
+        return at
+
+    def finish_waveforms(self) -> None:
+        """Write the number of samples into the head of the file."""
+        if self.file is not None:
+            self.file.seek(0)
+            _write_header(self.file, sum(self.lengths))
+
+    def write_manifest(self, path: Path) -> None:
+        """Write the manifest of these clips."""
+        frame = rows_to_frame(self.rows)
+        frame["offset"] = np.asarray(self.offsets, dtype="int64")
+        frame["num_samples"] = np.asarray(self.lengths, dtype="int64")
+        table = pa.Table.from_pandas(frame, schema=CORPUS_SCHEMA, preserve_index=False)
+        pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+
+
+@contextmanager
+def _waveform_file(folder: Path) -> Iterator[BinaryIO]:
+    """Open the file of waveforms of a folder, with room for its head."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / WAVEFORMS_FILE).open("xb") as file:
+        _write_header(file, 0)
+        yield file
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,25 +172,31 @@ class Corpus:
 
     folder: Path
     clips: pd.DataFrame
-    _samples: np.ndarray
+    _parts: Sequence[np.ndarray]
+    _part_of_row: np.ndarray
 
     @classmethod
     def open(cls, folder: Path) -> Corpus:
-        """Open a prepared corpus and check that its two files belong together.
+        """Open a prepared corpus and check that its files belong together.
 
         Raises:
-            DataError: A file is missing, damaged, or does not fit the other.
+            DataError: A file is missing, damaged, or does not fit the others.
         """
         clips = _read_manifest(folder / MANIFEST_FILE)
-        path = folder / WAVEFORMS_FILE
-        try:
-            samples = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError("cannot open the corpus", [f"{path}: {error}"]) from error
-        problems = list(_layout_problems(clips, samples))
+        divided = not (folder / WAVEFORMS_FILE).exists() and any(
+            (folder / split).is_dir() for split in SPLITS
+        )
+        names = clips["split"].astype(str) if divided else pd.Series("", index=clips.index)
+        part_of_row, there = pd.factorize(names)
+        parts: list[np.ndarray] = []
+        problems: list[str] = []
+        for number, name in enumerate(there):
+            parts.append(_open_waveforms(folder / name / WAVEFORMS_FILE))
+            rows = clips[part_of_row == number]
+            problems += _layout_problems(rows, parts[-1], Path(name, WAVEFORMS_FILE))
         if problems:
             raise DataError(f"the corpus in {folder} is damaged; prepare it again", problems)
-        return cls(folder=folder, clips=clips, _samples=samples)
+        return cls(folder=folder, clips=clips, _parts=parts, _part_of_row=part_of_row)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -129,7 +205,8 @@ class Corpus:
         """Return the clip with index `row` of `clips`: float32, shape (num_samples,)."""
         offset = int(self.clips["offset"].iloc[row])
         length = int(self.clips["num_samples"].iloc[row])
-        return np.array(self._samples[offset : offset + length])
+        samples = self._parts[self._part_of_row[row]]
+        return np.array(samples[offset : offset + length])
 
     def select(
         self, split: Split | None = None, label: Label | None = None, *, clean: bool = False
@@ -169,14 +246,6 @@ def _write_header(file: BinaryIO, num_samples: int) -> None:
     npy_format.write_array_header_1_0(file, header)
 
 
-def _write_manifest(path: Path, rows: list[ClipRow], lengths: list[int]) -> None:
-    frame = rows_to_frame(rows)
-    frame["offset"] = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype("int64")
-    frame["num_samples"] = np.asarray(lengths, dtype="int64")
-    table = pa.Table.from_pandas(frame, schema=CORPUS_SCHEMA, preserve_index=False)
-    pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
-
-
 def _read_manifest(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
@@ -194,17 +263,26 @@ def _read_manifest(path: Path) -> pd.DataFrame:
     )
 
 
-def _layout_problems(clips: pd.DataFrame, samples: np.ndarray) -> Iterable[str]:
+def _open_waveforms(path: Path) -> np.ndarray:
+    try:
+        samples: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError("cannot open the corpus", [f"{path}: {error}"]) from error
+    return samples
+
+
+def _layout_problems(clips: pd.DataFrame, samples: np.ndarray, file: Path) -> Iterable[str]:
     if samples.dtype != np.float32 or samples.ndim != 1:
-        yield f"{WAVEFORMS_FILE}: {samples.dtype} of shape {samples.shape}; needed is float32 (T,)"
+        yield f"{file}: {samples.dtype} of shape {samples.shape}; needed is float32 (T,)"
         return
     lengths = clips["num_samples"].to_numpy()
     expected = np.concatenate([[0], np.cumsum(lengths)])
     wrong = np.flatnonzero(clips["offset"].to_numpy() != expected[:-1])
     if len(wrong):
-        yield f"{MANIFEST_FILE}: row {wrong[0]} does not start where the clip before it ends"
+        row = clips.index[wrong[0]]
+        yield f"{MANIFEST_FILE}: row {row} does not start where the clip before it ends"
     if expected[-1] != samples.size:
         yield (
-            f"{WAVEFORMS_FILE}: holds {samples.size} samples, "
+            f"{file}: holds {samples.size} samples, "
             f"the {len(clips)} clips of {MANIFEST_FILE} have {expected[-1]}"
         )

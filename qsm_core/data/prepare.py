@@ -12,7 +12,7 @@ Inputs, by name:
                     lies outside of its audio needs it, so that changed audio is noticed
     test_audio_root the same for `test_data`
 
-Output: manifest.parquet, waveforms.npy, leakage.json, data_card.json.
+Output: a corpus divided by split, leakage.json, data_card.json.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from qsm_core.audio.framing import center_crop, num_samples
 from qsm_core.audio.level import peak_normalize
 from qsm_core.data.card import Card, write_card, write_leakage
 from qsm_core.data.checks import data_error, good_clips, table_problems
-from qsm_core.data.corpus import Corpus, CorpusClip, write_corpus
+from qsm_core.data.corpus import Corpus, CorpusClip, write_divided_corpus
 from qsm_core.data.importers.protocol import ImportOptions
 from qsm_core.data.importers.registry import import_manifest
 from qsm_core.data.leakage import LeakageReport, audit
@@ -91,7 +91,7 @@ def run(context: StageContext) -> dict[str, Any]:
     tables = _import_all(context.inputs, config, card, base)
     _check_splits(tables, base, config)
     clips = _clips(tables, base, config, card, context)
-    corpus = write_corpus(context.out, clips)
+    corpus = write_divided_corpus(context.out, clips)
     context.report(len(corpus), len(corpus), "looking for leakage")
     leakage = audit(corpus)
     write_leakage(context.out, leakage)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from qsm_core.audio.synthesis.clips import SyntheticClip, synthetic_clips
 from qsm_core.data.card import Card, write_card, write_leakage
-from qsm_core.data.corpus import CorpusClip, write_corpus
+from qsm_core.data.corpus import CorpusClip, write_divided_corpus
 from qsm_core.data.leakage import audit
 from qsm_core.data.schema import ClipRow
 from qsm_core.labels import Label
@@ -65,7 +65,7 @@ def run(context: StageContext) -> dict[str, Any]:
         clips_per_recording=config.clips_per_recording,
     )
     total = sum(splits.values())
-    corpus = write_corpus(context.out, _rows(clips, total, context))
+    corpus = write_divided_corpus(context.out, _rows(clips, total, context))
     card = Card(
         splitting="by voice and by sound: a group is in one split alone",
         notes=["Synthetic speech is easy speech: figures on it say nothing about real speech."],

@@ -2,8 +2,9 @@
 
     python -m qsm_core.evaluation.predict --spec spec.json
 
-Inputs: `corpus` (a prepared corpus), `model` (a Qwen2-Audio folder), and optionally `adapter` (a
-LoRA folder), `instruction` (a folder with best_prompt.txt), `rirs` (impulse responses).
+Inputs: `corpus` (a prepared corpus, or a part of one), `model` (a Qwen2-Audio folder), and
+optionally `adapter` (a LoRA folder), `instruction` (a folder with best_prompt.txt), `rirs` (impulse
+responses).
 
 Output: predictions.parquet, metrics.json, volatile/timings.json.
 

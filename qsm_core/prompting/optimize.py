@@ -1,8 +1,9 @@
 """Stage `optimize_prompt`: search the instruction that makes a model the best detector on dev.
 
-Inputs: `corpus`, `model`, optional `adapter` and `rirs`. Every candidate is scored on the same
-clip-conditions of dev; the best few and the seed instruction are scored on all of dev, and the best
-of these wins. Test clips are never read.
+Inputs: `corpus` (a prepared corpus, or the part of one with its dev clips), `model`, optional
+`adapter` and `rirs`. Every candidate is scored on the same clip-conditions of dev; the best few and
+the seed instruction are scored on all of dev, and the best of these wins. Test clips are never
+read.
 
 Output: best_prompt.txt and .json, candidates.csv, opro_history.json, trajectory.jsonl,
 dev_metrics.json of the winner, and dev_predictions.parquet of winner and seed instruction.

@@ -1,8 +1,9 @@
 """Stage `train_lora`: fit a LoRA adapter on the train split, keep the one that is best on dev.
 
-Inputs: `corpus` (prepared corpus), `model` (folder of the base model), optional `rirs`. Output: a
-plain PEFT adapter with adapter_card.json, README.md and training_log.csv. Test clips are neither
-read nor counted. With the audio encoder frozen, every clip is encoded once, before training.
+Inputs: `train` and `dev` (a prepared corpus, or the part of one with that split), `model` (folder
+of the base model), optional `rirs`. Output: a plain PEFT adapter with adapter_card.json, README.md
+and training_log.csv. Test clips are neither read nor counted. With the audio encoder frozen, every
+clip is encoded once, before training.
 
     python -m qsm_core.training.lora --spec spec.json
 """
@@ -67,8 +68,8 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(LoraTraining, context.config)
     check_training(config)
-    corpus, rirs = context.inputs["corpus"], context.inputs.get("rirs")
-    parts = _Parts(*(read_clips(corpus, rirs, split, config) for split in _SPLITS))
+    rirs = context.inputs.get("rirs")
+    parts = _Parts(*(read_clips(context.inputs[split], rirs, split, config) for split in _SPLITS))
     trained = _train(context, config, parts)
     free_memory()  # before the base model is loaded again, to check the adapter around it
     _write_output(context, config, trained, parts)

@@ -24,7 +24,7 @@ from prefect.client.schemas.objects import TaskRun
 from qsm_core.store.spec import Resource, StageDefinition
 from qsm_core.store.store import Store
 from tasks.events import StageEvent
-from tasks.handle import OutputFile, PlannedStage
+from tasks.handle import OutputPart, PlannedStage
 from tasks.resources import LocalProfile, WorkerPool, local_profile
 from tasks.stage import StageRunner
 
@@ -111,7 +111,7 @@ def toy_flow(
 
         left, right = submit(count, "left"), submit(count, "right")
         added = submit(total, "total", a=left, b=right)
-        final = submit(total, "final", a=OutputFile(added, "n.txt"))
+        final = submit(total, "final", a=OutputPart(added, "n.txt"))
         if plan_only:
             watch.plan = runner.plan()
             return {}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qsm_core.data.corpus import Corpus, CorpusClip, write_corpus
+from qsm_core.data.corpus import Corpus, CorpusClip, write_corpus, write_divided_corpus
 from qsm_core.data.schema import ClipRow
 from qsm_core.errors import DataError
 from qsm_core.labels import Label
@@ -48,11 +48,13 @@ def test_select_keeps_the_index_that_waveform_takes(tmp_path):
     assert corpus.select("test", clean=True).index.tolist() == [4]
 
 
-def test_equal_clips_give_equal_bytes(tmp_path):
-    def digests(folder):
-        write_corpus(folder, make_clips())
-        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())]
+def digests(folder):
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())]
 
+
+def test_equal_clips_give_equal_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_corpus(tmp_path / name, make_clips())
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
 
@@ -119,3 +121,34 @@ def test_every_bad_clip_is_named(tmp_path):
 def test_no_clips_are_no_corpus(tmp_path):
     with pytest.raises(DataError, match="there are no clips"):
         write_corpus(tmp_path, [])
+
+
+def test_a_divided_corpus_reads_as_a_whole_and_by_split(tmp_path):
+    written = list(make_clips())
+    whole = write_divided_corpus(tmp_path, iter(written))
+    assert list(whole.clips["clip_id"]) == [clip.row.clip_id for clip in written]
+    for row, clip in enumerate(written):
+        np.testing.assert_array_equal(whole.waveform(row), clip.waveform)
+    for split, rows in whole.clips.groupby("split"):
+        part = Corpus.open(tmp_path / split)
+        assert list(part.clips["clip_id"]) == list(rows["clip_id"])
+        for row, index in enumerate(rows.index):
+            np.testing.assert_array_equal(part.waveform(row), written[index].waveform)
+
+
+def test_the_part_of_a_split_does_not_depend_on_the_others(tmp_path):
+    written = list(make_clips())
+    write_divided_corpus(tmp_path / "whole", written)
+    write_divided_corpus(tmp_path / "less", [one for one in written if one.row.split != "test"])
+    for split in ("train", "dev"):
+        assert digests(tmp_path / "whole" / split) == digests(tmp_path / "less" / split)
+    assert (tmp_path / "whole" / "test").is_dir()
+    assert not (tmp_path / "less" / "test").exists()
+
+
+def test_a_truncated_part_of_a_divided_corpus_is_found(tmp_path):
+    write_divided_corpus(tmp_path, make_clips())
+    path = tmp_path / "train" / "waveforms.npy"
+    np.save(path, np.load(path)[:-1])
+    with pytest.raises(DataError, match=r"train/waveforms\.npy: holds"):
+        Corpus.open(tmp_path)

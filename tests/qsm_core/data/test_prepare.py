@@ -73,12 +73,17 @@ def test_equal_inputs_give_equal_bytes(tmp_path, prepare):
     digests = []
     for name, threads in (("one", 1), ("two", 4)):
         corpus, _ = prepare({"source": tmp_path / "clips"}, name=name, threads=threads)
-        files = sorted(corpus.folder.iterdir())
-        assert [file.name for file in files] == [
+        files = sorted(path for path in corpus.folder.rglob("*") if path.is_file())
+        assert [file.relative_to(corpus.folder).as_posix() for file in files] == [
             "data_card.json",
+            "dev/manifest.parquet",
+            "dev/waveforms.npy",
             "leakage.json",
             "manifest.parquet",
-            "waveforms.npy",
+            "test/manifest.parquet",
+            "test/waveforms.npy",
+            "train/manifest.parquet",
+            "train/waveforms.npy",
         ]
         digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
     assert digests[0] == digests[1]

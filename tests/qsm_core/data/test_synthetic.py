@@ -38,7 +38,7 @@ def test_corpus_opens_with_groups_that_cross_no_split(tmp_path):
 def test_the_same_configuration_gives_the_same_bytes(tmp_path):
     first, _ = make(tmp_path, "first", SMALL)
     second, _ = make(tmp_path, "second", SMALL)
-    for name in ("manifest.parquet", "waveforms.npy"):
+    for name in ("manifest.parquet", "train/waveforms.npy", "test/manifest.parquet"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 

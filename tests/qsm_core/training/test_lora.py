@@ -38,7 +38,7 @@ CONFIG = {
 def inputs(tmp_path_factory, small_model_folder):
     folder = tmp_path_factory.mktemp("corpus")
     make_corpus(folder)
-    return {"corpus": folder, "model": small_model_folder}
+    return {"train": folder, "dev": folder, "model": small_model_folder}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_scope_is_the_language_model_alone_and_the_card_says_so(trained):
 def test_test_clips_are_never_touched(trained, inputs, tmp_path):
     poisoned = tmp_path / "poisoned"
     make_corpus(poisoned, poison_test=True)
-    out, _ = train(tmp_path / "run", {**inputs, "corpus": poisoned})
+    out, _ = train(tmp_path / "run", {**inputs, "train": poisoned, "dev": poisoned})
     assert weights(out) == weights(trained[0])
 
 
@@ -220,7 +220,8 @@ def test_a_split_without_a_class_is_refused(small_model_folder, tmp_path):
         for name, label, split in rows
     )
     write_corpus(tmp_path / "corpus", clips)
-    given = {"corpus": tmp_path / "corpus", "model": small_model_folder}
+    folder = tmp_path / "corpus"
+    given = {"train": folder, "dev": folder, "model": small_model_folder}
     with pytest.raises(DataError, match="split dev: has no NONSPEECH clip"):
         train(tmp_path / "run", given)
 
