@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.errors import ConfigurationError
+from qsm_core.models.baselines.registry import baseline_problems
 
 StageName = Literal[
     "corpus",
@@ -24,6 +25,9 @@ StageName = Literal[
     "opro_lora",
     "eval_base_opro",
     "eval_lora_opro",
+    "eval_silero",
+    "eval_webrtc",
+    "eval_energy",
     "report",
 ]
 PresetName = Literal["embedded", "qwen2-audio-7b"]
@@ -111,6 +115,12 @@ class PipelineParameters(BaseModel):
         None, description="Folder of recorded room impulse responses. Empty: simulated rooms."
     )
 
+    baselines: str = Field(
+        "silero,webrtc,energy",
+        description="Plain speech detectors to compare with, with commas between: silero, webrtc, "
+        "energy; or none. Their thresholds are fitted on dev.",
+    )
+
     model: str | None = Field(
         None, description="Model folder, or hub id with `model_revision`. Empty: the preset's."
     )
@@ -195,6 +205,7 @@ PANELS = {
     "preset": "Run",
     "data": "Data",
     "conditions": "Conditions",
+    "baselines": "Baselines",
     "model": "Model",
     "adapter": "LoRA",
     "instruction_base": "Prompt search",
@@ -233,6 +244,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+def baseline_names(parameters: PipelineParameters) -> list[str]:
+    """Return the detectors that the parameter `baselines` names, in order."""
+    names = [name.strip() for name in parameters.baselines.split(",") if name.strip()]
+    return [] if names == ["none"] else list(dict.fromkeys(names))
+
+
 def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
     """Validate `values`, fill them from the preset, and check what one field cannot say alone.
 
@@ -243,7 +260,7 @@ def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
         parameters = PipelineParameters.model_validate(values).resolved()
     except ValidationError as error:
         raise ConfigurationError("the parameters cannot be used", _explain(error)) from error
-    problems = list(_contradictions(parameters))
+    problems = [*_contradictions(parameters), *baseline_problems(baseline_names(parameters))]
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
     return parameters

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flows.parameters import PipelineParameters
+from flows.parameters import PipelineParameters, baseline_names
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import model_input
@@ -19,6 +19,7 @@ from qsm_core.store.spec import StageDefinition, StageInput
 from qsm_core.store.store import Store
 from tasks.definitions import (
     EVALUATE,
+    EVALUATE_BASELINE,
     MAKE_CORPUS,
     MAKE_REPORT,
     MAKE_RIRS,
@@ -143,6 +144,20 @@ class Study:
         self._for_report[f"eval_{system}"] = output
         return output
 
+    def evaluate_baselines(self) -> None:
+        """Predict the test clips in every condition with each plain detector."""
+        p = self.parameters
+        inputs = {"corpus": self._corpus, "rirs": self._rirs}
+        for detector in baseline_names(p):
+            config = {
+                "detector": detector,
+                "conditions": self._conditions,
+                "render": {"seed": p.seed, "snr_reference": p.snr_reference},
+            }
+            given = {name: handle for name, handle in inputs.items() if handle is not None}
+            name = f"eval_{detector}"
+            self._for_report[name] = self._submit(EVALUATE_BASELINE, name, config, given)
+
     def train_lora(self, name: str, *, seed: int) -> Handle:
         """Fine-tune LoRA on the training clips, or take the adapter that the user gave."""
         p = self.parameters
@@ -255,7 +270,7 @@ class Study:
         needed = {"test"}
         if p.adapter is None:
             needed |= {"train", "dev"}
-        if p.instruction_base is None or p.instruction_lora is None:
+        if p.instruction_base is None or p.instruction_lora is None or baseline_names(p):
             needed |= {"dev"}
         return sorted(needed)
 

@@ -37,6 +37,12 @@ EVALUATE = StageDefinition(
     resource="gpu",
     package_data=("qsm_core/inference/*.json",),
 )
+EVALUATE_BASELINE = StageDefinition(
+    name="evaluate_baseline",
+    schema=1,
+    entry="qsm_core.evaluation.baseline",
+    libraries=(*_RENDERING, *_TABLES, "scikit-learn", "silero-vad", "torch", "webrtcvad-wheels"),
+)
 TRAIN_LORA = StageDefinition(
     name="train_lora",
     schema=1,

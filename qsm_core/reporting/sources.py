@@ -24,6 +24,9 @@ _TITLES = {
     "lora": "LoRA",
     "base_opro": "Base + OPRO",
     "lora_opro": "LoRA + OPRO",
+    "silero": "Silero VAD",
+    "webrtc": "WebRTC VAD",
+    "energy": "Energy",
 }
 _MODELS = {"base": "Base model", "lora": "LoRA model"}
 _SEED = re.compile(r"_seed(\d+)$")

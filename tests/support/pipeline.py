@@ -26,6 +26,7 @@ TINY = {
     "lora_rank": 4,
     "opro_iterations": 1,
     "opro_clips": 10,
+    "baselines": "none",
 }
 STAGES = (
     "corpus",

@@ -1,0 +1,1 @@
+"""Speech detectors that a user would take instead of an audio LLM."""
