@@ -1,0 +1,92 @@
+"""What a comparison could have found: minimum detectable effect, pairs needed, non-inferiority.
+
+References: R. Connor, Biometrics 43 (1987) 207-211 (pairs of a McNemar test); E. Miller, "Adding
+Error Bars to Evals", arXiv 2411.00640 (2024) (clustered standard errors and power of evaluations);
+ICH E9, "Statistical Principles for Clinical Trials" (1998) (non-inferiority by interval).
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from statistics import NormalDist
+
+from qsm_core.statistics.interval import Interval
+
+
+class Verdict(StrEnum):
+    """What the interval of a difference (second minus first) says."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_WORSE = "not worse"
+    UNDECIDED = "undecided"
+
+
+def verdict_of(
+    interval: Interval, *, p_value: float, margin: float, alpha: float = 0.05
+) -> Verdict:
+    """Say what a difference is, where a higher value is better.
+
+    Better or worse: the interval leaves out zero and the (corrected) p-value is below `alpha`. Not
+    worse: the interval lies above -margin, so a loss of the margin or more is ruled out. All else
+    is undecided, which is not the same as equal.
+
+    Raises:
+        ValueError: The margin is not positive.
+    """
+    if not margin > 0:
+        raise ValueError(f"margin {margin}: give the smallest loss that matters, such as 0.02")
+    if interval.low is None or interval.high is None:
+        return Verdict.UNDECIDED
+    significant = p_value < alpha
+    if significant and interval.low > 0:
+        return Verdict.BETTER
+    if significant and interval.high < 0:
+        return Verdict.WORSE
+    return Verdict.NOT_WORSE if interval.low > -margin else Verdict.UNDECIDED
+
+
+def minimum_detectable(
+    standard_error: float, *, alpha: float = 0.05, power: float = 0.8, tests: int = 1
+) -> float:
+    """Return the smallest true difference that a two-sided test finds with `power`.
+
+    It is (z(1 - alpha / 2 tests) + z(power)) times the standard error of the difference, where
+    `tests` is the size of the family: the first step of Holm's correction has to be passed.
+
+    Raises:
+        ValueError: alpha or power is no share between 0 and 1, or there is no test.
+    """
+    if not (0 < alpha < 1 and 0 < power < 1) or tests < 1:
+        raise ValueError(f"alpha {alpha}, power {power}: shares below 1; tests {tests}: 1 or more")
+    normal = NormalDist()
+    return (normal.inv_cdf(1 - alpha / (2 * tests)) + normal.inv_cdf(power)) * standard_error
+
+
+def pairs_needed(
+    only_first: float, only_second: float, *, alpha: float = 0.05, power: float = 0.8
+) -> int:
+    """Return how many independent pairs McNemar's test needs.
+
+    n = (z(1 - alpha/2) sqrt(p10 + p01) + z(power) sqrt(p10 + p01 - (p10 - p01)^2))^2
+        / (p10 - p01)^2
+
+    Args:
+        only_first: p10, share of the pairs that only the first system has right.
+        only_second: p01, share of the pairs that only the second has right.
+        alpha: Level of the test.
+        power: Wanted chance to find the difference.
+
+    Raises:
+        ValueError: The shares are equal, negative, or more than 1 together.
+    """
+    discordant, difference = only_first + only_second, only_first - only_second
+    if min(only_first, only_second) < 0 or discordant > 1 or difference == 0:
+        raise ValueError(
+            f"shares {only_first}, {only_second}: two different ones, at most 1 in all"
+        )
+    normal = NormalDist()
+    null = normal.inv_cdf(1 - alpha / 2) * math.sqrt(discordant)
+    alternative = normal.inv_cdf(power) * math.sqrt(discordant - difference**2)
+    return math.ceil(((null + alternative) / difference) ** 2)
