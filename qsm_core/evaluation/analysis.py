@@ -30,6 +30,7 @@ ALL = "all"
 
 _INTERVAL = ("low", "high", "confidence", "method", "reason", "note")
 _TESTS = (
+    "test",
     "p_value",
     "p_holm",
     "p_bh",

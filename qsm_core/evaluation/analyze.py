@@ -13,31 +13,74 @@ makes every number again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from qsm_core.errors import DataError
+from qsm_core.evaluation.alignment import Rows, check_same_rows
 from qsm_core.evaluation.analysis import COLUMNS, Analysis, table_of, write_analysis
-from qsm_core.evaluation.comparison import check_same_rows
+from qsm_core.evaluation.calibrated import calibrate
+from qsm_core.evaluation.counts import condition_order
+from qsm_core.evaluation.curve_tables import (
+    band_rows,
+    difference_rows,
+    fit_row,
+    point_rows,
+    threshold_rows,
+)
+from qsm_core.evaluation.curves import Curve, curves_of
+from qsm_core.evaluation.gaps import gap_table
+from qsm_core.evaluation.operating_point import (
+    CALIBRATED,
+    OperatingPoint,
+    choose_threshold,
+    with_threshold,
+)
+from qsm_core.evaluation.pairwise import compare, pairs_to_compare
 from qsm_core.evaluation.predictions import read_predictions
-from qsm_core.evaluation.settings import AnalysisSettings
+from qsm_core.evaluation.replicates import (
+    Ensemble,
+    FloatArray,
+    Replicated,
+    area_statistics,
+    assemble,
+    detection_statistics,
+    rate_statistics,
+)
+from qsm_core.evaluation.seeds import Run, runs_by_name, seed_tables, variance_table
+from qsm_core.evaluation.settings import AnalysisSettings, Pair
+from qsm_core.evaluation.summaries import (
+    clip_rows,
+    condition_rows,
+    confusion_rows,
+    reasons_of,
+    system_rows,
+)
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry
 
 Progress = Callable[[int, int, str], None]
+Rowlist = list[dict[str, Any]]
+
+WINNER, SEED = "best_instruction", "seed_instruction"
+_SEED_SUFFIX = ".seed_instruction"
 
 
-@dataclass(frozen=True)
-class Run:
-    """One of several runs of the same kind of system: which seed and which prompt it had."""
+@dataclass
+class _Draft:
+    """What has been computed so far."""
 
-    family: str
-    seed: str
-    prompt: str = "one"
+    tables: dict[str, pd.DataFrame]
+    ensemble: Ensemble
+    levels: pd.DataFrame
+    weights: FloatArray | None
+    rows: dict[str, Rowlist] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    statistics: dict[str, dict[str, Replicated]] = field(default_factory=dict)
+    curves: dict[str, list[Curve]] = field(default_factory=dict)
 
 
 def analyze(
@@ -54,31 +97,153 @@ def analyze(
         tables: A predictions table for each system, all over the same clips and conditions.
         dev: Predictions of the same systems on dev, where known: thresholds and temperatures are
             fitted there, and the gap between dev and test is told.
-        runs: Which systems are the same but for seed or prompt. None: told by the names, where
-            `lora_seed43` belongs to `lora`.
+        runs: Which systems are the same model with another seed or prompt. None: told by the
+            names, where `lora_opro_seed43` is the model `lora`.
         settings: What to compute; None for the defaults.
         report: Called with steps done, steps in all, and what is being done.
 
     Raises:
-        DataError: The tables do not hold the same rows, or a pair names an unknown system.
+        ConfigurationError: A pair names a system that is not there.
+        DataError: There is no table, or the tables do not hold the same rows.
     """
-    del dev, runs, report  # the tables that need them follow
-    settings = settings or AnalysisSettings()
+    settings, dev = settings or AnalysisSettings(), dev or {}
+    if not tables:
+        raise DataError("there is nothing to analyze", ["give the predictions of one system"])
     check_same_rows(tables)
-    made = {name: table_of(name, []) for name in COLUMNS}
-    return Analysis(**made, settings=settings, order=tuple(tables))
+    points = _operating_points(tables, dev) if settings.calibrate else {}
+    everything = dict(tables) | _calibrated(tables, points)
+    pairs = pairs_to_compare(list(everything), settings.pairs)
+    tell = _Steps(report, 2 * len(everything) + 2)
+    tell("resampling the groups")
+    draft = _draft(everything, settings)
+    for name in everything:
+        tell(f"{name}: rates, AUROC, signal detection")
+        _measure(draft, name)
+        tell(f"{name}: psychometric curves")
+        _fit(draft, name, settings)
+        if name in tables:
+            found = calibrate(draft.ensemble, name, tables[name], dev.get(name), settings.bins)
+            draft.rows["calibration"] += found.calibration
+            draft.rows["reliability"] += found.reliability
+    tell("comparing the systems")
+    _compare(draft, pairs, settings)
+    _about_runs(draft, dev, runs)
+    draft.rows["operating_points"] = [_point_row(name, one) for name, one in points.items()]
+    draft.rows["clips"] = clip_rows(tables)
+    tell("analyzed")
+    made = {name: table_of(name, rows) for name, rows in draft.rows.items()}
+    return Analysis(**made, settings=settings, order=tuple(everything))
 
 
-def runs_by_name(names: list[str]) -> dict[str, Run]:
-    """Return the families of systems whose names differ in `_seed<number>` only."""
-    found = {name: re.sub(r"_seed\d+", "", name) for name in names}
-    families = list(found.values())
-    runs = {}
-    for name, family in found.items():
-        if families.count(family) > 1:
-            seed = re.search(r"_seed(\d+)", name)
-            runs[name] = Run(family, "first" if seed is None else seed[1])
-    return runs
+@dataclass
+class _Steps:
+    """Counts the steps for a progress bar."""
+
+    report: Progress | None
+    total: int
+    done: int = -1
+
+    def __call__(self, text: str) -> None:
+        self.done += 1
+        if self.report is not None:
+            self.report(min(self.done, self.total), self.total, text)
+
+
+def _operating_points(
+    tables: Mapping[str, pd.DataFrame], dev: Mapping[str, pd.DataFrame]
+) -> dict[str, OperatingPoint | str]:
+    return {name: choose_threshold(dev[name]) for name in tables if name in dev}
+
+
+def _calibrated(
+    tables: Mapping[str, pd.DataFrame], points: dict[str, OperatingPoint | str]
+) -> dict[str, pd.DataFrame]:
+    """Return the answers of the calibrated systems; write into `points` why there are none."""
+    made = {}
+    for name, point in points.items():
+        if isinstance(point, str):
+            continue
+        answers = with_threshold(tables[name], point)
+        if isinstance(answers, str):
+            points[name] = answers
+        else:
+            made[name + CALIBRATED] = answers
+    return made
+
+
+def _point_row(system: str, point: OperatingPoint | str) -> dict[str, Any]:
+    if isinstance(point, str):
+        return {"system": system, "reason": point}
+    return {
+        "system": system + CALIBRATED,
+        "calibrated_from": point.column,
+        "threshold": point.threshold,
+        "dev_ba_clip": point.ba_neutral,
+        "dev_ba_clip_calibrated": point.ba,
+    }
+
+
+def _draft(tables: dict[str, pd.DataFrame], settings: AnalysisSettings) -> _Draft:
+    ensemble = assemble(tables, settings.bootstrap)
+    levels = condition_order(next(iter(tables.values())))
+    return _Draft(tables, ensemble, levels, ensemble.weights())
+
+
+def _measure(draft: _Draft, name: str) -> None:
+    """Compute the statistics of one system and its rows in the tables."""
+    ensemble, table = draft.ensemble, draft.tables[name]
+    statistics = rate_statistics(ensemble, name) | detection_statistics(ensemble, name)
+    reasons = reasons_of(ensemble.counts[name])
+    areas = _areas(draft, name)
+    if isinstance(areas, str):
+        reasons["auroc"] = areas
+    else:
+        statistics |= areas
+    draft.statistics[name] = statistics
+    draft.rows["systems"] += system_rows(ensemble, name, table, statistics, reasons)
+    draft.rows["conditions"] += condition_rows(ensemble, name, table, statistics, draft.levels)
+    draft.rows["confusion"] += confusion_rows(name, table, ensemble.first.conditions)
+
+
+def _areas(draft: _Draft, name: str) -> dict[str, Replicated] | str:
+    """Return the AUROCs; a threshold changes none, so a calibrated system has those of its own."""
+    own = name.removesuffix(CALIBRATED)
+    if own != name and own in draft.statistics:
+        known = draft.statistics[own]
+        return {key: known[key] for key in ("auroc", "condition_auroc") if key in known}
+    return area_statistics(draft.ensemble, draft.tables[name], draft.weights)
+
+
+def _fit(draft: _Draft, name: str, settings: AnalysisSettings) -> None:
+    draft.curves[name] = list(curves_of(draft.ensemble, name, draft.levels))
+    for curve in draft.curves[name]:
+        draft.rows["curve_points"] += point_rows(draft.ensemble, name, curve)
+        draft.rows["curve_fits"].append(fit_row(name, curve))
+        draft.rows["curve_bands"] += band_rows(draft.ensemble, name, curve)
+        draft.rows["thresholds"] += threshold_rows(draft.ensemble, name, curve, settings.targets)
+
+
+def _compare(draft: _Draft, pairs: tuple[Pair, ...], settings: AnalysisSettings) -> None:
+    aligned = Rows.of(draft.tables, draft.ensemble)
+    levels = draft.levels["level"].astype(float).to_list()
+    overall, by_condition = compare(
+        draft.ensemble, draft.statistics, aligned, pairs, settings, levels
+    )
+    draft.rows["comparisons"], draft.rows["condition_comparisons"] = overall, by_condition
+    for pair in pairs:
+        draft.rows["threshold_differences"] += difference_rows(
+            draft.ensemble, pair, draft.curves, settings.targets
+        )
+
+
+def _about_runs(
+    draft: _Draft, dev: Mapping[str, pd.DataFrame], runs: Mapping[str, Run] | None
+) -> None:
+    known = runs_by_name(list(draft.tables)) if runs is None else runs
+    ensemble, statistics = draft.ensemble, draft.statistics
+    draft.rows["gaps"] = gap_table(ensemble, statistics, dev)
+    draft.rows["seeds"], draft.rows["seed_summary"] = seed_tables(ensemble, statistics, known)
+    draft.rows["variance"] = variance_table(ensemble, statistics, known)
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -88,19 +253,34 @@ def run(context: StageContext) -> dict[str, Any]:
         DataError: An input cannot be read, or the systems answered different rows.
     """
     settings = parse_config(AnalysisSettings, context.config)
-    inputs = context.inputs
-    tables = {
-        name.removeprefix("eval_"): _read(path)
-        for name, path in inputs.items()
-        if name.startswith("eval_")
-    }
-    analysis = analyze(tables, settings=settings, report=context.report)
+    tables, dev = {}, {}
+    for name, path in context.inputs.items():
+        if name.startswith("eval_"):
+            tables[name.removeprefix("eval_")] = _read_test(path)
+        elif name.startswith("dev_"):
+            system = name.removeprefix("dev_")
+            dev[system.removesuffix(_SEED_SUFFIX)] = _read_dev(path, system)
+    analysis = analyze(tables, dev=dev, settings=settings, report=context.report)
     write_analysis(context.out, analysis)
-    return {"systems": list(analysis.order)}
+    headline = analysis.systems[analysis.systems["metric"] == "ba_clip"]
+    return {"ba_clip": dict(zip(headline["system"], headline["value"], strict=True))}
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read_test(path: Path) -> pd.DataFrame:
     return read_predictions(path / "predictions.parquet" if path.is_dir() else path)
+
+
+def _read_dev(path: Path, system: str) -> pd.DataFrame:
+    """Read predictions on dev: of an evaluation, or of a prompt search's winner or start."""
+    if not path.is_dir() or (path / "predictions.parquet").is_file():
+        return _read_test(path)
+    table = read_predictions(path / "dev_predictions.parquet")
+    wanted = SEED if system.endswith(_SEED_SUFFIX) else WINNER
+    found = table[table["system"] == wanted]
+    if found.empty:
+        problem = f"{path / 'dev_predictions.parquet'}: no rows of system {wanted!r}"
+        raise DataError("the dev predictions cannot be used", [problem])
+    return found.reset_index(drop=True)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def condition_order(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the conditions with their levels, in the order of the grid, whatever the row order.
 
     Dimensions come as duration, SNR, reverberation, filter, none; within one the physical level
-    rises, and "none" comes first.
+    rises, and "none" comes first. `level` is that physical level, NaN where there is none.
     """
     columns = ["condition", "dimension", "duration_ms", "snr_db", "t60_s", "band"]
     order = predictions[columns].drop_duplicates("condition").copy()
@@ -123,7 +123,7 @@ def condition_order(predictions: pd.DataFrame) -> pd.DataFrame:
     order["named_none"] = ~order["condition"].str.endswith("_none")
     order["level"] = [_level(row) for row in order.to_dict("records")]
     order = order.sort_values(["rank", "named_none", "level", "condition"], na_position="last")
-    return order[columns].reset_index(drop=True)
+    return order[[*columns, "level"]].reset_index(drop=True)
 
 
 def _level(row: Mapping[Hashable, Any]) -> float:

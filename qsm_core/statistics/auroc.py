@@ -86,8 +86,9 @@ def resampled_areas(pairs: PairWins, weights: npt.NDArray[np.floating]) -> Float
     first, second = weights[:, pairs.positive], weights[:, pairs.negative]
     scale = pairs.num_positive.sum() * pairs.num_negative.sum() or 1.0
     # As a share of all pairs, so that single precision holds it to six digits.
-    won = np.einsum("bq,bq->b", first @ (pairs.wins / scale).astype(kind), second, dtype=np.float64)
-    count = (first @ pairs.num_positive) * (second @ pairs.num_negative) / scale
+    won = np.einsum("bq,bq->b", first @ (pairs.wins / scale).astype(kind), second)
+    positive = first @ pairs.num_positive.astype(kind)
+    count = positive.astype(np.float64) * (second @ pairs.num_negative.astype(kind)) / scale
     areas = np.full(len(weights), np.nan)
     np.divide(won, count, out=areas, where=count > 0)
     return areas

@@ -230,12 +230,12 @@ def reason_to_refuse(groups_by_stratum: dict[str, int]) -> str | None:
     return None
 
 
-def note_on_few_groups(groups_by_stratum: dict[str, int]) -> str | None:
+def note_on_few_groups(groups_by_stratum: dict[str, int], unit: str = "group") -> str | None:
     """Warn of strata with so few groups that the percentile interval is too narrow."""
     few = [f"{name}: {n}" for name, n in groups_by_stratum.items() if n < FEW_GROUPS]
     if not few:
         return None
-    return f"few groups ({', '.join(few)}); the true interval is wider"
+    return f"few {unit}s ({', '.join(few)}); the true interval is wider"
 
 
 def _multinomial_weights(size: int, num_groups: int, rng: np.random.Generator) -> IntArray:

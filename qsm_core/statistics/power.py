@@ -11,8 +11,6 @@ import math
 from enum import StrEnum
 from statistics import NormalDist
 
-from qsm_core.statistics.interval import Interval
-
 
 class Verdict(StrEnum):
     """What the interval of a difference (second minus first) says."""
@@ -24,7 +22,7 @@ class Verdict(StrEnum):
 
 
 def verdict_of(
-    interval: Interval, *, p_value: float, margin: float, alpha: float = 0.05
+    low: float, high: float, *, p_value: float, margin: float | None, alpha: float = 0.05
 ) -> Verdict:
     """Say what a difference is, where a higher value is better.
 
@@ -32,19 +30,27 @@ def verdict_of(
     worse: the interval lies above -margin, so a loss of the margin or more is ruled out. All else
     is undecided, which is not the same as equal.
 
+    Args:
+        low: Lower end of the interval; NaN where there is none.
+        high: Upper end.
+        p_value: Of the difference, corrected for its family.
+        margin: Smallest loss that matters; None where none was named.
+        alpha: Level of the test.
+
     Raises:
         ValueError: The margin is not positive.
     """
-    if not margin > 0:
+    if margin is not None and not margin > 0:
         raise ValueError(f"margin {margin}: give the smallest loss that matters, such as 0.02")
-    if interval.low is None or interval.high is None:
+    if math.isnan(low) or math.isnan(high):
         return Verdict.UNDECIDED
     significant = p_value < alpha
-    if significant and interval.low > 0:
+    if significant and low > 0:
         return Verdict.BETTER
-    if significant and interval.high < 0:
+    if significant and high < 0:
         return Verdict.WORSE
-    return Verdict.NOT_WORSE if interval.low > -margin else Verdict.UNDECIDED
+    ruled_out = margin is not None and low > -margin
+    return Verdict.NOT_WORSE if ruled_out else Verdict.UNDECIDED
 
 
 def minimum_detectable(

@@ -98,7 +98,7 @@ def deviance(fits: Fits, right: npt.ArrayLike, rows: npt.ArrayLike) -> FloatArra
     hits, total = (np.atleast_2d(np.asarray(a, dtype=np.float64)) for a in (right, rows))
     share = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
     saturated = np.sum(xlogy(hits, share) + xlogy(total - hits, 1 - share), axis=1)
-    return 2 * (saturated - fits.log_likelihood)
+    return np.asarray(2 * (saturated - fits.log_likelihood))
 
 
 def _check(levels: FloatArray, hits: FloatArray, total: FloatArray) -> None:
@@ -118,12 +118,13 @@ def _limits(levels: FloatArray, bounds: Bounds) -> FloatArray:
     """
     width = float(np.ptp(levels))
     steepest, flattest = _WIDTHS / (0.5 * float(np.min(np.diff(levels)))), _WIDTHS / (10 * width)
-    return np.array(
+    limits: FloatArray = np.array(
         [
             [levels[0] - width, np.log(flattest), bounds.lapse[0], bounds.guess[0]],
             [levels[-1] + width, np.log(steepest), bounds.lapse[1], bounds.guess[1]],
         ]
     )
+    return limits
 
 
 def _log_likelihood(p: FloatArray, hits: FloatArray, total: FloatArray) -> FloatArray:
@@ -159,7 +160,7 @@ def _best_of_grid(
             value = _log_likelihood(shares(trial, levels), hits, total)
             better = value > best_value
             best[better], best_value[better] = trial[better], value[better]
-    return np.clip(best, limits[0], limits[1])
+    return np.asarray(np.clip(best, limits[0], limits[1]))
 
 
 def _climb(

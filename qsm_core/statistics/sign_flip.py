@@ -92,6 +92,114 @@ def sign_flip_test(
     return SignFlipResult(difference, observed, p_value, seen, exact)
 
 
+def sign_flip_tests(
+    contributions: FloatArray,
+    *,
+    strata: IntArray,
+    shares: FloatArray,
+    num_permutations: int,
+    rng: np.random.Generator,
+) -> list[SignFlipResult]:
+    """Test many differences at once, each as `sign_flip_test` does, with the same drawn signs.
+
+    Args:
+        contributions: What each group adds to each difference, shape (K, M).
+        strata: The stratum of each group, shape (K,).
+        shares: The size of each group as a share of its stratum, for each difference, (K, M).
+        num_permutations: Patterns to draw where there are too many to count.
+        rng: Where the draws come from.
+
+    Raises:
+        ValueError: As `sign_flip_test`.
+    """
+    values = np.asarray(contributions, dtype=np.float64)
+    if values.ndim != 2 or values.shape != shares.shape:
+        raise ValueError(f"contributions {values.shape}, shares {shares.shape}: give (K, M) twice")
+    for column in range(values.shape[1]):
+        _check_groups(values[:, column], strata, shares[:, column])
+    moving = [np.flatnonzero(column) for column in values.T]
+    many = [i for i, groups in enumerate(moving) if len(groups) > _MAX_EXACT_GROUPS]
+    drawn = _drawn_tests(values[:, many], strata, shares[:, many], num_permutations, rng)
+    results = dict(zip(many, drawn, strict=True))
+    return [
+        results[i]
+        if i in results
+        else sign_flip_test(
+            values[:, i],
+            strata=strata,
+            shares=shares[:, i],
+            num_permutations=num_permutations,
+            rng=rng,
+        )
+        for i in range(values.shape[1])
+    ]
+
+
+def _drawn_tests(
+    values: FloatArray,
+    strata: IntArray,
+    shares: FloatArray,
+    num_permutations: int,
+    rng: np.random.Generator,
+) -> list[SignFlipResult]:
+    """Test the columns of `values` with one set of drawn signs of all groups."""
+    num_groups, num_tests = values.shape
+    if num_tests == 0:
+        return []
+    order = np.argsort(strata, kind="stable")
+    values, shares, sorted_strata = values[order], shares[order], strata[order]
+    observed = _studentized_columns(np.ones((1, num_groups)), values, sorted_strata, shares)[0]
+    limit = np.abs(observed) * (1 - 1e-9)
+    extreme = np.zeros(num_tests, dtype=np.int64)
+    for signs in _drawn_signs(num_groups, num_permutations, rng):
+        statistic = _studentized_columns(signs, values, sorted_strata, shares)
+        extreme += np.sum(np.abs(statistic) >= limit, axis=0)
+    return [
+        SignFlipResult(
+            difference=float(values[:, i].sum()),
+            statistic=float(observed[i]),
+            p_value=float((extreme[i] + 1) / (num_permutations + 1)),
+            num_patterns=num_permutations,
+            exact=False,
+        )
+        for i in range(num_tests)
+    ]
+
+
+def _studentized_columns(
+    signs: FloatArray, values: FloatArray, strata: IntArray, shares: FloatArray
+) -> FloatArray:
+    """Return difference / standard error of each column under patterns of signs, shape (B, M).
+
+    Groups are sorted by stratum.
+    """
+    num_tests = values.shape[1]
+    total = np.zeros((len(signs), num_tests))
+    variance = np.zeros((len(signs), num_tests))
+    for stratum in np.unique(strata):
+        own = slice(*np.searchsorted(strata, [stratum, stratum + 1]))
+        inside, part = values[own], shares[own]
+        both = signs[:, own] @ np.hstack([inside, inside * part])
+        difference, along = both[:, :num_tests], both[:, num_tests:]
+        squares = np.sum(inside**2, axis=0) - 2 * difference * along
+        squares += difference**2 * np.sum(part**2, axis=0)
+        total += difference
+        variance += np.maximum(squares, 0.0) * len(inside) / (len(inside) - 1)
+    return _over_error(total, variance, np.sum(values**2, axis=0))
+
+
+def _over_error(total: FloatArray, variance: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return total / sqrt(variance), infinite for a difference without any variance.
+
+    Groups that all agree have no variance: the statistic is then infinite, or 0 for no
+    difference. Rounding leaves about 1e-16 of the squares where exactly nothing is meant.
+    """
+    error = np.sqrt(np.where(variance < 1e-14 * scale, 0.0, variance))
+    statistic = np.where(np.abs(total) > _NO_DIFFERENCE, np.copysign(np.inf, total), 0.0)
+    np.divide(total, error, out=statistic, where=error > 0)
+    return statistic
+
+
 def _check_groups(values: FloatArray, strata: IntArray, shares: FloatArray) -> None:
     if values.ndim != 1 or not values.shape == strata.shape == shares.shape or not values.size:
         raise ValueError(
@@ -130,13 +238,7 @@ def _studentized(
         squares += difference**2 * np.sum(shares[inside] ** 2)
         total += difference
         variance += np.maximum(squares, 0.0) * num_groups / (num_groups - 1)
-    # Groups that all agree have no variance: the statistic is then infinite, or 0 for no
-    # difference. Rounding leaves about 1e-16 of the squares where exactly nothing is meant.
-    variance[variance < 1e-14 * np.sum(values**2)] = 0.0
-    error = np.sqrt(variance)
-    statistic = np.where(np.abs(total) > _NO_DIFFERENCE, np.copysign(np.inf, total), 0.0)
-    np.divide(total, error, out=statistic, where=error > 0)
-    return statistic
+    return _over_error(total, variance, np.asarray(np.sum(values**2)))
 
 
 def _all_signs(num_groups: int) -> Iterator[FloatArray]:
