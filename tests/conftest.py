@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.support.toys",
     "tests.support.prefect_api",
     "tests.support.pipeline",
+    "tests.support.slurm",
 ]
 
 
