@@ -7,6 +7,7 @@ Nothing here imports torch or Prefect, so that `--help` answers at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.baselines.registry import baseline_problems
+from tasks.profile_files import LOCAL, load_profile
 
 StageName = Literal[
     "corpus",
@@ -181,7 +183,12 @@ class PipelineParameters(BaseModel):
         default_factory=list, description="Stages to make again although they are there."
     )
     plan_only: bool = Field(False, description="Say what would be reused and what run, then end.")
-    cluster: str = Field("local", description="Where stages run: a cluster profile.")
+    cluster: str = Field(
+        "local",
+        min_length=1,
+        description="Where stages run. local: this machine. Else a SLURM cluster: the name of a "
+        "profile that comes with qsm, or the path of your own YAML file.",
+    )
     workers: int = Field(2, ge=1, le=256, description="Worker processes of the local cluster.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
     batch_size: int | None = Field(
@@ -297,9 +304,21 @@ def _contradictions(parameters: PipelineParameters) -> list[str]:
             f"num_seeds = {parameters.num_seeds}: an existing adapter is given, so nothing is "
             "trained; leave num_seeds at 1"
         )
+    problems += _cluster_problems(parameters.cluster)
     if parameters.instruction_base is None or parameters.instruction_lora is None:
         problems += _too_few_clips_to_search(parameters)
     return problems
+
+
+def _cluster_problems(cluster: str) -> Sequence[str]:
+    """Tell what is wrong with the cluster profile."""
+    if cluster == LOCAL:
+        return ()
+    try:
+        load_profile(cluster)
+    except ConfigurationError as error:
+        return error.problems
+    return ()
 
 
 def _too_few_clips_to_search(parameters: PipelineParameters) -> list[str]:

@@ -10,11 +10,12 @@ from prefect.logging import get_run_logger
 from flows.display import current_display
 from flows.parameters import PipelineParameters
 from flows.study import Study
-from qsm_core.errors import ConfigurationError
 from qsm_core.store.store import StageOutput, Store
 from tasks.events import StageEvent
 from tasks.handle import PlannedStage, StageHandle
+from tasks.profile_files import LOCAL
 from tasks.resources import ResourceProfile, local_profile
+from tasks.slurm.pools import slurm_profile
 from tasks.stage import StageRunner
 
 Stages = Callable[[Study], None]
@@ -26,7 +27,7 @@ class Session:
     def __init__(self, parameters: PipelineParameters) -> None:
         self.parameters = parameters
         self._store = Store(Path(parameters.store).expanduser())
-        self._profile = resource_profile(parameters)
+        self._profile = resource_profile(parameters, self._store.root)
         self._logger = get_run_logger()
         self._display = current_display()
 
@@ -78,15 +79,16 @@ def _nothing_to_check(_corpus: object) -> None:
     """A plan makes no corpus."""
 
 
-def resource_profile(parameters: PipelineParameters) -> ResourceProfile:
+def resource_profile(parameters: PipelineParameters, store: Path) -> ResourceProfile:
     """Return the profile that the parameters name.
 
+    Args:
+        parameters: Of the run.
+        store: Root of the store, which all workers share.
+
     Raises:
-        ConfigurationError: There is no such profile.
+        ConfigurationError: There is no such profile, or it cannot be used.
     """
-    if parameters.cluster != "local":
-        raise ConfigurationError(
-            "the parameters cannot be used",
-            [f"cluster = {parameters.cluster!r}: there is no such profile; there is: local"],
-        )
-    return local_profile(parameters.workers)
+    if parameters.cluster == LOCAL:
+        return local_profile(parameters.workers)
+    return slurm_profile(parameters.cluster, store)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +17,10 @@ from dask.base import annotate
 from prefect.tasks import Task
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
-from tasks.handle import StoppedError
-from tasks.resources import WorkerPool
+from qsm_core.errors import StageError
+from tasks.handle import LostWorkerError, StoppedError
+from tasks.resources import JobPlace, Jobs, WorkerPool
+from tasks.slurm.jobs import Job
 
 
 @dataclass
@@ -27,6 +30,51 @@ class _OpenPool:
     wanted: int = 0
     stack: ExitStack = field(default_factory=ExitStack)
     runner: DaskTaskRunner | None = None
+    jobs: Jobs | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one stage runs: on any worker of a pool, or on the worker of one job."""
+
+    pool: WorkerPool
+    runner: DaskTaskRunner
+    job: JobPlace | None
+
+    def submit(
+        self,
+        task: Task[..., Any],
+        parameters: dict[str, Any],
+        dependencies: dict[str, Any],
+    ) -> PrefectDaskFuture[Any]:
+        """Queue a task here."""
+        annotations: dict[str, Any] = {}
+        if self.pool.annotations:
+            annotations["resources"] = dict(self.pool.annotations)
+        if self.job is not None:
+            annotations["workers"] = [self.job.worker]
+        with annotate(**annotations):
+            return self.runner.submit(task, parameters, dependencies=dependencies)
+
+    @property
+    def told(self) -> str:
+        """The job in words, empty where there is none."""
+        return "" if self.job is None else self.job.told
+
+    def lost(self) -> bool:
+        """Say whether the worker is gone although Dask may still wait for it."""
+        return self.job is not None and self.job.lost()
+
+    def why_lost(self) -> StageError:
+        """Return why the worker is gone."""
+        if self.job is None:
+            return LostWorkerError("its worker was killed (out of memory, or stopped from outside)")
+        return self.job.why_lost()
+
+    def discard(self) -> None:
+        """Let no other stage run here."""
+        if self.job is not None:
+            self.job.discard()
 
 
 class Clusters:
@@ -36,6 +84,7 @@ class Clusters:
         self._pools: dict[str, _OpenPool] = {}
         self._lock = threading.RLock()
         self._closed = False
+        self._opened: list[Jobs] = []
         # What they say of starting and stopping is no news; a worker that dies is told below.
         logging.getLogger("distributed").setLevel(logging.ERROR)
         logging.getLogger("prefect.task_runner.dask").setLevel(logging.WARNING)
@@ -54,32 +103,44 @@ class Clusters:
             state.wanted -= 1
             closing = state.stack if pool.close_when_idle and state.wanted == 0 else None
             if closing is not None:
-                state.stack, state.runner = ExitStack(), None
+                state.stack, state.runner, state.jobs = ExitStack(), None, None
         if closing is not None:
             closing.close()
 
-    def submit(
-        self,
-        pool: WorkerPool,
-        task: Task[..., Any],
-        parameters: dict[str, Any],
-        dependencies: dict[str, Any],
-    ) -> PrefectDaskFuture[Any]:
-        """Queue a task on the pool's workers, making the cluster if there is none.
+    @contextmanager
+    def place(self, pool: WorkerPool, stage: str, tell: Callable[[str], None]) -> Iterator[Place]:
+        """Give a stage a place to run, making the cluster if there is none.
+
+        Args:
+            pool: Where.
+            stage: Who asks.
+            tell: Is told what is waited for.
 
         Raises:
             StoppedError: The clusters were closed.
+            StageError: There is no such place.
         """
         with self._lock:
             if self._closed:
                 raise StoppedError("the run was stopped")
             state = self._pools[pool.name]
             if state.runner is None:
-                state.runner = state.stack.enter_context(_task_runner(pool))
-            with ExitStack() as annotated:
-                if pool.annotations:
-                    annotated.enter_context(annotate(resources=dict(pool.annotations)))
-                return state.runner.submit(task, parameters, dependencies=dependencies)
+                self._open(state, pool)
+            runner, jobs = state.runner, state.jobs
+        if runner is None:
+            raise StoppedError("the run was stopped")
+        if jobs is None:
+            yield Place(pool, runner, None)
+            return
+        with jobs.place(pool, stage, tell) as job:
+            yield Place(pool, runner, job)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job that this run submitted, also those that have ended."""
+        with self._lock:
+            opened = [one for jobs in self._opened for one in jobs.records()]
+        return tuple(sorted(opened, key=lambda job: int(job.job_id)))
 
     def close(self) -> None:
         """Close every cluster; what still runs on it is stopped, and no more is taken."""
@@ -88,6 +149,15 @@ class Clusters:
             for state in self._pools.values():
                 state.stack.close()
             self._pools.clear()
+
+    def _open(self, state: _OpenPool, pool: WorkerPool) -> None:
+        runner = state.stack.enter_context(_task_runner(pool))
+        client = runner.client  # makes the cluster: here, where one thread at a time can be
+        if pool.open_jobs is not None:
+            state.jobs = pool.open_jobs(client)
+            self._opened.append(state.jobs)
+            state.stack.callback(state.jobs.close)  # the jobs end before their scheduler does
+        state.runner = runner
 
 
 def _task_runner(pool: WorkerPool) -> DaskTaskRunner:

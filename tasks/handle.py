@@ -24,6 +24,10 @@ class StoppedError(StageError):
     """A stage has no output because the whole run was stopped from outside."""
 
 
+class LostWorkerError(StageError):
+    """The worker under a stage is gone, for a reason that need not hold for another one."""
+
+
 @dataclass(frozen=True)
 class PlannedStage:
     """What a plan says of one stage.

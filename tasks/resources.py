@@ -1,7 +1,8 @@
 """Where stages run: a profile says, for each resource class, how to get workers.
 
 A stage names its class (`cpu` or `gpu`); the profile maps it to a pool of Dask workers. The
-pool is made when the first stage needs it. Profile `local` needs nothing but this machine.
+pool is made when the first stage needs it. Profile `local` needs nothing but this machine; the
+pools of a cluster stand in `tasks.slurm`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import resource_tracker
@@ -19,10 +20,49 @@ from typing import Any, Protocol
 import dask
 from distributed import LocalCluster
 
-from qsm_core.store.spec import Resource
+from qsm_core.errors import StageError
+from qsm_core.store.spec import StageDefinition
+from tasks.profiles import ResourceClass
+from tasks.slurm.jobs import Job
 
 # Each library reads its own name for the number of threads.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class Jobs(Protocol):
+    """The jobs of a batch system that a pool's workers live in; see `tasks.slurm.workforce`."""
+
+    def place(
+        self, pool: WorkerPool, stage: str, tell: Callable[[str], None]
+    ) -> AbstractContextManager[JobPlace]:
+        """Give one job for the time of the block; `tell` is told what is waited for."""
+
+    def records(self) -> tuple[Job, ...]:
+        """Return what is known of every job that was submitted."""
+
+    def close(self) -> None:
+        """End every job."""
+
+
+class JobPlace(Protocol):
+    """One job of a batch system, taken by one stage."""
+
+    @property
+    def worker(self) -> str:
+        """Address of its Dask worker."""
+
+    @property
+    def told(self) -> str:
+        """The job in words: its number and its node."""
+
+    def lost(self) -> bool:
+        """Say whether its worker is gone."""
+
+    def why_lost(self) -> StageError:
+        """Return why it is gone, as an error, after asking the batch system."""
+
+    def discard(self) -> None:
+        """Let nobody take the job after this."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +76,14 @@ class WorkerPool:
         annotations: Dask resources that one stage takes, such as {"GPU": 1}.
         close_when_idle: Whether to give the workers back once no stage that was submitted
             needs them; right where somebody else waits for them.
-        losses_allowed: How often a stage is submitted again after its worker died.
+        resubmissions: How often a stage is submitted again after it lost its worker, or was asked
+            to stop and has kept its work.
+        resource: The resource class that it serves.
+        subprocess: Whether each stage runs in a process of its own.
+        facts: What its workers are, for the plan.
+        request: What one job asks for, where workers live in jobs.
+        make_script: Makes the script that would be submitted for a worker, where there is one.
+        open_jobs: Takes the Dask client of the cluster; None where workers are there at once.
     """
 
     name: str
@@ -44,18 +91,32 @@ class WorkerPool:
     threads: int
     annotations: Mapping[str, float] = field(default_factory=dict)
     close_when_idle: bool = False
-    losses_allowed: int = 0
+    resubmissions: int = 0
+    resource: str = "cpu"
+    subprocess: bool = False
+    facts: Mapping[str, object] = field(default_factory=dict)
+    request: ResourceClass | None = None
+    make_script: Callable[[], str] | None = None
+    open_jobs: Callable[[Any], Jobs] | None = None
+
+    def describe(self) -> dict[str, object]:
+        """Return the resource class, and what its jobs are where it has jobs."""
+        return {"class": self.resource, **self.facts}
+
+    def job_script(self) -> str | None:
+        """Return the script that would be submitted for one worker, None where there is none."""
+        return None if self.make_script is None else self.make_script()
 
 
 class ResourceProfile(Protocol):
-    """Maps resource classes to pools of workers."""
+    """Maps stages to pools of workers."""
 
     @property
     def name(self) -> str:
         """Name of the profile."""
 
-    def pool(self, resource: Resource) -> WorkerPool:
-        """Return the pool that a resource class is served by."""
+    def pool(self, definition: StageDefinition) -> WorkerPool:
+        """Return the pool that serves a stage."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +132,9 @@ class LocalProfile:
     gpu: WorkerPool
     name: str = "local"
 
-    def pool(self, resource: Resource) -> WorkerPool:
-        """Return the pool that a resource class is served by."""
-        return self.gpu if resource == "gpu" else self.cpu
+    def pool(self, definition: StageDefinition) -> WorkerPool:
+        """Return the pool that serves a stage."""
+        return self.gpu if definition.resource == "gpu" else self.cpu
 
 
 def local_profile(workers: int = 2, *, gpus: int | None = None) -> LocalProfile:
@@ -85,12 +146,24 @@ def local_profile(workers: int = 2, *, gpus: int | None = None) -> LocalProfile:
     """
     gpus = count_gpus() if gpus is None else gpus
     threads = max(1, (os.cpu_count() or 1) // workers)
-    cpu = WorkerPool("local-cpu", partial(local_cluster, workers, threads), threads)
+    cpu = WorkerPool(
+        "local-cpu",
+        partial(local_cluster, workers, threads),
+        threads,
+        facts={"workers": workers, "cores": threads},
+    )
     if not gpus:
         return LocalProfile(cpu=cpu, gpu=cpu)
     gpu_threads = max(1, (os.cpu_count() or 1) // gpus)
-    make = partial(local_cluster, gpus, gpu_threads, {"GPU": 1.0})
-    return LocalProfile(cpu=cpu, gpu=WorkerPool("local-gpu", make, gpu_threads, {"GPU": 1.0}))
+    gpu = WorkerPool(
+        "local-gpu",
+        partial(local_cluster, gpus, gpu_threads, {"GPU": 1.0}),
+        gpu_threads,
+        {"GPU": 1.0},
+        resource="gpu",
+        facts={"workers": gpus, "cores": gpu_threads, "gpus": 1},
+    )
+    return LocalProfile(cpu=cpu, gpu=gpu)
 
 
 def local_cluster(workers: int, threads: int, resources: Mapping[str, float] | None = None) -> Any:

@@ -34,6 +34,7 @@ from tasks.clusters import Clusters
 from tasks.events import EventKind, OnEvent, StageEvent, ignore_event
 from tasks.handle import NotMadeError, OutputPart, PlannedStage, StageHandle, StoppedError, input_of
 from tasks.resources import ResourceProfile
+from tasks.slurm.jobs import Job
 from tasks.submission import Submission
 
 _STOP_TIMEOUT_S = 20.0
@@ -134,7 +135,7 @@ class StageRunner:
             definition=definition,
             config=config,
             inputs=dict(inputs or {}),
-            runtime={"threads": self._profile.pool(definition.resource).threads, **(runtime or {})},
+            runtime={"threads": self._profile.pool(definition).threads, **(runtime or {})},
             force=force,
             start=self.start,
         )
@@ -168,6 +169,11 @@ class StageRunner:
         return tuple(handle.planned for handle in self._handles)
 
     @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job that was submitted to a cluster for this run; empty on one machine."""
+        return self._clusters.jobs
+
+    @property
     def handles(self) -> tuple[StageHandle, ...]:
         """Every stage that was submitted."""
         return tuple(self._handles)
@@ -189,7 +195,7 @@ class StageRunner:
     def _start(self, handle: StageHandle) -> None:
         if handle.name in self._threads:
             return
-        self._clusters.want(self._profile.pool(handle.definition.resource))
+        self._clusters.want(self._profile.pool(handle.definition))
         # Prefect finds the flow run in context variables, which a thread does not inherit.
         thread = threading.Thread(
             target=copy_context().run,
@@ -216,7 +222,7 @@ class StageRunner:
         else:
             handle.future.set_result(output)
         finally:
-            self._clusters.release(self._profile.pool(handle.definition.resource))
+            self._clusters.release(self._profile.pool(handle.definition))
 
     def _in_words(self, error: BaseException) -> str:
         """Return the text of an error; where the disk is full, say what to do."""
@@ -252,7 +258,7 @@ class StageRunner:
         if self._plan_only and output is not None:
             return output
         self._note_references()
-        pool = self._profile.pool(handle.definition.resource)
+        pool = self._profile.pool(handle.definition)
         submission = Submission(self._store, handle, spec, verdict, inputs, self._tell)
         if output is not None:
             submission.show_reused()

@@ -15,14 +15,14 @@ from prefect.task_engine import run_task_sync
 from prefect.tasks import Task
 from prefect_dask.task_runners import PrefectDaskFuture
 
-from qsm_core.errors import StageError
+from qsm_core.errors import InterruptedStageError, StageError
 from qsm_core.store.explain import Verdict
 from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.store import StageOutput, Store
-from tasks.clusters import Clusters
+from tasks.clusters import Clusters, Place
 from tasks.crashed import mark_crashed
 from tasks.events import EventKind
-from tasks.handle import StageHandle
+from tasks.handle import LostWorkerError, StageHandle
 from tasks.resources import WorkerPool
 from tasks.stage_task import make_stage
 
@@ -70,47 +70,79 @@ class Submission:
         """
         self.store.announce(self.spec)
         generation = self.store.generation(self.spec) + 1 if self.handle.force else 1
-        losses = 0
+        message, resubmitted = self.verdict.sentence, 0
         while True:
-            self.tell(self.handle, "queued", message=self.verdict.sentence)
-            future = clusters.submit(
-                pool,
-                self._task(refresh_cache=True),
-                self._parameters(generation),
-                self._dependencies(),
+            self.tell(self.handle, "queued", message=message)
+            try:
+                return self._attempt(clusters, pool, generation)
+            except (LostWorkerError, InterruptedStageError) as error:
+                resubmitted += 1
+                if resubmitted > pool.resubmissions:
+                    raise _lost_too_often(error, pool) from error
+                message = f"again ({resubmitted} of {pool.resubmissions} times), because {error}"
+
+    def _attempt(self, clusters: Clusters, pool: WorkerPool, generation: int) -> StageOutput:
+        """Take a place, run the task there, and return the output."""
+
+        def waiting(text: str) -> None:
+            self.tell(self.handle, "queued", message=text)
+
+        with clusters.place(pool, self.handle.name, waiting) as place:
+            future = place.submit(
+                self._task(refresh_cache=True), self._parameters(generation), self._dependencies()
             )
             self.handle.task_run_id = future.task_run_id
             try:
-                self._follow(future)
-            except KilledWorker as error:
-                losses += 1
-                reason = "its worker was killed (out of memory, or stopped from outside)"
-                mark_crashed(make_stage, future.task_run_id, self._task_run_name, reason)
-                if losses > pool.losses_allowed:
-                    raise StageError(reason) from error
-            else:
-                return self._visible_output(generation)
+                self._follow(future, place)
+            except InterruptedStageError as error:
+                place.discard()
+                self._mark_crashed(future, f"it was asked to stop: {error}")
+                raise
+            except (KilledWorker, LostWorkerError) as error:
+                place.discard()
+                output = self.store.find(self.spec, min_generation=generation)
+                if output is not None:  # it died after its work was done
+                    return output
+                reason = place.why_lost()
+                self._mark_crashed(future, str(reason))
+                raise reason from error
+            return self._visible_output(generation)
 
-    def _follow(self, future: PrefectDaskFuture[Any]) -> None:
-        """Wait for the task and pass on its progress; raise what it raised."""
+    def _follow(self, future: PrefectDaskFuture[Any], place: Place) -> None:
+        """Wait for the task and pass on its progress; raise what it raised.
+
+        Raises:
+            KilledWorker: The worker is gone, says Dask.
+            LostWorkerError: It is gone, and Dask waits for it to come back.
+        """
         done = threading.Event()
         dask_future: Any = future.wrapped_future  # has no types
         dask_future.add_done_callback(lambda _: done.set())
         last = self.store.progress(self.spec)
         running = False
         while not done.wait(_POLL_S):
+            if place.lost():
+                dask_future.cancel()
+                raise LostWorkerError(f"the worker in {place.told} is gone")
             now = self.store.progress(self.spec)
             if now is None or now == last:
                 continue
             last = now
             if not running:
                 running = True
-                self.tell(self.handle, "running", message=now.message)
+                self._tell_running(place, now.message)
             if now.total:
                 self.tell(self.handle, "progress", now.done, now.total, now.message)
         if not running:
-            self.tell(self.handle, "running")
+            self._tell_running(place, "")
         future.result()
+
+    def _tell_running(self, place: Place, message: str) -> None:
+        where = [part for part in (place.told, message) if part]
+        self.tell(self.handle, "running", message=": ".join(where))
+
+    def _mark_crashed(self, future: PrefectDaskFuture[Any], reason: str) -> None:
+        mark_crashed(make_stage, future.task_run_id, self._task_run_name, reason)
 
     def _visible_output(self, generation: int) -> StageOutput:
         deadline = time.monotonic() + _VISIBLE_WITHIN_S
@@ -155,3 +187,13 @@ class Submission:
         """Return the task runs that this one needs, for the graph of the run."""
         ids = (needed.task_run_id for needed in self.handle.needs)
         return {"inputs": {TaskRunResult(id=one) for one in ids if one is not None}}
+
+
+def _lost_too_often(error: Exception, pool: WorkerPool) -> StageError:
+    """Return the last error of a stage; it says how often the stage was tried again."""
+    if not pool.resubmissions:
+        return StageError(str(error))
+    return StageError(
+        f"given up after {pool.resubmissions} resubmissions (`resubmissions` of class "
+        f"{pool.resource}); the last attempt ended because {error}"
+    )

@@ -35,6 +35,8 @@ class StageDefinition:
         entry: Module with `run(context) -> dict`, such as "qsm_core.evaluation.predict".
         libraries: Distributions whose version changes numbers, such as "torch".
         resource: What the work needs; the cluster profile maps it to workers.
+        walltime: Longest time of a job, as `HH:MM:SS`, instead of that of the class.
+        memory: Memory of a job, as `48G`, instead of that of the class.
         package_data: Files that the code reads from its package, as globs relative to the folder
             that holds the package, such as "qsm_core/reporting/templates/*.html". They count as
             code.
@@ -46,6 +48,8 @@ class StageDefinition:
     libraries: tuple[str, ...] = ()
     resource: Resource = "cpu"
     package_data: tuple[str, ...] = ()
+    walltime: str | None = None
+    memory: str | None = None
 
 
 @dataclass(frozen=True)

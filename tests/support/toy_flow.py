@@ -21,7 +21,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import TaskRun
 
-from qsm_core.store.spec import Resource, StageDefinition
+from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
 from tasks.events import StageEvent
 from tasks.handle import OutputPart, PlannedStage
@@ -65,9 +65,9 @@ class CountingProfile:
     local: LocalProfile
     name: str = "local"
 
-    def pool(self, resource: Resource) -> WorkerPool:
+    def pool(self, definition: StageDefinition) -> WorkerPool:
         """Return the pool of the local profile."""
-        pool = self.local.pool(resource)
+        pool = self.local.pool(definition)
 
         def make() -> Any:
             self.watch.clusters += 1

@@ -1,0 +1,1 @@
+"""Stages as jobs of a SLURM cluster: submitted, watched, cancelled, accounted for."""

@@ -1,0 +1,124 @@
+"""The pools of workers of a SLURM cluster: one for each resource class of its profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
+
+from qsm_core.store.spec import StageDefinition
+from tasks.profile_files import load_profile
+from tasks.profiles import ClusterProfile, ResourceClass
+from tasks.resources import WorkerPool
+from tasks.slurm.folder import RunFolder
+from tasks.slurm.names import job_name
+from tasks.slurm.scheduler import SlurmScheduler
+from tasks.slurm.script import JobPlaces, job_script
+from tasks.slurm.workforce import Workforce
+
+_NO_RUN = "0" * 8
+_FOR_JOBS = ("PREFECT_API_", "PREFECT_CLIENT_", "PREFECT_LOGGING_")
+
+
+@dataclass(frozen=True)
+class SlurmProfile:
+    """A cluster for the stages of one run.
+
+    Args:
+        name: What the user called it: a name or a path.
+        cluster: What the cluster offers.
+        store: Root of the store; also where small files of the run lie, unless the profile says
+            otherwise.
+    """
+
+    name: str
+    cluster: ClusterProfile
+    store: Path
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of the private folders of runs."""
+        return self.cluster.scratch or self.store / "slurm"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the jobs' logs."""
+        return self.cluster.logs or self.scratch / "logs"
+
+    def pool(self, definition: StageDefinition) -> WorkerPool:
+        """Return the pool that serves a stage, with what its job asks for."""
+        resource, request = self.cluster.request(definition)
+        return WorkerPool(
+            name=f"slurm-{resource}",
+            make_cluster=partial(start_scheduler, self, resource),
+            threads=request.cores,
+            close_when_idle=True,
+            resubmissions=request.resubmissions,
+            resource=resource,
+            subprocess=request.subprocess,
+            facts=request.facts(),
+            request=request,
+            make_script=partial(self.script_to_show, resource, request),
+            open_jobs=partial(open_jobs, self, resource),
+        )
+
+    def script_to_show(self, resource: str, request: ResourceClass) -> str:
+        """Return the script of a job as it would be submitted; what a run decides is named so."""
+        places = JobPlaces(
+            name=job_name(flow_run.id or _NO_RUN, resource),
+            scheduler="tls://<host of the flow>:<port>",
+            folder=self.scratch / "<private folder of the run>",
+            logs=self.logs,
+        )
+        return job_script(self.cluster, request, places, worker="<worker>")
+
+
+def slurm_profile(cluster: str, store: Path) -> SlurmProfile:
+    """Return the profile of a cluster.
+
+    Args:
+        cluster: Name of a shipped profile, or path of a YAML file.
+        store: Root of the store.
+
+    Raises:
+        ConfigurationError: It cannot be used; names everything that is wrong in it.
+    """
+    return SlurmProfile(cluster, load_profile(cluster), store)
+
+
+def start_scheduler(profile: SlurmProfile, resource: str) -> SlurmScheduler:
+    """Start the scheduler of a resource class, with a private folder for its jobs."""
+    name = job_name(flow_run.id or _NO_RUN, resource)
+    api_url = get_current_settings().api.url or ""
+    folder = RunFolder.make(profile.scratch, name, str(flow_run.id), api_url)
+    try:
+        folder.write_environment(prefect_environment())
+        return SlurmScheduler(profile.cluster, folder)
+    except BaseException:
+        folder.remove()
+        raise
+
+
+def open_jobs(profile: SlurmProfile, resource: str, client: Any) -> Workforce:
+    """Return the jobs of a resource class, none yet, for the client of its scheduler."""
+    profile.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Workforce(
+        profile.cluster,
+        job_name(flow_run.id or _NO_RUN, resource),
+        resource=resource,
+        client=client,
+        store=profile.store,
+        logs=profile.logs,
+    )
+
+
+def prefect_environment() -> dict[str, str]:
+    """Return the variables by which a job finds the Prefect server, with their secrets."""
+    settings = get_current_settings().to_environment_variables(
+        exclude_unset=True, include_secrets=True
+    )
+    return {name: value for name, value in settings.items() if name.startswith(_FOR_JOBS)}

@@ -1,0 +1,391 @@
+"""The jobs of one resource class: submitted when a stage needs one, given back when none does.
+
+Each stage takes one job. A job that has become free serves the next stage that it is large enough
+for and has enough of its walltime left for; it waits for one a short time (`keep_idle`), so that
+a chain of stages does not queue again for each link, and no GPU is held while only other work is
+left. No more than `max_jobs` of the class exist at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect.settings import get_current_settings
+
+from qsm_core.errors import StageError
+from tasks.handle import StoppedError
+from tasks.profiles import ClusterProfile, ResourceClass
+from tasks.quantities import duration_text
+from tasks.resources import WorkerPool
+from tasks.slurm.checks import CLOCK_SKEW_S, differences, look
+from tasks.slurm.commands import PATIENCE_S, SlurmRefusedError, SlurmUnreachableError
+from tasks.slurm.folder import HEARTBEAT_S
+from tasks.slurm.jobs import Job, add_peak_memory, cancel_jobs, find_jobs, submit_job
+from tasks.slurm.member import Member
+from tasks.slurm.scheduler import SlurmScheduler
+from tasks.slurm.script import JobPlaces, job_comment, job_script
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 2.0
+_START_LIMIT_S = 600.0
+_CHECK_LIMIT_S = 180.0
+# A flow that is cancelled has 30 s before it is killed.
+_CLOSE_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """One job, taken by one stage; see `tasks.resources.JobPlace`."""
+
+    member: Member
+    why_lost: Callable[[], StageError]
+
+    @property
+    def worker(self) -> str:
+        """Address of its Dask worker; empty when it is gone."""
+        return self.member.address or ""
+
+    @property
+    def told(self) -> str:
+        """The job in words."""
+        return self.member.told
+
+    def lost(self) -> bool:
+        """Say whether its worker is gone."""
+        return self.member.lost()
+
+    def discard(self) -> None:
+        """Let nobody take the job after this."""
+        self.member.discard()
+
+
+class Workforce:
+    """Jobs of one class; all methods may be called from any thread."""
+
+    def __init__(
+        self,
+        cluster: ClusterProfile,
+        name: str,
+        *,
+        resource: str,
+        client: Any,
+        store: Path,
+        logs: Path,
+    ) -> None:
+        """Watch over no job yet.
+
+        Args:
+            cluster: The profile.
+            name: Name of every job.
+            resource: The class.
+            client: Dask client of a SlurmScheduler.
+            store: Root of the store.
+            logs: Folder of the jobs' logs, which is there.
+        """
+        self._cluster, self._name, self._resource = cluster, name, resource
+        self._client, self._store, self._logs = client, store, logs
+        self._scheduler: SlurmScheduler = client.cluster
+        self._folder = self._scheduler.folder
+        self._api_url = get_current_settings().api.url
+        self._members: list[Member] = []
+        self._starting = 0
+        self._closed = False
+        self._changed = threading.Condition(threading.RLock())
+        self._submission = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+        self._watcher = threading.Thread(target=self._watch, name=f"watch {name}", daemon=True)
+        self._watcher.start()
+
+    @contextmanager
+    def place(self, pool: WorkerPool, stage: str, tell: Callable[[str], None]) -> Iterator[Place]:
+        """Give one job for the time of the block.
+
+        Args:
+            pool: Says what the job has to be.
+            stage: Who takes it.
+            tell: Is told what is waited for, when that changes.
+
+        Raises:
+            SlurmRefusedError: SLURM does not take such a job.
+            LostWorkerError: The job was lost before it could be used.
+            StageError: The job ended at its start, waited too long, or sees something else than
+                the flow.
+            StoppedError: The run was stopped.
+        """
+        request = pool.request
+        if request is None:
+            raise ValueError(f"pool {pool.name} does not say what its jobs ask for")
+        member = self._take(request, stage, _once(tell))
+        try:
+            self._inspect(member)
+            member.stages.append(stage)
+            yield Place(member, partial(self._why_lost, member))
+        finally:
+            self._give_back(member)
+
+    def records(self) -> tuple[Job, ...]:
+        """Return what is known of every job that was submitted."""
+        return tuple(member.record(self._resource) for member in self._members)
+
+    def close(self) -> None:
+        """Cancel every job and wait, for a while, until SLURM has none of them."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.notify_all()
+        deadline = time.monotonic() + _CLOSE_WITHIN_S
+        left = self._cancel_all(deadline)
+        if left:
+            told = ", ".join(left)
+            logger.error(
+                "SLURM jobs %s could not be seen to end; `python -m flows.reap_orphans` ends "
+                "what is left of them",
+                told,
+            )
+        else:
+            self._folder.remove()
+        self._watcher.join(_POLL_S)
+        peaks = {one.job_id: one for one in add_peak_memory([one.job for one in self._members])}
+        for member in self._members:
+            member.job = peaks[member.job.job_id]
+
+    def _take(self, request: ResourceClass, stage: str, tell: Callable[[str], None]) -> Member:
+        """Return a job with a worker in it: a free one, or a new one once it has started."""
+        mine: Member | None = None
+        try:
+            while True:
+                with self._changed:
+                    self._raise_if_closed()
+                    taken = self._free_for(request)
+                    if taken is None and mine is not None and mine.address is not None:
+                        taken, mine = mine, None
+                    if taken is not None:
+                        taken.taken_by(stage)
+                        return taken
+                    may_start = mine is None and self._reserve(request)
+                if may_start:
+                    mine = self._start(request, tell)
+                if mine is None:
+                    tell(f"for one of the {request.max_jobs} jobs that class {self._resource} has")
+                else:
+                    self._check_start(mine, tell)
+                with self._changed:
+                    self._changed.wait(_POLL_S / 4)
+        finally:
+            if mine is not None:  # another one was quicker, or the wait is over
+                self._end(mine)
+
+    def _free_for(self, request: ResourceClass) -> Member | None:
+        free = [one for one in self._members if one.free and one.fits(request)]
+        return free[0] if free else None
+
+    def _reserve(self, request: ResourceClass) -> bool:
+        """Take the right to one more job; make room where a free one fits nobody's need."""
+        alive = [one for one in self._members if not one.ending]
+        if len(alive) + self._starting < request.max_jobs:
+            self._starting += 1
+            return True
+        unfit = [one for one in alive if one.free and not one.fits(request)]
+        if unfit:
+            unfit[0].ending = True
+            threading.Thread(target=self._cancel, args=(unfit[0],), daemon=True).start()
+        return False
+
+    def _start(self, request: ResourceClass, tell: Callable[[str], None]) -> Member:
+        """Submit a job."""
+        try:
+            worker = f"{self._resource}-{os.urandom(4).hex()}"
+            places = JobPlaces(
+                self._name,
+                self._scheduler.scheduler_address,
+                self._folder.path,
+                self._logs,
+                self._scheduler.security,
+            )
+            script = job_script(self._cluster, request, places, worker)
+            job_id = self._submit(script, job_comment(self._folder.path, worker), tell)
+        except SlurmRefusedError as error:
+            raise SlurmRefusedError(
+                f"SLURM refuses a job of class {self._resource} (partition {request.partition}): "
+                f"{error}"
+            ) from error
+        finally:
+            with self._changed:
+                self._starting -= 1
+        log = self._logs / f"{self._name}-{job_id}.log"
+        member = Member(worker, request, Job(job_id, self._name, "PENDING"), log, self._scheduler)
+        with self._changed:
+            self._members.append(member)
+            closed = self._closed
+        if closed:
+            self._cancel(member)
+        return member
+
+    def _submit(self, script: str, comment: str, tell: Callable[[str], None]) -> str:
+        """Submit a script once, also where the controller takes it without saying so."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            self._raise_if_closed()
+            try:
+                return submit_job(script, environment=self._submission, patience_s=0)
+            except SlurmUnreachableError as error:
+                if time.monotonic() > deadline:
+                    raise
+                tell(str(error))
+            time.sleep(_POLL_S)
+            known = find_jobs([self._name])  # waits for the controller
+            taken = [job for job in known if job.comment == comment and job.alive]
+            if taken:
+                return taken[0].job_id
+
+    def _check_start(self, member: Member, tell: Callable[[str], None]) -> None:
+        """Tell how far a job is on its way to a worker; fail where it will not get there."""
+        job, limit_s = member.job, member.request.pending_limit
+        waited_s = time.monotonic() - member.submitted
+        if member.address is not None:
+            return
+        if job.pending:
+            tell(f"{job.told} is pending: {job.reason or 'no reason given'}")
+            if limit_s is not None and waited_s > limit_s:
+                raise StageError(
+                    f"{job.told} was pending for {duration_text(waited_s)}, longer than "
+                    f"pending_limit of class {self._resource} allows; SLURM's reason: {job.reason}"
+                )
+        elif not job.alive:
+            raise member.error_at_start()
+        else:
+            tell(f"{job.told} is starting")
+            if member.running_s() > _START_LIMIT_S:
+                raise StageError(
+                    f"the worker in {job.told} has not reached the flow after "
+                    f"{duration_text(_START_LIMIT_S)}; do `interface` and `flow_interface` of the "
+                    f"profile name networks that reach each other?{member.log_tail()}"
+                )
+
+    def _inspect(self, member: Member) -> None:
+        """Compare what a fresh worker sees with what the flow sees."""
+        if member.inspected:
+            return
+        probe = self._folder.probe
+        given = (str(probe), str(self._store), self._api_url)
+        try:
+            future = self._client.submit(
+                look, *given, workers=[member.address], allow_other_workers=False, pure=False
+            )
+            sight = future.result(timeout=_CHECK_LIMIT_S)
+        except Exception as error:
+            if self._closed:
+                raise StoppedError("the run was stopped") from error
+            member.discard()
+            if member.lost():
+                raise self._why_lost(member) from error
+            raise StageError(
+                f"the worker in {member.job.told} cannot run qsm: {type(error).__name__}: {error}"
+                f"{member.log_tail()}"
+            ) from error
+        here = look(str(probe), str(self._store), None)
+        problems = list(differences(sight, here, probe=probe, store=self._store))
+        if problems:
+            member.discard()
+            lines = "".join(f"\n  - {problem}" for problem in problems)
+            raise StageError(f"no work for {member.job.told} ({sight.host}):{lines}")
+        skew_s = sight.clock - here.clock
+        if abs(skew_s) > CLOCK_SKEW_S:
+            logger.warning("the clock of %s differs by %.0f s from the flow's", sight.host, skew_s)
+        member.inspected = True
+
+    def _give_back(self, member: Member) -> None:
+        with self._changed:
+            member.given_back()
+            self._changed.notify_all()
+        if member.discarded:
+            self._end(member)
+            member.wait_for_end()
+
+    def _why_lost(self, member: Member) -> StageError:
+        self._refresh()
+        member.wait_for_end()
+        return member.error_when_lost()
+
+    def _end(self, member: Member) -> None:
+        """End a job that nobody uses any more."""
+        with self._changed:
+            if member.ending:
+                return
+            member.ending = True
+        self._cancel(member)
+
+    def _cancel(self, member: Member) -> None:
+        try:
+            cancel_jobs([member.job.job_id], patience_s=_CLOSE_WITHIN_S)
+        except (SlurmRefusedError, SlurmUnreachableError) as error:
+            logger.warning("%s could not be cancelled yet: %s", member.job.told, error)
+            member.ending = False  # tried again by `close`, and by the watcher when it is idle
+
+    def _cancel_all(self, deadline: float) -> list[str]:
+        """Cancel every job of ours until SLURM has none; return those that are left."""
+        left = [one.job.job_id for one in self._members if one.job.alive]
+        while True:
+            patience_s = max(0.0, deadline - time.monotonic())
+            try:
+                cancel_jobs(left, patience_s=patience_s)
+                self._refresh(patience_s=patience_s)
+            except (SlurmRefusedError, SlurmUnreachableError) as error:
+                logger.warning("cancelling jobs: %s", error)
+            left = [one.job.job_id for one in self._members if one.job.alive]
+            if not self._starting and (not left or time.monotonic() > deadline):
+                return left
+            time.sleep(0.5)
+
+    def _watch(self) -> None:
+        """Ask SLURM now and then; show that the flow lives; end jobs that are free for long."""
+        shown = 0.0
+        while not self._closed:
+            try:
+                if time.monotonic() - shown > HEARTBEAT_S:
+                    self._folder.show_life()
+                    shown = time.monotonic()
+                if any(member.job.alive for member in self._members):
+                    self._refresh(patience_s=0)
+            except (SlurmRefusedError, SlurmUnreachableError, OSError) as error:
+                logger.debug("asked again in a moment: %s", error)
+            for member in [one for one in self._members if one.idle_too_long()]:
+                self._end(member)
+            with self._changed:
+                self._changed.notify_all()
+            time.sleep(_POLL_S)
+
+    def _refresh(self, *, patience_s: float = _CLOSE_WITHIN_S) -> None:
+        """Bring what is known of the jobs up to date."""
+        found = {job.job_id: job for job in find_jobs([self._name], patience_s=patience_s)}
+        with self._changed:
+            for member in self._members:
+                member.update(found.get(member.job.job_id))
+            self._changed.notify_all()
+
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            raise StoppedError("the run was stopped")
+
+
+def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Pass on a text only where it differs from the one before."""
+    last = ""
+
+    def tell_changes(text: str) -> None:
+        nonlocal last
+        if text != last:
+            last = text
+            tell(text)
+
+    return tell_changes
