@@ -7,7 +7,9 @@ It also knows whether trying again can help: `is_transient`.
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar, Self
 
 _TRANSIENT_ERRNO = frozenset(
@@ -84,3 +86,13 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNO
+
+
+def as_qsm_error(error: Exception) -> QsmError:
+    """Tell any error as one of ours: it survives the way to another process, whatever it was."""
+    if isinstance(error, QsmError):
+        return error
+    kind = TransientError if is_transient(error) else StageError
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
+    return kind(f"{type(error).__name__}: {error} ({place})")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +29,18 @@ from qsm_core.errors import (
     InterruptedStageError,
     QsmError,
     StageError,
-    TransientError,
+    as_qsm_error,
     is_transient,
 )
+from qsm_core.store.launch import Launch, run_in_process
 from qsm_core.store.layout import result_name
 from qsm_core.store.spec import StageInput, StageSpec
+from qsm_core.store.stop import StopRequest
 from qsm_core.store.store import StageOutput, Store
 from tasks.artifacts import artifact_key
+from tasks.launch import Subprocess
 from tasks.resources import THREAD_VARIABLES
+from tasks.stopping import stop_requests
 
 RETRIES = 2
 _FIRST_DELAY_S = 2.0
@@ -92,7 +95,8 @@ def make_stage(
         spec: The spec of the stage as JSON.
         key: Its key, as the flow computed it.
         inputs: By name, path and digest.
-        runtime: What changes no result.
+        runtime: What changes no result. Here `subprocess` decides whether the stage runs in a
+            process of its own, and `timeout_s` for how long at most; then it does, too.
         store: Root of the store.
         min_generation: An output that was made fewer times than this is made again.
 
@@ -110,17 +114,25 @@ def make_stage(
             "use different versions of qsm"
         )
     given = {name: StageInput(Path(one["path"]), one["digest"]) for name, one in inputs.items()}
-    _use_threads(runtime.get("threads"))
+    own = dict(runtime)
+    apart, timeout_s = own.pop("subprocess", False), own.pop("timeout_s", None)
     progress = ProgressArtifact(_name_in_run())
     try:
-        output = Store(Path(store)).make(
-            read, given, runtime, progress, min_generation=min_generation
-        )
+        with stop_requests() as stop:
+            output = Store(Path(store)).make(
+                read,
+                given,
+                own,
+                progress,
+                min_generation=min_generation,
+                launch=_launch(stop, apart=apart, timeout_s=timeout_s, threads=own.get("threads")),
+                stop=stop,
+            )
         progress.finish()
     except QsmError:
         raise
     except Exception as error:
-        raise _as_qsm_error(error) from error
+        raise as_qsm_error(error) from error
     get_run_logger().info("%s %s: %s", read.stage, read.key8, output.path)
     return receipt(output)
 
@@ -186,12 +198,13 @@ def _name_in_run() -> str:
     return str(task_run.name).rsplit("-", 1)[0]
 
 
-def _as_qsm_error(error: Exception) -> QsmError:
-    """Tell any error as one of ours: it survives the way back from a worker, whatever it was."""
-    kind = TransientError if is_transient(error) else StageError
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
-    return kind(f"{type(error).__name__}: {error} ({place})")
+def _launch(stop: StopRequest, *, apart: bool, timeout_s: float | None, threads: object) -> Launch:
+    """Return how the stage is called: in a process of its own, or in this one."""
+    if apart or timeout_s is not None:
+        log = get_run_logger()
+        return Subprocess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
+    _use_threads(threads)
+    return run_in_process
 
 
 def _use_threads(threads: object) -> None:

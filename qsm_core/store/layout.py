@@ -109,6 +109,16 @@ class WorkFolder:
         return self.path / "generation"
 
     @property
+    def attempts(self) -> Path:
+        """The attempts so far: where, when, and how they ended."""
+        return self.path / "attempts.json"
+
+    @property
+    def process(self) -> Path:
+        """What a stage in a process of its own is told and tells, and its log."""
+        return self.path / "process"
+
+    @property
     def resume(self) -> Path:
         """`StageContext.work`: survives a kill."""
         return self.path / "resume"

@@ -6,13 +6,11 @@ import getpass
 import hashlib
 import os
 import platform
-import resource
 import socket
 import subprocess
-import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,44 +23,52 @@ _NOTED_LIBRARIES = ("numpy", "pandas", "torch", "transformers", "peft", "bitsand
 
 
 class Stopwatch:
-    """Notes when the work began, and what it took."""
+    """Notes when the work began, and how long it took."""
 
     def __init__(self) -> None:
         self._started_at = utc_now()
         self._started = time.monotonic()
-        self._cpu = time.process_time()
 
     def reading(self) -> dict[str, Any]:
-        """Return begin, end, seconds, seconds of CPU and the peak memory of the process."""
+        """Return begin, end and seconds."""
         return {
             "started_at": self._started_at,
             "finished_at": utc_now(),
             "seconds": round(time.monotonic() - self._started, 3),
-            "cpu_seconds": round(time.process_time() - self._cpu, 3),
-            "peak_memory_mib": round(_peak_memory_mib(), 1),
         }
 
 
-def collect_provenance(spec: StageSpec, stopwatch: Stopwatch, *, resumed: bool) -> dict[str, Any]:
+def collect_provenance(
+    spec: StageSpec,
+    stopwatch: Stopwatch,
+    usage: Mapping[str, Any],
+    attempts: Mapping[str, Any],
+    *,
+    resumed: bool,
+) -> dict[str, Any]:
     """Return the provenance of an output that was just made.
 
     Args:
         spec: What was made.
         stopwatch: Started when the work began.
+        usage: What the stage took of the process that it ran in.
+        attempts: The attempts that it took, as `Attempts.finish` returns them.
         resumed: Whether the work went on from an earlier, unfinished attempt.
     """
     noted = tuple(sorted({*_NOTED_LIBRARIES, *spec.libraries}))
     return {
         **stopwatch.reading(),
+        **usage,
         "resumed": resumed,
+        **attempts,
         "who": who(),
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "device": device_name(),
         "libraries": library_versions(noted),
         "git": git_state(Path(qsm_core.__file__).parent),
         "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+        "slurm_partition": os.environ.get("SLURM_JOB_PARTITION"),
     }
 
 
@@ -77,14 +83,6 @@ def who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
-
-
-def device_name() -> str:
-    """Return the GPU that this process uses, else the kind of CPU. Loads nothing."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        return str(torch.cuda.get_device_name())
-    return f"{platform.machine()} CPU, {os.cpu_count()} cores"
 
 
 def git_state(folder: Path) -> dict[str, str] | None:
@@ -116,17 +114,3 @@ def _git(folder: Path, *words: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
-
-
-@lru_cache(maxsize=1)
-def _memory_unit_bytes() -> int:
-    """Linux counts KiB, macOS bytes."""
-    return 1 if sys.platform == "darwin" else 1024
-
-
-def _peak_memory_mib() -> float:
-    peak = max(
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
-    )
-    return peak * _memory_unit_bytes() / 2**20

@@ -8,31 +8,30 @@ import os
 import shutil
 import socket
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from qsm_core.errors import StoreError
+from qsm_core.errors import InterruptedStageError, StoreError
+from qsm_core.store.attempts import Attempts
 from qsm_core.store.claim import Lock, claim, discard
 from qsm_core.store.commit import commit, record_output
-from qsm_core.store.context import Report, StageContext
+from qsm_core.store.context import Report, StageContext, StopCheck, never
 from qsm_core.store.digests import DigestMemo, digest_path
 from qsm_core.store.disk import full_disk_error, is_full_disk
 from qsm_core.store.explain import Verdict, VerdictKind, compare, nearest
 from qsm_core.store.files import empty_folder, write_json
+from qsm_core.store.launch import Launch, run_in_process
 from qsm_core.store.layout import Layout, WorkFolder
-from qsm_core.store.loaded import check_loaded, load_entry
-from qsm_core.store.manifest import Manifest, read_manifest, summary_json
+from qsm_core.store.manifest import Manifest, read_manifest
 from qsm_core.store.progress import Progress, ProgressFile, read_progress, silent
 from qsm_core.store.provenance import Stopwatch, collect_provenance, utc_now
 from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.verify import Inspection, inspect_output
 
 logger = logging.getLogger(__name__)
-
-Launch = Callable[[StageSpec, StageContext], object]
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,6 @@ class StageOutput:
     def as_input(self) -> StageInput:
         """Return the output as the input of a further stage."""
         return StageInput(self.path, self.digest)
-
-
-def run_in_process(spec: StageSpec, context: StageContext) -> object:
-    """Import the entry of a stage and call it.
-
-    Raises:
-        StageError: The code here is not the code that the key stands for.
-    """
-    summary = load_entry(spec).run(context)
-    check_loaded(spec)
-    return summary
 
 
 class Store:
@@ -153,6 +141,7 @@ class Store:
         force: bool = False,
         min_generation: int = 1,
         launch: Launch = run_in_process,
+        stop: StopCheck = never,
     ) -> StageOutput:
         """Return the output of `spec`, made now unless it is there.
 
@@ -167,8 +156,10 @@ class Store:
             min_generation: The same, but fit for retries: an output that was made this often
                 counts.
             launch: How the entry is called.
+            stop: Says why the stage should stop, None while it should go on.
 
         Raises:
+            InterruptedStageError: The stage was asked to stop; it can go on from where it was.
             StoreError: The disk is full, an input is missing, or the store cannot be written.
             Exception: Whatever the stage raises; its work folder is kept.
         """
@@ -176,10 +167,19 @@ class Store:
         if force:
             min_generation = max(min_generation, self.generation(spec) + 1)
         folder = self.layout.work(spec.stage, spec.key)
-        with self._claim(folder, report) as work, _failures_noted(self.root, work):
+        with self._claim(folder, report, stop) as work, _failures_noted(self.root, work):
             found = self.find(spec, min_generation=min_generation)
             if found is None:
-                context = self._prepare(spec, inputs, runtime or {}, report, work, min_generation)
+                self._lay_out(spec, work, min_generation)
+                context = StageContext(
+                    config=spec.config,
+                    inputs={name: given.path for name, given in inputs.items()},
+                    out=empty_folder(work.out),
+                    work=work.resume,
+                    runtime=runtime or {},
+                    report=ProgressFile(work.progress, report),
+                    stop=stop,
+                )
                 path = self._run(spec, context, launch, work, min_generation)
                 found = StageOutput(path, read_manifest(path))
             discard(work)
@@ -222,38 +222,27 @@ class Store:
         )
 
     @contextmanager
-    def _claim(self, folder: Path, report: Report) -> Iterator[WorkFolder]:
+    def _claim(self, folder: Path, report: Report, stop: StopCheck) -> Iterator[WorkFolder]:
         def on_wait(message: str) -> None:
+            if (reason := stop()) is not None:
+                raise InterruptedStageError(f"{reason}; it was {message}")
             logger.info("%s: %s", folder.parent.name, message)
             report(0, 0, message)
 
         with claim(folder, on_wait=on_wait, lock=self._lock) as work:
             yield work
 
-    def _prepare(
-        self,
-        spec: StageSpec,
-        inputs: Mapping[str, StageInput],
-        runtime: Mapping[str, Any],
-        report: Report,
-        work: WorkFolder,
-        min_generation: int,
-    ) -> StageContext:
+    def _lay_out(self, spec: StageSpec, work: WorkFolder, min_generation: int) -> None:
         """Lay out the work folder; keep what lets the stage resume, if it is of this attempt."""
         write_json(work.spec, spec.to_json())
+        last = read_progress(work.progress)
         if _read_int(work.generation) != min_generation:
             empty_folder(work.resume)
+            work.attempts.unlink(missing_ok=True)
             write_json(work.generation, min_generation)
+        Attempts(work.attempts).begin(last_sign=last.at if last else None)
         started = Progress(0, 0, f"started on {socket.gethostname()}", utc_now())
         write_json(work.progress, asdict(started))
-        return StageContext(
-            config=spec.config,
-            inputs={name: given.path for name, given in inputs.items()},
-            out=empty_folder(work.out),
-            work=work.resume,
-            runtime=runtime,
-            report=ProgressFile(work.progress, report),
-        )
 
     def _run(
         self,
@@ -271,28 +260,36 @@ class Store:
             logger.warning("%s %s is made again: %s", spec.stage, spec.key8, problem)
         made_before = before.manifest.generation if before.manifest else 0
         stopwatch = Stopwatch()
-        summary = summary_json(spec.stage, launch(spec, context))
+        launched = launch(spec, context, work.process)
+        files = record_output(spec.stage, context.out)
+        attempts = Attempts(work.attempts).finish()
         manifest = Manifest(
             spec=spec,
             generation=max(min_generation, made_before + 1),
-            files=record_output(spec.stage, context.out),
-            summary=summary,
-            provenance=collect_provenance(spec, stopwatch, resumed=resumed),
+            files=files,
+            summary=launched.summary,
+            provenance=collect_provenance(
+                spec, stopwatch, launched.usage, attempts, resumed=resumed
+            ),
         )
         return commit(self.layout, context.out, manifest)
 
 
 @contextmanager
 def _failures_noted(root: Path, work: WorkFolder) -> Iterator[None]:
-    """Keep the traceback of a failure beside the work.
+    """Keep the traceback of a failure beside the work, and how the attempt ended.
 
     Where the disk is full, say so clearly and give back what the unfinished output took.
     """
     try:
         yield
+    except InterruptedStageError as error:
+        Attempts(work.attempts).end("interrupted", str(error))
+        raise
     except Exception as error:
         if not is_full_disk(error):
             work.error.write_text("".join(traceback.format_exception(error)))
+            Attempts(work.attempts).end("failed", f"{type(error).__name__}: {error}")
             raise
         told = full_disk_error(error, root=root, work=work.path)
         shutil.rmtree(work.out, ignore_errors=True)

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from qsm_core.store.claim import claim, discard, is_claimed
+from qsm_core.store.launch import Launched
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 from tests.support.toys import MAKE_COUNT, count_arguments
@@ -95,14 +96,14 @@ def test_without_locks_the_rename_decides(tmp_path, toys):
     together = threading.Barrier(3)
     outputs = []
 
-    def launch(_, context) -> dict[str, int]:
+    def launch(_, context, folder) -> Launched:
         together.wait(60)  # nobody has looked for the output after another has made it
         (context.out / "n.txt").write_text("20")
-        return {}
+        return Launched({}, {})
 
     def make(delay_s: float) -> None:
-        def late(one, context):
-            made = launch(one, context)
+        def late(one, context, folder):
+            made = launch(one, context, folder)
             time.sleep(delay_s)
             return made
 

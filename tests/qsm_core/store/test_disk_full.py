@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qsm_core.errors import StoreError, is_transient
+from qsm_core.store.launch import Launched
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 
@@ -17,11 +18,11 @@ from qsm_core.store.store import Store
 def writes(mebibytes: int):
     """A stage that writes so much, in the way of the libraries: a file at a time."""
 
-    def launch(_, context):
+    def launch(_, context, folder):
         for number in range(mebibytes):
             (context.out / f"{number}.bin").write_bytes(os.urandom(2**20))
         (context.work / "checkpoint").write_text("here")
-        return {"size": mebibytes}
+        return Launched({"size": mebibytes}, {})
 
     return launch
 
@@ -60,7 +61,7 @@ def test_full_while_the_output_is_committed(small_disk, toys):
     store = Store(small_disk / "store")
     spec = build_spec(toys.count, {"n": 1}, {})
 
-    def launch(_, context):
+    def launch(_, context, folder):
         (context.out / "a.bin").write_bytes(os.urandom(2**20))
         (context.work / "checkpoint").write_text("here")
         with (small_disk / "ballast").open("wb", buffering=0) as stream:
@@ -68,8 +69,8 @@ def test_full_while_the_output_is_committed(small_disk, toys):
                 while stream.write(os.urandom(4096)):
                     pass
             except OSError:
-                return {}
-        return {}
+                return Launched({}, {})
+        return Launched({}, {})
 
     with pytest.raises(StoreError, match="the disk is full"):
         store.make(spec, {}, launch=launch)
@@ -85,15 +86,16 @@ def test_a_limit_on_file_size_is_told_the_same_way(tmp_path, toys):
 import json, resource, signal, sys
 from pathlib import Path
 from qsm_core.errors import StoreError
+from qsm_core.store.launch import Launched
 from qsm_core.store.spec import StageDefinition, build_spec
 from qsm_core.store.store import Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 store = Store(Path(sys.argv[1]))
 spec = build_spec(StageDefinition("count", 1, sys.argv[2]), {}, {})
-def launch(_, context):
+def launch(_, context, folder):
     (context.out / "big").write_bytes(bytes(200_000))
-    return {}
+    return Launched({}, {})
 try:
     store.make(spec, {}, launch=launch)
 except StoreError as error:

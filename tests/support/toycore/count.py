@@ -26,6 +26,7 @@ def run(context: StageContext) -> dict[str, object]:
     state = json.loads(state_file.read_text()) if state_file.exists() else {"step": 0, "sum": 0}
     first = state["step"]
     while state["step"] < context.config["n"]:
+        context.stop_if_requested(f"{state['step']} of {context.config['n']} are counted")
         time.sleep(context.runtime.get("seconds", 0))
         state = {"step": state["step"] + 1, "sum": plus(state["sum"], 1)}
         state_file.write_text(json.dumps(state))
