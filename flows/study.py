@@ -81,7 +81,11 @@ class Study:
         self._store = store
         self._runner = runner
         self._conditions = condition_keys(parameters.conditions)
-        self._runtime = {"device": parameters.device, "batch_size": parameters.batch_size}
+        self._runtime = {
+            "device": parameters.device,
+            "batch_size": parameters.batch_size,
+            "encoder_cache": str(store.layout.encoder_cache),
+        }
         self._model = model_input(str(parameters.model), parameters.model_revision)
         self._corpus: Handle = None
         self._rirs: Handle = None
@@ -147,7 +151,11 @@ class Study:
     def evaluate_baselines(self) -> None:
         """Predict the test clips in every condition with each plain detector."""
         p = self.parameters
-        inputs = {"corpus": self._corpus, "rirs": self._rirs}
+        inputs = {
+            "corpus": self._split("test"),
+            "dev": self._split("dev"),
+            "rirs": self._rirs,
+        }
         for detector in baseline_names(p):
             config = {
                 "detector": detector,

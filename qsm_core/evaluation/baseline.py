@@ -2,9 +2,10 @@
 
     python -m qsm_core.evaluation.baseline --spec spec.json
 
-Inputs: `corpus` (a prepared corpus), and optionally `rirs` (impulse responses). The detector's
-threshold is fitted on all renderings of the dev clips and used on those of the test clips, which
-are the ones that the audio LLMs are asked about.
+Inputs: `corpus` and `dev` (a prepared corpus, or the parts of one with the split to predict and
+with dev), and optionally `rirs` (impulse responses). The detector's threshold is fitted on all
+renderings of the dev clips and used on those of the test clips, which the audio LLMs are asked
+about.
 
 Output: predictions.parquet, dev_predictions.parquet, metrics.json, decision.json and
 volatile/timings.json with the real-time factor (seconds of work for a second of audio).
@@ -91,9 +92,9 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(BaselineConfig, context.config)
     detector = make_baseline(config.detector)
-    corpus = Corpus.open(context.inputs["corpus"])
     rirs = load_rir_bank(context.inputs.get("rirs"))
-    dev = _score(context, config, detector, corpus, rirs, "dev")
+    dev_corpus, corpus = (Corpus.open(context.inputs[name]) for name in ("dev", "corpus"))
+    dev = _score(context, config, detector, dev_corpus, rirs, "dev")
     decision = fit_decision(dev.scores, _is_speech(dev.plan))
     tested = _score(context, config, detector, corpus, rirs, config.split)
     predictions = _predictions(tested, decision, config.detector)

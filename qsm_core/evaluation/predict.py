@@ -52,6 +52,7 @@ from qsm_core.inference.scoring import (
     Scores,
 )
 from qsm_core.models.audio_llm import AudioLLM, load_audio_llm
+from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.store.context import VOLATILE_FOLDER, Report, StageContext, parse_config
 from qsm_core.store.digests import digest_bytes
 from qsm_core.store.entry import run_entry
@@ -133,6 +134,7 @@ def run(context: StageContext) -> dict[str, Any]:
         llm,
         system_prompt=config.system_prompt,
         batch_size=context.runtime.get("batch_size"),
+        encoder_cache=open_encoder_cache(llm, context.runtime.get("encoder_cache")),
         max_new_tokens=config.max_new_tokens,
         short_clips=config.short_clips,
     )

@@ -16,7 +16,7 @@ Legend: N clips, B rows of a batch, K answer tokens, V vocabulary, A audio token
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,14 +24,22 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from qsm_core.inference.answers import AnswerChoices, AnswerTokens, answer_choices, answer_tokens
+from qsm_core.inference.answers import (
+    AnswerChoices,
+    AnswerFormat,
+    AnswerTokens,
+    answer_choices,
+    answer_tokens,
+)
 from qsm_core.inference.parsing import parse_answer
 from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT, PromptParts, prompt_parts
 from qsm_core.labels import Label
 from qsm_core.models.batching import BatchLimit, run_in_batches
 from qsm_core.models.encoder import ShortClipPolicy, encode_clips
+from qsm_core.models.encoder_cache import EncoderCache
 from qsm_core.models.forward import input_embeddings, last_logits
 from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.savings import ALL, Savings
 
 Report = Callable[[int, int, str], None]
 
@@ -66,7 +74,8 @@ class Scores:
         p_speech: Probability of SPEECH among the allowed answers, (N,) float64; NaN for `open`.
         margin: Logit of SPEECH minus logit of NONSPEECH, (N,) float64; NaN for `open`.
         answer_mass: Probability of all allowed answers in the whole vocabulary, (N,) float64: low
-            where the model wanted to say something else; NaN for `open`.
+            where the model wanted to say something else; NaN for `open`, and where only the logits
+            of the answers were computed.
         labels: The decision; None where an open answer could not be read.
         raw_text: The likeliest allowed answer, or what the model wrote.
         parse_level: "constrained", or what decided in the parser.
@@ -103,8 +112,10 @@ class InstructionScorer:
         *,
         system_prompt: str = DEFAULT_SYSTEM_PROMPT,
         batch_size: int | None = None,
+        encoder_cache: EncoderCache | None = None,
         max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
         short_clips: ShortClipPolicy | str = ShortClipPolicy.REFUSE,
+        savings: Savings = ALL,
     ) -> None:
         """Prepare to score.
 
@@ -112,14 +123,18 @@ class InstructionScorer:
             llm: The loaded model.
             system_prompt: The system turn of every prompt.
             batch_size: Clips in a batch at most; None chooses. It changes no decision.
+            encoder_cache: Where audio embeddings are kept between stages; None keeps none.
             max_new_tokens: Longest open answer.
             short_clips: What to do with a clip too short for one audio token.
+            savings: Which exact savings are made.
         """
         self.limit = BatchLimit.choose(batch_size, llm.device)
         self._llm = llm
         self._system_prompt = system_prompt
         self._max_new_tokens = max_new_tokens
         self._short_clips = ShortClipPolicy(short_clips)
+        self._savings = savings
+        self._encoder_cache = encoder_cache
 
     def encode(
         self, waveforms: Sequence[np.ndarray], report: Report | None = None
@@ -135,6 +150,8 @@ class InstructionScorer:
             waveforms,
             self.limit,
             short_clips=self._short_clips,
+            trimmed=self._savings.trimmed_encoder,
+            cache=self._encoder_cache,
             advance=_teller(report, len(waveforms), "clips encoded"),
         )
         return AudioFeatures(tuple(embeddings))
@@ -173,21 +190,76 @@ class InstructionScorer:
             return results
 
         def work(rows: list[int]) -> None:
-            cache = self._cache_prefix(features.take(rows), questions[0].parts)
-            for question, scores in zip(questions, results, strict=True):
-                self._ask(question, cache, rows, scores)
+            for number, logits, cache in self._ask_all(questions, features.take(rows)):
+                self._store(questions[number], logits, cache, rows, results[number])
 
+        self._in_batches(features, work, _teller(report, len(features), "clips scored"))
+        return results
+
+    def answer_logits(self, features: AudioFeatures, instruction: str) -> Tensor:
+        """Return the logits of the first token of the answer, (N, V) float32 on the CPU.
+
+        What `score` decides by, over the whole vocabulary: to compare two ways of computing it.
+
+        Raises:
+            ConfigurationError: An instruction that makes no prompt.
+        """
+        question = _Question(self._parts(instruction), AnswerChoices(AnswerFormat.OPEN, {}), None)
+        found: dict[int, Tensor] = {}
+
+        def work(rows: list[int]) -> None:
+            for _, logits, _ in self._ask_all([question], features.take(rows)):
+                found.update(zip(rows, logits.cpu(), strict=True))
+
+        self._in_batches(features, work)
+        return torch.stack([found[row] for row in range(len(features))])
+
+    def _in_batches(
+        self,
+        features: AudioFeatures,
+        work: Callable[[list[int]], None],
+        advance: Callable[[int], None] | None = None,
+    ) -> None:
         lengths = [len(embedding) for embedding in features.embeddings]
         with torch.no_grad():
-            advance = _teller(report, len(features), "clips scored")
             run_in_batches(lengths, self.limit, work, advance=advance)
-        return results
+
+    def _ask_all(
+        self, questions: Sequence[_Question], features: AudioFeatures
+    ) -> Iterator[tuple[int, Tensor, DynamicCache]]:
+        """Yield for each question its number, the logits of the answer, and the cache behind it.
+
+        The cache may be written on until the next question is asked.
+        """
+        if not self._savings.shared_prefix:
+            for number, question in enumerate(questions):
+                length = len(features.embeddings[0])
+                prompts = [question.parts.token_ids(length)] * len(features)
+                embeddings = input_embeddings(self._llm, prompts, features.embeddings)
+                cache = DynamicCache()
+                yield number, last_logits(self._llm, embeddings, cache, self._rows(question)), cache
+            return
+        cache = self._cache_prefix(features, questions[0].parts)
+        start = cache.get_seq_length()
+        for number, question in enumerate(questions):
+            after = self._embed([question.parts.after] * len(features))
+            yield number, last_logits(self._llm, after, cache, self._rows(question)), cache
+            cache.crop(start - cache.get_seq_length())  # a negative number: so many are removed
+
+    def _rows(self, question: _Question) -> tuple[int, ...] | None:
+        """Return the tokens whose logits are needed; None for all."""
+        if question.tokens is None or not self._savings.answer_rows:
+            return None
+        return question.tokens.ids
 
     def _question(self, instruction: str, answer_format: str) -> _Question:
         choices = answer_choices(instruction, answer_format)
-        parts = prompt_parts(self._llm, instruction, system_prompt=self._system_prompt)
+        parts = self._parts(instruction)
         tokens = answer_tokens(self._llm.tokenizer, choices) if choices.meanings else None
         return _Question(parts, choices, tokens)
+
+    def _parts(self, instruction: str) -> PromptParts:
+        return prompt_parts(self._llm, instruction, system_prompt=self._system_prompt)
 
     def _cache_prefix(self, features: AudioFeatures, parts: PromptParts) -> DynamicCache:
         """Run system turn and audio through the language model; return its keys and values."""
@@ -199,19 +271,20 @@ class InstructionScorer:
         )
         return cache
 
-    def _ask(
-        self, question: _Question, cache: DynamicCache, rows: list[int], scores: Scores
+    def _store(
+        self,
+        question: _Question,
+        logits: Tensor,
+        cache: DynamicCache,
+        rows: list[int],
+        scores: Scores,
     ) -> None:
-        """Put one question after the cached prefix, store the answers, and clean the cache."""
-        start = cache.get_seq_length()
-        after = self._embed([question.parts.after] * len(rows))
-        logits = last_logits(self._llm, after, cache)
+        """Turn logits into answers, writing on in the cache where they are open."""
         if question.tokens is None:
-            texts = self._write(logits, cache)
-            _store_open(texts, rows, scores)
+            _store_open(self._write(logits, cache), rows, scores)
         else:
-            _store_constrained(logits, question.tokens, rows, scores)
-        cache.crop(start - cache.get_seq_length())  # a negative number: so many are removed
+            whole = not self._savings.answer_rows
+            _store_constrained(logits, question.tokens, rows, scores, whole=whole)
 
     def _write(self, logits: Tensor, cache: DynamicCache) -> list[str]:
         """Write greedily from the logits of the first position, (B, V); return B texts."""
@@ -253,18 +326,22 @@ def _empty_scores(question: _Question, count: int) -> Scores:
 
 
 def _store_constrained(
-    logits: Tensor, tokens: AnswerTokens, rows: list[int], scores: Scores
+    logits: Tensor, tokens: AnswerTokens, rows: list[int], scores: Scores, *, whole: bool
 ) -> None:
-    """Reduce (B, V) logits to the two labels and store them at `rows`."""
-    allowed = logits[:, list(tokens.ids)].cpu().double()
+    """Reduce logits to the two labels and store them at `rows`.
+
+    With `whole` they are those of the vocabulary, (B, V), else those of the answers, (B, K).
+    """
+    allowed = (logits[:, list(tokens.ids)] if whole else logits).cpu().double()
     is_speech = torch.tensor([label is Label.SPEECH for label in tokens.labels])
     speech = allowed[:, is_speech].logsumexp(dim=1)
     nonspeech = allowed[:, ~is_speech].logsumexp(dim=1)
     margin = speech - nonspeech
-    everything = logits.logsumexp(dim=1).cpu().double()
     scores.margin[rows] = margin.numpy()
     scores.p_speech[rows] = margin.sigmoid().numpy()
-    scores.answer_mass[rows] = (allowed.logsumexp(dim=1) - everything).exp().numpy()
+    if whole:
+        everything = logits.logsumexp(dim=1).cpu().double()
+        scores.answer_mass[rows] = (allowed.logsumexp(dim=1) - everything).exp().numpy()
     likeliest = _likeliest_answers(allowed, tokens)
     for row, decided, text in zip(rows, (margin > 0).tolist(), likeliest, strict=True):
         scores.labels[row] = Label.SPEECH if decided else Label.NONSPEECH

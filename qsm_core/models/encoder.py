@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.errors import DataError, ModelError
 from qsm_core.models.batching import BatchLimit, run_in_batches
+from qsm_core.models.encoder_cache import EncoderCache
 from qsm_core.models.loaded import AudioLLM
 
 HOP_SAMPLES = 160
@@ -64,6 +65,8 @@ def encode_clips(
     batch_size: int | BatchLimit | None = None,
     *,
     short_clips: ShortClipPolicy | str = ShortClipPolicy.REFUSE,
+    trimmed: bool = True,
+    cache: EncoderCache | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[Tensor]:
     """Return the audio embeddings of each clip, (A, H), on the CPU and without gradient.
@@ -73,6 +76,8 @@ def encode_clips(
         waveforms: Clips of any lengths, float32 mono at 16 kHz.
         batch_size: Clips in a batch at most; None chooses, memory running out halves.
         short_clips: What to do with a clip too short for one audio token.
+        trimmed: Run the encoder on the clips' own frames; else on 30 s, as the stock path does.
+        cache: Where batches that were encoded before are found.
         advance: Called with the number of clips done so far.
 
     Raises:
@@ -87,8 +92,15 @@ def encode_clips(
     )
     results: list[Tensor | None] = [None] * len(clips)
 
+    encode_bucket = _encode_bucket if trimmed else _encode_padded
+
     def encode(rows: list[int]) -> None:
-        embeddings = _encode_bucket(llm, [clips[row] for row in rows]).cpu()
+        batch = [clips[row] for row in rows]
+        embeddings = None if cache is None else cache.load(batch)
+        if embeddings is None:
+            embeddings = encode_bucket(llm, batch).cpu()
+            if cache is not None:
+                cache.store(batch, embeddings)
         for row, embedding in zip(rows, embeddings, strict=True):
             results[row] = embedding.clone()
 
@@ -168,6 +180,21 @@ def _encode_bucket(llm: AudioLLM, clips: Sequence[np.ndarray]) -> Tensor:
     num_frames = num_encoder_frames(len(clips[0]))
     mel = log_mel(llm.feature_extractor, clips, min(2 * num_frames + 2, MAX_MEL_FRAMES))
     return encode_mel(llm, mel, num_frames)
+
+
+def _encode_padded(llm: AudioLLM, clips: Sequence[np.ndarray]) -> Tensor:
+    """Return (B, A, H) as `_encode_bucket` does, by way of the stock encoder on 30 s."""
+    core = llm.core.model
+    num_frames = num_encoder_frames(len(clips[0]))
+    mel = log_mel(llm.feature_extractor, clips, MAX_MEL_FRAMES)
+    weight = core.audio_tower.conv1.weight
+    mask = torch.zeros(
+        len(clips), 1, 1, MAX_MEL_FRAMES // 2, dtype=weight.dtype, device=weight.device
+    )
+    mask[..., num_frames:] = torch.finfo(weight.dtype).min
+    hidden = core.audio_tower(mel.to(weight.device), attention_mask=mask).last_hidden_state
+    embeddings: Tensor = core.multi_modal_projector(hidden[:, : num_frames // 2])
+    return embeddings
 
 
 def log_mel(extractor: Any, clips: Sequence[np.ndarray], num_frames: int) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qsm_core.errors import ModelError
 from qsm_core.models.loaded import AudioLLM
@@ -44,8 +44,10 @@ def input_embeddings(
     return embeddings.masked_scatter(is_audio[..., None], audio.to(embeddings.dtype))
 
 
-def last_logits(llm: AudioLLM, embeddings: Tensor, cache: Any = None) -> Tensor:
-    """Return the logits after the last position, (B, V) in float32.
+def last_logits(
+    llm: AudioLLM, embeddings: Tensor, cache: Any = None, rows: Sequence[int] | None = None
+) -> Tensor:
+    """Return the logits after the last position, (B, V) in float32, or (B, len(rows)).
 
     The output matrix is multiplied at that one position: over all positions of a batch the logits
     of a large vocabulary would take gigabytes.
@@ -54,10 +56,21 @@ def last_logits(llm: AudioLLM, embeddings: Tensor, cache: Any = None) -> Tensor:
         llm: The loaded model.
         embeddings: (B, S, H), without padding.
         cache: A transformers cache of the positions before; it takes up the new ones.
+        rows: The tokens whose logits are wanted; None for the whole vocabulary.
     """
     output = llm.core.model.language_model(
         inputs_embeds=embeddings, past_key_values=cache, use_cache=cache is not None
     )
     hidden = output.last_hidden_state[:, -1]
-    logits: Tensor = llm.core.lm_head(hidden)
-    return logits.to(device=llm.device, dtype=torch.float32)
+    return _output(llm.core.lm_head, hidden, rows).to(device=llm.device, dtype=torch.float32)
+
+
+def _output(head: nn.Module, hidden: Tensor, rows: Sequence[int] | None) -> Tensor:
+    logits: Tensor
+    if rows is None:
+        logits = head(hidden)
+    elif type(head) is nn.Linear:
+        logits = nn.functional.linear(hidden, head.weight[list(rows)])
+    else:  # quantized, or with an adapter around it: its rows cannot be taken out
+        logits = head(hidden)[:, list(rows)]
+    return logits

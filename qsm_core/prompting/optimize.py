@@ -36,6 +36,8 @@ from qsm_core.evaluation.renderings import (
 from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
 from qsm_core.inference.scoring import AudioFeatures, InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
+from qsm_core.models.encoder_cache import open_encoder_cache
+from qsm_core.models.savings import Savings
 from qsm_core.prompting.candidates import text_problem
 from qsm_core.prompting.dev_set import choose_subset
 from qsm_core.prompting.finals import Finals
@@ -197,6 +199,8 @@ def _prepare_dev(config: OptimizePrompt, context: StageContext) -> DevScorer:
         llm,
         system_prompt=config.system_prompt,
         batch_size=context.runtime.get("batch_size"),
+        encoder_cache=open_encoder_cache(llm, context.runtime.get("encoder_cache")),
+        savings=Savings(answer_rows=True),
         short_clips=config.short_clips,
     )
 

@@ -7,6 +7,7 @@
 - results/<stage>-<key>: Prefect's record of the stage, a small JSON file
 - runs/<name>.json: which outputs a run refers to
 - digests/: remembered digests of large files
+- encoder_cache/: audio embeddings that several stages need; may be deleted at any time
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ class Layout:
     def digests(self) -> Path:
         """Folder of the remembered digests."""
         return self.root / "digests"
+
+    @property
+    def encoder_cache(self) -> Path:
+        """Folder of the audio embeddings that several stages need."""
+        return self.root / "encoder_cache"
 
     def output(self, stage: str, key: str) -> Path:
         """Folder of one finished output."""

@@ -28,6 +28,7 @@ from qsm_core.models.adapters import CONFIG_FILE, WEIGHTS_FILE
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.batching import is_out_of_memory
 from qsm_core.models.encoder import encode_clips, prepare_clips
+from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.seeding import derive_seed
 from qsm_core.store.context import VOLATILE_FOLDER, StageContext, parse_config
@@ -157,7 +158,10 @@ def _audio(
         context.stop_if_requested("the last checkpoint, if there is one, is kept")
         context.report(done, len(waveforms), "clips encoded")
 
-    return encode_clips(llm, waveforms, short_clips=config.short_clips, advance=advance)
+    cache = open_encoder_cache(llm, context.runtime.get("encoder_cache"))
+    return encode_clips(
+        llm, waveforms, short_clips=config.short_clips, cache=cache, advance=advance
+    )
 
 
 def _with_new_adapter(base: AudioLLM, config: LoraTraining) -> AudioLLM:

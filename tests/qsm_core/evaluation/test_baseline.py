@@ -18,7 +18,8 @@ CONFIG = {
 
 
 def evaluate(folder, corpus, detector="energy", **changes):
-    context = stage_context(folder, CONFIG | {"detector": detector} | changes, {"corpus": corpus})
+    inputs = {"corpus": corpus, "dev": corpus}
+    context = stage_context(folder, CONFIG | {"detector": detector} | changes, inputs)
     return context.out, run(context)
 
 

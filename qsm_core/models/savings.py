@@ -1,0 +1,26 @@
+"""The savings that change no answer; each can be turned off, to check it or to measure it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Savings:
+    """Which exact savings are made.
+
+    Attributes:
+        trimmed_encoder: The audio encoder runs on the clip's own frames; else on 30 s of padding.
+        shared_prefix: What stands before the instruction (system turn and audio) passes the
+            language model once for all instructions; else once for each.
+        answer_rows: The output matrix is multiplied for the allowed answers alone. The probability
+            of all allowed answers together is then not known. Else for the whole vocabulary.
+    """
+
+    trimmed_encoder: bool = True
+    shared_prefix: bool = True
+    answer_rows: bool = False
+
+
+ALL = Savings()
+NONE = Savings(trimmed_encoder=False, shared_prefix=False)

@@ -1,0 +1,152 @@
+"""The parity check passes on a sound model; each planted fault fails the row that is its own."""
+
+import csv
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from qsm_core.errors import DataError, ModelError
+from qsm_core.inference import parity, scoring
+from qsm_core.inference.parity_stage import choose_clips, run
+from qsm_core.models import encoder
+from qsm_core.models.identity import EMBEDDED_FOLDER
+from tests.support.adapters import write_test_adapter
+from tests.support.corpora import make_corpus
+from tests.support.stages import stage_context
+
+ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
+CONFIG = {"instruction": ASK, "num_clips": 6, "other_quantization": False}
+TRIMMED = "trimmed encoder against the stock path on 30 s"
+PREFIX = "shared prefix against the whole prompt"
+SWAPPED = "audio swapped between clips"
+ADAPTER = "adapter on against off"
+BATCHES = "batches of one against batches of many"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    make_corpus(folder, clip_ms=300)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory, small_model_folder):
+    return write_test_adapter(tmp_path_factory.mktemp("lora") / "adapter", small_model_folder)
+
+
+@pytest.fixture
+def check(tmp_path, small_model_folder, corpus):
+    """Run the stage; return its rows by the name of the check, and the verdict."""
+
+    def run_stage(*, model=None, config=CONFIG, **further):
+        inputs = {"corpus": corpus, "model": model or small_model_folder, **further}
+        context = stage_context(tmp_path, config, inputs)
+        summary = run(context)
+        result = json.loads((context.out / "parity.json").read_text())
+        table = list(csv.DictReader((context.out / "parity.csv").read_text().splitlines()))
+        assert [row["check"] for row in table] == [row["check"] for row in result["rows"]]
+        assert result["verdict"] == summary["verdict"]
+        rows = {row["check"]: row for row in result["rows"]}
+        assert summary["failed"] == [n for n, row in rows.items() if row["verdict"] == "FAIL"]
+        return rows, summary
+
+    return run_stage
+
+
+def test_a_sound_model_with_an_adapter_passes_every_row(check, adapter):
+    rows, summary = check(adapter=adapter, config=CONFIG | {"other_quantization": True})
+    assert summary["verdict"] == "pass"
+    assert {row["verdict"] for row in rows.values()} == {"pass"}
+    assert len(rows) == 10
+    assert summary["largest_difference"] <= 1e-4
+    assert rows["encoder output from the cache against fresh"]["largest_difference"] == 0.0
+    assert rows[ADAPTER]["largest_difference"] > 0.01
+
+
+def test_the_embedded_model_passes(check):
+    rows, summary = check(model=EMBEDDED_FOLDER, config=CONFIG | {"other_quantization": True})
+    assert summary["verdict"] == "pass"
+    verdicts = {name: row["verdict"] for name, row in rows.items()}
+    assert verdicts.pop(ADAPTER) == "not made"
+    assert set(verdicts.values()) == {"pass"}
+
+
+def test_a_wrong_mask_fails(check, monkeypatch):
+    """One frame of padding behind each clip takes part, as without the encoder's mask."""
+    sound = encoder.encode_mel
+
+    def one_frame_more(llm, mel, num_frames):
+        return sound(llm, mel, num_frames + 1)[:, : num_frames // 2]
+
+    monkeypatch.setattr(encoder, "encode_mel", one_frame_more)
+    rows, summary = check()
+    assert rows[TRIMMED]["verdict"] == "FAIL"
+    assert summary["verdict"] == "FAIL"
+
+
+def test_dropped_audio_fails(check, monkeypatch):
+    """The audio does not arrive in the prompt: the model answers blind."""
+    sound = scoring.input_embeddings
+
+    def deaf(llm, token_ids, features):
+        return sound(llm, token_ids, [torch.zeros_like(feature) for feature in features])
+
+    monkeypatch.setattr(scoring, "input_embeddings", deaf)
+    rows, _ = check()
+    assert rows[SWAPPED]["verdict"] == rows[TRIMMED]["verdict"] == "FAIL"
+
+
+@pytest.mark.parametrize("half", [".lora_A.", ".lora_B."])
+def test_an_adapter_that_does_nothing_fails(tmp_path, check, adapter, half):
+    import shutil
+
+    folder = shutil.copytree(adapter, tmp_path / "adapter")
+    tensors = load_file(folder / "adapter_model.safetensors")
+    for name, tensor in tensors.items():
+        if half in name:
+            tensor.zero_()
+    save_file(tensors, folder / "adapter_model.safetensors")
+    rows, summary = check(adapter=folder)
+    assert summary["failed"] == [ADAPTER]
+    assert "refused" in rows[ADAPTER]["note"]
+
+
+def test_a_prefix_that_is_not_the_prompts_own_fails(check, monkeypatch):
+    """The cache holds another audio than the prompt asks about."""
+    sound = scoring.InstructionScorer._cache_prefix
+
+    def of_others(self, features, parts):
+        turned = [*range(1, len(features)), 0]
+        return sound(self, features.take(turned), parts)
+
+    monkeypatch.setattr(scoring.InstructionScorer, "_cache_prefix", of_others)
+    rows, _ = check()
+    assert rows[PREFIX]["verdict"] == rows[BATCHES]["verdict"] == "FAIL"
+
+
+def test_decisions_within_the_noise_may_differ_and_others_may_not():
+    logits = torch.tensor([[4.0, 0.0], [-3.0, 0.0], [0.001, 0.0]])
+
+    def answers(change):
+        moved = logits + change
+        margins = (moved[:, 0] - moved[:, 1]).double()
+        return parity.Answers(moved, margins > 0, margins)
+
+    near = answers(torch.tensor([[0.0, 0.0], [0.0, 0.0], [-0.01, 0.0]]))
+    row = parity.judge("x", answers(0), near, expected="equal", exact=False)
+    assert (row.verdict, row.decisions_changed) == ("pass", 1)
+    assert parity.judge("x", answers(0), near, expected="equal", exact=True).verdict == "FAIL"
+    nothing = answers(torch.full((3, 2), torch.nan))
+    assert parity.judge("x", answers(0), nothing, expected="equal", exact=True).verdict == "FAIL"
+    assert parity.judge("x", answers(0), near, expected="different", exact=True).verdict == "FAIL"
+
+
+def test_what_cannot_be_checked_is_refused(check, tmp_path):
+    with pytest.raises(ModelError, match="asks for an open answer"):
+        check(config=CONFIG | {"instruction": "What do you hear?"})
+    quiet = make_corpus(tmp_path / "short", clip_ms=60)
+    with pytest.raises(DataError, match="0 of 16 clips are 80 ms long and not silent"):
+        choose_clips(quiet, 4)
