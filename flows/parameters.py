@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from flows.validation import validated
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.baselines.registry import baseline_problems
@@ -263,27 +264,11 @@ def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
-    try:
-        parameters = PipelineParameters.model_validate(values).resolved()
-    except ValidationError as error:
-        raise ConfigurationError("the parameters cannot be used", _explain(error)) from error
+    parameters = validated(PipelineParameters, values).resolved()
     problems = [*_contradictions(parameters), *baseline_problems(baseline_names(parameters))]
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
     return parameters
-
-
-def _explain(error: ValidationError) -> list[str]:
-    """Say each problem of a validation in one line: field, value, what is wrong."""
-    lines = []
-    for problem in error.errors():
-        field = ".".join(str(part) for part in problem["loc"]) or "parameters"
-        if problem["type"] == "extra_forbidden":
-            known = ", ".join(PipelineParameters.model_fields)
-            lines.append(f"{field}: there is no such parameter; there are: {known}")
-        else:
-            lines.append(f"{field} = {problem['input']!r}: {problem['msg']}")
-    return lines
 
 
 def _contradictions(parameters: PipelineParameters) -> list[str]:

@@ -107,6 +107,16 @@ def _short(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def results_as_table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:
+    """Return rows of results as a table of the terminal, numbers with three digits."""
+    shown = [{name: _short_number(row[name]) for name in columns} for row in rows]
+    return _table(title, shown, columns)
+
+
+def _short_number(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value
+
+
 def _table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:
     """Return rows as a table of the terminal; long cells are folded, the first one never."""
     table = _plain_table(title)

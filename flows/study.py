@@ -18,6 +18,7 @@ from qsm_core.models.identity import model_input
 from qsm_core.store.spec import StageDefinition, StageInput
 from qsm_core.store.store import Store
 from tasks.definitions import (
+    CHECK_PARITY,
     EVALUATE,
     EVALUATE_BASELINE,
     MAKE_CORPUS,
@@ -91,8 +92,13 @@ class Study:
         self._rirs: Handle = None
         self._for_report: dict[str, Handle] = {}
 
-    def prepare_corpus(self) -> Handle:
-        """Make the synthetic corpus, or check and prepare the user's clips."""
+    def prepare_corpus(self, needed_splits: Collection[str] | None = None) -> Handle:
+        """Make the synthetic corpus, or check and prepare the user's clips.
+
+        Args:
+            needed_splits: Splits without which the clips are refused; None: those that the stages
+                of the main job read.
+        """
         p = self.parameters
         if p.data is None:
             synthetic = {
@@ -110,7 +116,9 @@ class Study:
         if p.test_data is not None:
             sources |= self._labelled("test_data", "test_audio_root", p.test_data, None)
         if len(sources) > 1 or p.data is not None:
-            self._corpus = self._submit(PREPARE_CORPUS, "corpus", self._preparation(), sources)
+            needed = self._needed_splits() if needed_splits is None else sorted(needed_splits)
+            preparation = self._preparation() | {"needed_splits": needed}
+            self._corpus = self._submit(PREPARE_CORPUS, "corpus", preparation, sources)
         self._for_report["corpus"] = self._corpus
         self._check_first(self._corpus)
         return self._corpus
@@ -165,6 +173,29 @@ class Study:
             given = {name: handle for name, handle in inputs.items() if handle is not None}
             name = f"eval_{detector}"
             self._for_report[name] = self._submit(EVALUATE_BASELINE, name, config, given)
+
+    def check_parity(
+        self, *, num_clips: int, other_quantization: bool, machine: str, again: bool
+    ) -> Handle:
+        """Compare every way of computing an answer on the clips of the corpus."""
+        p = self.parameters
+        config = {
+            "instruction": p.instruction,
+            "quantization": p.quantization,
+            "num_clips": num_clips,
+            "other_quantization": other_quantization,
+            "machine": machine,
+        }
+        given = {} if p.adapter is None else {"adapter": self._digest(p.adapter)}
+        inputs = {"corpus": self._corpus, "model": self._model, **given}
+        return self._runner.submit(
+            CHECK_PARITY,
+            name="parity",
+            config=config,
+            inputs=inputs,
+            runtime=self._runtime,
+            force=again,
+        )
 
     def train_lora(self, name: str, *, seed: int) -> Handle:
         """Fine-tune LoRA on the training clips, or take the adapter that the user gave."""
@@ -269,7 +300,6 @@ class Study:
             "test_fraction": p.test_fraction,
             "group_pattern": p.group_pattern,
             "own_splits": p.own_splits,
-            "needed_splits": self._needed_splits(),
         }
 
     def _needed_splits(self) -> list[str]:

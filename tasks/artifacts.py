@@ -57,6 +57,14 @@ def publish_report(report: Path, results_folder: Path, note: str) -> None:
         create_markdown_artifact(markdown, key=artifact_key(name), description=_heading(markdown))
 
 
+def publish_parity(result: Mapping[str, Any], where: Path) -> None:
+    """Show every check of a parity check, with its largest difference and verdict."""
+    failed = ", ".join(result["failed"])
+    verdict = f"FAILED: {failed}" if failed else "passed"
+    text = f"Parity {verdict}. {result['placement']}. File: {where}"
+    create_table_artifact([dict(row) for row in result["rows"]], key="parity", description=text)
+
+
 def publish_provenance(outputs: Mapping[str, StageOutput]) -> None:
     """Show where each output lies, from what it was made, how long that took and on what."""
     rows = [_provenance_row(name, output) for name, output in outputs.items()]

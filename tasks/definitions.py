@@ -43,6 +43,14 @@ EVALUATE_BASELINE = StageDefinition(
     entry="qsm_core.evaluation.baseline",
     libraries=(*_RENDERING, *_TABLES, "scikit-learn", "silero-vad", "torch", "webrtcvad-wheels"),
 )
+CHECK_PARITY = StageDefinition(
+    name="check_parity",
+    schema=1,
+    entry="qsm_core.inference.parity_stage",
+    libraries=(*_MODEL, *_TABLES),
+    resource="gpu",
+    package_data=("qsm_core/inference/*.json",),
+)
 TRAIN_LORA = StageDefinition(
     name="train_lora",
     schema=1,

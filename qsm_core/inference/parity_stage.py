@@ -158,7 +158,7 @@ def _quantized(
     exact: bool,
 ) -> ParityRow:
     """Compare with the same model in four bits, or without them."""
-    other = "nf4" if config.quantization == "none" else "none"
+    other: Literal["none", "nf4"] = "nf4" if config.quantization == "none" else "none"
     name = "four bits (NF4) against none"
     context.report(9, 10, name)
     try:
