@@ -21,6 +21,7 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
     raise SystemExit
 
 import json
+import platform
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,6 @@ from flows.session import Session
 from flows.signature import flat_parameters
 from flows.study import Study
 from qsm_core.errors import ModelError
-from qsm_core.store.provenance import device_name
 from qsm_core.store.store import StageOutput
 from tasks.artifacts import publish_parity
 from tasks.results import link_results
@@ -97,5 +97,5 @@ def machine() -> str:
     try:
         found = subprocess.run(_GPU_NAMES, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
-        return device_name()
-    return "; ".join(found.stdout.split("\n")).strip("; ")
+        return f"{platform.machine()} CPU of {platform.node()}"
+    return "; ".join(str(found.stdout).split("\n")).strip("; ")
