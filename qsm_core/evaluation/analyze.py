@@ -51,6 +51,7 @@ from qsm_core.evaluation.replicates import (
     detection_statistics,
     rate_statistics,
 )
+from qsm_core.evaluation.scores import scores_of
 from qsm_core.evaluation.seeds import Run, runs_by_name, seed_tables, variance_table
 from qsm_core.evaluation.settings import AnalysisSettings, Pair
 from qsm_core.evaluation.summaries import (
@@ -195,12 +196,14 @@ def _measure(draft: _Draft, name: str) -> None:
     statistics = rate_statistics(ensemble, name) | detection_statistics(ensemble, name)
     reasons = reasons_of(ensemble.counts[name])
     areas = _areas(draft, name)
+    scored = scores_of(table)
+    notes = {} if isinstance(scored, str) or scored.note is None else {"auroc": scored.note}
     if isinstance(areas, str):
         reasons["auroc"] = areas
     else:
         statistics |= areas
     draft.statistics[name] = statistics
-    draft.rows["systems"] += system_rows(ensemble, name, table, statistics, reasons)
+    draft.rows["systems"] += system_rows(ensemble, name, table, statistics, reasons, notes)
     draft.rows["conditions"] += condition_rows(ensemble, name, table, statistics, draft.levels)
     draft.rows["confusion"] += confusion_rows(name, table, ensemble.first.conditions)
 
@@ -275,6 +278,8 @@ def _read_dev(path: Path, system: str) -> pd.DataFrame:
     if not path.is_dir() or (path / "predictions.parquet").is_file():
         return _read_test(path)
     table = read_predictions(path / "dev_predictions.parquet")
+    if table["system"].nunique() == 1:
+        return table
     wanted = SEED if system.endswith(_SEED_SUFFIX) else WINNER
     found = table[table["system"] == wanted]
     if found.empty:

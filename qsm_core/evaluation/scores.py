@@ -12,6 +12,8 @@ from qsm_core.statistics.calibration import logits_of
 
 FloatArray = npt.NDArray[np.float64]
 
+MOST_MISSING = 0.01
+
 
 @dataclass(frozen=True)
 class RowScores:
@@ -21,31 +23,45 @@ class RowScores:
         values: Shape (N,).
         column: Where they come from: "margin" or "p_speech".
         neutral: The score at which both classes are equally likely: 0 or 0.5.
+        filled: Rows without a score, which count as neutral.
     """
 
     values: FloatArray
     column: str
     neutral: float
+    filled: int
 
     @property
     def logits(self) -> FloatArray:
         """The scores as log odds of SPEECH."""
         return self.values if self.column == "margin" else logits_of(self.values)
 
+    @property
+    def note(self) -> str | None:
+        """What to warn of."""
+        if not self.filled:
+            return None
+        return f"{self.filled} rows without a score count as undecided"
+
 
 def scores_of(table: pd.DataFrame, column: str | None = None) -> RowScores | str:
     """Return the scores of all rows, or the reason why there are none.
+
+    Up to one row in a hundred may lack a score, such as an answer that could not be read: it counts
+    as undecided, since leaving it out would compare systems on different rows.
 
     Args:
         table: Predictions.
         column: Take this column only, as another table of the system did.
     """
     for name, neutral in (("margin", 0.0), ("p_speech", 0.5)):
-        if column in (None, name) and table[name].notna().all():
-            return RowScores(table[name].to_numpy(dtype=np.float64), name, neutral)
-    missing = int((table["margin"].isna() & table["p_speech"].isna()).sum())
-    if missing == len(table):
+        missing = table[name].isna()
+        if column in (None, name) and missing.mean() <= MOST_MISSING:
+            values = table[name].fillna(neutral).to_numpy(dtype=np.float64)
+            return RowScores(values, name, neutral, int(missing.sum()))
+    none = int((table["margin"].isna() & table["p_speech"].isna()).sum())
+    if none == len(table):
         return "the system gives no score"
     if column is not None:
         return f"{column} is not there for every row"
-    return f"neither margin nor p_speech is there for every row ({missing} have none)"
+    return f"neither margin nor p_speech is there for every row ({none} have none)"

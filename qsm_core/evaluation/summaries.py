@@ -35,6 +35,7 @@ def system_rows(
     table: pd.DataFrame,
     statistics: Mapping[str, Replicated],
     reasons: Mapping[str, str],
+    notes: Mapping[str, str],
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of the table `systems` for one system.
 
@@ -44,6 +45,7 @@ def system_rows(
         table: Its predictions.
         statistics: Its statistics by name.
         reasons: Why a metric is missing, by metric.
+        notes: What to warn of, by metric.
     """
     counts = ensemble.counts[system]
     for metric in METRICS:
@@ -56,7 +58,10 @@ def system_rows(
         if metric in _CLASS_OF:
             kind = _CLASS_OF[metric]
             interval = or_wilson(interval, counts.total[:, :, kind], counts.correct[:, :, kind])
-        yield row | {"value": float(statistic.value)} | interval_columns(interval)
+        columns = interval_columns(interval)
+        if metric in notes:
+            columns["note"] = "; ".join(filter(None, [columns["note"], notes[metric]]))
+        yield row | {"value": float(statistic.value)} | columns
     numbers = {
         "unparseable_rate": float(table["prediction"].isna().mean()),
         "n_rows": float(len(table)),

@@ -143,7 +143,8 @@ def _best_of_grid(
     """Return the best of a coarse grid for each data set, so that no climb starts far away."""
     share = np.divide(hits, total, out=np.full_like(hits, 0.5), where=total > 0)
     low, high = np.min(share, axis=1), np.max(share, axis=1)
-    best = np.tile(limits.mean(axis=0) if start is None else start, (len(hits), 1))
+    first = limits.mean(axis=0) if start is None else start
+    best = _allowed(np.tile(first, (len(hits), 1)), limits)
     best_value = _log_likelihood(shares(best, levels), hits, total)
     width = float(np.ptp(levels))
     for location in np.linspace(levels[0] - 0.25 * width, levels[-1] + 0.25 * width, 7):
@@ -156,11 +157,35 @@ def _best_of_grid(
                     low,
                 ]
             )
-            trial = np.clip(trial, limits[0], limits[1])
-            value = _log_likelihood(shares(trial, levels), hits, total)
-            better = value > best_value
-            best[better], best_value[better] = trial[better], value[better]
-    return np.asarray(np.clip(best, limits[0], limits[1]))
+            best, best_value = _better_of(best, best_value, trial, levels, hits, total, limits)
+    # A level line, for data that do not rise.
+    mean = np.clip(hits.sum(axis=1) / np.maximum(total.sum(axis=1), _TINY), 0.0, 1.0)
+    flat = np.column_stack([best[:, LOCATION], best[:, LOG_SLOPE], 1 - mean, mean])
+    best, _ = _better_of(best, best_value, flat, levels, hits, total, limits)
+    return best
+
+
+def _better_of(
+    best: FloatArray,
+    best_value: FloatArray,
+    trial: FloatArray,
+    levels: FloatArray,
+    hits: FloatArray,
+    total: FloatArray,
+    limits: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the better of two candidates of each data set, and its log-likelihood."""
+    trial = _allowed(trial, limits)
+    value = _log_likelihood(shares(trial, levels), hits, total)
+    better = value > best_value
+    return np.where(better[:, None], trial, best), np.where(better, value, best_value)
+
+
+def _allowed(parameters: FloatArray, limits: FloatArray) -> FloatArray:
+    """Return the nearest parameters within the bounds whose curve does not fall."""
+    inside: FloatArray = np.clip(parameters, limits[0], limits[1])
+    inside[:, LAPSE] = np.minimum(inside[:, LAPSE], 1 - inside[:, GUESS])
+    return inside
 
 
 def _climb(
@@ -179,7 +204,7 @@ def _climb(
             break
         now = parameters[moving]
         step = _step(levels, hits[moving], total[moving], limits, now, damping[moving])
-        trial = np.clip(now + step, limits[0], limits[1])
+        trial = _allowed(now + step, limits)
         trial_value = _log_likelihood(shares(trial, levels), hits[moving], total[moving])
         gain = trial_value - value[moving]
         better = gain > 0
