@@ -112,9 +112,10 @@ class TerminalDisplay:
         """Show one event; may be called from any thread."""
         with self._lock:
             line = self._lines.setdefault(event.name, _Line(event.name))
-            before = line.kind
+            before = (line.kind, line.message if line.kind == "queued" else "")
             line.take(event)
-            if not self._console.is_terminal and line.kind not in (before, "waiting"):
+            now = (line.kind, line.message if line.kind == "queued" else "")
+            if not self._console.is_terminal and now != before and line.kind != "waiting":
                 self._log(line)
 
     def print(self, what: RenderableType) -> None:

@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from flows.display import current_display
 from flows.parameters import PipelineParameters
 from flows.study import Study
+from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import StageOutput, Store
 from tasks.events import StageEvent
 from tasks.handle import PlannedStage, StageHandle
@@ -28,6 +29,8 @@ class Session:
         self.parameters = parameters
         self._store = Store(Path(parameters.store).expanduser())
         self._profile = resource_profile(parameters, self._store.root)
+        self._profile.prepare(())
+        self._to_run: list[StageDefinition] = []
         self._logger = get_run_logger()
         self._display = current_display()
 
@@ -35,7 +38,13 @@ class Session:
         """Say what would happen to each stage, and run nothing."""
         with StageRunner(self._store, self._profile, plan_only=True) as runner:
             stages(Study(self.parameters, self._store, runner, check_first=_nothing_to_check))
-            return runner.plan()
+            plan = runner.plan()
+            self._to_run = [
+                handle.definition
+                for handle in runner.handles
+                if handle.verdict is None or not handle.verdict.reuse
+            ]
+            return plan
 
     def run(self, stages: Stages, planned: Iterable[str]) -> dict[str, StageOutput]:
         """Run the stages and return their outputs by name.
@@ -45,8 +54,10 @@ class Session:
             planned: Their names, in the order in which they are shown.
 
         Raises:
+            ConfigurationError: The cluster does not know what the stages ask it for.
             StageError: A stage failed; what was finished stays.
         """
+        self._profile.prepare(self._to_run)
         with StageRunner(
             self._store,
             self._profile,

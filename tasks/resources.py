@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -118,6 +118,13 @@ class ResourceProfile(Protocol):
     def pool(self, definition: StageDefinition) -> WorkerPool:
         """Return the pool that serves a stage."""
 
+    def prepare(self, definitions: Collection[StageDefinition]) -> None:
+        """Refuse what cannot work for these stages, before anything is queued.
+
+        Raises:
+            ConfigurationError: Says what.
+        """
+
 
 @dataclass(frozen=True)
 class LocalProfile:
@@ -135,6 +142,9 @@ class LocalProfile:
     def pool(self, definition: StageDefinition) -> WorkerPool:
         """Return the pool that serves a stage."""
         return self.gpu if definition.resource == "gpu" else self.cpu
+
+    def prepare(self, definitions: Collection[StageDefinition]) -> None:
+        """Nothing can be wrong with this machine that a stage would not tell itself."""
 
 
 def local_profile(workers: int = 2, *, gpus: int | None = None) -> LocalProfile:

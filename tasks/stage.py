@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from concurrent import futures
 from contextvars import copy_context
@@ -96,8 +97,9 @@ class StageRunner:
                 self.wait()
         finally:
             self._clusters.close()
+            deadline = time.monotonic() + _STOP_TIMEOUT_S
             for thread in self._threads.values():
-                thread.join(_STOP_TIMEOUT_S)
+                thread.join(max(0.0, deadline - time.monotonic()))
         if not stopped:
             self._raise_failures()
         if not stopped and not self._plan_only:
@@ -130,12 +132,13 @@ class StageRunner:
             SpecError: The key cannot be computed.
             StageError: The name is taken, or an input belongs to another runner.
         """
+        pool = self._profile.pool(definition)
         handle = StageHandle(
             name=name,
             definition=definition,
             config=config,
             inputs=dict(inputs or {}),
-            runtime={"threads": self._profile.pool(definition).threads, **(runtime or {})},
+            runtime={"threads": pool.threads, "subprocess": pool.subprocess, **(runtime or {})},
             force=force,
             start=self.start,
         )

@@ -85,9 +85,9 @@ def run_slurm(
         code, out, err = _call(command, stdin, environment)
         if code == 0:
             return out
-        said = " ".join((err or out).split()) or f"exit status {code}"
+        said = _words(err or out, command[0]) or f"exit status {code}"
         if not _is_unreachable(said):
-            raise SlurmRefusedError(f"{command[0]}: {said}")
+            raise SlurmRefusedError(f"{command[0]} says: {said}")
         if time.monotonic() + pause_s > deadline:
             raise SlurmUnreachableError(
                 f"the controller of SLURM did not answer for {patience_s:.0f} s: {said}"
@@ -114,6 +114,12 @@ def _call(
     except subprocess.TimeoutExpired:
         return 1, "", f"{command[0]}: socket timed out after {_TIMEOUT_S:.0f} s"
     return done.returncode, done.stdout, done.stderr
+
+
+def _words(text: str, command: str) -> str:
+    """Return what a command complained of in one line, without its own name before each part."""
+    lines = [line.removeprefix(f"{command}: ").removeprefix("error: ") for line in text.split("\n")]
+    return "; ".join(line.strip() for line in lines if line.strip())
 
 
 def _is_unreachable(said: str) -> bool:

@@ -125,13 +125,21 @@ def submit_job(script: str, *, environment: dict[str, str], patience_s: float = 
     return text.strip().split(";")[0]
 
 
-def test_job(script: str, *, environment: dict[str, str]) -> None:
-    """Ask SLURM whether it would take a script, and submit nothing.
+def invalid_in(script: str, *, environment: dict[str, str]) -> str | None:
+    """Ask SLURM, without submitting anything, whether a script asks for what does not exist.
+
+    Returns:
+        SLURM's words where it calls something invalid (partition, account, feature, gres). What
+        it only cannot give at the moment, such as drained nodes, is no reason against queueing.
 
     Raises:
-        SlurmRefusedError: It would not; holds its words.
+        SlurmUnreachableError: The controller did not answer.
     """
-    run_slurm(["sbatch", "--test-only"], stdin=script, environment=environment)
+    try:
+        run_slurm(["sbatch", "--test-only"], stdin=script, environment=environment)
+    except SlurmRefusedError as error:
+        return str(error) if "invalid" in str(error).lower() else None
+    return None
 
 
 def cancel_jobs(job_ids: Iterable[str], *, patience_s: float = PATIENCE_S) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,14 +14,18 @@ from typing import Any
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
+from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
 from tasks.profile_files import load_profile
 from tasks.profiles import ClusterProfile, ResourceClass
 from tasks.resources import WorkerPool
+from tasks.slurm.commands import check_commands
 from tasks.slurm.folder import RunFolder
+from tasks.slurm.jobs import invalid_in
 from tasks.slurm.names import job_name
+from tasks.slurm.orphans import clear_scratch
 from tasks.slurm.scheduler import SlurmScheduler
-from tasks.slurm.script import JobPlaces, job_script
+from tasks.slurm.script import JobPlaces, job_script, submission_environment
 from tasks.slurm.workforce import Workforce
 
 _NO_RUN = "0" * 8
@@ -66,8 +74,28 @@ class SlurmProfile:
             open_jobs=partial(open_jobs, self, resource),
         )
 
+    def prepare(self, definitions: Collection[StageDefinition]) -> None:
+        """Ask SLURM whether it knows what the stages' jobs ask for, and submit nothing.
+
+        Also applies the umask and the group of the profile.
+
+        Raises:
+            ConfigurationError: SLURM does not know it; holds its words.
+        """
+        share_with_group(self.cluster, self.store)
+        if definitions:
+            check_commands()
+        environment = submission_environment(os.environ)
+        problems = []
+        for resource, request in dict.fromkeys(self.cluster.request(one) for one in definitions):
+            said = invalid_in(self.script_to_show(resource, request), environment=environment)
+            if said is not None:
+                problems.append(f"resources.{resource} (partition {request.partition}): {said}")
+        if problems:
+            raise ConfigurationError(f"SLURM refuses the profile {self.name}", problems)
+
     def script_to_show(self, resource: str, request: ResourceClass) -> str:
-        """Return the script of a job as it would be submitted; what a run decides is named so."""
+        """Return the script of a job as it would be submitted; what a run decides is in <>."""
         places = JobPlaces(
             name=job_name(flow_run.id or _NO_RUN, resource),
             scheduler="tls://<host of the flow>:<port>",
@@ -75,6 +103,32 @@ class SlurmProfile:
             logs=self.logs,
         )
         return job_script(self.cluster, request, places, worker="<worker>")
+
+
+def share_with_group(profile: ClusterProfile, store: Path) -> None:
+    """Apply the umask of a profile to this process, and its group to the store.
+
+    What is made below the store belongs to the group then: folders hand their group on.
+
+    Raises:
+        ConfigurationError: There is no such group, or the user is not in it.
+    """
+    if profile.umask is not None:
+        os.umask(int(profile.umask, 8))
+    if profile.group is None:
+        return
+    try:
+        number = grp.getgrnam(profile.group).gr_gid
+        store.mkdir(parents=True, exist_ok=True)
+        if store.stat().st_gid != number:
+            os.chown(store, -1, number)
+        if store.stat().st_uid == os.getuid():
+            store.chmod(store.stat().st_mode | stat.S_ISGID)
+    except (KeyError, PermissionError) as error:
+        raise ConfigurationError(
+            "the cluster profile cannot be used",
+            [f"group = {profile.group!r}: {store} cannot be given to it: {error}"],
+        ) from error
 
 
 def slurm_profile(cluster: str, store: Path) -> SlurmProfile:
@@ -94,6 +148,8 @@ def start_scheduler(profile: SlurmProfile, resource: str) -> SlurmScheduler:
     """Start the scheduler of a resource class, with a private folder for its jobs."""
     name = job_name(flow_run.id or _NO_RUN, resource)
     api_url = get_current_settings().api.url or ""
+    check_commands()
+    clear_scratch(profile.scratch)
     folder = RunFolder.make(profile.scratch, name, str(flow_run.id), api_url)
     try:
         folder.write_environment(prefect_environment())

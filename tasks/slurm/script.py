@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,19 @@ def job_script(
 def job_comment(folder: Path, worker: str) -> str:
     """Return the comment of a job: the private folder of its run, and what is its own."""
     return f"{folder}/{worker}"
+
+
+def submission_environment(current: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of sbatch, which SLURM hands on to the job.
+
+    Without what the job reads from its private file, and without what a job that the flow itself
+    runs in was asked for: sbatch would take that for its own options.
+    """
+    return {
+        name: value
+        for name, value in current.items()
+        if name == "SLURM_CONF" or not name.startswith(("PREFECT_", "SLURM_", "SBATCH_", "SRUN_"))
+    }
 
 
 def _directives(request: ResourceClass, places: JobPlaces, worker: str) -> list[str]:

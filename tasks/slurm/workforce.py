@@ -32,7 +32,7 @@ from tasks.slurm.folder import HEARTBEAT_S
 from tasks.slurm.jobs import Job, add_peak_memory, cancel_jobs, find_jobs, submit_job
 from tasks.slurm.member import Member
 from tasks.slurm.scheduler import SlurmScheduler
-from tasks.slurm.script import JobPlaces, job_comment, job_script
+from tasks.slurm.script import JobPlaces, job_comment, job_script, submission_environment
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Workforce:
         self._starting = 0
         self._closed = False
         self._changed = threading.Condition(threading.RLock())
-        self._submission = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+        self._submission = submission_environment(os.environ)
         self._watcher = threading.Thread(target=self._watch, name=f"watch {name}", daemon=True)
         self._watcher.start()
 
