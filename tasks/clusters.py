@@ -87,6 +87,7 @@ class Clusters:
         self._opened: list[Jobs] = []
         # What they say of starting and stopping is no news; a worker that dies is told below.
         logging.getLogger("distributed").setLevel(logging.ERROR)
+        logging.getLogger("distributed.scheduler").setLevel(logging.CRITICAL)
         logging.getLogger("prefect.task_runner.dask").setLevel(logging.WARNING)
 
     def want(self, pool: WorkerPool) -> None:
@@ -146,6 +147,8 @@ class Clusters:
         """Close every cluster; what still runs on it is stopped, and no more is taken."""
         with self._lock:
             self._closed = True
+            for jobs in self._opened:  # all at once, as each takes some time to end
+                jobs.stop()
             for state in self._pools.values():
                 state.stack.close()
             self._pools.clear()

@@ -40,8 +40,11 @@ class Jobs(Protocol):
     def records(self) -> tuple[Job, ...]:
         """Return what is known of every job that was submitted."""
 
+    def stop(self) -> None:
+        """Cancel every job, and give none any more."""
+
     def close(self) -> None:
-        """End every job."""
+        """Stop, and wait for a while until every job has ended."""
 
 
 class JobPlace(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Collection, Iterable
@@ -14,6 +15,8 @@ from tasks.slurm.commands import (
     SlurmUnreachableError,
     run_slurm,
 )
+
+logger = logging.getLogger(__name__)
 
 _FIELDS = ("%i", "%j", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%k")
 _SEPARATOR = "\x1f"
@@ -142,15 +145,27 @@ def invalid_in(script: str, *, environment: dict[str, str]) -> str | None:
     return None
 
 
-def cancel_jobs(job_ids: Iterable[str], *, patience_s: float = PATIENCE_S) -> None:
+def cancel_jobs(
+    job_ids: Iterable[str], *, at_once: bool = False, patience_s: float = PATIENCE_S
+) -> None:
     """Cancel exactly these jobs; those that have ended meanwhile are no error.
+
+    Args:
+        job_ids: Their numbers.
+        at_once: Kill all their processes, without the time that SLURM gives them to end.
+        patience_s: How long to wait for a controller that does not answer.
 
     Raises:
         SlurmUnreachableError: The controller did not answer.
     """
     wanted = list(job_ids)
     if wanted:
-        run_slurm(["scancel", "--quiet", *wanted], patience_s=patience_s)
+        how = ["--full", "--signal=KILL"] if at_once else []
+        try:
+            run_slurm(["scancel", "--quiet", *how, *wanted], patience_s=patience_s)
+        except SlurmRefusedError as error:
+            # It complains of jobs that have just ended. Who must know looks at the jobs again.
+            logger.debug("%s", error)
 
 
 def add_peak_memory(jobs: Collection[Job]) -> list[Job]:

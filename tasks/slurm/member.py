@@ -90,9 +90,11 @@ class Member:
         """Let nobody take the job after this."""
         self.discarded = True
 
-    def idle_too_long(self) -> bool:
-        """Say whether no stage has wanted the job for as long as its class allows."""
-        return self.free and time.monotonic() - self._free_since > self.request.keep_idle
+    def is_superfluous(self) -> bool:
+        """Say whether the job should end: nobody may take it, or nobody did for a while."""
+        if self.ending or self.owner is not None or not self.job.alive:
+            return False
+        return self.discarded or time.monotonic() - self._free_since > self.request.keep_idle
 
     def lost(self) -> bool:
         """Say whether its worker is gone."""

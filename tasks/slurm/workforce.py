@@ -41,6 +41,7 @@ _START_LIMIT_S = 600.0
 _CHECK_LIMIT_S = 180.0
 # A flow that is cancelled has 30 s before it is killed.
 _CLOSE_WITHIN_S = 20.0
+_GRACE_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Workforce:
         self._members: list[Member] = []
         self._starting = 0
         self._closed = False
+        self._stopped_at = 0.0
         self._changed = threading.Condition(threading.RLock())
         self._submission = submission_environment(os.environ)
         self._watcher = threading.Thread(target=self._watch, name=f"watch {name}", daemon=True)
@@ -136,21 +138,25 @@ class Workforce:
         """Return what is known of every job that was submitted."""
         return tuple(member.record(self._resource) for member in self._members)
 
-    def close(self) -> None:
-        """Cancel every job and wait, for a while, until SLURM has none of them."""
+    def stop(self) -> None:
+        """Cancel every job, and give none any more."""
         with self._changed:
             if self._closed:
                 return
             self._closed = True
             self._changed.notify_all()
-        deadline = time.monotonic() + _CLOSE_WITHIN_S
-        left = self._cancel_all(deadline)
+        self._stopped_at = time.monotonic()
+        self._try_to_cancel([one.job.job_id for one in self._members if one.job.alive])
+
+    def close(self) -> None:
+        """Stop, and wait for a while until SLURM has no job of ours."""
+        self.stop()
+        left = self._see_them_end()
         if left:
-            told = ", ".join(left)
             logger.error(
                 "SLURM jobs %s could not be seen to end; `python -m flows.reap_orphans` ends "
                 "what is left of them",
-                told,
+                ", ".join(left),
             )
         else:
             self._folder.remove()
@@ -174,7 +180,7 @@ class Workforce:
                         return taken
                     may_start = mine is None and self._reserve(request)
                 if may_start:
-                    mine = self._start(request, tell)
+                    mine = self._start(request, stage, tell)
                 if mine is None:
                     tell(f"for one of the {request.max_jobs} jobs that class {self._resource} has")
                 else:
@@ -201,8 +207,8 @@ class Workforce:
             threading.Thread(target=self._cancel, args=(unfit[0],), daemon=True).start()
         return False
 
-    def _start(self, request: ResourceClass, tell: Callable[[str], None]) -> Member:
-        """Submit a job."""
+    def _start(self, request: ResourceClass, stage: str, tell: Callable[[str], None]) -> Member:
+        """Submit a job for a stage."""
         try:
             worker = f"{self._resource}-{os.urandom(4).hex()}"
             places = JobPlaces(
@@ -223,12 +229,14 @@ class Workforce:
             with self._changed:
                 self._starting -= 1
         log = self._logs / f"{self._name}-{job_id}.log"
-        member = Member(worker, request, Job(job_id, self._name, "PENDING"), log, self._scheduler)
+        member = Member(
+            worker, request, Job(job_id, self._name, "PENDING"), log, self._scheduler, owner=stage
+        )
         with self._changed:
             self._members.append(member)
             closed = self._closed
         if closed:
-            self._cancel(member)
+            self._try_to_cancel([job_id])
         return member
 
     def _submit(self, script: str, comment: str, tell: Callable[[str], None]) -> str:
@@ -313,9 +321,10 @@ class Workforce:
             member.wait_for_end()
 
     def _why_lost(self, member: Member) -> StageError:
-        self._refresh()
-        member.wait_for_end()
-        return member.error_when_lost()
+        if not self._closed:
+            self._try_to_refresh()
+            member.wait_for_end()
+        return StoppedError("the run was stopped") if self._closed else member.error_when_lost()
 
     def _end(self, member: Member) -> None:
         """End a job that nobody uses any more."""
@@ -330,22 +339,35 @@ class Workforce:
             cancel_jobs([member.job.job_id], patience_s=_CLOSE_WITHIN_S)
         except (SlurmRefusedError, SlurmUnreachableError) as error:
             logger.warning("%s could not be cancelled yet: %s", member.job.told, error)
-            member.ending = False  # tried again by `close`, and by the watcher when it is idle
+            member.ending = False  # tried again by the watcher, or by `stop`
 
-    def _cancel_all(self, deadline: float) -> list[str]:
-        """Cancel every job of ours until SLURM has none; return those that are left."""
-        left = [one.job.job_id for one in self._members if one.job.alive]
+    def _see_them_end(self) -> list[str]:
+        """Wait until SLURM has none of our jobs; return those that are left after a while.
+
+        A stage has some time to bring its work to the disk. Then its job is killed: a flow that
+        is cancelled has little time itself.
+        """
+        deadline = self._stopped_at + _CLOSE_WITHIN_S
+        killed = False
         while True:
-            patience_s = max(0.0, deadline - time.monotonic())
             try:
-                cancel_jobs(left, patience_s=patience_s)
-                self._refresh(patience_s=patience_s)
+                self._refresh(patience_s=0)
             except (SlurmRefusedError, SlurmUnreachableError) as error:
-                logger.warning("cancelling jobs: %s", error)
+                logger.warning("asking for the jobs that were cancelled: %s", error)
             left = [one.job.job_id for one in self._members if one.job.alive]
-            if not self._starting and (not left or time.monotonic() > deadline):
+            now = time.monotonic()
+            if not self._starting and (not left or now > deadline):
                 return left
+            if left and not killed and now > self._stopped_at + _GRACE_S:
+                killed = True
+                self._try_to_cancel(left, at_once=True)
             time.sleep(0.5)
+
+    def _try_to_cancel(self, job_ids: list[str], *, at_once: bool = False) -> None:
+        try:
+            cancel_jobs(job_ids, at_once=at_once, patience_s=_CLOSE_WITHIN_S / 2)
+        except (SlurmRefusedError, SlurmUnreachableError) as error:
+            logger.warning("SLURM jobs %s could not be cancelled: %s", ", ".join(job_ids), error)
 
     def _watch(self) -> None:
         """Ask SLURM now and then; show that the flow lives; end jobs that are free for long."""
@@ -355,17 +377,23 @@ class Workforce:
                 if time.monotonic() - shown > HEARTBEAT_S:
                     self._folder.show_life()
                     shown = time.monotonic()
-                if any(member.job.alive for member in self._members):
-                    self._refresh(patience_s=0)
-            except (SlurmRefusedError, SlurmUnreachableError, OSError) as error:
-                logger.debug("asked again in a moment: %s", error)
-            for member in [one for one in self._members if one.idle_too_long()]:
+            except OSError as error:
+                logger.warning("%s: cannot be touched: %s", self._folder.path, error)
+            if any(member.job.alive for member in self._members):
+                self._try_to_refresh()
+            for member in [one for one in self._members if one.is_superfluous()]:
                 self._end(member)
             with self._changed:
                 self._changed.notify_all()
             time.sleep(_POLL_S)
 
-    def _refresh(self, *, patience_s: float = _CLOSE_WITHIN_S) -> None:
+    def _try_to_refresh(self) -> None:
+        try:
+            self._refresh(patience_s=0)
+        except (SlurmRefusedError, SlurmUnreachableError) as error:
+            logger.debug("asked again in a moment: %s", error)
+
+    def _refresh(self, *, patience_s: float) -> None:
         """Bring what is known of the jobs up to date."""
         found = {job.job_id: job for job in find_jobs([self._name], patience_s=patience_s)}
         with self._changed:
