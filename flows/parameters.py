@@ -191,6 +191,13 @@ class PipelineParameters(BaseModel):
         "profile that comes with qsm, or the path of your own YAML file.",
     )
     workers: int = Field(2, ge=1, le=256, description="Worker processes of the local cluster.")
+    eval_shards: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Workers that one evaluation is spread over; changes no result. Empty: 1 on "
+        "this machine, 4 on a cluster.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
     batch_size: int | None = Field(
         None, ge=1, le=4096, description="Clips scored at once. Empty: found automatically."
@@ -203,6 +210,8 @@ class PipelineParameters(BaseModel):
         values = PRESETS[self.preset]
         empty = {key: value for key, value in values.items() if getattr(self, key) is None}
         filled = self.model_copy(update=empty)
+        if filled.eval_shards is None:
+            filled = filled.model_copy(update={"eval_shards": 1 if self.cluster == "local" else 4})
         if filled.name is None:
             filled = filled.model_copy(update={"name": f"{self.preset}-seed{self.seed}"})
         return filled

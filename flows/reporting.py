@@ -68,6 +68,8 @@ def result_links(outputs: dict[str, StageOutput]) -> dict[str, Path]:
     """Return what the folder of results shows, under the names that the first system used."""
     links: dict[str, Path] = {}
     for name, output in outputs.items():
+        if re.search(r"_shard\d+of\d+$", name):  # a part of an evaluation that is linked itself
+            continue
         trained = re.fullmatch(r"lora(_seed\d+)?", name)
         if trained:
             links[f"checkpoints/{name}/final"] = output.path

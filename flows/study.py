@@ -29,6 +29,7 @@ from tasks.definitions import (
     TRAIN_LORA,
 )
 from tasks.handle import OutputPart
+from tasks.spreading import EvaluationShards
 
 if TYPE_CHECKING:
     from qsm_core.data.schema import Split  # loads pandas
@@ -50,6 +51,7 @@ class Submits(Protocol):
         inputs: Mapping[str, Any] | None = None,
         runtime: Mapping[str, Any] | None = None,
         force: bool = False,
+        spread: EvaluationShards | None = None,
     ) -> Handle:
         """Take one stage."""
 
@@ -152,7 +154,8 @@ class Study:
         if instruction is None:
             config["instruction"] = p.instruction
         inputs = self._inputs(corpus=self._split("test"), adapter=adapter, instruction=instruction)
-        output = self._submit(EVALUATE, name, config, inputs)
+        shards = EvaluationShards(p.eval_shards or 1)
+        output = self._submit(EVALUATE, name, config, inputs, spread=shards)
         self._for_report[f"eval_{system}"] = output
         return output
 
@@ -266,6 +269,8 @@ class Study:
         name: str,
         config: dict[str, Any],
         inputs: Mapping[str, Handle],
+        *,
+        spread: EvaluationShards | None = None,
     ) -> Handle:
         return self._runner.submit(
             definition,
@@ -274,6 +279,7 @@ class Study:
             inputs=inputs,
             runtime=self._runtime,
             force=_is_forced(name, self.parameters.force),
+            spread=spread,
         )
 
     def _digest(self, path: str) -> StageInput:

@@ -51,6 +51,14 @@ CHECK_PARITY = StageDefinition(
     resource="gpu",
     package_data=("qsm_core/inference/*.json",),
 )
+SCORE_SHARD = StageDefinition(
+    name="score_shard",
+    schema=1,
+    entry="qsm_core.evaluation.score_shard",
+    libraries=(*_MODEL, *_TABLES, "scipy"),
+    resource="gpu",
+    package_data=("qsm_core/inference/*.json",),
+)
 TRAIN_LORA = StageDefinition(
     name="train_lora",
     schema=1,

@@ -14,6 +14,7 @@ from qsm_core.store.explain import Verdict
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageDefinition, StageInput, StageSpec
 from qsm_core.store.store import StageOutput
+from tasks.spreading import EvaluationShards
 
 
 class NotMadeError(StageError):
@@ -69,6 +70,7 @@ class StageHandle:
         runtime: What changes no result.
         force: Whether to make it again although it is there.
         start: Lets everything that was submitted begin.
+        spread: How others can do its work, if they can.
     """
 
     name: str
@@ -78,6 +80,8 @@ class StageHandle:
     runtime: Mapping[str, Any]
     force: bool
     start: Callable[[], None]
+    spread: EvaluationShards | None = None
+    shards: tuple[StageHandle, ...] = ()
     spec: StageSpec | None = None
     verdict: Verdict | None = None
     task_run_id: UUID | None = None
@@ -95,12 +99,13 @@ class StageHandle:
 
     @property
     def needs(self) -> tuple[StageHandle, ...]:
-        """The stages that this one takes inputs from."""
+        """The stages that this one takes inputs from, and those that do its work."""
         made = (
             value.stage if isinstance(value, OutputPart) else value
             for value in self.inputs.values()
         )
-        return tuple(dict.fromkeys(one for one in made if isinstance(one, StageHandle)))
+        stages = dict.fromkeys(one for one in made if isinstance(one, StageHandle))
+        return (*stages, *self.shards)
 
     @property
     def error(self) -> BaseException | None:

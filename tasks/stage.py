@@ -16,9 +16,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 from contextvars import copy_context
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,13 +31,15 @@ from qsm_core.store.canonical import to_json
 from qsm_core.store.disk import full_disk_error, is_full_disk
 from qsm_core.store.layout import WorkFolder
 from qsm_core.store.references import Reference, read_references, write_references
-from qsm_core.store.spec import StageDefinition, StageInput, build_spec
+from qsm_core.store.spec import StageDefinition, StageInput, StageSpec, build_spec
 from qsm_core.store.store import StageOutput, Store
 from tasks.clusters import Clusters
+from tasks.definitions import SCORE_SHARD
 from tasks.events import EventKind, OnEvent, StageEvent, ignore_event
 from tasks.handle import NotMadeError, OutputPart, PlannedStage, StageHandle, StoppedError, input_of
 from tasks.resources import ResourceProfile
 from tasks.slurm.jobs import Job
+from tasks.spreading import EvaluationShards, KnownAnswers
 from tasks.submission import Submission
 
 _STOP_TIMEOUT_S = 20.0
@@ -114,6 +118,7 @@ class StageRunner:
         inputs: Mapping[str, StageInput | StageHandle | OutputPart] | None = None,
         runtime: Mapping[str, Any] | None = None,
         force: bool = False,
+        spread: EvaluationShards | None = None,
     ) -> StageHandle:
         """Declare a stage. Work begins with the first `result`, `wait` or the end of the block.
 
@@ -127,6 +132,7 @@ class StageRunner:
                 part of what such a stage makes.
             runtime: What changes no result: batch_size, device, threads.
             force: Make it again although it is there.
+            spread: How the work is spread over stages of its own, where it has to be done.
 
         Raises:
             SpecError: The key cannot be computed.
@@ -141,6 +147,7 @@ class StageRunner:
             runtime={"threads": pool.threads, "subprocess": pool.subprocess, **(runtime or {})},
             force=force,
             start=self.start,
+            spread=spread,
         )
         self._check(handle)
         with self._lock:
@@ -238,13 +245,21 @@ class StageRunner:
 
     def _wait_for_inputs(self, handle: StageHandle) -> dict[str, StageInput]:
         """Return the inputs with their content digests, once they are there."""
-        if any(not needed.future.done() for needed in handle.needs):
-            self._tell(handle, "waiting", message=", ".join(one.name for one in handle.needs))
-        missing = [needed.name for needed in handle.needs if needed.future.exception()]
+        self._wait_for(handle, handle.needs)
+        return {name: input_of(value) for name, value in handle.inputs.items()}
+
+    def _wait_for(self, handle: StageHandle, needs: Sequence[StageHandle]) -> None:
+        """Wait until other stages have their outputs.
+
+        Raises:
+            NotMadeError: One of them has none.
+        """
+        if any(not needed.future.done() for needed in needs):
+            self._tell(handle, "waiting", message=", ".join(one.name for one in needs))
+        missing = [needed.name for needed in needs if needed.future.exception()]
         if missing:
             handle.waits_for = tuple(missing)
             raise NotMadeError(f"stage {handle.name} was not started: {', '.join(missing)} failed")
-        return {name: input_of(value) for name, value in handle.inputs.items()}
 
     def _make(self, handle: StageHandle, inputs: dict[str, StageInput]) -> StageOutput:
         """Reuse the output of a stage or have it made."""
@@ -255,6 +270,8 @@ class StageRunner:
             twin.future.exception()
         verdict, output = self._store.decide(spec, force=handle.force and twin is None)
         handle.spec, handle.verdict = spec, verdict
+        if output is None and handle.spread is not None:
+            self._spread(handle, handle.spread, spec, inputs)
         if self._plan_only and output is None:
             self._store.announce(spec)
             raise NotMadeError(f"stage {handle.name} was only planned")
@@ -270,6 +287,52 @@ class StageRunner:
         made = submission.run(self._clusters, pool)
         self._tell(handle, "finished", message=str(made.path))
         return made
+
+    def _spread(
+        self,
+        handle: StageHandle,
+        spread: EvaluationShards,
+        spec: StageSpec,
+        inputs: dict[str, StageInput],
+    ) -> None:
+        """Have the work of a stage done by shards, as far as it is not done; wait for them."""
+        known = KnownAnswers() if handle.force else spread.known(self._store, spec)
+        folders = list(known.folders)
+        if not known.complete:
+            configs = spread.configs(handle.config, inputs)
+            handle.shards = tuple(
+                self._submit_shard(handle, config, folders, f"shard{number}of{len(configs)}")
+                for number, config in enumerate(configs, start=1)
+            )
+        if known.complete or handle.shards:  # what is left needs no GPU
+            self._move(handle, replace(handle.definition, resource="cpu"))
+        if not self._plan_only:
+            self._wait_for(handle, handle.shards)
+            folders += [shard.result().path for shard in handle.shards]
+            handle.runtime = {**handle.runtime, "scored": [str(folder) for folder in folders]}
+
+    def _submit_shard(
+        self, handle: StageHandle, config: dict[str, Any], known: list[Path], name: str
+    ) -> StageHandle:
+        """Submit a shard of a stage; it stands before the stage wherever stages are listed."""
+        shard = self.submit(
+            SCORE_SHARD,
+            name=f"{handle.name}_{name}",
+            config=config,
+            inputs=handle.inputs,
+            runtime={**handle.runtime, "scored": [str(folder) for folder in known]},
+            force=handle.force,
+        )
+        with self._lock:
+            self._handles.remove(shard)
+            self._handles.insert(self._handles.index(handle), shard)
+        return shard
+
+    def _move(self, handle: StageHandle, definition: StageDefinition) -> None:
+        """Let a stage run on the pool of another resource class."""
+        before, handle.definition = handle.definition, definition
+        self._clusters.want(self._profile.pool(definition))
+        self._clusters.release(self._profile.pool(before))
 
     def _twin(self, key: str, handle: StageHandle) -> StageHandle | None:
         """Return the stage of this run that came first with the same key, if there is one."""

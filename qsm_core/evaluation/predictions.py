@@ -6,7 +6,9 @@ could not be read from the model's answer and counts as an error of its clip's c
 Conventions: `p_speech` is the probability of SPEECH in [0, 1], `margin` is logit(SPEECH) minus
 logit(NONSPEECH); both are null for a system that gives no score. `condition` is the key of the
 rendering (`dur_20ms`, `snr_-10dB`, ...) or `clean` for a clip taken as it is, whose `dimension`
-is null.
+is null. `answer_mass` is the probability that the model gave to the answers that it was asked to
+choose from, before they were made to add up to one; a table without this column is read as if it
+were null.
 """
 
 from __future__ import annotations
@@ -45,11 +47,13 @@ SCHEMA = pa.schema(
         pa.field("prediction", pa.string()),
         pa.field("raw_text", pa.string()),
         pa.field("parse_level", pa.string()),
+        pa.field("answer_mass", pa.float64()),
     ]
 )
 COLUMNS: tuple[str, ...] = tuple(SCHEMA.names)
 KEY = ("system", "clip_id", "condition")
 _NUMBERS = tuple(field.name for field in SCHEMA if pa.types.is_floating(field.type))
+_OPTIONAL = frozenset({"answer_mass"})
 _REQUIRED = tuple(field.name for field in SCHEMA if not field.nullable)
 
 
@@ -64,7 +68,9 @@ def validate(frame: pd.DataFrame, source: str = "predictions") -> pd.DataFrame:
         DataError: Something does not fit the schema; every problem is listed.
     """
     problems = list(_column_problems(frame))
+    absent = {name: None for name in COLUMNS if name in _OPTIONAL and name not in frame.columns}
     if not problems:
+        frame = frame.assign(**absent)
         problems = list(_value_problems(frame))
     if problems:
         raise DataError(f"{source} is no predictions table", problems)
@@ -96,7 +102,7 @@ def write_predictions(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _column_problems(frame: pd.DataFrame) -> Iterator[str]:
-    missing = [name for name in COLUMNS if name not in frame.columns]
+    missing = [name for name in COLUMNS if name not in frame.columns and name not in _OPTIONAL]
     unknown = [str(name) for name in frame.columns if name not in COLUMNS]
     twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
     if missing:

@@ -24,7 +24,6 @@ from pydantic import Field
 
 from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.data.corpus import Corpus
-from qsm_core.evaluation.predict import predictions_of
 from qsm_core.evaluation.predictions import COLUMNS
 from qsm_core.evaluation.renderings import (
     AS_RECORDED,
@@ -33,6 +32,7 @@ from qsm_core.evaluation.renderings import (
     plan_renderings,
     render_plan,
 )
+from qsm_core.evaluation.scored_clips import predictions_of
 from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
 from qsm_core.inference.scoring import AudioFeatures, InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm

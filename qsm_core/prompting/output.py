@@ -11,8 +11,8 @@ import pandas as pd
 
 from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import write_metrics
-from qsm_core.evaluation.predict import instruction_digest
 from qsm_core.evaluation.predictions import write_predictions
+from qsm_core.evaluation.scored_clips import instruction_digest
 from qsm_core.prompting.finals import Finalist, Finals
 from qsm_core.prompting.scored import ScoredCandidate
 from qsm_core.prompting.search import InstructionSearch

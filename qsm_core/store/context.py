@@ -38,7 +38,7 @@ class StageContext:
         inputs: By name, a file or folder, to be read only.
         out: Fresh folder that becomes the output. Files that may differ between two equal runs
             (timings, host) go below `out/volatile`.
-        work: Survives a kill of the stage and is removed after the commit: checkpoints, shards.
+        work: Survives a kill of the stage and is removed after the commit: checkpoints, blocks.
         runtime: What changes no result: batch_size, device, threads. Not part of the key.
         report: `report(done, total, message)` shows progress; calls may come often.
         stop: Says why the stage should stop, None while it should go on.
@@ -64,7 +64,7 @@ class StageContext:
         """End the stage here if it should stop: all that has to be kept is on the disk.
 
         Args:
-            kept: What is kept, as the end of a sentence: "12 of 40 shards are kept".
+            kept: What is kept, as the end of a sentence: "12 of 40 blocks are kept".
 
         Raises:
             InterruptedStageError: The stage should stop.

@@ -2,7 +2,7 @@
 
 A process that dies in the middle must cost no more than what it was doing, and must not change
 one bit of the result. The runs of this module have enough work in each stage for that: several
-checkpoints, several steps of the search, several shards.
+checkpoints, several steps of the search, several blocks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from qsm_core.store.manifest import Manifest, read_manifest
@@ -25,6 +26,7 @@ from tests.support.pipeline import (
     processes_with,
     run_pipeline,
     start_pipeline,
+    worker_processes,
 )
 from tests.support.server_records import Server, wait_for
 
@@ -118,8 +120,8 @@ def _scored_candidates(folder: Path) -> int:
     return sum(path.read_text().count('"event": "scored"') for path in trajectories)
 
 
-def _shards(folder: Path) -> int:
-    return len(list(folder.glob("store/work/evaluate/*/resume/shards/*.parquet")))
+def _blocks(folder: Path) -> int:
+    return len(list(folder.glob("store/work/evaluate/*/resume/blocks/*.parquet")))
 
 
 def _kill_flow_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
@@ -146,7 +148,7 @@ def test_killed_runs_go_on_and_end_with_the_same_bits(
 ) -> None:
     kept: dict[tuple[str, str], str] = {}
     resumable: dict[Path, bytes] = {}
-    for count in (_checkpoints, _scored_candidates, _shards):
+    for count in (_checkpoints, _scored_candidates, _blocks):
         mark = f"{tmp_path.name}{count.__name__}"
         before = count(tmp_path)
         process = start_pipeline(
@@ -212,6 +214,54 @@ def _check_same(folder: Path, reference: Path) -> None:
     ]
     assert len(digests[0]) == len(STAGES) - 1
     assert digests[0] == digests[1]
+
+
+def _shards(folder: Path) -> dict[str, Manifest]:
+    return {
+        str(one.spec.config["shard"]): one
+        for (stage, _), one in _manifests(folder).items()
+        if stage == "score_shard" and one.spec.config["system"] == "base"
+    }
+
+
+def test_an_evaluation_in_shards_outlives_a_worker_and_has_the_same_bits(
+    undisturbed: Path,
+    prefect_service: PrefectService,
+    small_model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(undisturbed / "store", store)
+    shutil.rmtree(store / "outputs" / "evaluate")
+    sharded = {**SIZES, "model": small_model_folder, "eval_shards": 2}
+    process = start_pipeline(prefect_service, tmp_path, **sharded)
+    blocks = "store/work/score_shard/*/resume/blocks/*.parquet"
+    wait_for(lambda: any(tmp_path.glob(blocks)) or process.poll() is not None, "a block")
+    (worker, *_) = worker_processes(psutil.Process(process.pid))
+    os.kill(worker, signal.SIGKILL)
+    assert process.wait(timeout=300) == 2
+    assert "was killed" in (tmp_path / "log.txt").read_text()
+    before = _shards(tmp_path)
+
+    # The evaluation is the same whatever the number of shards, and takes what they have scored.
+    again = run_pipeline(prefect_service, tmp_path, **sharded)
+    assert again.returncode == 0, again.stderr
+    after = _shards(tmp_path)
+    assert set(after) == {"0", "1"}
+    assert all(after[number].finished_at == one.finished_at for number, one in before.items())
+    states = _states(prefect_service, tmp_path)
+    assert states["baseline"] == "Completed"
+    shards = {states["baseline_shard1of2"], states["baseline_shard2of2"]}
+    assert shards <= {"Cached", "Completed"}
+    evaluated = {key: one for key, one in _manifests(tmp_path).items() if key[0] == "evaluate"}
+    whole = {key: one for key, one in _manifests(undisturbed).items() if key[0] == "evaluate"}
+    assert {key: one.digest for key, one in evaluated.items()} == {
+        key: one.digest for key, one in whole.items()
+    }
+    plain = run_pipeline(prefect_service, tmp_path, **{**sharded, "eval_shards": 5})
+    assert plain.returncode == 0, plain.stderr
+    assert set(_states(prefect_service, tmp_path).values()) == {"Cached"}
+    assert set(_states(prefect_service, tmp_path)) == set(STAGES)
 
 
 @pytest.fixture

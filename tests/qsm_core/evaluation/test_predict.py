@@ -18,8 +18,9 @@ from qsm_core.data.corpus import Corpus, CorpusClip, write_corpus
 from qsm_core.data.schema import ClipRow
 from qsm_core.errors import ConfigurationError, DataError, InterruptedStageError
 from qsm_core.evaluation.metrics import compute_metrics
-from qsm_core.evaluation.predict import instruction_digest, run
+from qsm_core.evaluation.predict import run
 from qsm_core.evaluation.predictions import COLUMNS, read_predictions
+from qsm_core.evaluation.scored_clips import instruction_digest
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.store.context import StageContext, never
 from tests.support.chirp_corpus import write_chirp_corpus, write_noise_rirs
@@ -33,7 +34,7 @@ CONFIG = {
     "conditions": ["dur_40ms", "snr_0dB", "filter_lowpass"],
     "render": {"container_ms": 1100.0},
     "bootstrap": {"num_resamples": 200},
-    "shard_clips": 2,
+    "block_clips": 2,
 }
 OUTPUTS = ("predictions.parquet", "metrics.json")
 
@@ -136,18 +137,18 @@ def test_a_killed_stage_goes_on_and_gives_the_same_bits(evaluate):
     with pytest.raises(KilledError):
         evaluate("killed", report=kill)
     resumed, _ = evaluate("killed")
-    assert timings(resumed)["shards_reused"] == 1
-    assert timings(whole)["shards_reused"] == 0
+    assert timings(resumed)["blocks_kept"] == 1
+    assert timings(whole)["blocks_kept"] == 0
     assert contents(resumed) == contents(whole)
 
 
-def test_a_stage_that_is_asked_to_stop_keeps_its_shards_and_gives_the_same_bits(evaluate):
+def test_a_stage_that_is_asked_to_stop_keeps_its_blocks_and_gives_the_same_bits(evaluate):
     whole, _ = evaluate("whole")
     stop = StopAfter("clips scored", 4)
     with pytest.raises(InterruptedStageError, match="needs the GPU; 12 of 18 predictions are kept"):
         evaluate("stopped", report=stop.report, stop=stop.stop)
     resumed, _ = evaluate("stopped")
-    assert timings(resumed)["shards_reused"] == 2
+    assert timings(resumed)["blocks_kept"] == 2
     assert contents(resumed) == contents(whole)
 
 
@@ -155,9 +156,9 @@ def test_a_stage_that_is_asked_to_stop_keeps_its_shards_and_gives_the_same_bits(
 def test_a_stage_killed_by_the_system_goes_on(
     evaluate, tmp_path, corpus_folder, small_model_folder
 ):
-    whole, _ = evaluate("whole", shard_clips=1)
+    whole, _ = evaluate("whole", block_clips=1)
     spec = {
-        "config": CONFIG | {"shard_clips": 1},
+        "config": CONFIG | {"block_clips": 1},
         "inputs": {"corpus": str(corpus_folder), "model": str(small_model_folder)},
         "out": str(tmp_path / "killed" / "out"),
         "work": str(tmp_path / "killed" / "work"),
@@ -168,42 +169,42 @@ def test_a_stage_killed_by_the_system_goes_on(
     process = subprocess.Popen(
         [*command, str(tmp_path / "spec.json")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    shards = tmp_path / "killed" / "work" / "shards"
-    while not list(shards.glob("*.parquet")) and process.poll() is None:
+    blocks = tmp_path / "killed" / "work" / "blocks"
+    while not list(blocks.glob("*.parquet")) and process.poll() is None:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    finished = len(list(shards.glob("*.parquet")))
+    finished = len(list(blocks.glob("*.parquet")))
     assert finished >= 1
     shutil.rmtree(tmp_path / "killed" / "out")
-    resumed, _ = evaluate("killed", shard_clips=1)
-    assert timings(resumed)["shards_reused"] == finished
+    resumed, _ = evaluate("killed", block_clips=1)
+    assert timings(resumed)["blocks_kept"] == finished
     assert contents(resumed) == contents(whole)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "other_system", "other_rows"])
-def test_a_shard_that_does_not_fit_is_made_again(evaluate, tmp_path, damage):
+def test_a_block_that_does_not_fit_is_made_again(evaluate, tmp_path, damage):
     whole, _ = evaluate("whole")
     evaluate("again")
-    shard = tmp_path / "again" / "work" / "shards" / "00001.parquet"
+    block = tmp_path / "again" / "work" / "blocks" / "00001.parquet"
     if damage == "truncated":
-        shard.write_bytes(shard.read_bytes()[:-20])
+        block.write_bytes(block.read_bytes()[:-20])
     else:
-        table = pd.read_parquet(shard)
+        table = pd.read_parquet(block)
         table = table.assign(system="x") if damage == "other_system" else table.iloc[::-1]
-        table.to_parquet(shard, index=False)
+        table.to_parquet(block, index=False)
     again, _ = evaluate("again")
-    assert timings(again)["shards_reused"] == 2
+    assert timings(again)["blocks_kept"] == 2
     assert contents(again) == contents(whole)
 
 
-def test_neither_shards_nor_batches_change_the_result(evaluate):
+def test_neither_blocks_nor_batches_change_the_result(evaluate):
     first, _ = evaluate("first")
     expected = read_predictions(first / "predictions.parquet")
     for name, changes in {
-        "shards": {"shard_clips": 5},
+        "blocks": {"block_clips": 5},
         "batches": {"runtime": {"batch_size": 1}},
-        "both": {"shard_clips": 1, "runtime": {"batch_size": 2, "threads": 1}},
+        "both": {"block_clips": 1, "runtime": {"batch_size": 2, "threads": 1}},
     }.items():
         out, _ = evaluate(name, **changes)
         table = read_predictions(out / "predictions.parquet")
@@ -283,7 +284,7 @@ def test_the_instruction_may_come_from_the_optimizer(evaluate, tmp_path):
 def test_what_cannot_be_evaluated_is_refused_before_the_model_loads(evaluate, tmp_path):
     nowhere = {"model": tmp_path / "nowhere"}
     with pytest.raises(ConfigurationError) as caught:
-        evaluate(inputs=nowhere, split="all", shard_clips=0, system="")
+        evaluate(inputs=nowhere, split="all", block_clips=0, system="")
     assert len(caught.value.problems) == 3
     with pytest.raises(ConfigurationError, match="colour"):
         evaluate(inputs=nowhere, colour="red")

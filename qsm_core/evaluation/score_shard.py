@@ -1,0 +1,53 @@
+"""The stage "score_shard": ask one system about a share of the clips of an evaluation.
+
+    python -m qsm_core.evaluation.score_shard --spec spec.json
+
+Inputs: as for the stage "evaluate". Output: predictions.parquet with the rows of this shard, and
+volatile/timings.json, volatile/system.json.
+
+The evaluation itself takes the answers from the finished shards; see `qsm_core.evaluation.predict`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from qsm_core.evaluation.predictions import write_predictions
+from qsm_core.evaluation.scored_clips import PREDICTIONS_FILE, ScoringConfig, score_clips
+from qsm_core.store.context import StageContext, parse_config
+from qsm_core.store.entry import run_entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreShardConfig(ScoringConfig):
+    """What changes the predictions of a shard.
+
+    Args:
+        shard: Which one, from 0.
+        shards: How many there are.
+    """
+
+    shard: Annotated[int, Field(ge=0)]
+    shards: Annotated[int, Field(ge=1)]
+
+
+def run(context: StageContext) -> dict[str, Any]:
+    """Predict, and return how many predictions were made.
+
+    Raises:
+        ConfigurationError: The configuration cannot work, or there is no such shard.
+        DataError: The corpus, its split or a condition cannot be used.
+        ModelError: The model or the adapter cannot be used.
+    """
+    config = parse_config(ScoreShardConfig, context.config)
+    scored = score_clips(config, context, shard=config.shard, shards=config.shards)
+    write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
+    scored.write_notes(context.out)
+    return {"system": config.system, "n_samples": len(scored.predictions), **scored.system}
+
+
+if __name__ == "__main__":
+    run_entry(run)

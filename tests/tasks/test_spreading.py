@@ -1,0 +1,94 @@
+"""Which answers an evaluation finds in the store, and into how many shards it is cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from qsm_core.store.spec import build_spec
+from qsm_core.store.store import Store
+from tasks.definitions import EVALUATE, SCORE_SHARD
+from tasks.spreading import EvaluationShards
+from tests.support.corpora import make_corpus
+
+CONFIG = {"system": "base", "instruction": "Speech?", "conditions": ["snr_0dB", "dur_100ms"]}
+METRICS = "qsm_core.evaluation.metrics"
+SCORING = "qsm_core.inference.scoring"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def inputs(store, tmp_path):
+    make_corpus(tmp_path / "corpus", test=40)
+    return {"corpus": store.digest(tmp_path / "corpus")}
+
+
+@pytest.fixture
+def spec(inputs):
+    return build_spec(EVALUATE, CONFIG, inputs)
+
+
+def _finish(store, spec, inputs):
+    """Put an output of a spec into the store, made by nobody."""
+
+    def launch(_, context):
+        (context.out / "predictions.parquet").write_text("rows")
+        return {}
+
+    return store.make(spec, inputs, launch=launch).path
+
+
+def test_as_many_shards_as_wanted_but_no_more_than_blocks(inputs):
+    configs = EvaluationShards(2).configs(CONFIG, inputs)
+    assert [(one["shard"], one["shards"]) for one in configs] == [(0, 2), (1, 2)]
+    assert len(EvaluationShards(99).configs(CONFIG, inputs)) == 3  # 40 clips in blocks of 16
+    assert EvaluationShards(1).configs(CONFIG, inputs) == []
+
+
+def test_shards_of_any_number_are_known(store, spec, inputs):
+    assert EvaluationShards(2).known(store, spec).folders == ()
+    config = {**CONFIG, "shard": 1, "shards": 3}
+    made = _finish(store, build_spec(SCORE_SHARD, config, inputs), inputs)
+    known = EvaluationShards(2).known(store, spec)
+    assert known.folders == (made,)
+    assert not known.complete
+
+
+def test_an_evaluation_with_other_code_of_the_metrics_is_known(store, spec, inputs):
+    assert METRICS in spec.code
+    before = replace(spec, code={**spec.code, METRICS: "another"})
+    made = _finish(store, before, inputs)
+    assert before.key != spec.key
+    assert EvaluationShards().known(store, spec).folders == (made,)
+    assert EvaluationShards().known(store, spec).complete
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spec: {"code": {**spec.code, SCORING: "another"}},
+        lambda spec: {"libraries": {**spec.libraries, "torch": "1.0"}},
+        lambda spec: {"config": {**spec.config, "instruction": "Noise?"}},
+        lambda spec: {"inputs": {"corpus": "another"}},
+    ],
+    ids=["code", "library", "instruction", "clips"],
+)
+def test_answers_that_may_differ_are_not_known(store, spec, inputs, change):
+    assert SCORING in spec.code
+    other = replace(spec, **change(spec))
+    given = {name: replace(inputs[name], digest=digest) for name, digest in other.inputs.items()}
+    _finish(store, other, given)
+    assert EvaluationShards().known(store, spec).folders == ()
+
+
+def test_a_damaged_output_is_not_known(store, spec, inputs):
+    before = replace(spec, code={**spec.code, METRICS: "another"})
+    path = _finish(store, before, inputs) / "predictions.parquet"
+    path.chmod(0o644)
+    path.write_text("other")
+    assert EvaluationShards().known(store, spec).folders == ()
