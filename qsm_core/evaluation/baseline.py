@@ -31,7 +31,7 @@ from qsm_core.data.schema import Split
 from qsm_core.evaluation.decision import Decision, fit_decision
 from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import write_metrics
-from qsm_core.evaluation.predictions import COLUMNS, validate, write_predictions
+from qsm_core.evaluation.predictions import validate, write_predictions
 from qsm_core.evaluation.renderings import (
     AS_RECORDED,
     STANDARD,
@@ -156,7 +156,7 @@ def _predictions(scored: _Scored, decision: Decision, system: str) -> pd.DataFra
         raw_text=[f"score {score:.4g}" for score in scored.scores],
         parse_level="score",
     )
-    return validate(table[list(COLUMNS)])
+    return validate(table)
 
 
 def _write_timings(out: Path, *parts: _Scored) -> None:
