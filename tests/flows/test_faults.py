@@ -236,7 +236,9 @@ def test_an_evaluation_in_shards_outlives_a_worker_and_has_the_same_bits(
     sharded = {**SIZES, "model": small_model_folder, "eval_shards": 2}
     process = start_pipeline(prefect_service, tmp_path, **sharded)
     blocks = "store/work/score_shard/*/resume/blocks/*.parquet"
-    wait_for(lambda: any(tmp_path.glob(blocks)) or process.poll() is not None, "a block")
+    wait_for(
+        lambda: any(tmp_path.glob(blocks)) or process.poll() is not None, "a block", timeout_s=300
+    )
     (worker, *_) = worker_processes(psutil.Process(process.pid))
     os.kill(worker, signal.SIGKILL)
     assert process.wait(timeout=300) == 2

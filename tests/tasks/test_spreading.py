@@ -36,7 +36,7 @@ def spec(inputs):
 def _finish(store, spec, inputs):
     """Put an output of a spec into the store, made by nobody."""
 
-    def launch(_, context):
+    def launch(_spec, context, _inputs):
         (context.out / "predictions.parquet").write_text("rows")
         return {}
 
