@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from qsm_core.store.launch import Launched
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 from tasks.definitions import EVALUATE, SCORE_SHARD
@@ -38,7 +39,7 @@ def _finish(store, spec, inputs):
 
     def launch(_spec, context, _inputs):
         (context.out / "predictions.parquet").write_text("rows")
-        return {}
+        return Launched(summary={}, usage={})
 
     return store.make(spec, inputs, launch=launch).path
 
