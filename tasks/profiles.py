@@ -95,6 +95,9 @@ class ResourceClass(_Strict):
     environment: tuple[str, ...] = Field((), description="Lines run before the worker starts.")
     max_jobs: int = Field(1, ge=1, le=1000, description="Jobs of this class at the same time.")
     subprocess: bool = Field(False, description="Run each stage in a process of its own.")
+    timeout: Duration | None = Field(
+        None, description="Longest time of one attempt at a stage; then it is ended as failed."
+    )
     stop_margin: Duration = Field(300, description="Time before the walltime at which work stops.")
     resubmissions: int = Field(
         5, ge=0, le=1000, description="How often one stage gets another job after it lost one."

@@ -83,6 +83,8 @@ class WorkerPool:
             to stop and has kept its work.
         resource: The resource class that it serves.
         subprocess: Whether each stage runs in a process of its own.
+        timeout_s: Longest time of one attempt at a stage, which then runs in a process of its own;
+            None for any.
         facts: What its workers are, for the plan.
         request: What one job asks for, where workers live in jobs.
         make_script: Makes the script that would be submitted for a worker, where there is one.
@@ -97,10 +99,17 @@ class WorkerPool:
     resubmissions: int = 0
     resource: str = "cpu"
     subprocess: bool = False
+    timeout_s: float | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
     request: ResourceClass | None = None
     make_script: Callable[[], str] | None = None
     open_jobs: Callable[[Any], Jobs] | None = None
+
+    @property
+    def runtime(self) -> dict[str, object]:
+        """How a stage runs here, where it says nothing itself; it changes no result."""
+        told: dict[str, object] = {"threads": self.threads, "subprocess": self.subprocess}
+        return told if self.timeout_s is None else {**told, "timeout_s": self.timeout_s}
 
     def describe(self) -> dict[str, object]:
         """Return the resource class, and what its jobs are where it has jobs."""
@@ -174,6 +183,7 @@ def local_profile(workers: int = 2, *, gpus: int | None = None) -> LocalProfile:
         gpu_threads,
         {"GPU": 1.0},
         resource="gpu",
+        subprocess=True,  # the next stage finds all of the GPU's memory free
         facts={"workers": gpus, "cores": gpu_threads, "gpus": 1},
     )
     return LocalProfile(cpu=cpu, gpu=gpu)

@@ -130,7 +130,7 @@ class StageRunner:
             config: JSON values that change the output.
             inputs: By name, contents that exist, or the handles of stages that make them, or one
                 part of what such a stage makes.
-            runtime: What changes no result: batch_size, device, threads.
+            runtime: What changes no result: batch_size, device, threads, subprocess, timeout_s.
             force: Make it again although it is there.
             spread: How the work is spread over stages of its own, where it has to be done.
 
@@ -144,7 +144,7 @@ class StageRunner:
             definition=definition,
             config=config,
             inputs=dict(inputs or {}),
-            runtime={"threads": pool.threads, "subprocess": pool.subprocess, **(runtime or {})},
+            runtime={**pool.runtime, **(runtime or {})},
             force=force,
             start=self.start,
             spread=spread,

@@ -68,6 +68,7 @@ class SlurmProfile:
             resubmissions=request.resubmissions,
             resource=resource,
             subprocess=request.subprocess,
+            timeout_s=request.timeout,
             facts=request.facts(),
             request=request,
             make_script=partial(self.script_to_show, resource, request),

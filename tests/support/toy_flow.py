@@ -18,7 +18,12 @@ from uuid import UUID
 
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 from prefect.client.schemas.objects import TaskRun
 
 from qsm_core.store.spec import StageDefinition
@@ -132,16 +137,24 @@ class Ran:
         error: What the flow raised.
         numbers: What it returned.
         task_runs: Prefect's task runs by the name of their stage.
+        flow_run_id: Prefect's number of the run.
     """
 
     watch: Watch
     error: BaseException | None
     numbers: dict[str, int]
     task_runs: dict[str, TaskRun]
+    flow_run_id: UUID
 
     def states(self) -> dict[str, str]:
         """Return the name of Prefect's state for each stage."""
         return {name: str(run.state_name) for name, run in self.task_runs.items()}
+
+    def log(self) -> list[str]:
+        """Return the lines that the server has of the run."""
+        only = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[self.flow_run_id]))
+        with get_client(sync_client=True) as client:
+            return [entry.message for entry in client.read_logs(log_filter=only)]
 
 
 def run_toys(store: Path, package: str, **options: Any) -> Ran:
@@ -163,6 +176,7 @@ def run_toys(store: Path, package: str, **options: Any) -> Ran:
         error=value if failed else None,
         numbers={} if failed else value,
         task_runs=_task_runs(state.state_details.flow_run_id),
+        flow_run_id=state.state_details.flow_run_id,
     )
 
 

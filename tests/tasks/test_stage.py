@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -15,6 +16,7 @@ from qsm_core.store.references import read_references
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 from tasks.stage_task import ProgressArtifact
+from tests.support.server_records import wait_for
 from tests.support.toy_flow import Ran, run_toys
 from tests.support.toys import Toys, copy_toys
 
@@ -220,6 +222,27 @@ def test_a_killed_worker_is_told_and_the_next_run_continues(ran):
     assert found.manifest.provenance["resumed"] is True
 
 
+def test_a_stage_in_a_process_of_its_own_dies_alone_and_its_log_is_shown(ran):
+    toys, store = ran
+    config = {"left": {"n": 12}, "right": {"n": 13}}
+    runtime = {
+        "left": {"subprocess": True, "die_at": 6, "say": "left is here"},
+        "right": {"subprocess": True, "say": "right is here"},
+    }
+    killed = run_toys(store, toys.name, config=config, runtime=runtime)
+    assert isinstance(killed.error, StageError)
+    assert "the process of count was killed (SIGKILL), most likely because" in str(killed.error)
+    assert "left is here" in str(killed.error)
+    assert killed.states() == {"left": "Failed", "right": "Completed"}
+    assert {"left is here", "right is here"} <= set(killed.log())
+    resumed = run_toys(store, toys.name, config=config, runtime={"left": {"subprocess": True}})
+    assert resumed.numbers["left"] == 12
+    found = Store(store).find(build_spec(toys.count, {"n": 12}, {}))
+    assert found is not None
+    assert found.summary["first_step"] == 6
+    assert [one["ended"] for one in found.manifest.provenance["attempts"]] == ["failed", "finished"]
+
+
 def test_independent_stages_run_side_by_side(ran):
     toys, store = ran
     config = {"left": {"n": 20}, "right": {"n": 21}}
@@ -266,12 +289,15 @@ def test_progress_is_one_artifact(prefect_api):
     assert artifact.description == "finished"
 
 
-def test_an_error_of_the_flow_itself_stops_everything(ran):
+def test_an_error_of_the_flow_itself_stops_everything(ran, tmp_path):
     toys, store = ran
     config = {"left": {"n": 1000}, "right": {"n": 1001}}
-    slow = {"seconds": 1.0}
+    here = {"seconds": 1.0, "log": str(tmp_path / "pids")}
+    apart = {**here, "subprocess": True}
     stopped = run_toys(
-        store, toys.name, config=config, runtime={"left": slow, "right": slow}, interrupt=True
+        store, toys.name, config=config, runtime={"left": apart, "right": here}, interrupt=True
     )
+    pids = [int(line) for line in (tmp_path / "pids").read_text().splitlines()]
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), "the end of both stages")
     assert isinstance(stopped.error, KeyError)
     assert not output(store, toys, 1000).exists()

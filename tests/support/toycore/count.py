@@ -2,7 +2,7 @@
 
 `runtime` makes it misbehave without changing its key: `log` names a file that gets a line for
 each attempt, `die_at` the step at which the process kills itself once, `fail` the kind of error,
-`failures` how often it is raised, `seconds` how long a step takes.
+`failures` how often it is raised, `seconds` how long a step takes, `say` what is printed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def run(context: StageContext) -> dict[str, object]:
     from .arithmetic import plus
 
     attempt = _note_attempt(context)
+    if "say" in context.runtime:
+        print(context.runtime["say"])
     state_file = context.work / "state.json"
     state = json.loads(state_file.read_text()) if state_file.exists() else {"step": 0, "sum": 0}
     first = state["step"]
