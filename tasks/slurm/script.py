@@ -142,12 +142,12 @@ def _directives(request: ResourceClass, places: JobPlaces, worker: str) -> list[
 
 def _prologue(profile: ClusterProfile, request: ResourceClass, places: JobPlaces) -> list[str]:
     lines = [f"umask {profile.umask}"] if profile.umask else []
+    lines += [f"export {name}={value}" for name, value in _QUIET.items()]
     for line in (*profile.environment, *request.environment):
         lines += [line.rstrip(), _check(line)]
     here = Path(tasks.__file__).resolve().parents[1]
     if not here.is_relative_to(sys.prefix):  # a checkout that is not installed
         lines.append(f"export PYTHONPATH={shlex.quote(str(here))}${{PYTHONPATH:+:$PYTHONPATH}}")
-    lines += [f"export {name}={value}" for name, value in _QUIET.items()]
     threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     lines.append("export " + " ".join(f"{name}={request.cores}" for name in threads))
     end = f"$(( $(date +%s) + {request.walltime} ))"  # for a SLURM that does not say it
