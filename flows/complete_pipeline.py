@@ -64,7 +64,7 @@ def complete_pipeline(parameters: PipelineParameters) -> dict[str, str]:
     """
     session = Session(parameters)
     plan = session.plan(seven_stages)
-    announce_plan(plan)
+    announce_plan(plan, with_jobs=parameters.plan_only)
     if parameters.plan_only:
         return {}
     outputs = session.run(seven_stages, [stage.name for stage in plan])

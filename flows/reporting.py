@@ -9,14 +9,16 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from flows.display import current_display
 from flows.parameters import PipelineParameters
 from qsm_core.reporting.pieces import read_pieces
 from qsm_core.store.store import StageOutput
-from tasks.artifacts import publish_plan, publish_provenance, publish_report
+from tasks.artifacts import publish_cost, publish_plan, publish_provenance, publish_report
+from tasks.costs import JSON_FILE, RunCost, cost_sentence, write_cost
 from tasks.handle import PlannedStage
-from tasks.planning import plan_rows
+from tasks.planning import job_rows, job_scripts, plan_rows, total_estimate
 from tasks.results import link_results
 
 # Columns of the results that the terminal shows, with the titles that they have there.
@@ -34,13 +36,35 @@ _STAGES_OF_SYSTEMS = (
 )
 
 
-def announce_plan(plan: Sequence[PlannedStage]) -> None:
-    """Show the plan in the UI and, where there is one, on the terminal."""
+def announce_plan(plan: Sequence[PlannedStage], *, with_jobs: bool = False) -> None:
+    """Show the plan in the UI and, where there is one, on the terminal.
+
+    Args:
+        plan: What happens to each stage.
+        with_jobs: Whether the terminal also shows the workers and the scripts of their jobs.
+    """
     publish_plan(plan)
     display = current_display()
     if display is not None:
-        display.print(_table("Plan", plan_rows(plan), ("stage", "plan", "why")))
-        display.print("")
+        more = ("work", "estimate") if with_jobs else ()
+        columns = ("stage", "plan", *more, "why")
+        display.print(_table("Plan", plan_rows(plan), columns))
+        display.print(f"\n{total_estimate(plan)}\n")
+        if with_jobs:
+            display.print(_table("Workers", job_rows(plan), ("workers", "stages", "estimate")))
+            for name, script in job_scripts(plan).items():
+                display.print(f"\nThe job of {name}:\n")
+                display.print(Text(script))
+
+
+def report_cost(folder: Path, cost: RunCost) -> None:
+    """Show what a run cost, and write it beside its results."""
+    publish_cost(cost)
+    write_cost(folder, cost)
+    display = current_display()
+    if display is not None:
+        where = _short(folder.resolve() / JSON_FILE)
+        display.print(f"\nCost: {cost_sentence(cost)}. Details: {where}\n")
 
 
 def publish_results(

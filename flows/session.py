@@ -9,9 +9,12 @@ from prefect.logging import get_run_logger
 
 from flows.display import current_display
 from flows.parameters import PipelineParameters
+from flows.reporting import report_cost
 from flows.study import Study
+from qsm_core.errors import StageError
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import StageOutput, Store
+from tasks.costs import run_cost
 from tasks.events import StageEvent
 from tasks.handle import PlannedStage, StageHandle
 from tasks.profile_files import LOCAL
@@ -58,18 +61,27 @@ class Session:
             StageError: A stage failed; what was finished stays.
         """
         self._profile.prepare(self._to_run)
-        with StageRunner(
-            self._store,
-            self._profile,
-            on_event=self._on_event,
-            run_name=self.parameters.name,
-        ) as runner:
-            study = Study(self.parameters, self._store, runner, check_first=StageHandle.result)
-            if self._display is not None:
-                self._display.expect(planned)
-            stages(study)
-            runner.wait()
+        runner = StageRunner(
+            self._store, self._profile, on_event=self._on_event, run_name=self.parameters.name
+        )
+        try:
+            with runner:
+                study = Study(self.parameters, self._store, runner, check_first=StageHandle.result)
+                if self._display is not None:
+                    self._display.expect(planned)
+                stages(study)
+                runner.wait()
+        except StageError:
+            self._report_cost(runner)  # of what was finished
+            raise
+        self._report_cost(runner)
         return {handle.name: handle.result() for handle in runner.handles}
+
+    def _report_cost(self, runner: StageRunner) -> None:
+        cost = run_cost(runner.handles, runner.jobs)
+        if cost.stages or cost.jobs:
+            name = str(self.parameters.name)
+            report_cost(Path(self.parameters.results).expanduser() / name, cost)
 
     def _on_event(self, event: StageEvent) -> None:
         """Show an event on the terminal, if there is one, and in the log of the flow run."""

@@ -16,8 +16,9 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from qsm_core.reporting.pieces import read_pieces
 from qsm_core.store.store import StageOutput
+from tasks.costs import RunCost, cost_job_rows, cost_sentence, cost_stage_rows
 from tasks.handle import PlannedStage
-from tasks.planning import plan_diagram, plan_rows
+from tasks.planning import job_rows, job_scripts, plan_diagram, plan_rows, total_estimate
 
 _PLAN_WORDS = {"reused": "reused", "runs": "to run", "waits": "decided when their inputs are made"}
 
@@ -27,10 +28,20 @@ def publish_plan(stages: Sequence[PlannedStage]) -> None:
     rows = plan_rows(stages)
     counts = Counter(row["plan"] for row in rows)
     told = (f"{counts[state]} {words}" for state, words in _PLAN_WORDS.items() if counts[state])
-    summary = f"{len(rows)} stages: {', '.join(told)}"
+    summary = f"{len(rows)} stages: {', '.join(told)}; {total_estimate(stages)}"
     create_table_artifact(key="plan", table=rows, description=summary)
     diagram = f"## Plan\n\n{summary}.\n\n```mermaid\n{plan_diagram(stages)}\n```\n"
     create_markdown_artifact(key="plan-diagram", markdown=diagram, description=summary)
+    jobs = job_rows(stages)
+    if jobs:
+        text = "Where the stages run that are not reused, and how long that may take"
+        create_table_artifact(key="plan-jobs", table=jobs, description=text)
+    scripts = [
+        f"## Job of {name}\n\n```bash\n{s}\n```\n" for name, s in job_scripts(stages).items()
+    ]
+    if scripts:
+        text = "The scripts of the jobs as they would be submitted"
+        create_markdown_artifact("\n".join(scripts), key="plan-scripts", description=text)
 
 
 def publish_report(report: Path, results_folder: Path, note: str) -> None:
@@ -63,6 +74,14 @@ def publish_parity(result: Mapping[str, Any], where: Path) -> None:
     verdict = f"FAILED: {failed}" if failed else "passed"
     text = f"Parity {verdict}. {result['placement']}. File: {where}"
     create_table_artifact([dict(row) for row in result["rows"]], key="parity", description=text)
+
+
+def publish_cost(cost: RunCost) -> None:
+    """Show what the run cost: each stage, and each job where there were jobs."""
+    text = cost_sentence(cost)
+    create_table_artifact(cost_stage_rows(cost), key="cost", description=text)
+    if cost.jobs:
+        create_table_artifact(cost_job_rows(cost), key="cost-jobs", description=text)
 
 
 def publish_provenance(outputs: Mapping[str, StageOutput]) -> None:

@@ -14,7 +14,9 @@ from qsm_core.store.explain import Verdict
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageDefinition, StageInput, StageSpec
 from qsm_core.store.store import StageOutput
+from tasks.estimates import Estimate
 from tasks.spreading import EvaluationShards
+from tasks.work import Work
 
 
 class NotMadeError(StageError):
@@ -41,6 +43,10 @@ class PlannedStage:
         verdict: Whether it is reused or why it runs; None where that depends on the content of
             what has yet to be made.
         waits_for: Which stages have to be made first, if so.
+        work: How much it has to do, where it runs.
+        estimate: How long it may take, where it runs and has run before.
+        jobs: Where it runs: the resource class, and what its jobs are.
+        script: The script of such a job, where there are jobs.
     """
 
     name: str
@@ -49,6 +55,15 @@ class PlannedStage:
     needs: tuple[str, ...]
     verdict: Verdict | None
     waits_for: tuple[str, ...]
+    work: Work | None = None
+    estimate: Estimate | None = None
+    jobs: Mapping[str, object] = field(default_factory=dict)
+    script: str | None = None
+
+    @property
+    def reuse(self) -> bool:
+        """Whether it is known that the stage is reused."""
+        return self.verdict is not None and self.verdict.reuse
 
     @property
     def sentence(self) -> str:

@@ -1,11 +1,13 @@
-"""The plan of a run as a table and as a diagram."""
+"""The plan of a run as tables, as text and as a diagram."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.estimates import duration
 from tasks.handle import PlannedStage
 
+_NO_EARLIER_RUN = "no earlier run"
 _CLASSES = {
     "reused": "fill:#d7ecf7,stroke:#0072b2,color:#10222e",
     "runs": "fill:#fdeacc,stroke:#e69f00,color:#3a2a00",
@@ -28,11 +30,55 @@ def plan_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
             "stage": stage.name,
             "plan": plan_state(stage),
             "why": _why(stage, nearest[stage.name]),
+            "work": "" if stage.work is None else stage.work.told,
+            "estimate": _estimate(stage),
             "resource": stage.resource,
             "key": "" if stage.verdict is None else stage.verdict.key[:8],
         }
         for stage in stages
     ]
+
+
+def job_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
+    """Return where the stages run that are not reused: one row for each kind of worker."""
+    kinds: dict[str, list[PlannedStage]] = {}
+    for stage in stages:
+        if stage.jobs:
+            told = ", ".join(f"{name} {value}" for name, value in _said(stage).items())
+            kinds.setdefault(f"{stage.jobs['class']}: {told}", []).append(stage)
+    return [
+        {
+            "workers": kind,
+            "stages": ", ".join(stage.name for stage in those),
+            "estimate": total_estimate(those),
+        }
+        for kind, those in kinds.items()
+    ]
+
+
+def job_scripts(stages: Sequence[PlannedStage]) -> dict[str, str]:
+    """Return the scripts of the jobs that would be submitted, by the first stage of each."""
+    scripts: dict[str, str] = {}
+    for stage in stages:
+        if stage.script is not None and stage.script not in scripts.values():
+            scripts[stage.name] = stage.script
+    return scripts
+
+
+def total_estimate(stages: Sequence[PlannedStage]) -> str:
+    """Say how long the stages that are not reused may take, one after another."""
+    open_stages = [stage for stage in stages if not stage.reuse]
+    if not open_stages:
+        return "nothing to do"
+    known = [stage.estimate for stage in open_stages if stage.estimate is not None]
+    if not known:
+        return _NO_EARLIER_RUN
+    text = f"about {duration(sum(one.seconds for one in known))} one after another"
+    gpu_hours = sum(one.gpu_hours for one in known)
+    if gpu_hours:
+        text += f", {gpu_hours:.2f} GPU-hours"
+    missing = len(open_stages) - len(known)
+    return f"{text}; without {missing} that never ran" if missing else text
 
 
 def plan_diagram(stages: Sequence[PlannedStage]) -> str:
@@ -56,6 +102,21 @@ def direct_needs(stages: Sequence[PlannedStage]) -> dict[str, tuple[str, ...]]:
         )
         for stage in stages
     }
+
+
+def _said(stage: PlannedStage) -> dict[str, object]:
+    """Return what a reader wants to know of a kind of worker."""
+    return {
+        name: value
+        for name, value in stage.jobs.items()
+        if name != "class" and value not in ("", 0)
+    }
+
+
+def _estimate(stage: PlannedStage) -> str:
+    if stage.reuse or stage.work is None or stage.work.note:
+        return ""
+    return _NO_EARLIER_RUN if stage.estimate is None else stage.estimate.told
 
 
 def _why(stage: PlannedStage, needs: Sequence[str]) -> str:

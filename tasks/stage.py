@@ -35,8 +35,10 @@ from qsm_core.store.spec import StageDefinition, StageInput, StageSpec, build_sp
 from qsm_core.store.store import StageOutput, Store
 from tasks.clusters import Clusters
 from tasks.definitions import SCORE_SHARD
+from tasks.estimates import Estimator
 from tasks.events import EventKind, OnEvent, StageEvent, ignore_event
 from tasks.handle import NotMadeError, OutputPart, PlannedStage, StageHandle, StoppedError, input_of
+from tasks.outlook import look_ahead
 from tasks.resources import ResourceProfile
 from tasks.slurm.jobs import Job
 from tasks.spreading import EvaluationShards, KnownAnswers
@@ -176,7 +178,11 @@ class StageRunner:
     def plan(self) -> tuple[PlannedStage, ...]:
         """Return what happens to each stage, in the order of submission, once that is decided."""
         self.wait()
-        return tuple(handle.planned for handle in self._handles)
+        estimator = Estimator(self._store)
+        return tuple(
+            look_ahead(handle, self._profile.pool(handle.definition), estimator)
+            for handle in self._handles
+        )
 
     @property
     def jobs(self) -> tuple[Job, ...]:

@@ -59,6 +59,7 @@ def run(context: StageContext) -> dict[str, Any]:
     return {
         **_headline(metrics),
         **scored.system,
+        "n_asked": scored.asked,
         "answer_format": scored.answer_format,
         "answer_mass": scored.answer_mass,
     }

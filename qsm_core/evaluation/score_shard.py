@@ -46,7 +46,8 @@ def run(context: StageContext) -> dict[str, Any]:
     scored = score_clips(config, context, shard=config.shard, shards=config.shards)
     write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
     scored.write_notes(context.out)
-    return {"system": config.system, "n_samples": len(scored.predictions), **scored.system}
+    counts = {"n_samples": len(scored.predictions), "n_asked": scored.asked}
+    return {"system": config.system, **counts, **scored.system}
 
 
 if __name__ == "__main__":

@@ -106,6 +106,11 @@ class ScoredClips:
     timings: dict[str, Any]
 
     @property
+    def asked(self) -> int:
+        """How many predictions the model was asked for; the others were known."""
+        return int(self.timings["asked"])
+
+    @property
     def answer_mass(self) -> float | None:
         """Mean probability of the answers that could be given, None where none was scored."""
         mass = self.predictions["answer_mass"].mean()
@@ -206,7 +211,13 @@ class _Scoring:
         self._instruction = instruction
         self._scored = [Path(one) for one in context.runtime.get("scored", ())]
         self._kept = BlockFolder(context.work / "blocks")
-        self._counts = {"predictions": 0, "blocks": 0, "blocks_kept": 0, "blocks_known": 0}
+        self._counts = {
+            "predictions": 0,
+            "asked": 0,
+            "blocks": 0,
+            "blocks_kept": 0,
+            "blocks_known": 0,
+        }
         self._load_seconds = 0.0
 
     def tables(self, blocks: Sequence[Block]) -> Iterator[pd.DataFrame]:
@@ -228,6 +239,7 @@ class _Scoring:
                     self._context.report(done, total, "loading the model")
                 table = self._ask(rows, _shifted(self._context.report, done, total))
                 self._kept.store(number, table)
+                self._counts["asked"] += len(rows)
             self._counts["blocks"] += 1
             done += len(rows)
             self._context.report(done, total, "clips scored")

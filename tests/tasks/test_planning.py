@@ -1,8 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qsm_core.store.explain import Verdict, VerdictKind
+from tasks.estimates import Estimate
 from tasks.handle import PlannedStage
-from tasks.planning import direct_needs, plan_diagram, plan_rows
+from tasks.planning import (
+    direct_needs,
+    job_rows,
+    job_scripts,
+    plan_diagram,
+    plan_rows,
+    total_estimate,
+)
+from tasks.work import Work
 
 KEY = "0123456789abcdef"
 
@@ -56,3 +67,42 @@ def test_diagram_has_one_node_a_stage_and_one_arrow_a_direct_need() -> None:
     ]
     assert "corpus[corpus<br/>reused]" in lines
     assert "class lora runs" in lines
+
+
+def _running(name: str, seconds: float | None, **jobs: object) -> PlannedStage:
+    estimate = None if seconds is None else Estimate(seconds, 2, "NVIDIA H200")
+    planned = _stage(name, kind=VerdictKind.NEW)
+    script = f"#SBATCH -p {jobs['partition']}" if "partition" in jobs else None
+    return replace(
+        planned, work=Work(10, "predictions"), estimate=estimate, jobs=jobs, script=script
+    )
+
+
+GPU = {"class": "gpu", "partition": "3090", "walltime": "02:00:00", "gres": ""}
+PLANNED = (
+    _stage("corpus", kind=VerdictKind.REUSED),
+    _running("lora", 3600.0, **GPU),
+    _running("baseline", 1800.0, **GPU),
+    _running("report", None, **{"class": "cpu", "workers": 2}),
+)
+
+
+def test_rows_say_how_much_there_is_to_do_and_how_long_it_may_take() -> None:
+    rows = {row["stage"]: row for row in plan_rows(PLANNED)}
+    assert rows["lora"]["work"] == "10 predictions"
+    assert rows["lora"]["estimate"] == "1 h 00 min, 1.00 GPU-hours (2 earlier runs)"
+    assert rows["report"]["estimate"] == "no earlier run"
+    assert (rows["corpus"]["work"], rows["corpus"]["estimate"]) == ("", "")
+    assert total_estimate(PLANNED) == (
+        "about 1 h 30 min one after another, 1.50 GPU-hours; without 1 that never ran"
+    )
+    assert total_estimate(PLANNED[:1]) == "nothing to do"
+
+
+def test_stages_with_the_same_kind_of_worker_stand_together() -> None:
+    rows = job_rows(PLANNED)
+    assert [(row["workers"], row["stages"]) for row in rows] == [
+        ("gpu: partition 3090, walltime 02:00:00", "lora, baseline"),
+        ("cpu: workers 2", "report"),
+    ]
+    assert job_scripts(PLANNED) == {"lora": "#SBATCH -p 3090"}

@@ -1,0 +1,140 @@
+"""How much a stage has to do, and how much an earlier run of it did.
+
+A prediction is one clip in one condition with one instruction. What depends on the clips is unknown
+until the corpus is made, but for the synthetic one, whose size is a parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from qsm_core.evaluation.workload import count_blocks, count_conditions
+from qsm_core.store.manifest import Manifest
+from tasks.definitions import (
+    EVALUATE,
+    EVALUATE_BASELINE,
+    OPTIMIZE_PROMPT,
+    SCORE_SHARD,
+    TRAIN_LORA,
+)
+
+# Counts the clips of a named input and split that are heard in these conditions; None: unknown.
+CountClips = Callable[[str, str | None, Sequence[str] | str], int | None]
+Unit = Literal["predictions", "training steps", ""]
+
+_FINALISTS = 3
+_EFFECTIVE_BATCH = 16
+_STANDARD = "standard"
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much there is to do.
+
+    Args:
+        amount: None where it is unknown until the corpus is made.
+        unit: Of what; empty for a stage whose work is not counted.
+        at_most: Whether it may end up less.
+        note: What else is to be said.
+    """
+
+    amount: int | None
+    unit: Unit = ""
+    at_most: bool = False
+    note: str = ""
+
+    @property
+    def told(self) -> str:
+        """The work in words."""
+        if self.note or not self.unit:
+            return self.note
+        if self.amount is None:
+            return "unknown until the corpus is made"
+        return f"{'at most ' if self.at_most else ''}{self.amount:,} {self.unit}"
+
+
+def work_of(stage: str, config: Mapping[str, Any], clips: CountClips) -> Work:
+    """Count what a stage has to do.
+
+    Args:
+        stage: Name of its definition.
+        config: Its configuration.
+        clips: Counts the clips of one of its inputs.
+    """
+    counted = _COUNTED.get(stage)
+    return Work(1) if counted is None else counted(config, clips)
+
+
+def work_done(manifest: Manifest) -> int:
+    """Return how much an earlier run did, in the units of `work_of`; 0 where it did nothing."""
+    told, config = manifest.summary, manifest.spec.config
+    stage = manifest.spec.stage
+    if stage in (EVALUATE.name, SCORE_SHARD.name):
+        return int(told.get("n_asked", told.get("n_samples", 0)))
+    if stage == EVALUATE_BASELINE.name:
+        return int(told.get("n_samples", 0))
+    if stage == TRAIN_LORA.name:
+        return int(told.get("steps", 0))
+    if stage == OPTIMIZE_PROMPT.name:
+        finals = min(_finalists(config), int(told.get("num_candidates", 0)))
+        searched = int(told.get("num_candidates", 0)) * int(told.get("clips_per_candidate", 0))
+        return searched + finals * int(told.get("dev_clips", 0))
+    return 1
+
+
+def _evaluation(config: Mapping[str, Any], clips: CountClips) -> Work:
+    heard = clips("corpus", config.get("split", "test"), config["conditions"])
+    if heard is None:
+        return Work(None, "predictions")
+    return Work(heard * count_conditions(config["conditions"]), "predictions")
+
+
+def _shard(config: Mapping[str, Any], clips: CountClips) -> Work:
+    whole = _evaluation(config, clips)
+    heard = clips("corpus", config.get("split", "test"), config["conditions"])
+    if whole.amount is None or not heard:
+        return whole
+    blocks = count_blocks(heard)
+    mine = len(range(blocks)[config["shard"] :: config["shards"]])
+    return Work(round(whole.amount * mine / blocks), "predictions")
+
+
+def _training(config: Mapping[str, Any], clips: CountClips) -> Work:
+    conditions = config.get("augment") or "as_recorded"
+    heard = clips("train", "train", conditions)
+    if heard is None:
+        return Work(None, "training steps")
+    renderings = count_conditions(conditions)
+    if config.get("renderings_per_clip") is not None:
+        renderings = min(renderings, int(config["renderings_per_clip"]))
+    batch = int(config.get("effective_batch_size", _EFFECTIVE_BATCH))
+    steps = math.ceil(heard * renderings / batch) * int(config["epochs"])
+    return Work(steps, "training steps", at_most=True)
+
+
+def _search(config: Mapping[str, Any], clips: CountClips) -> Work:
+    conditions = config.get("conditions", _STANDARD)
+    heard = clips("corpus", "dev", conditions)
+    if heard is None:
+        return Work(None, "predictions")
+    pairs = heard * count_conditions(conditions)
+    each = min(pairs, int(config.get("clips_per_candidate") or pairs))
+    candidates = 1 + int(config["num_iterations"]) * int(config["candidates_per_step"])
+    return Work(candidates * each + _finalists(config) * pairs, "predictions", at_most=True)
+
+
+def _finalists(config: Mapping[str, Any]) -> int:
+    """The finalists, and the seed instruction beside them."""
+    return 1 + int(config.get("finalists", _FINALISTS))
+
+
+_COUNTED = {
+    EVALUATE.name: _evaluation,
+    EVALUATE_BASELINE.name: _evaluation,
+    SCORE_SHARD.name: _shard,
+    TRAIN_LORA.name: _training,
+    OPTIMIZE_PROMPT.name: _search,
+}

@@ -1,0 +1,67 @@
+"""How much there is to do, against what the stages themselves say that they did."""
+
+from __future__ import annotations
+
+from qsm_core.store.manifest import Manifest
+from qsm_core.store.spec import StageSpec
+from tasks.work import work_done, work_of
+
+CONDITIONS = ["snr_0dB", "dur_100ms", "clean"]
+
+
+def _clips(**numbers: int):
+    return lambda _name, split, _conditions: numbers.get(split)
+
+
+def test_an_evaluation_hears_every_clip_in_every_condition() -> None:
+    work = work_of("evaluate", {"conditions": CONDITIONS}, _clips(test=40))
+    assert (work.amount, work.told) == (120, "120 predictions")
+    standard = work_of("evaluate", {"conditions": "standard"}, _clips(test=1000))
+    assert standard.told == "22,000 predictions"
+    assert work_of("evaluate", {"conditions": "as_recorded"}, _clips(test=7)).amount == 7
+
+
+def test_shards_add_up_to_the_evaluation() -> None:
+    # 40 clips are blocks of 16, 16 and 8: the first of two shards has two of the three.
+    config = {"conditions": CONDITIONS, "shards": 2}
+    amounts = [
+        work_of("score_shard", {**config, "shard": n}, _clips(test=40)).amount for n in (0, 1)
+    ]
+    assert amounts == [80, 40]
+
+
+def test_a_training_takes_steps_of_renderings() -> None:
+    # 240 clips x min(8, 3) renderings / 16 a step = 45 steps an epoch, 3 epochs.
+    config = {"augment": CONDITIONS, "renderings_per_clip": 8, "epochs": 3}
+    assert work_of("train_lora", config, _clips(train=240)).told == "at most 135 training steps"
+
+
+def test_a_search_scores_candidates_on_a_subset_and_finalists_on_all() -> None:
+    # (1 + 4 x 8) candidates x 132 pairs, and (3 + 1) finalists x 60 clips x 3 conditions.
+    config = {
+        "conditions": CONDITIONS,
+        "num_iterations": 4,
+        "candidates_per_step": 8,
+        "clips_per_candidate": 132,
+    }
+    assert work_of("optimize_prompt", config, _clips(dev=60)).amount == 33 * 132 + 4 * 180
+
+
+def test_what_depends_on_a_corpus_that_is_not_made_is_unknown() -> None:
+    for stage in ("evaluate", "score_shard", "train_lora", "optimize_prompt"):
+        work = work_of(stage, {"conditions": CONDITIONS}, _clips())
+        assert work.amount is None
+        assert work.told == "unknown until the corpus is made"
+    assert work_of("make_report", {}, _clips()).told == ""
+
+
+def _manifest(stage: str, config: dict[str, object], **summary: object) -> Manifest:
+    return Manifest(StageSpec(stage, 1, "x", dict(config)), 1, {}, summary, {})  # type: ignore[arg-type]
+
+
+def test_what_was_known_counts_as_no_work() -> None:
+    assert work_done(_manifest("evaluate", {}, n_samples=100, n_asked=0)) == 0
+    assert work_done(_manifest("score_shard", {}, n_samples=100, n_asked=60)) == 60
+    assert work_done(_manifest("train_lora", {}, steps=45)) == 45
+    searched = {"num_candidates": 9, "clips_per_candidate": 10, "dev_clips": 40}
+    assert work_done(_manifest("optimize_prompt", {}, **searched)) == 9 * 10 + 4 * 40
