@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -132,6 +132,7 @@ def library_versions(names: tuple[str, ...]) -> dict[str, str]:
     return {name: _library_version(name) for name in sorted(names)}
 
 
+@lru_cache(maxsize=256)  # reading it takes as long as making a small stage
 def _library_version(name: str) -> str:
     try:
         return version(name)
