@@ -149,7 +149,10 @@ def _conditions(keys: pd.Series, problems: list[str]) -> dict[str, pd.Series]:
         except ConfigurationError as error:
             problems += [f"column condition: {problem}" for problem in error.problems]
             continue
-        place = {"condition": condition.key, "dimension": condition.dimension.value}
+        place: dict[str, object] = {
+            "condition": condition.key,
+            "dimension": condition.dimension.value,
+        }
         known[key] = place | condition.columns()
     names = ("condition", "dimension", "duration_ms", "snr_db", "t60_s", "band")
     return {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qsm_core.evaluation.counts import GroupCounts, is_correct
+from qsm_core.evaluation.counts import GroupCounts, condition_order, is_correct
 from qsm_core.evaluation.pairwise import METRICS, interval_columns
 from qsm_core.evaluation.predictions import LABELS
 from qsm_core.evaluation.replicates import Ensemble, Replicated
@@ -204,7 +204,10 @@ def clip_rows(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     clips = by_clip.agg(rows="size", correct="sum").reset_index()
     clips["share_correct"] = clips["correct"] / clips["rows"]
     cells = rows.groupby(["clip_id", "condition"], sort=False)["right"].mean().reset_index()
-    worst = cells.sort_values(["right"], kind="stable").drop_duplicates("clip_id")
+    # Of equals the first in the order of the grid, whatever the order of the rows.
+    order = condition_order(next(iter(tables.values())))["condition"].to_list()
+    cells["rank"] = cells["condition"].map({key: i for i, key in enumerate(order)})
+    worst = cells.sort_values(["right", "rank"], kind="stable").drop_duplicates("clip_id")
     clips["worst_condition"] = clips["clip_id"].map(worst.set_index("clip_id")["condition"])
     clips = clips.sort_values(["share_correct", "clip_id"], kind="stable")
     return [{str(k): v for k, v in row.items()} for row in clips.to_dict("records")]
