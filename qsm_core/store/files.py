@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-_READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+_READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -42,8 +42,12 @@ def fsync_tree(folder: Path) -> None:
 
 
 def make_read_only(path: Path) -> None:
-    """Take the right to write a file, so that nobody edits it by accident."""
-    path.chmod(path.stat().st_mode & _READ_ONLY)
+    """Take the right to write a file, so that nobody edits it by accident.
+
+    Who may list its folder may read it: some writers make files for their owner alone, whatever
+    the umask says (safetensors does).
+    """
+    path.chmod(path.parent.stat().st_mode & _READABLE)
 
 
 def move(source: Path, target: Path) -> None:
