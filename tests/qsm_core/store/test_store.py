@@ -12,6 +12,8 @@ import pytest
 
 from qsm_core.errors import StageError, StoreError
 from qsm_core.store.explain import VerdictKind
+from qsm_core.store.launch import Launched
+from qsm_core.store.manifest import summary_json
 from qsm_core.store.spec import StageInput, build_spec
 from qsm_core.store.store import Store
 from tests.support.toys import MAKE_COUNT, count_arguments
@@ -211,36 +213,47 @@ def test_resume_after_a_kill_loses_one_step_at_most(store, toys, log):
     assert made.digest == Store(store.root.with_name("other")).make(spec, {}).digest
 
 
+def _launch(write, returned):
+    """Return a stage that writes into its folder and returns something."""
+
+    def launch(spec, context, _):
+        write(context.out)
+        return Launched(summary_json(spec.stage, returned), {})
+
+    return launch
+
+
 def test_what_cannot_be_kept_is_refused(store, toys):
     spec = build_spec(toys.count, {"n": 1}, {})
 
-    def links(_, context):
-        (context.out / "link").symlink_to("/etc/hostname")
-        return {}
+    def links(out):
+        (out / "link").symlink_to("/etc/hostname")
 
-    def takes_the_name(_, context):
-        (context.out / "manifest.json").write_text("{}")
-        return {}
+    def takes_the_name(out):
+        (out / "manifest.json").write_text("{}")
 
-    for launch, told in [
-        (links, "is a link to /etc/hostname"),
-        (takes_the_name, "this name is the store's own"),
-        (lambda _, __: {}, "wrote no file"),
-        (lambda _, __: 3, "returned int"),
-        (lambda _, __: {"x": {1, 2}}, r"summary of stage count\.x"),
+    def nothing(_):
+        """Write nothing."""
+
+    for write, returned, told in [
+        (links, {}, "is a link to /etc/hostname"),
+        (takes_the_name, {}, "this name is the store's own"),
+        (nothing, {}, "wrote no file"),
+        (nothing, 3, "returned int"),
+        (nothing, {"x": {1, 2}}, r"summary of stage count\.x"),
     ]:
         with pytest.raises(StageError, match=told):
-            store.make(spec, {}, launch=launch)
+            store.make(spec, {}, launch=_launch(write, returned))
     assert store.find(spec) is None
 
 
 def test_numbers_that_are_not_finite_are_words_in_the_summary(store, toys):
-    def launch(_, context):
-        (context.out / "a").write_text("")
-        return {"loss": [float("nan"), float("inf"), -float("inf"), 1.0]}
+    def write(out):
+        (out / "a").write_text("")
 
     spec = build_spec(toys.count, {"n": 1}, {})
-    made = store.make(spec, {}, launch=launch)
+    returned = {"loss": [float("nan"), float("inf"), -float("inf"), 1.0]}
+    made = store.make(spec, {}, launch=_launch(write, returned))
     assert made.summary == {"loss": ["NaN", "Infinity", "-Infinity", 1.0]}
     assert store.find(spec) is not None
 
