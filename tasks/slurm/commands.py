@@ -89,9 +89,7 @@ def run_slurm(
         if not _is_unreachable(said):
             raise SlurmRefusedError(f"{command[0]} says: {said}")
         if time.monotonic() + pause_s > deadline:
-            raise SlurmUnreachableError(
-                f"the controller of SLURM did not answer for {patience_s:.0f} s: {said}"
-            )
+            raise SlurmUnreachableError(f"the controller of SLURM does not answer: {said}")
         logger.warning("%s: %s; tried again in %.0f s", command[0], said, pause_s)
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

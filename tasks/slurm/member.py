@@ -118,9 +118,9 @@ class Member:
             self.job, resource=resource, gpus=self.request.gpus, stages=tuple(self.stages)
         )
 
-    def wait_for_end(self) -> None:
+    def wait_for_end(self, limit_s: float = _END_WITHIN_S) -> None:
         """Wait, for a while, until SLURM says that the job has ended; somebody else asks it."""
-        deadline = time.monotonic() + _END_WITHIN_S
+        deadline = time.monotonic() + limit_s
         while self.job.alive and time.monotonic() < deadline:
             time.sleep(0.2)
 

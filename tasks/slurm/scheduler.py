@@ -48,3 +48,9 @@ class SlurmScheduler(SpecCluster):
         scheduler: Any = self.scheduler
         address: str | None = scheduler.aliases.get(worker)
         return address if address in scheduler.workers else None
+
+    def dismiss(self, address: str) -> None:
+        """Ask a worker to end."""
+        scheduler: Any = self.scheduler
+        loop: Any = self.loop
+        loop.add_callback(scheduler.close_worker, address)

@@ -41,6 +41,7 @@ _START_LIMIT_S = 600.0
 _CHECK_LIMIT_S = 180.0
 # A flow that is cancelled has 30 s before it is killed.
 _CLOSE_WITHIN_S = 20.0
+_LEAVE_S = 3.0
 _GRACE_S = 8.0
 
 
@@ -146,7 +147,11 @@ class Workforce:
             self._closed = True
             self._changed.notify_all()
         self._stopped_at = time.monotonic()
-        self._try_to_cancel([one.job.job_id for one in self._members if one.job.alive])
+        alive = [one for one in self._members if one.job.alive]
+        idle = [one for one in alive if one.free]
+        self._try_to_cancel([one.job.job_id for one in alive if one not in idle])
+        for member in idle:
+            self._send_home(member)
 
     def close(self) -> None:
         """Stop, and wait for a while until SLURM has no job of ours."""
@@ -203,8 +208,7 @@ class Workforce:
             return True
         unfit = [one for one in alive if one.free and not one.fits(request)]
         if unfit:
-            unfit[0].ending = True
-            threading.Thread(target=self._cancel, args=(unfit[0],), daemon=True).start()
+            self._end(unfit[0])
         return False
 
     def _start(self, request: ResourceClass, stage: str, tell: Callable[[str], None]) -> Member:
@@ -263,7 +267,8 @@ class Workforce:
         if member.address is not None:
             return
         if job.pending:
-            tell(f"{job.told} is pending: {job.reason or 'no reason given'}")
+            reason = "" if job.reason in ("", "None") else f": {job.reason}"
+            tell(f"{job.told} is pending{reason}")
             if limit_s is not None and waited_s > limit_s:
                 raise StageError(
                     f"{job.told} was pending for {duration_text(waited_s)}, longer than "
@@ -331,10 +336,24 @@ class Workforce:
         with self._changed:
             if member.ending:
                 return
-            member.ending = True
-        self._cancel(member)
+            idle, member.ending = member.free, True
+        if not idle:
+            self._cancel(member)
+            return
+        self._send_home(member)
+        later = threading.Timer(_LEAVE_S, self._cancel, [member])
+        later.daemon = True
+        later.start()
+
+    def _send_home(self, member: Member) -> None:
+        """Ask a worker without work to leave: its job then ends as COMPLETED."""
+        address = member.address
+        if address is not None:
+            self._scheduler.dismiss(address)
 
     def _cancel(self, member: Member) -> None:
+        if not member.job.alive:
+            return
         try:
             cancel_jobs([member.job.job_id], patience_s=_CLOSE_WITHIN_S)
         except (SlurmRefusedError, SlurmUnreachableError) as error:
@@ -344,11 +363,12 @@ class Workforce:
     def _see_them_end(self) -> list[str]:
         """Wait until SLURM has none of our jobs; return those that are left after a while.
 
-        A stage has some time to bring its work to the disk. Then its job is killed: a flow that
-        is cancelled has little time itself.
+        Workers without work have a moment to leave; then their jobs are cancelled. A stage has
+        some time to bring its work to the disk; then its job is killed: a flow that is cancelled
+        has little time itself.
         """
         deadline = self._stopped_at + _CLOSE_WITHIN_S
-        killed = False
+        measures = [(_GRACE_S, True), (_LEAVE_S, False)]
         while True:
             try:
                 self._refresh(patience_s=0)
@@ -358,9 +378,8 @@ class Workforce:
             now = time.monotonic()
             if not self._starting and (not left or now > deadline):
                 return left
-            if left and not killed and now > self._stopped_at + _GRACE_S:
-                killed = True
-                self._try_to_cancel(left, at_once=True)
+            if left and measures and now > self._stopped_at + measures[-1][0]:
+                self._try_to_cancel(left, at_once=measures.pop()[1])
             time.sleep(0.5)
 
     def _try_to_cancel(self, job_ids: list[str], *, at_once: bool = False) -> None:

@@ -31,7 +31,9 @@ def run(context: StageContext) -> dict[str, object]:
         context.stop_if_requested(f"{state['step']} of {context.config['n']} are counted")
         time.sleep(context.runtime.get("seconds", 0))
         state = {"step": state["step"] + 1, "sum": plus(state["sum"], 1)}
-        state_file.write_text(json.dumps(state))
+        fresh = state_file.with_suffix(".new")
+        fresh.write_text(json.dumps(state))
+        fresh.replace(state_file)  # whole, whenever this process is killed
         context.report(state["step"], context.config["n"], "counting")
         if state["step"] == context.runtime.get("die_at") and first == 0:
             os.kill(os.getpid(), signal.SIGKILL)
