@@ -38,7 +38,9 @@ from qsm_core.models.batching import BatchLimit, run_in_batches
 from qsm_core.models.encoder import ShortClipPolicy, encode_clips
 from qsm_core.models.encoder_cache import EncoderCache
 from qsm_core.models.forward import input_embeddings, last_logits
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.free_memory import free_bytes
+from qsm_core.models.loaded import AudioLLM, account_of
+from qsm_core.models.memory import rows_that_fit
 from qsm_core.models.savings import ALL, Savings
 
 Report = Callable[[int, int, str], None]
@@ -112,6 +114,7 @@ class InstructionScorer:
         *,
         system_prompt: str = DEFAULT_SYSTEM_PROMPT,
         batch_size: int | None = None,
+        memory_bytes: int | None = None,
         encoder_cache: EncoderCache | None = None,
         max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
         short_clips: ShortClipPolicy | str = ShortClipPolicy.REFUSE,
@@ -123,6 +126,8 @@ class InstructionScorer:
             llm: The loaded model.
             system_prompt: The system turn of every prompt.
             batch_size: Clips in a batch at most; None chooses. It changes no decision.
+            memory_bytes: What a batch may take, the cache of its prefixes included, where the batch
+                size is chosen; None: what the device has free.
             encoder_cache: Where audio embeddings are kept between stages; None keeps none.
             max_new_tokens: Longest open answer.
             short_clips: What to do with a clip too short for one audio token.
@@ -135,6 +140,9 @@ class InstructionScorer:
         self._short_clips = ShortClipPolicy(short_clips)
         self._savings = savings
         self._encoder_cache = encoder_cache
+        self._memory_bytes = memory_bytes
+        # Chosen batches are no larger than memory is expected to hold; given ones are tried.
+        self._account = None if batch_size is not None else account_of(llm)
 
     def encode(
         self, waveforms: Sequence[np.ndarray], report: Report | None = None
@@ -222,7 +230,15 @@ class InstructionScorer:
     ) -> None:
         lengths = [len(embedding) for embedding in features.embeddings]
         with torch.no_grad():
-            run_in_batches(lengths, self.limit, work, advance=advance)
+            run_in_batches(lengths, self.limit, work, fits=self._fitting(), advance=advance)
+
+    def _fitting(self) -> Callable[[int], int] | None:
+        """Return how many clips with so many audio tokens can be scored at once."""
+        account = self._account
+        if account is None:
+            return None
+        free = self._memory_bytes or free_bytes(self._llm.device)
+        return lambda audio_tokens: rows_that_fit(account, audio_tokens, free)
 
     def _ask_all(
         self, questions: Sequence[_Question], features: AudioFeatures

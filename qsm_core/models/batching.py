@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import torch
 
@@ -61,6 +62,7 @@ def run_in_batches(
     limit: BatchLimit,
     work: Callable[[list[int]], None],
     *,
+    fits: Callable[[Any], int] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> None:
     """Call `work` with the row numbers of each batch: every row once, equal lengths together.
@@ -71,6 +73,8 @@ def run_in_batches(
         limit: The batch size; changed where memory runs out.
         work: Does one batch. It is called again with fewer rows where memory ran out, so it must
             only store what it computed.
+        fits: Says how many rows of one length memory is expected to hold; None: as many as
+            `limit` says.
         advance: Called with the number of rows done so far.
 
     Raises:
@@ -80,11 +84,13 @@ def run_in_batches(
     for row, length in enumerate(lengths):
         buckets[length].append(row)
     done = 0
-    for rows in buckets.values():
+    for length, rows in buckets.items():
         start = 0
+        expected = len(rows) if fits is None else max(1, fits(length))
         while start < len(rows):
-            batch = rows[start : start + limit.size]
+            batch = rows[start : start + min(limit.size, expected)]
             if not _fits(work, batch):
+                limit.size = len(batch)
                 limit.halve()
                 continue
             start += len(batch)

@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+from qsm_core.models.memory import Account
+from qsm_core.models.shape import ModelShape
+
 
 @dataclass(frozen=True)
 class AudioLLM:
@@ -59,3 +62,13 @@ class AudioLLM:
         if ends is None:
             ends = self.tokenizer.eos_token_id
         return frozenset(ends if isinstance(ends, list | tuple) else [ends])
+
+
+def account_of(llm: AudioLLM) -> Account:
+    """Return the memory account of a loaded model."""
+    return Account(
+        ModelShape.from_config(llm.core.config.to_dict()),
+        llm.quantization,
+        "cuda" if llm.device.type == "cuda" else "cpu",
+        llm.dtype.itemsize,
+    )
