@@ -27,6 +27,10 @@ ui: setup ## Prefect server on loopback, deployments and a worker; Ctrl-C stops 
 test: setup ## every test that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
+bench: setup ## scoring and training, stock against ours, on this CPU (minutes)
+	@$(BIN)/python -m benchmarks.scoring $(ARGS)
+	@$(BIN)/python -m benchmarks.training
+
 check: setup ## lint, format, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -111,10 +111,18 @@ class AnswerExamples(Dataset[dict[str, object]]):
         self, examples: Sequence[Example], audio: Sequence[Tensor] | Sequence[np.ndarray]
     ) -> None:
         self._examples = list(examples)
-        self._audio = list(audio)
+        self._audio: list[Tensor | np.ndarray] = list(audio)
 
     def __len__(self) -> int:
         return len(self._examples)
+
+    @property
+    def most_audio_tokens(self) -> int:
+        """Audio tokens of the longest clip."""
+        return max(
+            audio_tokens_of(audio) if isinstance(audio, np.ndarray) else len(audio)
+            for audio in self._audio
+        )
 
     def __getitem__(self, index: int) -> dict[str, object]:
         example = self._examples[index]

@@ -22,11 +22,9 @@ import numpy as np
 from torch import Tensor
 
 from qsm_core.data.schema import Split
-from qsm_core.errors import ModelError
 from qsm_core.labels import Label
 from qsm_core.models.adapters import CONFIG_FILE, WEIGHTS_FILE
 from qsm_core.models.audio_llm import load_audio_llm
-from qsm_core.models.batching import is_out_of_memory
 from qsm_core.models.encoder import encode_clips, prepare_clips
 from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.models.loaded import AudioLLM
@@ -43,16 +41,10 @@ from qsm_core.training.examples import (
     audio_tokens_of,
     draw_instructions,
 )
-from qsm_core.training.progress import (
-    best_step,
-    dev_losses,
-    is_exhausted,
-    last_checkpoint,
-    read_state,
-    write_log,
-)
+from qsm_core.training.fitting import fit
+from qsm_core.training.progress import best_step, dev_losses, write_log
 from qsm_core.training.scope import count_parameters, put_lora, target_modules
-from qsm_core.training.trainer import free_memory, make_trainer, seeded
+from qsm_core.training.trainer import free_memory, seeded
 
 LOG_FILE = "training_log.csv"
 _SPLITS: tuple[Split, Split] = ("train", "dev")
@@ -80,6 +72,8 @@ def run(context: StageContext) -> dict[str, Any]:
         "train_renderings": len(parts.train.plan),
         "dev_renderings": len(parts.dev.plan),
         "device": trained.device,
+        "micro_batch_size": trained.timings["micro_batch_size"],
+        "memory_ran_out": trained.timings["memory_ran_out"],
     }
 
 
@@ -99,7 +93,7 @@ class _Trained:
     history: list[dict[str, Any]]
     answers: dict[str, dict[str, str]]
     device: str
-    timings: dict[str, float]
+    timings: dict[str, float | str]
 
 
 def _train(context: StageContext, config: LoraTraining, parts: _Parts) -> _Trained:
@@ -114,10 +108,10 @@ def _train(context: StageContext, config: LoraTraining, parts: _Parts) -> _Train
     dev = _examples(base, maker, config, parts.dev, context)
     prepared = time.monotonic()
     llm = _with_new_adapter(base, config)
-    history, planned = _fit(llm, config, train, dev, context)
+    fitted = fit(llm, config, train, dev, context)
     return _Trained(
-        outcome=_outcome(llm, history, planned),
-        history=history,
+        outcome=_outcome(llm, fitted.history, fitted.planned_steps),
+        history=fitted.history,
         answers={
             text: {str(label): answer for label, answer in answers.items()}
             for text, answers in maker.answers.items()
@@ -126,6 +120,9 @@ def _train(context: StageContext, config: LoraTraining, parts: _Parts) -> _Train
         timings={
             "preparation_s": prepared - started,
             "training_s": time.monotonic() - prepared,
+            "micro_batch_size": fitted.micro_batch,
+            "micro_batch_reason": fitted.reason,
+            "memory_ran_out": fitted.halvings,
         },
     )
 
@@ -167,33 +164,6 @@ def _audio(
 def _with_new_adapter(base: AudioLLM, config: LoraTraining) -> AudioLLM:
     seeded(derive_seed(config.seed, "adapter"))
     return dataclasses.replace(base, model=put_lora(base.model, config))
-
-
-def _fit(
-    llm: AudioLLM,
-    config: LoraTraining,
-    train: AnswerExamples,
-    dev: AnswerExamples,
-    context: StageContext,
-) -> tuple[list[dict[str, Any]], int]:
-    """Train, or finish a training that was interrupted; return its log and the planned steps."""
-    checkpoint = last_checkpoint(context.work)
-    if checkpoint is not None:
-        state = read_state(checkpoint)
-        ended = state["global_step"] >= state["max_steps"]
-        if ended or is_exhausted(dev_losses(state["log_history"]), config.patience):
-            return state["log_history"], state["max_steps"]
-    trainer = make_trainer(llm, config, train, dev, context, measure_first=checkpoint is None)
-    try:
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise ModelError(
-            f"memory ran out on {llm.device} with micro_batch_size = {config.micro_batch}: take a "
-            "smaller one, gradient_checkpointing, or quantization 'nf4'"
-        ) from error
-    return trainer.state.log_history, trainer.state.max_steps
 
 
 def _outcome(llm: AudioLLM, history: list[dict[str, Any]], planned: int) -> TrainingOutcome:

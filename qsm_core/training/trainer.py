@@ -196,10 +196,12 @@ def make_trainer(
     context: StageContext,
     *,
     measure_first: bool,
+    dev_batch: int = _DEV_BATCH,
 ) -> AnswerTrainer:
     """Prepare the training of `llm`'s adapter with checkpoints in the stage's work folder.
 
-    With `measure_first` the dev loss is measured before the first update, too.
+    With `measure_first` the dev loss is measured before the first update, too. `dev_batch` is how
+    many dev renderings are measured at once.
     """
     updates = math.ceil(len(train) / config.effective_batch_size)
     interval = config.eval_every_steps or min(updates, _LONGEST_INTERVAL)
@@ -209,7 +211,7 @@ def make_trainer(
         seed=config.seed,
         data_seed=config.seed,
         per_device_train_batch_size=config.micro_batch,
-        per_device_eval_batch_size=_DEV_BATCH,
+        per_device_eval_batch_size=min(_DEV_BATCH, dev_batch),
         gradient_accumulation_steps=config.accumulation_steps,
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
