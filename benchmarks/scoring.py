@@ -5,9 +5,9 @@
 
 Stock is what a user of transformers writes: the processor pads every clip to 30 s, and `generate`
 answers each pair of a clip and an instruction, at its best batch size. It makes one token here,
-the fewest that it can; answers of several tokens would cost it as many steps. Ours is what evaluations
-and prompt searches run: encoder cut to the clip, run once; what stands before the instruction once
-for all instructions; one forward pass.
+the fewest that it can; answers of several tokens would cost it as many steps. Ours is what
+evaluations and prompt searches run: encoder cut to the clip, run once; what stands before the
+instruction once for all instructions; one forward pass.
 
 FLOPs are counted by torch while each path runs (matrix products, convolutions and attention).
 "needed" is what no way of computing the same answers could leave out: every clip once through the
