@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo ui test check bench clean
+.PHONY: help setup demo ui slurm test check bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -23,6 +23,9 @@ demo: setup ## run the seven stages on the embedded model and synthetic speech
 
 ui: setup ## Prefect server on loopback, deployments and a worker; Ctrl-C stops all
 	@$(BIN)/python -m deployments.service
+
+slurm: setup ## a SLURM of one node on loopback, to try things (root; slurm-wlm, munge)
+	@$(BIN)/python -m tests.support.slurm
 
 test: setup ## every test that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Commands that need more than a folder to run in, and the test that does what they do.
 SERVICE = "tests/deployments/test_service.py::"
+SLURM = "tests/slurm/test_pipeline.py::"
+PROFILES = "tests/tasks/test_profiles.py::"
 TESTED_ELSEWHERE = {
     "make demo": "tests/flows/test_complete_pipeline.py::test_first_run_makes_every_file",
     "make test": "tests/test_readme.py::test_make_runs_what_it_says",
@@ -32,12 +34,20 @@ TESTED_ELSEWHERE = {
     + "test_run_from_another_terminal_and_from_the_command_line",
     "prefect deployment run complete-pipeline/embedded --param seed=7 --watch": SERVICE
     + "test_run_from_another_terminal_and_from_the_command_line",
+    "make slurm": "tests/slurm/test_sandbox.py::test_it_tells_how_to_use_it_and_stops_on_ctrl_c",
+    "cp deployments/clusters/example-3090.yaml my_cluster.yaml": PROFILES
+    + "test_shipped_profiles_can_be_used",
+    "python -m flows.complete_pipeline --cluster my_cluster.yaml --plan-only": SLURM
+    + "test_the_plan_submits_nothing",
+    "python -m flows.complete_pipeline --cluster my_cluster.yaml": SLURM
+    + "test_each_class_has_jobs_of_its_own",
 }
 # What a target of the Makefile runs.
 RECIPES = {
     "make demo": "python -m flows.complete_pipeline",
     "make test": "python -m pytest",
     "make ui": "python -m deployments.service",
+    "make slurm": "python -m tests.support.slurm",
 }
 RUN_HERE = ("python -m flows.complete_pipeline", "python -m qsm_core.store")
 
@@ -53,7 +63,11 @@ def _commands() -> list[str]:
 
 
 COMMANDS = _commands()
-HERE = [command for command in COMMANDS if command.startswith(RUN_HERE)]
+HERE = [
+    command
+    for command in COMMANDS
+    if command.startswith(RUN_HERE) and command not in TESTED_ELSEWHERE
+]
 
 
 def test_the_readme_has_commands() -> None:

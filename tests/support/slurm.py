@@ -170,7 +170,10 @@ class Slurm:
         wait_for(lambda: not self.queue(), "the end of every job")
 
     def set_node(self, state: str) -> None:
-        """Set the state of the node: drain, down, resume."""
+        """Set the state of the node: drain, down, resume. A node that works needs no resume."""
+        now = self.command("sinfo", "--noheader", "--format=%T")
+        if state == "resume" and not any(word in now for word in ("down", "drain")):
+            return
         reason = [] if state == "resume" else ["Reason=test"]
         self.command("scontrol", "update", f"NodeName={self.node}", f"State={state}", *reason)
 

@@ -1,0 +1,190 @@
+"""A cluster that is disturbed in the middle of a stage: the run goes on by itself.
+
+The stage counts in small steps and keeps how far it is, so a test sees whether it went on or
+began again. Each test ends with an empty queue.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.local_server import free_port, started_server
+from tests.support.pipeline import ROOT, PrefectService
+from tests.support.server_records import wait_for
+from tests.support.slurm import Slurm
+from tests.support.slurm_toy import ToyCluster
+from tests.support.toys import Toys
+
+pytestmark = [pytest.mark.server, pytest.mark.slurm, pytest.mark.slow]
+
+OUTAGE_S = 30.0
+
+
+@pytest.fixture
+def cluster(
+    slurm: Slurm, prefect_service: PrefectService, toys: Toys, tmp_path: Path
+) -> Iterator[ToyCluster]:
+    yield ToyCluster(slurm, prefect_service, toys, tmp_path)
+    slurm.wait_until_empty()
+
+
+def test_a_job_that_waits_tells_why(cluster: ToyCluster, slurm: Slurm) -> None:
+    before = slurm.submitted()
+    slurm.set_node("drain")
+    try:
+        run = cluster.start(n=3)
+        run.wait_for("is pending: ")
+        run.wait_for("DRAINED")
+    finally:
+        slurm.set_node("resume")
+    assert run.result()["n"] == 3
+    assert slurm.submitted() == before + 1
+
+
+def test_a_job_that_never_starts_ends_the_run_with_slurms_reason(cluster: ToyCluster) -> None:
+    told = cluster.start(n=3, partition="closed", pending_limit='"00:00:05"').failure()
+    assert "pending_limit" in told
+    assert "ReqNodeNotAvail" in told or "PartitionDown" in told
+
+
+def test_a_lost_node_costs_no_finished_step(cluster: ToyCluster, slurm: Slurm) -> None:
+    before = slurm.submitted()
+    run = cluster.start(n=100)
+    run.wait_for_step(10)
+    slurm.set_node("down")
+    try:
+        run.wait_for("again (1 of 3 times)", 120)
+    finally:
+        slurm.set_node("resume")
+    result = run.result()
+    assert result["n"] == 100
+    assert result["first_step"] >= 10
+    assert slurm.submitted() == before + 2
+
+
+def test_the_controller_is_away_for_half_a_minute(cluster: ToyCluster, slurm: Slurm) -> None:
+    before = slurm.submitted()
+    run = cluster.start(n=50, seconds=1.0)
+    run.wait_for_step(2)
+    slurm.stop_controller()
+    try:
+        time.sleep(OUTAGE_S)
+    finally:
+        slurm.start_controller()
+    assert run.result()["first_step"] == 0
+    assert run.attempts == 1
+    assert slurm.submitted() == before + 1
+
+
+def test_the_controller_is_away_when_a_job_is_submitted(cluster: ToyCluster, slurm: Slurm) -> None:
+    before = slurm.submitted()
+    slurm.stop_controller()
+    try:
+        run = cluster.start(n=3)
+        run.wait_for("queued the controller of SLURM")
+    finally:
+        slurm.start_controller()
+    assert run.result()["n"] == 3
+    assert slurm.submitted() == before + 1
+
+
+def test_the_prefect_server_is_away_for_half_a_minute(
+    cluster: ToyCluster, prefect_service: PrefectService, slurm: Slurm
+) -> None:
+    port, home = free_port(), cluster.folder / "prefect"
+    home.mkdir()
+    with started_server(home, port) as api_url:
+        environment = {"PREFECT_API_URL": api_url, "PREFECT_HOME": str(home)}
+        run = cluster.start(n=50, seconds=1.0, environment=environment)
+        run.wait_for_step(2)
+    time.sleep(OUTAGE_S)
+    with started_server(home, port):
+        assert run.result()["first_step"] == 0
+    assert run.attempts == 1
+
+
+def test_a_stage_longer_than_the_walltime_goes_on_in_a_new_job(
+    cluster: ToyCluster, slurm: Slurm
+) -> None:
+    before = slurm.submitted()
+    run = cluster.start(n=50, seconds=1.0, walltime='"00:01:00"', stop_margin='"00:00:30"')
+    run.wait_for("again (1 of 3 times)", 90)
+    asked_at = run.steps
+    result = run.result()
+    assert "walltime" in run.told
+    assert result["first_step"] == asked_at > 0
+    assert slurm.submitted() == before + 2
+    assert "TIMEOUT" not in {job.state for job in slurm.ended()[-2:]}
+
+
+def test_a_stage_that_is_lost_too_often_fails(cluster: ToyCluster, slurm: Slurm) -> None:
+    run = cluster.start(n=1000, resubmissions="1")
+    for attempt in (1, 2):
+        wait_for(lambda attempt=attempt: run.attempts == attempt, f"attempt {attempt}", 120)
+        (job,) = slurm.running("cpu")
+        slurm.command("scancel", job)
+    assert "given up after 1 resubmissions" in run.failure()
+
+
+def test_ctrl_c_leaves_no_job(cluster: ToyCluster, slurm: Slurm) -> None:
+    run = cluster.start(n=1000)
+    run.wait_for_step(3)
+    run.interrupt()
+    run.process.wait(timeout=60)
+    slurm.wait_until_empty()
+
+
+def test_the_jobs_of_a_killed_flow_are_reaped_and_its_work_goes_on(
+    cluster: ToyCluster, slurm: Slurm
+) -> None:
+    run = cluster.start(n=60)
+    run.wait_for_step(10)
+    run.kill()
+    assert slurm.running("cpu"), "its job ended by itself before it could be reaped"
+    reaped = subprocess.run(
+        [sys.executable, "-m", "flows.reap_orphans", "--store", str(cluster.folder / "store")],
+        env={**cluster.service.environment, **slurm.environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert reaped.returncode == 0, reaped.stderr
+    slurm.wait_until_empty()
+    again = cluster.start(n=60).result()
+    assert again["n"] == 60
+    assert again["first_step"] >= 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"partition": "nowhere"}, "Invalid partition name specified"),
+        ({"memory": "900G"}, "Requested node configuration is not available"),
+        ({"partition": "locked"}, "Invalid account or account/partition combination specified"),
+    ],
+    ids=["partition", "memory", "account"],
+)
+def test_what_slurm_refuses_is_told_in_its_own_words(
+    cluster: ToyCluster, slurm: Slurm, changes: dict[str, str], words: str
+) -> None:
+    started = time.monotonic()
+    told = cluster.start(n=3, **changes).failure()
+    assert words in told
+    assert f"partition {changes.get('partition', 'cpu')}" in told
+    assert time.monotonic() - started < 60
+    assert not slurm.queue()
+
+
+def test_a_job_that_ends_at_its_start_shows_its_log(cluster: ToyCluster) -> None:
+    environment = '["echo no such module >&2; false"]'
+    told = cluster.start(n=3, interface=f"lo\nenvironment: {environment}").failure()
+    assert "this line of the environment failed" in told
+    assert "no such module" in told

@@ -1,0 +1,254 @@
+"""The whole pipeline as jobs: GPU stages in one partition, CPU stages in another.
+
+The stages that a test disturbs are taken out of a copy of a finished store. When the run ends with
+everything after them `Cached`, their outputs were made again with the same bits.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.pipeline import (
+    ROOT,
+    STAGES,
+    TINY,
+    PrefectService,
+    run_pipeline,
+    start_pipeline,
+)
+from tests.support.server_records import ENDED, Server, wait_for
+from tests.support.slurm import EndedJob, Slurm
+
+pytestmark = [pytest.mark.server, pytest.mark.slurm, pytest.mark.slow]
+
+GPU_STAGES = ("baseline", "lora", "eval_lora", "opro_base", "opro_lora", "eval_base_opro",
+              "eval_lora_opro")  # fmt: skip
+# Enough work in each stage to be stopped in the middle of it.
+SIZES = {
+    "train_clips": 24,
+    "test_clips": 60,
+    "epochs": 3,
+    "opro_iterations": 3,
+    "opro_candidates": 4,
+    "name": "run",
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a run needs beside its folder."""
+
+    slurm: Slurm
+    service: PrefectService
+    model: Path
+    profile: Path
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters that all runs have in common."""
+        return {**SIZES, "model": self.model, "cluster": self.profile}
+
+    @property
+    def on_slurm(self) -> PrefectService:
+        """The Prefect server, in an environment that leads to this SLURM."""
+        environment = {**self.service.environment, **self.slurm.environment}
+        return PrefectService(self.service.api_url, environment)
+
+    def run(self, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run the pipeline to its end."""
+        return run_pipeline(self.on_slurm, folder, **self.parameters)
+
+    def start(self, folder: Path) -> subprocess.Popen[bytes]:
+        """Start the pipeline, slowly: the batch size changes no result."""
+        return start_pipeline(self.on_slurm, folder, **self.parameters, batch_size=1)
+
+    def states(self, folder: Path) -> dict[str, str]:
+        """Return how the last attempt of each stage of the last run ended."""
+        server = Server(self.service.api_url)
+        runs = server.task_runs(server.flow_runs(folder / "results")[-1]["id"])
+        # A lost attempt is `Crashed`; the stage itself ends with the attempt after it.
+        return {run.stage: run.state for run in runs if run.state != "Crashed"}
+
+    def crashed(self, folder: Path) -> list[str]:
+        """Return the stages that lost an attempt in the last run."""
+        server = Server(self.service.api_url)
+        runs = server.task_runs(server.flow_runs(folder / "results")[-1]["id"])
+        return [run.stage for run in runs if run.state == "Crashed"]
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    slurm: Slurm,
+    prefect_service: PrefectService,
+    small_model_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Cluster:
+    profile = slurm.write_profile(tmp_path_factory.mktemp("profile") / "profile.yaml")
+    return Cluster(slurm, prefect_service, small_model_folder, profile)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that nothing disturbed, and the jobs that it took."""
+
+    folder: Path
+    jobs: list[EndedJob]
+
+
+@pytest.fixture(scope="module")
+def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("finished")
+    before = len(cluster.slurm.ended())
+    done = cluster.run(folder)
+    assert done.returncode == 0, done.stderr + done.stdout
+    cluster.slurm.wait_until_empty()
+    return Finished(folder, cluster.slurm.ended()[before:])
+
+
+@pytest.fixture(autouse=True)
+def empty_queue(slurm: Slurm) -> Iterator[None]:
+    yield
+    slurm.wait_until_empty()
+
+
+def _copy_without(finished: Finished, folder: Path, *stages: str) -> None:
+    """Copy a finished run's store without the outputs of some stages of it."""
+    shutil.copytree(finished.folder / "store", folder / "store", symlinks=True)
+    outputs = (finished.folder / "store" / "outputs").resolve()
+    for stage in stages:
+        shown = (finished.folder / "results" / "run" / stage).resolve()
+        stage_and_key = shown.relative_to(outputs).parts[:2]
+        shutil.rmtree(folder.joinpath("store", "outputs", *stage_and_key))
+
+
+def test_each_class_has_jobs_of_its_own(finished: Finished) -> None:
+    assert {job.partition for job in finished.jobs} == {"cpu", "gpu"}
+    for job in finished.jobs:
+        assert job.name.startswith("qsm-")
+        assert job.name.endswith(f"-{job.partition}")
+    # Jobs are shared by the stages of their class: fewer jobs than stages.
+    assert len(finished.jobs) < len(STAGES)
+    assert len({job.name for job in finished.jobs}) == 2
+
+
+def test_a_second_run_submits_nothing(finished: Finished, cluster: Cluster) -> None:
+    before = cluster.slurm.submitted()
+    done = cluster.run(finished.folder)
+    assert done.returncode == 0, done.stderr
+    assert cluster.slurm.submitted() == before
+    assert cluster.states(finished.folder) == dict.fromkeys(STAGES, "Cached")
+
+
+def test_the_plan_submits_nothing(finished: Finished, cluster: Cluster, tmp_path: Path) -> None:
+    before = cluster.slurm.submitted()
+    done = run_pipeline(cluster.on_slurm, tmp_path, "--plan-only", **cluster.parameters)
+    assert done.returncode == 0, done.stderr
+    assert cluster.slurm.submitted() == before
+
+
+def _checkpoints(folder: Path) -> int:
+    return len(list(folder.glob("store/work/train_lora/*/resume/checkpoint-*/complete")))
+
+
+def _candidates(folder: Path) -> int:
+    trajectories = folder.glob("store/work/optimize_prompt/*/resume/trajectory.jsonl")
+    return sum(path.read_text().count('"event": "scored"') for path in trajectories)
+
+
+def _blocks(folder: Path) -> int:
+    return len(list(folder.glob("store/work/evaluate/*/resume/*/*.parquet")))
+
+
+@pytest.mark.parametrize("by", ["scancel", "kill"])
+@pytest.mark.parametrize(
+    ("stage", "count"),
+    [("lora", _checkpoints), ("opro_base", _candidates), ("eval_base", _blocks)],
+    ids=["training", "search", "evaluation"],
+)
+def test_a_lost_job_costs_what_it_was_doing(
+    stage: str,
+    count: Callable[[Path], int],
+    by: str,
+    finished: Finished,
+    cluster: Cluster,
+    tmp_path: Path,
+) -> None:
+    """`scancel` lets the worker keep its work; a kill does not, and costs one checkpoint more."""
+    removed = "checkpoints/lora/final" if stage == "lora" else stage
+    _copy_without(finished, tmp_path, removed)
+    before = cluster.slurm.submitted()
+    process = cluster.start(tmp_path)
+    wait_for(
+        lambda: count(tmp_path) > 0 or process.poll() is not None, "work to lose", timeout_s=120
+    )
+    (job,) = cluster.slurm.running("gpu")
+    if by == "kill":
+        cluster.slurm.command("scancel", "--signal=KILL", "--full", job)
+    else:
+        cluster.slurm.command("scancel", job)
+    assert process.wait(timeout=240) == 0, (tmp_path / "log.txt").read_text()
+    name = "baseline" if stage == "eval_base" else stage
+    assert cluster.crashed(tmp_path) == [name]
+    states = cluster.states(tmp_path)
+    assert states.pop(name) == "Completed"
+    assert states == dict.fromkeys((one for one in STAGES if one != name), "Cached")
+    assert cluster.slurm.submitted() == before + 2
+
+
+def test_cancelling_in_the_ui_leaves_no_job(
+    finished: Finished, cluster: Cluster, tmp_path: Path
+) -> None:
+    _copy_without(finished, tmp_path, "eval_base")
+    server = Server(cluster.service.api_url)
+    with _worker(cluster, tmp_path):
+        deployment = server.ask("deployments/name/complete-pipeline/slurm")
+        values = {
+            **TINY,
+            **{
+                name: str(v) if isinstance(v, Path) else v for name, v in cluster.parameters.items()
+            },
+            "store": str(tmp_path / "store"),
+            "results": str(tmp_path / "results"),
+        }
+        body = {"parameters": values, "state": {"type": "SCHEDULED"}}
+        run = server.ask(f"deployments/{deployment['id']}/create_flow_run", body)["id"]
+        wait_for(lambda: bool(cluster.slurm.running("gpu")), "a running job", timeout_s=120)
+        server.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+        wait_for(lambda: server.flow_run(run)["state_type"] in ENDED, "the end", timeout_s=120)
+        assert server.flow_run(run)["state_type"] == "CANCELLED"
+        cluster.slurm.wait_until_empty()
+
+
+@contextmanager
+def _worker(cluster: Cluster, folder: Path) -> Iterator[None]:
+    """Serve the deployments with a process worker, as on a login node."""
+    environment = {
+        **cluster.on_slurm.environment,
+        "QSM_HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
+    register = "from deployments.service import register_deployments; register_deployments()"
+    subprocess.run([sys.executable, "-c", register], env=environment, cwd=ROOT, check=True)
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "qsm-local"]
+    with (folder / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [*command, "--type", "process"],
+            env=environment,
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait(timeout=120)
