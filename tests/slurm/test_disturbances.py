@@ -118,8 +118,8 @@ def test_a_stage_longer_than_the_walltime_goes_on_in_a_new_job(
     asked_at = run.steps
     result = run.result()
     assert "walltime" in run.told
-    assert result["first_step"] == asked_at > 0
-    assert slurm.submitted() == before + 2
+    assert result["first_step"] >= asked_at > 0
+    assert slurm.submitted() - before == run.attempts >= 2
     assert "TIMEOUT" not in {job.state for job in slurm.ended()[-2:]}
 
 
@@ -148,7 +148,7 @@ def test_the_jobs_of_a_killed_flow_are_reaped_and_its_work_goes_on(
     run.kill()
     assert slurm.running("cpu"), "its job ended by itself before it could be reaped"
     reaped = subprocess.run(
-        [sys.executable, "-m", "flows.reap_orphans", "--store", str(cluster.folder / "store")],
+        [sys.executable, "-m", "flows.reap_orphans"],
         env={**cluster.service.environment, **slurm.environment},
         cwd=ROOT,
         capture_output=True,

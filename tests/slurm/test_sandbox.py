@@ -39,4 +39,5 @@ def test_it_tells_how_to_use_it_and_stops_on_ctrl_c(slurm: Slurm) -> None:
     assert "cpu* up" in listed.stdout
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
+    process.stdout.close()
     assert not configuration.exists()
