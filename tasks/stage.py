@@ -30,7 +30,6 @@ from qsm_core.errors import QsmError, StageError
 from qsm_core.store.canonical import to_json
 from qsm_core.store.disk import full_disk_error, is_full_disk
 from qsm_core.store.layout import WorkFolder
-from qsm_core.store.references import Reference, read_references, write_references
 from qsm_core.store.spec import StageDefinition, StageInput, StageSpec, build_spec
 from qsm_core.store.store import StageOutput, Store
 from tasks.clusters import Clusters
@@ -39,6 +38,7 @@ from tasks.estimates import Estimator
 from tasks.events import EventKind, OnEvent, StageEvent, ignore_event
 from tasks.handle import NotMadeError, OutputPart, PlannedStage, StageHandle, StoppedError, input_of
 from tasks.outlook import look_ahead
+from tasks.references import RunReferences
 from tasks.resources import ResourceProfile
 from tasks.slurm.jobs import Job
 from tasks.spreading import EvaluationShards, KnownAnswers
@@ -81,6 +81,7 @@ class StageRunner:
         self._threads: dict[str, threading.Thread] = {}
         self._by_key: dict[str, StageHandle] = {}
         self._started = False
+        self._noted: RunReferences | None = None
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
@@ -109,7 +110,7 @@ class StageRunner:
         if not stopped:
             self._raise_failures()
         if not stopped and not self._plan_only:
-            self._note_references(complete=True)
+            self._references().complete()
 
     def submit(
         self,
@@ -283,7 +284,7 @@ class StageRunner:
             raise NotMadeError(f"stage {handle.name} was only planned")
         if self._plan_only and output is not None:
             return output
-        self._note_references()
+        self._references().note()
         pool = self._profile.pool(handle.definition)
         submission = Submission(self._store, handle, spec, verdict, inputs, self._tell)
         if output is not None:
@@ -353,17 +354,12 @@ class StageRunner:
             event = StageEvent(handle.name, kind, done, total, message, handle.verdict)
             self._on_event(event)
 
-    def _note_references(self, *, complete: bool = False) -> None:
-        """Note what this run refers to; until it is complete, also what it referred to before."""
-        run = self._run_name or flow_run.name or "run"
+    def _references(self) -> RunReferences:
         with self._lock:
-            earlier = () if complete else read_references(self._store.layout).get(run, ())
-            known = {one.name: one for one in earlier}
-            for handle in self._handles:
-                if handle.spec is not None:
-                    place = Reference(handle.name, handle.spec.stage, handle.spec.key)
-                    known[handle.name] = place
-            write_references(self._store.layout, run, known.values())
+            if self._noted is None:
+                run = self._run_name or flow_run.name or "run"
+                self._noted = RunReferences(self._store.layout, run, self._handles)
+            return self._noted
 
     def _is_ours(self, error: BaseException) -> bool:
         return any(error is handle.error for handle in self._handles)
