@@ -38,6 +38,7 @@ _MARGIN_VARIABLE = "QSM_STOP_MARGIN_S"
 _INSTALL_WITHIN_S = 10.0
 _FETCHED_WITHIN_S = 20.0
 _POLL_S = 0.1
+_CLOSING = (Status.closing, Status.closing_gracefully, Status.closed)
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -54,6 +55,8 @@ def stop_requests() -> Iterator[StopRequest]:
     worker = _dask_worker()
     if worker is not None:
         ending.listen(worker)
+        if worker.status in _CLOSING:  # the signal came before there was a stage
+            ending.request.ask(TOLD_TO_STOP, GRACE_S)
     reason = ending.request()
     if reason is not None:
         raise InterruptedStageError(f"{reason}; the stage was not begun here")
