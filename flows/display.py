@@ -120,7 +120,7 @@ class TerminalDisplay:
 
     def print(self, what: RenderableType) -> None:
         """Print a table or a line above the moving ones."""
-        self._console.print(what, highlight=False)
+        self._console.print(what, highlight=False, soft_wrap=isinstance(what, str | Text))
 
     def conclude(self, what: RenderableType) -> None:
         """Print a table or a line on standard output when everything has ended."""

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import soundfile
 
-from qsm_core.store.manifest import read_manifest
+from qsm_core.store.manifest import Manifest, read_manifest
 from tests.support.audio_files import write_audio, write_class_folders
 from tests.support.pipeline import (
     STAGES,
@@ -186,6 +186,11 @@ def test_a_plan_runs_nothing_and_says_each_verdict(
     assert [told[name][0] for name in ("corpus", "rirs", "baseline", "opro_base")] == ["reused"] * 4
     assert told["eval_base_opro"][0] == "reused"
     assert told["lora"][0] == "runs"
+    # 12 clips, each in 2 conditions, are 24 renderings: two steps of 16.
+    assert "at most 2 training steps" in " ".join(told["lora"])
+    assert "(1 earlier run)" in " ".join(told["lora"])
+    assert "40 predictions" in " ".join(told["eval_lora"])
+    assert "cpu: workers 2, cores 1" in planned.stderr
     assert "rank changed from 4 to 2" in " ".join(told["lora"])
     for waiting, needed in {
         "eval_lora": "lora",
@@ -200,15 +205,45 @@ def test_a_plan_runs_nothing_and_says_each_verdict(
     assert not (folder / "results").exists()
 
 
-def test_further_seeds_add_their_own_stages(first: Ran, folder: Path, run: Run) -> None:
-    again = run(folder, num_seeds=2)
-    further = ("lora_seed43", "eval_lora_seed43", "opro_lora_seed43", "eval_lora_opro_seed43")
+def test_further_seeds_are_trained_side_by_side_and_are_in_the_report(
+    first: Ran, folder: Path, run: Run
+) -> None:
+    again = run(folder, num_seeds=3)
+    further = [
+        f"{stage}_seed{seed}"
+        for seed in (43, 44)
+        for stage in ("lora", "eval_lora", "opro_lora", "eval_lora_opro")
+    ]
     expected = {**CACHED, **dict.fromkeys(further, "Completed"), "report": "Completed"}
     assert again.states == expected
     second = again.content("checkpoints/lora_seed43/final/adapter_model.safetensors")
     assert second != again.content(ADAPTER)
     assert again.content(ADAPTER) == first.content(ADAPTER)
-    assert (again.results / "eval_lora_opro_seed43" / "metrics.json").exists()
+    trained = [_manifest(again, f"checkpoints/lora_seed{n}/final").provenance for n in (43, 44)]
+    starts, ends = ([one[f"{when}_at"] for one in trained] for when in ("started", "finished"))
+    assert max(starts) < min(ends), "two workers trained two seeds one after the other"
+    report = _manifest(again, "report").spec.inputs
+    for seed in ("", "_seed43", "_seed44"):
+        for system in (f"eval_lora{seed}", f"eval_lora_opro{seed}"):
+            assert report[system] == _manifest(again, system).digest
+
+
+def _manifest(ran: Ran, name: str) -> Manifest:
+    return read_manifest((ran.results / name).resolve())
+
+
+def test_a_run_tells_what_it_cost(first: Ran, folder: Path, run: Run) -> None:
+    cost = json.loads(first.content("cost.json"))
+    assert {one["stage"] for one in cost["stages"]} == set(STAGES)
+    assert all(one["made"] and one["seconds"] > 0 for one in cost["stages"])
+    assert all(one["peak_memory_mib"] > 50 for one in cost["stages"])
+    assert cost["totals"]["stages_made"] == len(STAGES)
+    assert f"Cost: {len(STAGES)} stages made" in first.printed
+    again = run(folder)
+    spared = json.loads(again.content("cost.json"))
+    assert not any(one["made"] for one in spared["stages"])
+    assert spared["totals"]["seconds"] == 0
+    assert spared["totals"]["seconds_spared"] == cost["totals"]["seconds"]
 
 
 def _write_external_test(folder: Path, seed: int) -> Path:
