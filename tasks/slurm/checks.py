@@ -36,6 +36,7 @@ class Sight:
         probe: Text of the probe file, None where there is no such file.
         store: Whether the store's folder is there and can be written.
         code: Digest of the source that runs stages.
+        place: Folder of that source.
         versions: Of the libraries by which flow and worker talk.
         server_error: Why the Prefect server cannot be reached, None where it can.
         clock: Seconds since 1970.
@@ -45,6 +46,7 @@ class Sight:
     probe: str | None
     store: bool
     code: str
+    place: str
     versions: dict[str, str]
     server_error: str | None
     clock: float
@@ -57,6 +59,7 @@ def look(probe: str, store: str, api_url: str | None) -> Sight:
         probe=_read(Path(probe)),
         store=os.access(store, os.W_OK | os.X_OK),
         code=code_digest(),
+        place=str(Path(tasks.__file__).resolve().parents[1]),
         versions={name: _version(name) for name in _SAME_VERSION},
         server_error=_server_error(api_url) if api_url else None,
         clock=time.time(),
@@ -73,8 +76,8 @@ def differences(worker: Sight, flow: Sight, *, probe: Path, store: Path) -> Iter
         yield f"{store}: the store is not there, or cannot be written"
     if worker.code != flow.code:
         yield (
-            "the source of qsm differs (packages tasks and qsm_core); use one checkout or one "
-            "installation for flow and jobs"
+            f"the source of qsm differs: {worker.place} there, {flow.place} in the flow; use one "
+            "checkout or one installation for both"
         )
     for name, here in flow.versions.items():
         if worker.versions.get(name) != here:
