@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -23,6 +24,7 @@ import tasks
 # Differences of the clocks that are told: times in logs and tables are then hard to compare.
 CLOCK_SKEW_S = 10.0
 _REACH_WITHIN_S = 60.0
+_LOOK_WITHIN_S = 180.0
 # What flow and worker exchange objects of; stages check their own libraries themselves.
 _SAME_VERSION = ("cloudpickle", "dask", "distributed", "prefect", "pydantic")
 
@@ -50,6 +52,55 @@ class Sight:
     versions: dict[str, str]
     server_error: str | None
     clock: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found on a fresh worker.
+
+    Args:
+        host: Where it runs.
+        problems: What makes work there impossible or wrong.
+        warnings: What a person should know.
+    """
+
+    host: str
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def inspect_worker(
+    client: Any, address: str, *, probe: Path, store: Path, api_url: str | None
+) -> Inspection:
+    """Compare what a worker sees with what this process sees.
+
+    Args:
+        client: Dask client.
+        address: Of the worker.
+        probe: File that the flow has written.
+        store: Root of the store.
+        api_url: Prefect server that the worker has to reach.
+
+    Raises:
+        Exception: As the worker raised it, or Dask when it went away.
+    """
+    future = client.submit(
+        look,
+        str(probe),
+        str(store),
+        api_url,
+        workers=[address],
+        allow_other_workers=False,
+        pure=False,
+    )
+    there = future.result(timeout=_LOOK_WITHIN_S)
+    here = look(str(probe), str(store), None)
+    skew_s = there.clock - here.clock
+    warnings = []
+    if abs(skew_s) > CLOCK_SKEW_S:
+        warnings.append(f"the clock of {there.host} differs by {skew_s:.0f} s from the flow's")
+    problems = tuple(differences(there, here, probe=probe, store=store))
+    return Inspection(there.host, problems, tuple(warnings))
 
 
 def look(probe: str, store: str, api_url: str | None) -> Sight:

@@ -8,6 +8,7 @@ job's comment names it too, by which the reaper finds out whose job it is.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import shlex
@@ -22,6 +23,8 @@ from typing import Any
 
 import psutil
 from distributed.security import Security
+
+logger = logging.getLogger(__name__)
 
 # The flow's process touches its note this often; the reaper waits many times as long.
 HEARTBEAT_S = 15.0
@@ -111,7 +114,10 @@ class RunFolder:
 
     def show_life(self) -> None:
         """Note that the flow's process is alive."""
-        os.utime(self.path / "run.json")
+        try:
+            os.utime(self.path / "run.json")
+        except OSError as error:  # a file server that is away for a moment
+            logger.warning("%s cannot be touched: %s", self.path, error)
 
     def remove(self) -> None:
         """Remove the folder with its secrets."""

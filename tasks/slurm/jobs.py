@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,6 +20,7 @@ from tasks.slurm.commands import (
 logger = logging.getLogger(__name__)
 
 _FIELDS = ("%i", "%j", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%k")
+_PAUSE_S = 2.0
 _SEPARATOR = "\x1f"
 # States of a job that still has, or will have, a place in the cluster.
 _ALIVE = frozenset(
@@ -126,6 +128,42 @@ def submit_job(script: str, *, environment: dict[str, str], patience_s: float = 
     command = ["sbatch", "--parsable"]
     text = run_slurm(command, stdin=script, environment=environment, patience_s=patience_s)
     return text.strip().split(";")[0]
+
+
+def submit_once(
+    script: str,
+    job: Job,
+    *,
+    environment: dict[str, str],
+    waiting: Callable[[str], object],
+) -> str:
+    """Submit a script and return the number of the job, also where the answer is lost.
+
+    A controller that goes away may have taken the job. So the queue is looked through for it
+    before it is submitted again.
+
+    Args:
+        script: The script.
+        job: Name and comment that it gives its job; no other job has this comment.
+        environment: Of sbatch.
+        waiting: Is told why it takes so long; what it raises ends the wait.
+
+    Raises:
+        SlurmRefusedError: SLURM refused it; holds its words.
+        SlurmUnreachableError: The controller did not answer for a long time.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return submit_job(script, environment=environment, patience_s=0)
+        except SlurmUnreachableError as error:
+            if time.monotonic() > deadline:
+                raise
+            waiting(str(error))
+        time.sleep(_PAUSE_S)
+        for taken in find_jobs([job.name], ended_too=False):  # waits for the controller
+            if taken.comment == job.comment:
+                return taken.job_id
 
 
 def invalid_in(script: str, *, environment: dict[str, str]) -> str | None:

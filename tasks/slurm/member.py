@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tasks.slurm.scheduler import SlurmScheduler
 # SLURM shows a new job, and forgets an old one, with some delay.
 _MISSING_S = 30.0
 _END_WITHIN_S = 30.0
+_YOUNG_S = 60.0
 _TAIL_LINES = 15
 _TAIL_BYTES = 20_000
 # A job that has less than this share of a walltime left does not begin another stage.
@@ -69,6 +71,13 @@ class Member:
         """Whether a stage can take it."""
         waits = self.owner is None and not self.ending and not self.discarded
         return waits and self.inspected and self.address is not None
+
+    @property
+    def changes_soon(self) -> bool:
+        """Whether SLURM's view of the job is likely to change within seconds."""
+        young = time.monotonic() - self.submitted < _YOUNG_S
+        on_its_way = self.ending or self.discarded or (young and self._joined is None)
+        return self.job.alive and (on_its_way or not (self.job.pending or self._joined))
 
     def fits(self, request: ResourceClass) -> bool:
         """Say whether it is as large as asked for and has enough of the walltime left."""
@@ -158,3 +167,29 @@ class Member:
         reason = self.job.reason
         why = "" if reason in ("", "None", self.job.state) else f" ({reason})"
         return f"{self.told} ended as {self.job.state}{why}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One job, taken by one stage; see `tasks.resources.JobPlace`."""
+
+    member: Member
+    why_lost: Callable[[], StageError]
+
+    @property
+    def worker(self) -> str:
+        """Address of its Dask worker; empty when it is gone."""
+        return self.member.address or ""
+
+    @property
+    def told(self) -> str:
+        """The job in words."""
+        return self.member.told
+
+    def lost(self) -> bool:
+        """Say whether its worker is gone."""
+        return self.member.lost()
+
+    def discard(self) -> None:
+        """Let nobody take the job after this."""
+        self.member.discard()

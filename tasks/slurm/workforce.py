@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,49 +25,23 @@ from tasks.handle import StoppedError
 from tasks.profiles import ClusterProfile, ResourceClass
 from tasks.quantities import duration_text
 from tasks.resources import WorkerPool
-from tasks.slurm.checks import CLOCK_SKEW_S, differences, look
-from tasks.slurm.commands import PATIENCE_S, SlurmRefusedError, SlurmUnreachableError
+from tasks.slurm.checks import inspect_worker
+from tasks.slurm.commands import SlurmRefusedError, SlurmUnreachableError
 from tasks.slurm.folder import HEARTBEAT_S
-from tasks.slurm.jobs import Job, add_peak_memory, cancel_jobs, find_jobs, submit_job
-from tasks.slurm.member import Member
+from tasks.slurm.jobs import Job, add_peak_memory, cancel_jobs, find_jobs, submit_once
+from tasks.slurm.member import Member, Place
 from tasks.slurm.scheduler import SlurmScheduler
 from tasks.slurm.script import JobPlaces, job_comment, job_script, submission_environment
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 2.0
+_CALM_POLL_S = 10.0  # a controller has others to answer
 _START_LIMIT_S = 600.0
-_CHECK_LIMIT_S = 180.0
 # A flow that is cancelled has 30 s before it is killed.
 _CLOSE_WITHIN_S = 20.0
 _LEAVE_S = 3.0
 _GRACE_S = 8.0
-
-
-@dataclass(frozen=True)
-class Place:
-    """One job, taken by one stage; see `tasks.resources.JobPlace`."""
-
-    member: Member
-    why_lost: Callable[[], StageError]
-
-    @property
-    def worker(self) -> str:
-        """Address of its Dask worker; empty when it is gone."""
-        return self.member.address or ""
-
-    @property
-    def told(self) -> str:
-        """The job in words."""
-        return self.member.told
-
-    def lost(self) -> bool:
-        """Say whether its worker is gone."""
-        return self.member.lost()
-
-    def discard(self) -> None:
-        """Let nobody take the job after this."""
-        self.member.discard()
 
 
 class Workforce:
@@ -213,6 +186,11 @@ class Workforce:
 
     def _start(self, request: ResourceClass, stage: str, tell: Callable[[str], None]) -> Member:
         """Submit a job for a stage."""
+
+        def waiting(text: str) -> None:
+            tell(text)
+            self._raise_if_closed()
+
         try:
             worker = f"{self._resource}-{os.urandom(4).hex()}"
             places = JobPlaces(
@@ -223,7 +201,12 @@ class Workforce:
                 self._scheduler.security,
             )
             script = job_script(self._cluster, request, places, worker)
-            job_id = self._submit(script, job_comment(self._folder.path, worker), tell)
+            job_id = submit_once(
+                script,
+                Job("", self._name, "PENDING", comment=job_comment(self._folder.path, worker)),
+                environment=self._submission,
+                waiting=waiting,
+            )
         except SlurmRefusedError as error:
             raise SlurmRefusedError(
                 f"SLURM refuses a job of class {self._resource} (partition {request.partition}): "
@@ -242,23 +225,6 @@ class Workforce:
         if closed:
             self._try_to_cancel([job_id])
         return member
-
-    def _submit(self, script: str, comment: str, tell: Callable[[str], None]) -> str:
-        """Submit a script once, also where the controller takes it without saying so."""
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            self._raise_if_closed()
-            try:
-                return submit_job(script, environment=self._submission, patience_s=0)
-            except SlurmUnreachableError as error:
-                if time.monotonic() > deadline:
-                    raise
-                tell(str(error))
-            time.sleep(_POLL_S)
-            known = find_jobs([self._name])  # waits for the controller
-            taken = [job for job in known if job.comment == comment and job.alive]
-            if taken:
-                return taken[0].job_id
 
     def _check_start(self, member: Member, tell: Callable[[str], None]) -> None:
         """Tell how far a job is on its way to a worker; fail where it will not get there."""
@@ -289,32 +255,28 @@ class Workforce:
         """Compare what a fresh worker sees with what the flow sees."""
         if member.inspected:
             return
-        probe = self._folder.probe
-        given = (str(probe), str(self._store), self._api_url)
         try:
-            future = self._client.submit(
-                look, *given, workers=[member.address], allow_other_workers=False, pure=False
+            inspection = inspect_worker(
+                self._client,
+                member.address or "",
+                probe=self._folder.probe,
+                store=self._store,
+                api_url=self._api_url,
             )
-            sight = future.result(timeout=_CHECK_LIMIT_S)
         except Exception as error:
-            if self._closed:
-                raise StoppedError("the run was stopped") from error
             member.discard()
-            if member.lost():
+            if member.lost() or self._closed:
                 raise self._why_lost(member) from error
             raise StageError(
-                f"the worker in {member.job.told} cannot run qsm: {type(error).__name__}: {error}"
+                f"the worker in {member.told} cannot run qsm: {type(error).__name__}: {error}"
                 f"{member.log_tail()}"
             ) from error
-        here = look(str(probe), str(self._store), None)
-        problems = list(differences(sight, here, probe=probe, store=self._store))
-        if problems:
+        if inspection.problems:
             member.discard()
-            lines = "".join(f"\n  - {problem}" for problem in problems)
-            raise StageError(f"no work for {member.job.told} ({sight.host}):{lines}")
-        skew_s = sight.clock - here.clock
-        if abs(skew_s) > CLOCK_SKEW_S:
-            logger.warning("the clock of %s differs by %.0f s from the flow's", sight.host, skew_s)
+            lines = "".join(f"\n  - {problem}" for problem in inspection.problems)
+            raise StageError(f"no work for {member.told} ({inspection.host}):{lines}")
+        for warning in inspection.warnings:
+            logger.warning("%s: %s", member.told, warning)
         member.inspected = True
 
     def _give_back(self, member: Member) -> None:
@@ -390,16 +352,15 @@ class Workforce:
 
     def _watch(self) -> None:
         """Ask SLURM now and then; show that the flow lives; end jobs that are free for long."""
-        shown = 0.0
+        shown = asked = 0.0
         while not self._closed:
-            try:
-                if time.monotonic() - shown > HEARTBEAT_S:
-                    self._folder.show_life()
-                    shown = time.monotonic()
-            except OSError as error:
-                logger.warning("%s: cannot be touched: %s", self._folder.path, error)
-            if any(member.job.alive for member in self._members):
+            now = time.monotonic()
+            if now - shown > HEARTBEAT_S:
+                self._folder.show_life()
+                shown = now
+            if any(one.changes_soon for one in self._members) or now - asked > _CALM_POLL_S:
                 self._try_to_refresh()
+                asked = now
             for member in [one for one in self._members if one.is_superfluous()]:
                 self._end(member)
             with self._changed:
@@ -414,6 +375,8 @@ class Workforce:
 
     def _refresh(self, *, patience_s: float) -> None:
         """Bring what is known of the jobs up to date."""
+        if not any(one.job.alive for one in self._members):
+            return
         found = {job.job_id: job for job in find_jobs([self._name], patience_s=patience_s)}
         with self._changed:
             for member in self._members:
