@@ -40,8 +40,8 @@ _CALM_POLL_S = 10.0  # a controller has others to answer
 _START_LIMIT_S = 600.0
 # A flow that is cancelled has 30 s before it is killed.
 _CLOSE_WITHIN_S = 20.0
-_LEAVE_S = 3.0
-_GRACE_S = 8.0
+_LEAVE_S = 6.0
+_GRACE_S = 9.0
 
 
 class Workforce:
