@@ -25,7 +25,7 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
 from prefect import flow
 
 from flows.parameters import PipelineParameters, parse_parameters
-from flows.reporting import announce_plan, publish_results
+from flows.reporting import announce_memory, announce_plan, publish_results
 from flows.session import Session
 from flows.signature import flat_parameters
 from flows.study import Study
@@ -65,6 +65,7 @@ def complete_pipeline(parameters: PipelineParameters) -> dict[str, str]:
     session = Session(parameters)
     plan = session.plan(seven_stages)
     announce_plan(plan, with_jobs=parameters.plan_only)
+    announce_memory(session.memory, on_terminal=parameters.plan_only)
     if parameters.plan_only:
         return {}
     outputs = session.run(seven_stages, [stage.name for stage in plan])

@@ -155,6 +155,13 @@ class PipelineParameters(BaseModel):
     renderings_per_clip: int | None = Field(
         None, ge=1, le=100, description="Conditions in which each training clip is heard."
     )
+    warmup_fraction: float = Field(
+        0.05, ge=0, lt=1, description="Share of the updates in which the learning rate rises."
+    )
+    patience: int = Field(
+        3, ge=0, le=1000, description="End after so many dev losses without a new best; 0: never."
+    )
+    gradient_checkpointing: bool = Field(False, description="Train with less memory, and slower.")
     effective_batch_size: int = Field(16, ge=1, le=4096, description="Clips of one update.")
     num_seeds: int = Field(
         1, ge=1, le=20, description="How many LoRA models to train: seed, seed + 1, ..."

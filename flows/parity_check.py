@@ -21,14 +21,13 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
     raise SystemExit
 
 import json
-import platform
-import subprocess
 from functools import partial
 from pathlib import Path
 
 from prefect import flow
 
 from flows.display import current_display
+from flows.machine import machine
 from flows.parity_parameters import ParityParameters, parse_parity_parameters
 from flows.reporting import announce_plan, results_as_table
 from flows.session import Session
@@ -40,7 +39,6 @@ from tasks.artifacts import publish_parity
 from tasks.results import link_results
 
 _COLUMNS = ("check", "expected", "in_spreads", "decisions_changed", "verdict", "note")
-_GPU_NAMES = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
 
 
 def parity_stages(parameters: ParityParameters, study: Study) -> None:
@@ -90,12 +88,3 @@ def publish(parameters: ParityParameters, output: StageOutput) -> dict[str, str]
             f"trust numbers of this model on this machine before you know why; see {where}"
         )
     return {"verdict": result["verdict"], "table": str(where)}
-
-
-def machine() -> str:
-    """Return the GPUs that this machine shows, else its kind of CPU. Loads nothing."""
-    try:
-        found = subprocess.run(_GPU_NAMES, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return f"{platform.machine()} CPU of {platform.node()}"
-    return "; ".join(str(found.stdout).split("\n")).strip("; ")

@@ -12,10 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.display import current_display
+from flows.memory import memory_rows
 from flows.parameters import PipelineParameters
+from qsm_core.models.memory import MemoryPlan
 from qsm_core.reporting.pieces import read_pieces
 from qsm_core.store.store import StageOutput
-from tasks.artifacts import publish_cost, publish_plan, publish_provenance, publish_report
+from tasks.artifacts import (
+    publish_cost,
+    publish_memory,
+    publish_plan,
+    publish_provenance,
+    publish_report,
+)
 from tasks.costs import JSON_FILE, RunCost, cost_sentence, write_cost
 from tasks.handle import PlannedStage
 from tasks.planning import job_rows, job_scripts, plan_rows, total_estimate
@@ -55,6 +63,18 @@ def announce_plan(plan: Sequence[PlannedStage], *, with_jobs: bool = False) -> N
             for name, script in job_scripts(plan).items():
                 display.print(f"\nThe job of {name}:\n")
                 display.print(Text(script))
+
+
+def announce_memory(plan: MemoryPlan | None, *, on_terminal: bool) -> None:
+    """Show how much memory scoring and training will take."""
+    if plan is None:
+        return
+    rows = memory_rows(plan)
+    publish_memory(rows)
+    display = current_display()
+    if display is not None and on_terminal:
+        display.print(_table("Memory of the model's device", rows, tuple(rows[0])))
+        display.print("")
 
 
 def report_cost(folder: Path, cost: RunCost) -> None:

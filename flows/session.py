@@ -12,6 +12,7 @@ from flows.parameters import PipelineParameters
 from flows.reporting import report_cost
 from flows.study import Study
 from qsm_core.errors import StageError
+from qsm_core.models.memory import MemoryPlan
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import StageOutput, Store
 from tasks.costs import run_cost
@@ -34,13 +35,16 @@ class Session:
         self._profile = resource_profile(parameters, self._store.root)
         self._profile.prepare(())
         self._to_run: list[StageDefinition] = []
+        self.memory: MemoryPlan | None = None
         self._logger = get_run_logger()
         self._display = current_display()
 
     def plan(self, stages: Stages) -> tuple[PlannedStage, ...]:
         """Say what would happen to each stage, and run nothing."""
         with StageRunner(self._store, self._profile, plan_only=True) as runner:
-            stages(Study(self.parameters, self._store, runner, check_first=_nothing_to_check))
+            study = Study(self.parameters, self._store, runner, check_first=_nothing_to_check)
+            self.memory = study.memory
+            stages(study)
             plan = runner.plan()
             self._to_run = [
                 handle.definition

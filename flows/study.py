@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flows.memory import check_memory, planned_memory
 from flows.parameters import PipelineParameters, baseline_names
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
 from qsm_core.errors import ConfigurationError
@@ -90,6 +91,8 @@ class Study:
             "encoder_cache": str(store.layout.encoder_cache),
         }
         self._model = model_input(str(parameters.model), parameters.model_revision)
+        self.memory = planned_memory(parameters, self._model.path)
+        check_memory(parameters, self.memory)
         self._corpus: Handle = None
         self._rirs: Handle = None
         self._for_report: dict[str, Handle] = {}
@@ -215,6 +218,9 @@ class Study:
             "dropout": p.lora_dropout,
             "learning_rate": p.learning_rate,
             "epochs": p.epochs,
+            "warmup_fraction": p.warmup_fraction,
+            "patience": p.patience or None,
+            "gradient_checkpointing": p.gradient_checkpointing,
             "effective_batch_size": p.effective_batch_size,
             "quantization": p.quantization,
             "augment": self._rendered(),

@@ -68,6 +68,12 @@ def publish_report(report: Path, results_folder: Path, note: str) -> None:
         create_markdown_artifact(markdown, key=artifact_key(name), description=_heading(markdown))
 
 
+def publish_memory(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Show how much memory scoring and training are predicted to take."""
+    text = "Predicted peaks of the model's device, weights included"
+    create_table_artifact([dict(row) for row in rows], key="memory", description=text)
+
+
 def publish_parity(result: Mapping[str, Any], where: Path) -> None:
     """Show every check of a parity check, with its largest difference and verdict."""
     failed = ", ".join(result["failed"])
