@@ -11,8 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 
 from qsm_core.reporting.pieces import read_pieces
 from qsm_core.store.store import StageOutput
@@ -66,6 +69,38 @@ def publish_report(report: Path, results_folder: Path, note: str) -> None:
     create_markdown_artifact(pieces.instructions, key="instructions", description=text)
     for name, markdown in pieces.pictures.items():
         create_markdown_artifact(markdown, key=artifact_key(name), description=_heading(markdown))
+
+
+class LivePage:
+    """Shows a page that a stage writes while it runs: one artifact, updated where it changed."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        """Prepare the artifact.
+
+        Args:
+            name: What the run calls the stage; becomes the artifact's title.
+            path: The page; it may be written later, or never.
+        """
+        self._key = artifact_key(f"live {name}")
+        self._path = path
+        self._shown: float | None = None
+        self._artifact: UUID | None = None
+
+    def show(self) -> None:
+        """Show the page if it is there and another than the one that is shown."""
+        try:
+            changed, text = self._path.stat().st_mtime, self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        if changed == self._shown:
+            return
+        if self._artifact is None:
+            made = create_markdown_artifact(text, key=self._key, description="Live")
+            self._artifact = made if isinstance(made, UUID) else None
+        else:
+            client = get_client(sync_client=True)
+            client.update_artifact(self._artifact, ArtifactUpdate(data=text))
+        self._shown = changed
 
 
 def publish_memory(rows: Sequence[Mapping[str, Any]]) -> None:

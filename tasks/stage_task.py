@@ -32,12 +32,13 @@ from qsm_core.errors import (
     as_qsm_error,
     is_transient,
 )
+from qsm_core.store.context import LIVE_FILE
 from qsm_core.store.launch import Launch, run_in_process
-from qsm_core.store.layout import result_name
+from qsm_core.store.layout import WorkFolder, result_name
 from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.stop import StopRequest
 from qsm_core.store.store import StageOutput, Store
-from tasks.artifacts import artifact_key
+from tasks.artifacts import LivePage, artifact_key
 from tasks.launch import Subprocess
 from tasks.resources import THREAD_VARIABLES
 from tasks.stopping import stop_requests
@@ -116,7 +117,8 @@ def make_stage(
     given = {name: StageInput(Path(one["path"]), one["digest"]) for name, one in inputs.items()}
     own = dict(runtime)
     apart, timeout_s = own.pop("subprocess", False), own.pop("timeout_s", None)
-    progress = ProgressArtifact(_name_in_run())
+    work = WorkFolder(Store(Path(store)).layout.work(read.stage, key))
+    progress = ProgressArtifact(_name_in_run(), live=work.resume / LIVE_FILE)
     try:
         with stop_requests() as stop:
             output = Store(Path(store)).make(
@@ -151,13 +153,17 @@ class ProgressArtifact:
     A stage that is done sooner gets none.
     """
 
-    def __init__(self, name: str, every_s: float = _ARTIFACT_EVERY_S) -> None:
+    def __init__(
+        self, name: str, every_s: float = _ARTIFACT_EVERY_S, *, live: Path | None = None
+    ) -> None:
         """Prepare the artifact.
 
         Args:
             name: What the run calls the stage; becomes the artifact's title.
             every_s: Seconds between updates.
+            live: A page of markdown that the stage may write, shown beside the progress.
         """
+        self._live = None if live is None else LivePage(name, live)
         self._key = artifact_key(f"progress of {name}")
         self._every_s = every_s
         self._last = time.monotonic()
@@ -181,6 +187,8 @@ class ProgressArtifact:
     def _try_to_show(self, percent: float, description: str) -> None:
         try:
             self._show(percent, description)
+            if self._live is not None:
+                self._live.show()
         except (httpx.HTTPError, PrefectException) as error:
             # A stage of many hours does not end because its progress cannot be shown.
             get_run_logger().warning("progress could not be shown: %s", error)

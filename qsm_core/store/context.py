@@ -18,6 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from qsm_core.errors import ConfigurationError, InterruptedStageError
 
 VOLATILE_FOLDER = "volatile"
+# In `work`: a page of markdown that shows how the stage is doing; written whole or not at all.
+LIVE_FILE = "live.md"
 
 Report = Callable[[int, int, str], None]
 StopCheck = Callable[[], str | None]

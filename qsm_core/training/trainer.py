@@ -34,6 +34,7 @@ from qsm_core.models.forward import input_embeddings
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.store.context import StageContext
 from qsm_core.training.config import LoraTraining
+from qsm_core.training.curves import LiveCurves
 from qsm_core.training.examples import IGNORED, AnswerExamples, collate
 from qsm_core.training.progress import CHECKPOINT_MARK, dev_losses, is_exhausted, is_new_best
 
@@ -114,6 +115,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as 
         self._report = context.report
         self._stop_requested = context.stop_requested
         self._reason: str | None = None
+        self._curves = LiveCurves(context.work)
 
     def on_log(
         self,
@@ -134,6 +136,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as 
                     "lower learning_rate, or dtype 'float32'"
                 )
             self._report(state.global_step, state.max_steps, f"{_NAMES[name]} {value:.4f}")
+        self._curves.update(state.log_history, state.global_step, state.max_steps)
 
     def on_evaluate(
         self, _args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -1,0 +1,29 @@
+import os
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+from tasks.artifacts import LivePage
+
+
+@pytest.mark.server
+def test_a_page_is_one_artifact_that_changes(prefect_api, tmp_path):
+    path = tmp_path / "live.md"
+
+    @flow
+    def show():
+        page = LivePage("my stage", path)
+        page.show()  # not written yet
+        for number, text in enumerate(["first", "second"]):
+            path.write_text(text)
+            os.utime(path, (number, number))
+            page.show()
+            page.show()
+
+    show()
+    with get_client(sync_client=True) as client:
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["live-my-stage"]))
+        found = client.read_artifacts(artifact_filter=wanted)
+    assert [one.data for one in found] == ["second"]
