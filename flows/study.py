@@ -74,8 +74,8 @@ class Study:
             parameters: What the user wants.
             store: Where inputs are digested.
             runner: Takes the stages.
-            check_first: Is given the corpus before any other stage is submitted, so that clips
-                that cannot be used are told before a GPU job is queued.
+            check_first: Is given a corpus of the user's clips before any other stage is submitted,
+                so that clips that cannot be used are told before a GPU job is queued.
 
         Raises:
             QsmError: The model or the conditions cannot be used.
@@ -125,7 +125,8 @@ class Study:
             preparation = self._preparation() | {"needed_splits": needed}
             self._corpus = self._submit(PREPARE_CORPUS, "corpus", preparation, sources)
         self._for_report["corpus"] = self._corpus
-        self._check_first(self._corpus)
+        if p.data is not None or p.test_data is not None:
+            self._check_first(self._corpus)
         return self._corpus
 
     def lora_seeds(self) -> list[tuple[int, str]]:
