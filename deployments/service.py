@@ -22,6 +22,8 @@ import psutil
 import typer
 
 from deployments.interrupted import end_interrupted_runs
+from deployments.registration import WORK_POOL, register_automations, register_deployments
+from flows.filesystem import network_filesystem
 from flows.local_server import (
     check_port,
     free_port,
@@ -29,11 +31,10 @@ from flows.local_server import (
     running_server,
     started_server,
 )
+from flows.permissions import restrict_new_files
 from flows.processes import adopt_orphans, end_descendants, end_with_parent
 from qsm_core.errors import ConfigurationError, QsmError
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-WORK_POOL = "qsm-local"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WORKER_STOP_S = 30.0
 _REST_STOP_S = 5.0
@@ -47,6 +48,8 @@ def main(
     for number in _STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
+        restrict_new_files()
+        _check_place(home)
         with _only_service(home.resolve()):
             _serve(home.resolve(), port or free_port())
     except QsmError as error:
@@ -62,6 +65,17 @@ def _interrupt(_signum: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_IGN)
     typer.echo("\nstopping the runs, the worker and the server ...")
     raise KeyboardInterrupt
+
+
+def _check_place(home: Path) -> None:
+    """Refuse a folder in which a SQLite database can be damaged."""
+    kind = network_filesystem(home)
+    if kind is not None:
+        advice = "take a folder on a local disk (--home), or PostgreSQL: docs/service.md"
+        raise ConfigurationError(
+            "SQLite does not work on a network file system",
+            [f"{home.resolve()} lies on {kind}: {advice}"],
+        )
 
 
 @contextmanager
@@ -91,6 +105,7 @@ def _serve(home: Path, port: int) -> None:
             note.write_text(json.dumps({"api_url": api_url, "pid": os.getpid()}))
             typer.echo("registering the deployments ...")
             register_deployments()
+            register_automations()
             end_interrupted_runs(api_url, WORK_POOL)  # of a service that was killed
             typer.echo(_welcome(api_url))
             _run_worker()
@@ -118,21 +133,6 @@ def _welcome(api_url: str) -> str:
         "  prefect deployment run complete-pipeline/embedded --param seed=7 --watch\n\n"
         "Ctrl-C stops everything.\n"
     )
-
-
-def register_deployments() -> None:
-    """Make the work pool and register every deployment with the server of PREFECT_API_URL."""
-    _prefect("work-pool", "create", WORK_POOL, "--type", "process", "--overwrite")
-    _prefect("--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
-
-
-def _prefect(*arguments: str) -> None:
-    """Run a command of Prefect in the checkout; it tells only when it fails."""
-    command = [sys.executable, "-m", "prefect", *arguments]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        tail = (done.stdout + done.stderr).splitlines()[-10:]
-        raise ConfigurationError(f"`prefect {' '.join(arguments)}` failed", tail)
 
 
 def _run_worker() -> None:

@@ -21,6 +21,7 @@ import typer
 from pydantic import BaseModel
 
 from flows.local_server import lasting_server, offline_environment, prefect_server
+from flows.permissions import restrict_new_files
 from flows.processes import adopt_orphans, end_descendants
 from flows.signature import model_arguments
 from qsm_core.errors import QsmError
@@ -49,6 +50,7 @@ def run_from_terminal(
 
     def command(**values: Any) -> None:
         try:
+            restrict_new_files()
             parse(values)
             lasting = lasting_server(_HOME)
             with _second_interrupt_kills(), prefect_server(_HOME):

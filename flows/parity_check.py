@@ -28,7 +28,7 @@ from prefect import flow
 
 from flows.display import current_display
 from flows.machine import machine
-from flows.parity_parameters import ParityParameters, parse_parity_parameters
+from flows.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
 from flows.reporting import announce_plan, results_as_table
 from flows.session import Session
 from flows.signature import flat_parameters
@@ -53,7 +53,7 @@ def parity_stages(parameters: ParityParameters, study: Study) -> None:
 
 
 @flow(name="parity-check", persist_result=False)
-@flat_parameters(ParityParameters, parse_parity_parameters)
+@flat_parameters(ParityParameters, parse_parity_parameters, PANELS)
 def parity_check(parameters: ParityParameters) -> dict[str, str]:
     """Compare every way of computing an answer; the run fails where one disagrees.
 

@@ -32,15 +32,10 @@ from tasks.slurm.orphans import JobVerdict, cancel_orphans, find_orphans
 
 _SILENT_MINUTES = 10
 
-DryRun = Annotated[bool, Field(title="Dry run", description="Only tell, and cancel nothing.")]
+# Titles of the form, as extras: Prefect writes the name of the argument over any other title.
+DryRun = Annotated[bool, Field(json_schema_extra={"title": "Dry run"})]
 SilentMinutes = Annotated[
-    int,
-    Field(
-        title="Silent minutes",
-        ge=1,
-        le=24 * 60,
-        description="For how long a flow on another host must have given no sign of life.",
-    ),
+    int, Field(ge=1, le=24 * 60, json_schema_extra={"title": "Silent minutes"})
 ]
 
 
@@ -53,6 +48,10 @@ def reap_orphans(
 
     What a run that was killed at once has left in the queue. Jobs of other users, and jobs with
     other names, are never touched.
+
+    Args:
+        dry_run: Only tell, and cancel nothing.
+        silent_minutes: For how long a flow on another host must have given no sign of life.
     """
     rows = reap(dry_run=dry_run, silent_minutes=silent_minutes)
     for row in rows:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import MISSING, BaseModel
 from pydantic_core import PydanticUndefined
+
+from flows.form import form_arguments
 
 
 def model_arguments(model: type[BaseModel]) -> list[inspect.Parameter]:
@@ -35,21 +37,26 @@ def model_arguments(model: type[BaseModel]) -> list[inspect.Parameter]:
 
 
 def flat_parameters(
-    model: type[BaseModel], parse: Callable[[dict[str, Any]], Any]
+    model: type[BaseModel],
+    parse: Callable[[dict[str, Any]], Any],
+    groups: Mapping[str, str] = {},
 ) -> Callable[[Callable[[Any], Any]], Callable[..., Any]]:
     """Decorate a function of one parameter object so that it takes the model's fields instead.
 
     Args:
         model: Whose fields become the arguments; descriptions become the docstring's.
         parse: Turns the arguments into the object, and refuses wrong ones in clear words.
+        groups: Of the form: title of each group, by the name of its first field.
     """
 
     def decorate(function: Callable[[Any], Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def flat(**arguments: Any) -> Any:
-            return function(parse(arguments))
+            sent = {name: value for name, value in arguments.items() if value is not MISSING}
+            return function(parse(sent))
 
-        flat.__signature__ = inspect.Signature(model_arguments(model))  # type: ignore[attr-defined]
+        arguments = form_arguments(model, model_arguments(model), groups)
+        flat.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
         flat.__annotations__ = {}
         del flat.__wrapped__  # else inspect would follow it
         described = "\n".join(

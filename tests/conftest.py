@@ -18,6 +18,8 @@ pytest_plugins = [
     "tests.support.prefect_api",
     "tests.support.pipeline",
     "tests.support.slurm",
+    "tests.support.postgres",
+    "tests.support.team",
 ]
 
 

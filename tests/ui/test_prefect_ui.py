@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from flows.complete_pipeline import complete_pipeline
 from flows.parameters import PipelineParameters
 from tests.support.pipeline import STAGES, PrefectService, run_pipeline
 
@@ -216,16 +217,19 @@ def test_run_page_lists_the_artifacts_with_what_they_show(page: Page, shown: Sho
 def form_address(prefect_service: PrefectService) -> str:
     _python(
         prefect_service,
-        "from deployments.service import register_deployments; register_deployments()",
+        "from deployments.registration import register_deployments; register_deployments()",
     )
     deployments = _ask(prefect_service, "deployments/filter", {})
     (one,) = [known["id"] for known in deployments if known["name"] == "embedded"]
     return f"{prefect_service.ui_url}/v2/deployments/deployment/{one}/run"
 
 
+TITLES = {name: one["title"] for name, one in complete_pipeline.parameters.properties.items()}
+
+
 def _field(page: Page, name: str) -> Locator:
     """Return the part of the form that belongs to one parameter."""
-    label = page.get_by_text(f"{name} (Optional)", exact=True)
+    label = page.get_by_text(f"{TITLES[name]} (Optional)", exact=True)
     return page.locator("div.group").filter(has=label).last
 
 
@@ -233,21 +237,18 @@ def test_form_starts_a_run_with_what_was_filled_in(
     page: Page, form_address: str, prefect_service: PrefectService
 ) -> None:
     page.goto(form_address)
-    expect(page.get_by_text("preset (Optional)", exact=True)).to_be_visible()
+    expect(page.get_by_text("Run · Preset (Optional)", exact=True)).to_be_visible()
     labels = page.locator("label").all_inner_texts()
     shown = [text.removesuffix(" (Optional)") for text in labels if text.endswith("(Optional)")]
-    assert shown == list(PipelineParameters.model_fields)  # in the order of the model
+    assert shown == [TITLES[name] for name in PipelineParameters.model_fields]  # in its order
+    assert page.get_by_text("Property is type").count() == 0  # an empty field is an empty box
     for name, field in PipelineParameters.model_fields.items():
         expect(_field(page, name).get_by_text(str(field.description), exact=True)).to_be_visible()
 
     seed = _field(page, "seed").get_by_role("spinbutton")
     seed.fill("7")
-    clips = _field(page, "train_clips")  # empty until its type is chosen
-    clips.get_by_text("int", exact=True).click()
-    clips.get_by_role("spinbutton").fill("14")
-    data = _field(page, "data")
-    data.get_by_text("str", exact=True).click()
-    data.get_by_role("textbox").fill("my clips/")
+    _field(page, "train_clips").get_by_role("spinbutton").fill("14")
+    _field(page, "data").get_by_role("textbox").fill("my clips/")
     _field(page, "plan_only").get_by_role("switch").click()
     page.get_by_role("button", name="Submit").click()
     page.wait_for_url(re.compile("tab=Runs"))  # back on the page of the deployment
@@ -258,4 +259,4 @@ def test_form_starts_a_run_with_what_was_filled_in(
     assert given == {"seed": 7, "train_clips": 14, "data": "my clips/"}
     assert made["parameters"]["plan_only"] is True
     assert made["parameters"]["preset"] == "embedded"
-    assert made["parameters"].get("lora_rank") is None  # empty stays empty: the preset's value
+    assert "lora_rank" not in made["parameters"]  # empty stays empty: the preset's value
