@@ -29,11 +29,11 @@ def plan_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
         {
             "stage": stage.name,
             "plan": plan_state(stage),
-            "why": _why(stage, nearest[stage.name]),
             "work": "" if stage.work is None else stage.work.told,
             "estimate": _estimate(stage),
             "resource": stage.resource,
             "key": "" if stage.verdict is None else stage.verdict.key[:8],
+            "why": _why(stage, nearest[stage.name]),  # last, as it is long
         }
         for stage in stages
     ]
