@@ -38,6 +38,7 @@ SIZES = {
     "epochs": 3,
     "opro_iterations": 3,
     "opro_candidates": 4,
+    "eval_shards": 1,  # one job and one place of unfinished work for each evaluation
     "name": "run",
 }
 
