@@ -15,8 +15,14 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.errors import DataError
-from qsm_core.evaluation.counts import GroupCounts, Rates, count_by_group, rates_from
+from qsm_core.evaluation.counts import GroupCounts, Rates, rates_from
 from qsm_core.evaluation.metrics import Metrics, compute_metrics
+from qsm_core.evaluation.replicates import (
+    Replicated,
+    area_statistics,
+    assemble,
+    rate_statistics,
+)
 from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.seeding import derive_rng
 from qsm_core.statistics.bootstrap import (
@@ -62,9 +68,34 @@ def metrics_with_intervals(
     """
     settings = settings or BootstrapSettings()
     metrics = compute_metrics(predictions, instruction=instruction)
-    counts = count_by_group(predictions)
-    resampled = resample({metrics.system: counts}, settings)
-    return add_intervals(metrics.system, metrics, counts, resampled, settings.confidence)
+    name = metrics.system
+    ensemble = assemble({name: predictions}, settings)
+    statistics = rate_statistics(ensemble, name)
+    areas = area_statistics(ensemble, predictions, ensemble.weights(), by_condition=False)
+    if not isinstance(areas, str):
+        statistics |= areas
+    intervals = {
+        path: ensemble.interval(statistic, metrics.reasons.get(path))
+        for path, statistic in _by_path(statistics, ensemble.first.conditions).items()
+    }
+    for code, path in enumerate(("speech_acc", "nonspeech_acc")):
+        counts = ensemble.counts[name]
+        intervals[path] = _or_wilson(intervals[path], counts, code, settings.confidence)
+    return replace(metrics, intervals=intervals)
+
+
+def _by_path(
+    statistics: Mapping[str, Replicated], conditions: tuple[str, ...]
+) -> dict[str, Replicated]:
+    """Return the statistics that metrics.json has by their path in it."""
+    names = ("ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc", "auroc")
+    paths = {name: statistics[name] for name in names if name in statistics}
+    for name, statistic in statistics.items():
+        if name.startswith("dimension_ba."):
+            paths[f"dimension_metrics.{name.removeprefix('dimension_ba.')}.ba"] = statistic
+    for i, key in enumerate(conditions):
+        paths[f"condition_metrics.{key}.ba"] = statistics["condition_ba"].at(i)
+    return paths
 
 
 def resample(counts: Mapping[str, GroupCounts], settings: BootstrapSettings) -> Resampled:

@@ -16,9 +16,10 @@ QUICK = BootstrapSettings(num_resamples=1000, seed=1)
 
 def test_every_rate_has_an_interval_around_it() -> None:
     metrics = metrics_with_intervals(make_predictions(Listener("base")), settings=QUICK)
-    assert set(metrics.intervals) >= {"ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc"}
-    assert len(metrics.intervals) == 4 + 4 + 22
-    for name in ("ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc"):
+    names = ("ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc", "auroc")
+    assert set(metrics.intervals) >= set(names)
+    assert len(metrics.intervals) == 5 + 4 + 22
+    for name in names:
         interval = metrics.intervals[name]
         assert interval.low < getattr(metrics, name) < interval.high
     snr = metrics.intervals["condition_metrics.snr_0dB.ba"]
