@@ -19,7 +19,7 @@ from qsm_core.conditions.grid import parse_condition
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.original import NEEDED as ORIGINAL_COLUMNS
 from qsm_core.evaluation.original import from_original
-from qsm_core.evaluation.predictions import COLUMNS, read_predictions, validate
+from qsm_core.evaluation.predictions import read_predictions, validate
 from qsm_core.labels import Label, parse_label
 
 REQUIRED = ("clip_id", "group_id", "condition", "label")
@@ -78,7 +78,7 @@ def from_foreign(raw: pd.DataFrame, system: str, source: str) -> pd.DataFrame:
             "parse_level": None,
         }
     )
-    return validate(frame[list(COLUMNS)], source)
+    return validate(frame, source)
 
 
 def _column_problems(raw: pd.DataFrame) -> list[str]:

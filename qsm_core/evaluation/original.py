@@ -24,7 +24,7 @@ import pandas as pd
 
 from qsm_core.conditions.grid import Condition, parse_condition
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.evaluation.predictions import COLUMNS, validate
+from qsm_core.evaluation.predictions import validate
 from qsm_core.labels import Label, parse_label
 
 NEEDED = ("audio_path", "ground_truth", "prediction", "condition")
@@ -86,7 +86,7 @@ def from_original(raw: pd.DataFrame, system: str, source: str) -> pd.DataFrame:
             "parse_level": _text(raw, "normalization_level"),
         }
     )
-    return validate(frame[list(COLUMNS)], source)
+    return validate(frame, source)
 
 
 def _clips(paths: pd.Series, problems: list[str]) -> pd.DataFrame:
