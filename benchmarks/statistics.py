@@ -37,7 +37,7 @@ _DURATIONS = np.log10([20.0, 40, 60, 80, 100, 200, 500, 1000])
 
 
 def main(
-    repeats: Annotated[int, typer.Option(help="Simulated studies for each line.")] = 2000,
+    repeats: Annotated[int, typer.Option(help="Simulated studies for each line.")] = 1000,
     published: Annotated[Path | None, typer.Option(help="Folder of predictions.csv files.")] = None,
 ) -> None:
     """Print the tables."""
