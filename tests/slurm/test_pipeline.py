@@ -25,7 +25,7 @@ from tests.support.pipeline import (
     start_pipeline,
 )
 from tests.support.server_records import ENDED, Server, wait_for
-from tests.support.slurm import EndedJob, Slurm
+from tests.support.slurm import EndedJob, Record, Slurm, empty_queue
 
 pytestmark = [pytest.mark.server, pytest.mark.slurm, pytest.mark.slow]
 
@@ -115,9 +115,9 @@ def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Fini
 
 
 @pytest.fixture(autouse=True)
-def empty_queue(slurm: Slurm) -> Iterator[None]:
-    yield
-    slurm.wait_until_empty()
+def _nothing_left(slurm: Slurm, record_property: Record) -> Iterator[None]:
+    with empty_queue(slurm, record_property):
+        yield
 
 
 def _copy_without(finished: Finished, folder: Path, *stages: str) -> None:
@@ -130,7 +130,8 @@ def _copy_without(finished: Finished, folder: Path, *stages: str) -> None:
         shutil.rmtree(folder.joinpath("store", "outputs", *stage_and_key))
 
 
-def test_each_class_has_jobs_of_its_own(finished: Finished) -> None:
+def test_each_class_has_jobs_of_its_own(finished: Finished, record_property: Record) -> None:
+    record_property("jobs of the whole run", len(finished.jobs))
     assert {job.partition for job in finished.jobs} == {"cpu", "gpu"}
     for job in finished.jobs:
         assert job.name.startswith("qsm-")
@@ -181,6 +182,7 @@ def test_a_lost_job_costs_what_it_was_doing(
     finished: Finished,
     cluster: Cluster,
     tmp_path: Path,
+    record_property: Record,
 ) -> None:
     """`scancel` lets the worker keep its work; a kill does not, and costs one checkpoint more."""
     removed = "checkpoints/lora/final" if stage == "lora" else stage
@@ -195,8 +197,12 @@ def test_a_lost_job_costs_what_it_was_doing(
         cluster.slurm.command("scancel", "--signal=KILL", "--full", job)
     else:
         cluster.slurm.command("scancel", job)
-    assert process.wait(timeout=240) == 0, (tmp_path / "log.txt").read_text()
     name = "baseline" if stage == "eval_base" else stage
+    working = f" {name} running: "
+    log = tmp_path / "log.txt"
+    again_s = wait_for(lambda: log.read_text().count(working) >= 2, "the second job", 120)
+    record_property("recovery_s", again_s)
+    assert process.wait(timeout=240) == 0, (tmp_path / "log.txt").read_text()
     assert cluster.crashed(tmp_path) == [name]
     states = cluster.states(tmp_path)
     assert states.pop(name) == "Completed"
@@ -205,7 +211,7 @@ def test_a_lost_job_costs_what_it_was_doing(
 
 
 def test_cancelling_in_the_ui_leaves_no_job(
-    finished: Finished, cluster: Cluster, tmp_path: Path
+    finished: Finished, cluster: Cluster, tmp_path: Path, record_property: Record
 ) -> None:
     _copy_without(finished, tmp_path, "eval_base")
     server = Server(cluster.service.api_url)
@@ -223,9 +229,9 @@ def test_cancelling_in_the_ui_leaves_no_job(
         run = server.ask(f"deployments/{deployment['id']}/create_flow_run", body)["id"]
         wait_for(lambda: bool(cluster.slurm.running("gpu")), "a running job", timeout_s=120)
         server.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+        record_property("until_empty_s", cluster.slurm.wait_until_empty(120))
         wait_for(lambda: server.flow_run(run)["state_type"] in ENDED, "the end", timeout_s=120)
         assert server.flow_run(run)["state_type"] == "CANCELLED"
-        cluster.slurm.wait_until_empty()
 
 
 @contextmanager

@@ -103,14 +103,15 @@ def _record(run: dict[str, Any]) -> TaskRecord:
     return TaskRecord(run["id"], stage, key8, run["state_name"], message)
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
-    """Wait until a condition holds.
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> float:
+    """Wait until a condition holds, and return how many seconds that took.
 
     Raises:
         TimeoutError: It does not in time; names what was waited for.
     """
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if time.monotonic() > began + timeout_s:
             raise TimeoutError(f"{what}: not in {timeout_s:.0f} s")
         time.sleep(0.2)
+    return round(time.monotonic() - began, 1)

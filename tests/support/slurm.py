@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,9 +165,9 @@ class Slurm:
         """Return how many jobs there have been, ended or not."""
         return len({one.job_id for one in self.ended()} | {one[0] for one in self.queue()})
 
-    def wait_until_empty(self) -> None:
-        """Wait until no job is left, not even one that is ending."""
-        wait_for(lambda: not self.queue(), "the end of every job")
+    def wait_until_empty(self, timeout_s: float = 60.0) -> float:
+        """Wait until no job is left, not even one that is ending; return the seconds."""
+        return wait_for(lambda: not self.queue(), "the end of every job", timeout_s)
 
     def set_node(self, state: str) -> None:
         """Set the state of the node: drain, down, resume. A node that works needs no resume."""
@@ -276,6 +276,18 @@ def _end(pid_file: Path) -> None:
         process.wait(timeout=30)
     except (psutil.NoSuchProcess, ValueError):
         return
+
+
+Record = Callable[[str, object], None]
+
+
+@contextmanager
+def empty_queue(slurm: Slurm, record_property: Record) -> Iterator[None]:
+    """Record how many jobs the block submits; it is over when none of them is left."""
+    before = slurm.submitted()
+    yield
+    slurm.wait_until_empty()
+    record_property("jobs", slurm.submitted() - before)
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,12 @@ class ToyRun:
         if self.steps < step:
             raise AssertionError(f"it ended before step {step}:\n{self.told}")
 
+    def wait_for_attempt(self, attempt: int) -> float:
+        """Wait until a stage has begun so often; return the seconds."""
+        return wait_for(
+            lambda: self.attempts >= attempt or self._ended(), f"attempt {attempt}", 120
+        )
+
     def result(self, timeout_s: float = 240.0) -> dict[str, Any]:
         """Return what the stage returned.
 
