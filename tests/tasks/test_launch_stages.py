@@ -38,7 +38,7 @@ STAGES = {
         {
             "system": "small",
             "instruction": ASK,
-            "shard_clips": 1,
+            "block_clips": 1,
             "bootstrap": {"num_resamples": 100},
             "conditions": ["dur_100ms", "snr_0dB"],
             "render": {"container_ms": 400.0},
@@ -81,4 +81,9 @@ def test_an_interrupted_process_goes_on_to_the_bits_of_a_stage_called_here(name,
     assert apart.manifest.provenance["interruptions"] == 1
     assert apart.manifest.provenance["peak_memory_mib"] > 100
     assert apart.digest == here.digest
-    assert apart.summary == here.summary
+    asked = {"n_asked"}  # by the last attempt
+    assert _without(apart.summary, asked) == _without(here.summary, asked)
+
+
+def _without(summary, names):
+    return {name: value for name, value in summary.items() if name not in names}
