@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from qsm_core.evaluation.comparison import Comparison
 from qsm_core.labels import Label
 from qsm_core.reporting.corpus_facts import CorpusFacts
+from qsm_core.reporting.detectors import detector_sentence
 from qsm_core.reporting.formatting import (
     count,
     p_value,
@@ -34,6 +35,9 @@ def summary_sentences(results: Results) -> list[str]:
     if best is None:
         return [*sentences, "No balanced accuracy is defined for these clips."]
     sentences.append(_best(results, best))
+    accuracy = {name: metrics.ba_clip for name, metrics in results.metrics.items()}
+    plain = detector_sentence(accuracy, results.titles)
+    sentences += [plain] if plain else []
     sentences += [comparison_sentence(one, results.titles) for one in results.comparisons]
     hardest = _hardest_condition(results, best)
     return [*sentences, hardest] if hardest else sentences
