@@ -297,7 +297,8 @@ def _contradictions(parameters: PipelineParameters) -> list[str]:
         )
     if parameters.dev_fraction + parameters.test_fraction >= 1:
         problems.append(
-            f"dev_fraction + test_fraction = {parameters.dev_fraction + parameters.test_fraction}: "
+            f"dev_fraction + test_fraction = "
+            f"{parameters.dev_fraction + parameters.test_fraction:g}: "
             "nothing is left for training; their sum must be below 1"
         )
     if parameters.adapter is not None and parameters.num_seeds > 1:

@@ -10,13 +10,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from tests.support.pipeline import TINY
 from tests.support.team import SECRETS, Team, bare_environment
 
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+WAIT_MS = 30_000
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
@@ -30,13 +35,17 @@ def watched(team: Team) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _is_watched(run: dict[str, Any]) -> bool:
+    return bool(run["parameters"].get("name") == "watched")
+
+
 def test_run_of_a_deployment_ends_with_its_report(
     team: Team, watched: subprocess.CompletedProcess[str]
 ) -> None:
     worker = (team.folder / "worker.log").read_text()
     assert watched.returncode == 0, watched.stdout + watched.stderr + worker[-3000:]
     assert (team.folder / "results" / "watched" / "report.html").stat().st_size > 10_000
-    (run,) = [one for one in team.ask("flow_runs/filter", {}) if one["deployment_id"]]
+    (run,) = [one for one in team.ask("flow_runs/filter", {}) if _is_watched(one)]
     assert run["state_type"] == "COMPLETED"
     keys = {one["key"] for one in team.ask("artifacts/filter", {})}
     assert keys >= {"plan", "results", "summary", "provenance"}
@@ -174,10 +183,10 @@ def test_wrong_form_value_fails_the_run_with_the_message(team: Team) -> None:
         "prefect", "deployment", "run", "complete-pipeline/embedded", *flags, "--watch"
     )
     assert done.returncode != 0
-    failed = [one for one in team.ask("flow_runs/filter", {}) if one["state_type"] == "FAILED"]
-    (message,) = [one["state"]["message"] for one in failed]
-    assert "dev_fraction + test_fraction = 1.2" in message
-    assert not any(one["parameters"].get("name") == "watched" for one in failed)
+    runs = team.ask("flow_runs/filter", {})
+    (made,) = [one for one in runs if one["parameters"].get("dev_fraction") == 0.7]
+    assert made["state_type"] == "FAILED"
+    assert "dev_fraction + test_fraction = 1.3" in made["state"]["message"]
 
 
 def test_settings_are_private_and_never_overwritten(team: Team) -> None:
@@ -192,3 +201,24 @@ def test_settings_are_private_and_never_overwritten(team: Team) -> None:
     )
     assert again.returncode == 2
     assert "server.env exists" in again.stderr
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
+def test_run_page_is_shown_after_logging_in(
+    team: Team, watched: subprocess.CompletedProcess[str]
+) -> None:
+    (run,) = [one for one in team.ask("flow_runs/filter", {}) if _is_watched(one)]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(f"{team.url}/v2/runs/flow-run/{run['id']}?tab=Artifacts")
+        password = page.locator("input[type=password]")
+        expect(password).to_be_visible(timeout=WAIT_MS)
+        assert page.get_by_text(run["name"]).count() == 0
+        password.fill(team.login)
+        password.press("Enter")
+        expect(page.get_by_text(run["name"]).first).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_text("Completed").first).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_text("results", exact=True).first).to_be_visible(timeout=WAIT_MS)
+        browser.close()
