@@ -27,6 +27,7 @@ from tasks.resources import WorkerPool
 from tasks.stage_task import make_stage
 
 _POLL_S = 0.3
+_FETCH_S = 10.0
 # A shared file system may show a new folder to another host with some delay.
 _VISIBLE_WITHIN_S = 30.0
 
@@ -135,7 +136,18 @@ class Submission:
                 self.tell(self.handle, "progress", now.done, now.total, now.message)
         if not running:
             self._tell_running(place, "")
-        future.result()
+        self._fetch(future, place)
+
+    def _fetch(self, future: PrefectDaskFuture[Any], place: Place) -> None:
+        """Fetch how the task ended; raise what it raised. Only its worker knows that."""
+        while True:
+            try:
+                future.result(timeout=_FETCH_S)
+            except TimeoutError:
+                if place.lost():
+                    raise LostWorkerError(f"the worker in {place.told} is gone") from None
+            else:
+                return
 
     def _tell_running(self, place: Place, message: str) -> None:
         where = [part for part in (place.told, message) if part]
