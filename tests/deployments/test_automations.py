@@ -16,7 +16,8 @@ import pytest
 
 from tests.support.team import Team, wait_until
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+# A busy machine takes minutes for the server, the worker and the run that all tests share.
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 APPLY = """
 from deployments.automations import apply_automations

@@ -22,7 +22,8 @@ from tests.support.team import SECRETS, Team, bare_environment
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 WAIT_MS = 30_000
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+# A busy machine takes minutes for the server, the worker and the run that all tests share.
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

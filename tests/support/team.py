@@ -58,7 +58,7 @@ class Team:
             text = answer.read()
             return json.loads(text) if text else None
 
-    def command(self, *arguments: str, timeout_s: float = 500) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout_s: float = 1200) -> subprocess.CompletedProcess[str]:
         """Run a Python module in a terminal that has the worker's settings."""
         return subprocess.run(
             [sys.executable, "-m", *arguments],
