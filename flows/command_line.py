@@ -154,6 +154,12 @@ def _flag(
     choices = get_args(annotation) if get_origin(annotation) is Literal else ()
     if len("|".join(choices)) > _LONGEST_CHOICES:  # they would leave no room for the help text
         metavar, text = "<choice>", f"{text} One of: {', '.join(choices)}."
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "positional" in extra:
+        given = typer.Argument(help=text, metavar=str(extra["positional"]), show_default=False)
+        return argument.replace(
+            annotation=Annotated[annotation, given], kind=inspect.Parameter.KEYWORD_ONLY
+        )
     # One that is off by default needs no --no-flag beside it.
     names = [f"--{argument.name.replace('_', '-')}"] if argument.default is False else []
     option = typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)

@@ -31,6 +31,7 @@ StageName = Literal[
     "eval_silero",
     "eval_webrtc",
     "eval_energy",
+    "analysis",
     "report",
 ]
 PresetName = Literal["embedded", "qwen2-audio-7b"]

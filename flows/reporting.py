@@ -15,7 +15,7 @@ from flows.display import current_display
 from flows.memory import memory_rows
 from flows.parameters import PipelineParameters
 from qsm_core.models.memory import MemoryPlan
-from qsm_core.reporting.pieces import read_pieces
+from qsm_core.reporting.pieces import CALIBRATED_TITLE, PAGE, read_pieces
 from qsm_core.store.store import StageOutput
 from tasks.artifacts import (
     publish_cost,
@@ -37,6 +37,8 @@ _RESULT_COLUMNS = {
     "AUROC": "AUROC",
     "Clips: difference to base": "Clips, against base",
 }
+
+_METHODS = Path(__file__).parents[1] / "docs" / "methods.md"
 
 _STAGES_OF_SYSTEMS = (
     "Five configurations, four evaluations: Base is stage 1 and stage 3a, LoRA is 3b, "
@@ -122,7 +124,33 @@ def result_links(outputs: dict[str, StageOutput]) -> dict[str, Path]:
             links["eval_base"] = output.path  # stage 3a is the evaluation of stage 1
         else:
             links[name] = output.path
-    links["report.html"] = outputs["report"].path / "report.html"
+    report = outputs["report"].path
+    return {**links, **report_links(report)}
+
+
+def publish_comparison(folder: Path, outputs: dict[str, StageOutput]) -> dict[str, str]:
+    """Link and show the report of `compare_models`.
+
+    Returns:
+        Where the report and its tables are.
+    """
+    report = outputs["report"].path
+    links = {name: output.path for name, output in outputs.items()}
+    folder = link_results(folder, {**links, **report_links(report)})
+    publish_report(report, folder, "Systems from finished runs and from elsewhere.")
+    publish_provenance(outputs)
+    display = current_display()
+    if display is not None:
+        display.conclude(_results_table(read_pieces(report).results))
+        display.conclude(f"\nreport: {_short(folder / 'report.html')}")
+    return {"results": str(folder), "report": str(folder / "report.html")}
+
+
+def report_links(report: Path) -> dict[str, Path]:
+    """Return the page of a report and, where it is at hand, the methods that it refers to."""
+    links = {"report.html": report / PAGE}
+    if _METHODS.is_file():
+        links["methods.md"] = _METHODS
     return links
 
 
@@ -132,7 +160,11 @@ def _results_table(rows: Sequence[dict[str, Any]]) -> Table:
     for title in _RESULT_COLUMNS.values():
         table.add_column(title, justify="left" if title == "System" else "right")
     for row in rows:
-        table.add_row(*(str(row[name]) for name in _RESULT_COLUMNS))
+        if row["System"].endswith(CALIBRATED_TITLE):
+            continue  # in the report
+        cells = {name: str(row[name]) for name in _RESULT_COLUMNS}
+        cells["AUROC"] = cells["AUROC"].split(" [")[0]
+        table.add_row(*cells.values())
     return table
 
 

@@ -7,7 +7,7 @@ stages there are, and in which order, stands in the flow.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,9 +16,13 @@ from flows.parameters import PipelineParameters, baseline_names
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import model_input
+from qsm_core.store.layout import MANIFEST
+from qsm_core.store.manifest import read_manifest
 from qsm_core.store.spec import StageDefinition, StageInput
 from qsm_core.store.store import Store
 from tasks.definitions import (
+    ANALYZE,
+    ANALYZE_SOURCES,
     CHECK_PARITY,
     EVALUATE,
     EVALUATE_BASELINE,
@@ -153,7 +157,7 @@ class Study:
             "system": system,
             "conditions": self._conditions,
             "quantization": p.quantization,
-            "render": {"seed": p.seed, "snr_reference": p.snr_reference},
+            "render": self._render(),
         }
         if instruction is None:
             config["instruction"] = p.instruction
@@ -175,7 +179,7 @@ class Study:
             config = {
                 "detector": detector,
                 "conditions": self._conditions,
-                "render": {"seed": p.seed, "snr_reference": p.snr_reference},
+                "render": self._render(),
             }
             given = {name: handle for name, handle in inputs.items() if handle is not None}
             name = f"eval_{detector}"
@@ -248,7 +252,7 @@ class Study:
             "objective": p.opro_objective,
             "conditions": self._conditions,
             "quantization": p.quantization,
-            "render": {"seed": p.seed, "snr_reference": p.snr_reference},
+            "render": self._render(),
         }
         inputs = self._inputs(corpus=self._split("dev"), adapter=adapter)
         output = self._submit(OPTIMIZE_PROMPT, name, config, inputs)
@@ -258,8 +262,73 @@ class Study:
 
     def report(self, title: str) -> Handle:
         """Make the report of everything that was submitted before."""
-        config = {"title": title, "seed": self.parameters.seed}
-        return self._submit(MAKE_REPORT, "report", config, self._for_report)
+        analysis = self._submit(
+            ANALYZE,
+            "analysis",
+            {"bootstrap": {"seed": self.parameters.seed}},
+            {**self._evaluations(), **self._dev_predictions()},
+        )
+        rirs = {} if self._rirs is None else {"rirs": self._rirs}
+        inputs = {"analysis": analysis, **rirs, **self._for_report}
+        config = {"title": title, "conditions": self._conditions, "render": self._render()}
+        return self._submit(MAKE_REPORT, "report", config, inputs)
+
+    def compare(
+        self,
+        systems: Mapping[str, Path],
+        *,
+        dev: Mapping[str, Path],
+        run: Path | None,
+        title: str,
+        config: Mapping[str, Any],
+        again: bool,
+    ) -> Handle:
+        """Analyze systems from anywhere together and make their report.
+
+        Args:
+            systems: By name, a file of predictions or an evaluation's folder.
+            dev: Predictions on dev, as `evaluation.analyze` names them.
+            run: Folder of a run's results, with whose corpus the hardest clips are heard.
+            title: Heading of the report.
+            config: Of the analysis.
+            again: Compute it although it is there.
+        """
+        given = {f"eval_{name}": self._digest(str(path)) for name, path in systems.items()}
+        on_dev = {f"dev_{name}": self._digest(str(path)) for name, path in dev.items()}
+        analysis = self._runner.submit(
+            ANALYZE_SOURCES,
+            name="analysis",
+            config=config,
+            inputs={**given, **on_dev},
+            force=again,
+        )
+        folders = {name: one for name, one in given.items() if one.path.is_dir()}
+        heard = {} if run is None else {n: run / n for n in ("corpus", "rirs")}
+        audio = {n: self._digest(str(path)) for n, path in heard.items() if path.is_dir()}
+        config = {"title": title, **(_heard_as(given.values()) if "corpus" in audio else {})}
+        inputs = {"analysis": analysis, **folders, **audio}
+        return self._runner.submit(
+            MAKE_REPORT, name="report", config=config, inputs=inputs, force=again
+        )
+
+    def _evaluations(self) -> dict[str, Handle]:
+        """Return the evaluations, the base model first: others are compared with the first."""
+        found = {k: given for k, given in self._for_report.items() if k.startswith("eval_")}
+        return dict(sorted(found.items(), key=lambda item: item[0] != "eval_base"))
+
+    def _dev_predictions(self) -> dict[str, Handle]:
+        """Return what the searches predicted on dev: with the first instruction and the winner."""
+        found = {}
+        for name, search in self._for_report.items():
+            if name.startswith("opro_"):
+                model, seed = _model_and_seed(name.removeprefix("opro_"))
+                for system, kept in ((model, ".seed_instruction"), (f"{model}_opro", "")):
+                    if f"eval_{system}{seed}" in self._for_report:
+                        found[f"dev_{system}{seed}{kept}"] = search
+        return found
+
+    def _render(self) -> dict[str, Any]:
+        return {"seed": self.parameters.seed, "snr_reference": self.parameters.snr_reference}
 
     def _split(self, split: Split) -> OutputPart:
         """Return the clips of one split: a stage is given no clip that it has no use for."""
@@ -344,6 +413,22 @@ def condition_keys(text: str) -> list[str] | str:
     if not keys:
         raise ConfigurationError("the parameters cannot be used", ["conditions is empty"])
     return [condition.key for condition in parse_conditions(keys)]
+
+
+def _heard_as(evaluations: Iterable[StageInput]) -> dict[str, Any]:
+    """Return how the first evaluation among the inputs rendered its clips."""
+    for one in evaluations:
+        if (one.path / MANIFEST).is_file():
+            config = read_manifest(one.path).spec.config
+            return {name: config[name] for name in ("conditions", "render") if name in config}
+    return {}
+
+
+def _model_and_seed(name: str) -> tuple[str, str]:
+    """Split the seed of a training from the name of its model: `lora`, `_seed43`."""
+    seed = re.search(r"(_seed\d+)?$", name)
+    end = len(name) if seed is None else seed.start()
+    return name[:end], name[end:]
 
 
 def _is_reverberant(condition: Any) -> bool:

@@ -75,10 +75,26 @@ OPTIMIZE_PROMPT = StageDefinition(
     resource="gpu",
     package_data=("qsm_core/prompting/*.json", "qsm_core/inference/*.json"),
 )
+ANALYZE = StageDefinition(
+    name="analyze",
+    schema=1,
+    entry="qsm_core.evaluation.analyze",
+    libraries=("numpy", "scikit-learn", "scipy", *_TABLES),
+)
+ANALYZE_SOURCES = StageDefinition(
+    name="analyze_sources",
+    schema=1,
+    entry="qsm_core.evaluation.sources",
+    libraries=("numpy", "scikit-learn", "scipy", *_TABLES),
+)
 MAKE_REPORT = StageDefinition(
     name="make_report",
-    schema=1,
+    schema=2,
     entry="qsm_core.reporting.report",
-    libraries=(*_TABLES, "jinja2", "matplotlib", "numpy", "scikit-learn", "scipy"),
-    package_data=("qsm_core/reporting/*.jinja", "qsm_core/reporting/*.css"),
+    libraries=(*_RENDERING, *_TABLES, "jinja2", "matplotlib", "pillow", "soundfile"),
+    package_data=(
+        "qsm_core/reporting/*.jinja",
+        "qsm_core/reporting/*.css",
+        "qsm_core/reporting/*.json",
+    ),
 )

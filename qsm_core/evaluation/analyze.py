@@ -262,7 +262,7 @@ def run(context: StageContext) -> dict[str, Any]:
             tables[name.removeprefix("eval_")] = _read_test(path)
         elif name.startswith("dev_"):
             system = name.removeprefix("dev_")
-            dev[system.removesuffix(_SEED_SUFFIX)] = _read_dev(path, system)
+            dev[system.removesuffix(_SEED_SUFFIX)] = read_dev(path, system)
     analysis = analyze(tables, dev=dev, settings=settings, report=context.report)
     write_analysis(context.out, analysis)
     headline = analysis.systems[analysis.systems["metric"] == "ba_clip"]
@@ -273,7 +273,7 @@ def _read_test(path: Path) -> pd.DataFrame:
     return read_predictions(path / "predictions.parquet" if path.is_dir() else path)
 
 
-def _read_dev(path: Path, system: str) -> pd.DataFrame:
+def read_dev(path: Path, system: str) -> pd.DataFrame:
     """Read predictions on dev: of an evaluation, or of a prompt search's winner or start."""
     if not path.is_dir() or (path / "predictions.parquet").is_file():
         return _read_test(path)

@@ -49,6 +49,20 @@ class CorpusFacts:
         """Whether any of the test clips is synthetic."""
         return any(name.startswith(_SYNTHETIC) for name in self.test_sources)
 
+    def origins(self) -> pd.DataFrame:
+        """Return one row a source of clips, with the licences that its data card tells."""
+        sources = (self.card or {}).get("sources", {})
+        rows = [
+            {
+                "source": name,
+                "clips": one.get("clips"),
+                "groups": one.get("groups"),
+                "licences": ", ".join(f"{text} ({n})" for text, n in one["licences"].items()),
+            }
+            for name, one in sources.items()
+        ]
+        return pd.DataFrame(rows, columns=["source", "clips", "groups", "licences"])
+
     def test_size(self, label: str) -> tuple[int, int]:
         """Return clips and groups of one class of the test split."""
         rows = self.sizes[(self.sizes["split"] == "test") & (self.sizes["label"] == label)]

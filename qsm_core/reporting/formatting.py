@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
 
 MISSING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -12,13 +16,57 @@ def percent(share: float | None, digits: int = 1) -> str:
     """Return a share as per cent without the sign: 0.9329 becomes 93.3."""
     if share is None or not math.isfinite(share):
         return MISSING
-    return f"{100 * share:.{digits}f}"
+    text = f"{100 * share:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", _MINUS)
 
 
 def percent_with_ends(share: float | None, low: float | None, high: float | None) -> str:
     """Return a share and its interval: `93.3 [92.5, 94.0]`."""
     ends = _ends(percent(low), percent(high))
     return percent(share) + ends
+
+
+def cell(table: pd.DataFrame, row: object, column: str) -> Any:
+    """Return one value of a table that is indexed by its rows' names."""
+    return table.loc[[row], column].iloc[0]
+
+
+def percent_of_row(row: Mapping[Hashable, Any], name: str) -> str:
+    """Return a share of a table's row and its interval, from `name`, `name`_low, `name`_high."""
+    return percent_with_ends(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
+
+
+def points_of_row(row: Mapping[Hashable, Any], name: str) -> str:
+    """Return a difference of a table's row and its interval in percentage points."""
+    return points_with_ends(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
+
+
+def decimal_of_row(
+    row: Mapping[Hashable, Any], name: str, digits: int = 3, *, signed: bool = False
+) -> str:
+    """Return a number of a table's row and its interval: `0.982 [0.971, 0.990]`."""
+    value, low, high = (
+        _signed(row[f"{name}{end}"], digits) if signed else decimal(row[f"{name}{end}"], digits)
+        for end in ("", "_low", "_high")
+    )
+    return value + _ends(low, high)
+
+
+def threshold(row: Mapping[Hashable, Any], unit: str = "") -> str:
+    """Return a threshold of the table `thresholds`: `74 [60, 90]`, `not reached`, ...
+
+    An end of the interval that the resamples do not reach is written as infinite.
+    """
+    value, outcome = float(row["value"]), str(row["outcome"])
+    if not math.isfinite(value):
+        return outcome
+    digits = 1 if abs(value) < 100 else 0
+    ends = [decimal(end, digits) for end in (row["low"], row["high"])]
+    for place, end in enumerate((row["low"], row["high"])):
+        if end is not None and math.isinf(end):
+            ends[place] = f"{_MINUS if end < 0 else ''}\N{INFINITY}"
+    told = decimal(value, digits) + _ends(*ends) + (f" {unit}" if unit else "")
+    return told if outcome == "reached" else f"{told} ({outcome})"
 
 
 def points(difference: float | None) -> str:
@@ -49,9 +97,17 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}".replace("-", _MINUS)
 
 
-def count(value: int) -> str:
+def _signed(value: float | None, digits: int) -> str:
+    """Return a number with its sign; what rounds to nothing has none."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:+.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", _MINUS)
+
+
+def count(value: float) -> str:
     """Return a count with a comma between thousands."""
-    return f"{value:,}"
+    return f"{value:,.0f}" if math.isfinite(value) else MISSING
 
 
 def seconds(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The page: sections of sentences, figures and tables, rendered to one file without links out."""
+"""The page: sections of sentences, figures, tables and sounds, rendered to one file."""
 
 from __future__ import annotations
 
@@ -36,22 +36,50 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class SoundView:
+    """A clip that can be heard: sound and picture are data URIs."""
+
+    title: str
+    text: str
+    sound: str
+    picture: str
+    picture_alt: str
+    length: str
+
+
+@dataclass(frozen=True)
 class Section:
-    """One part of the page; `folded` tables are closed until a reader opens them."""
+    """One part of the page; `folded` tables are closed until a reader opens them.
+
+    Sentences that belong together are paragraphs (`abstract`), others a list (`sentences`).
+    """
 
     name: str
     title: str
+    abstract: Sequence[str] = ()
     sentences: Sequence[str] = ()
     tiles: Sequence[Tile] = ()
     figures: Sequence[FigureView] = ()
     tables: Sequence[TableView] = ()
     folded: Sequence[TableView] = ()
+    sounds: Sequence[SoundView] = ()
+    terms: Sequence[tuple[str, str]] = ()
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to show."""
-        parts = (self.sentences, self.tiles, self.figures, self.tables, self.folded)
-        return not any(parts)
+        return not any(
+            (
+                self.abstract,
+                self.sentences,
+                self.tiles,
+                self.figures,
+                self.tables,
+                self.folded,
+                self.sounds,
+                self.terms,
+            )
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# What the title of a system ends in that has the same answers with a threshold from dev.
+CALIBRATED_TITLE = ", dev threshold"
+PAGE = "volatile/report.html"
 _FOLDER = "pieces"
 _PICTURES = "pictures"
 

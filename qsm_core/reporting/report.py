@@ -1,11 +1,13 @@
 """The stage "report": one self-contained page, figures, tables and results.json.
 
-Inputs (any subset with one evaluation at least): `eval_base`, `eval_lora`, `eval_base_opro`,
-`eval_lora_opro` or any other `eval_<name>`; `opro_base`, `opro_lora`; `train_lora`; `corpus`
-(only its cards are read).
+Inputs: `analysis` (all numbers, see `evaluation.analysis`) and any of `eval_<system>` (what it was
+asked), `opro_<model>`, `train_<model>`, `corpus` and `rirs` (cards, and the sound of the hardest
+clips).
 
-Output: `report.html`, `results.json`, `tables/*.csv`, `figures/*.svg`, `figures/*.png`, and
-`pieces/` for Prefect (see `reporting.pieces`).
+Output: `results.json`, `tables/*` (CSV, Parquet, LaTeX, Markdown), `figures/*.svg`,
+`figures/*.png`, `pieces/` for Prefect (see `reporting.pieces`), `volatile/report.html` and
+`volatile/run_card.json`. What is volatile says where, when and at what cost the inputs were made,
+so it may differ between two equal runs; the rest may not.
 
 Run alone: `python -m qsm_core.reporting.report --spec spec.json`
 """
@@ -20,50 +22,59 @@ from typing import Any
 
 import pandas as pd
 
+from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.evaluation.metrics import to_json_values
-from qsm_core.evaluation.settings import BootstrapSettings
+from qsm_core.evaluation.renderings import AS_RECORDED
+from qsm_core.reporting.content import ReportContent, report_tables
+from qsm_core.reporting.exports import ReportTable, write_tables
 from qsm_core.reporting.gallery import draw_all
-from qsm_core.reporting.gaps import DevTestGap, dev_test_gaps
-from qsm_core.reporting.markdown import (
-    conditions_rows,
-    instructions_markdown,
-    picture_markdown,
-    results_markdown,
-    results_rows,
-)
+from qsm_core.reporting.hardest import hardest_clips
 from qsm_core.reporting.page import render_page
-from qsm_core.reporting.pieces import Pieces, write_pieces
-from qsm_core.reporting.results import Results, compute_results
-from qsm_core.reporting.sections import ReportContent, build_page
+from qsm_core.reporting.pieces import PAGE, write_pieces
+from qsm_core.reporting.run_card import cost_table, read_manifests, stages_table, versions
+from qsm_core.reporting.sections import build_page
+from qsm_core.reporting.sentences import abstracts, first_system
 from qsm_core.reporting.sources import Sources, read_sources
-from qsm_core.reporting.stage_records import stage_records, versions_and_commit
-from qsm_core.reporting.tables import (
-    comparisons_table,
-    conditions_table,
-    dimensions_table,
-    results_table,
-)
-from qsm_core.store.context import StageContext, parse_config
+from qsm_core.reporting.summary import make_pieces
+from qsm_core.reporting.tables import flat_table
+from qsm_core.reporting.views import frame_view, record_view
+from qsm_core.store.context import VOLATILE_FOLDER, StageContext, parse_config
 from qsm_core.store.entry import run_entry
+
+_COST_HEADERS = {
+    "input": "Output",
+    "stage": "Stage",
+    "seconds": "Seconds",
+    "gpu_seconds": "GPU-seconds",
+    "cpu_seconds": "CPU-seconds",
+    "peak_memory_mib": "Memory (MiB)",
+    "clip_prompts": "Clip-prompts",
+}
+_STAGE_HEADERS = {
+    "input": "Output",
+    "stage": "Stage",
+    "key": "Key",
+    "digest": "Digest",
+    "device": "Device",
+    "host": "Host",
+    "finished": "Finished",
+}
 
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """What a report is called and where its numbers come from.
+    """What a report is called, and how its clips were heard.
 
     Attributes:
         title: Heading of the page.
-        seed: Root of the resampling.
-        num_resamples: Resamples of the bootstrap and permutations of the tests.
-        confidence: Of all intervals.
-        provenance: More JSON values to show, beside what the inputs' manifests say. `stages`
-            (a list of flat objects) takes the place of what was found.
+        conditions: In which the systems heard the clips: keys, or "as_recorded".
+        render: How the conditions were rendered.
+        provenance: More JSON values to show in the run card.
     """
 
     title: str = "Speech detection with an audio language model"
-    seed: int = 0
-    num_resamples: int = 10_000
-    confidence: float = 0.95
+    conditions: tuple[str, ...] | str = AS_RECORDED
+    render: RenderSettings = field(default_factory=RenderSettings)
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -71,110 +82,77 @@ def run(context: StageContext) -> dict[str, Any]:
     """Make the report; returns the headline numbers of each system.
 
     Raises:
-        DataError: An input is missing or damaged, or the systems answered different clips.
+        DataError: An input is missing or damaged.
     """
     config = parse_config(ReportConfig, context.config)
-    context.report(0, 4, "reading the evaluations")
+    context.report(0, 4, "reading the analysis")
     sources = read_sources(context.inputs)
-    context.report(1, 4, "computing intervals and comparisons")
-    settings = BootstrapSettings(config.num_resamples, config.confidence, config.seed)
-    results = compute_results(sources.systems, settings)
-    gaps = dev_test_gaps(sources.searches, results)
-    context.report(2, 4, "drawing")
-    tables = _tables(results, sources)
-    drawings = draw_all(
-        context.out / "figures",
-        results=tables["results"],
-        conditions=tables["conditions"],
-        titles=results.titles,
-        searches=sources.searches,
-        trainings=sources.trainings,
+    tables = report_tables(sources)
+    context.report(1, 4, "drawing")
+    drawings = draw_all(context.out / "figures", sources)
+    context.report(2, 4, "hearing the hardest clips")
+    hardest = hardest_clips(
+        sources.analysis.clips,
+        corpus=context.inputs.get("corpus"),
+        rirs=context.inputs.get("rirs"),
+        settings=config.render,
+        conditions=config.conditions,
     )
     context.report(3, 4, "writing")
-    _write_tables(context.out / "tables", tables)
-    provenance = _provenance(config, context.inputs)
-    summary = results_json(results, gaps, config.title, provenance)
-    _write_json(context.out / "results.json", summary)
-    content = ReportContent(
-        title=config.title,
-        results=results,
-        gaps=gaps,
-        sources=sources,
-        conditions=tables["conditions"],
-        drawings=drawings,
-        provenance=provenance,
-    )
-    (context.out / "report.html").write_text(render_page(build_page(content)), encoding="utf-8")
-    write_pieces(context.out, _pieces(content))
+    machine = _machine(config, context.inputs, sources)
+    content = ReportContent(config.title, sources, tables, drawings, hardest, machine)
+    write_tables(context.out / "tables", tables)
+    _write_json(context.out / "results.json", results_json(content))
+    write_pieces(context.out, make_pieces(content))
+    _write_page(context.out, content)
     context.report(4, 4, "report written")
-    return _headline(results)
+    return _headline(tables["results"].numbers)
 
 
-def results_json(
-    results: Results, gaps: list[DevTestGap], title: str, provenance: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return everything that the report says in numbers as JSON values; NaN becomes null."""
+def results_json(content: ReportContent) -> dict[str, Any]:
+    """Return the headline tables as JSON values; NaN becomes null."""
+    names = ("results", "comparisons", "thresholds", "gaps", "operating_points")
+    sources = content.sources
     values: dict[str, Any] = to_json_values(
         {
-            "title": title,
-            "systems": {
-                name: {"title": results.titles[name], **metrics.to_json()}
-                for name, metrics in results.metrics.items()
-            },
-            "comparisons": comparisons_table(results).to_dict("records"),
-            "instructions": [vars(gap) for gap in gaps],
-            "provenance": provenance,
+            "title": content.title,
+            "abstract": abstracts(sources),
+            **{name: content.tables[name].numbers.to_dict("records") for name in names},
+            "instructions": dict(sources.instructions),
         }
     )
     return values
 
 
-def _provenance(config: ReportConfig, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """Join what the inputs' manifests say and what the configuration says; the latter wins."""
-    settings = {
-        "bootstrap": {
-            "resamples": config.num_resamples,
-            "seed": config.seed,
-            "confidence": config.confidence,
-        }
+def _machine(
+    config: ReportConfig, inputs: Mapping[str, Path], sources: Sources
+) -> dict[str, ReportTable]:
+    """Return what the manifests of the inputs say of where, when and at what cost."""
+    manifests = read_manifests(inputs)
+    settings = {"analysis": vars(sources.analysis.settings.bootstrap)}
+    card = flat_table({**versions(manifests), **settings, **config.provenance})
+    cost, stages = cost_table(manifests), stages_table(manifests)
+    caption = "What the outputs cost to make, whenever they were made"
+    return {
+        "cost": ReportTable(cost, frame_view(caption, _with_sum(cost), _COST_HEADERS, 1)),
+        "stages": ReportTable(stages, frame_view("From what", stages, _STAGE_HEADERS)),
+        "run_card": ReportTable(card, record_view("Versions, commit and settings", card)),
     }
-    found = {"stages": stage_records(inputs), **settings, **versions_and_commit(inputs)}
-    return {**found, **config.provenance}
 
 
-def _pieces(content: ReportContent) -> Pieces:
-    pictures = {
-        name: picture_markdown(drawing.view.title, drawing.png, drawing.alt)
-        for name, drawing in content.drawings.items()
-    }
-    return Pieces(
-        summary=results_markdown(content.results, content.gaps),
-        instructions=instructions_markdown(content.results, content.gaps),
-        results=results_rows(content.results),
-        conditions=conditions_rows(content.conditions, content.results.titles),
-        pictures=pictures,
-    )
+def _with_sum(cost: pd.DataFrame) -> pd.DataFrame:
+    if cost.empty:
+        return cost
+    added = ["seconds", "gpu_seconds", "cpu_seconds", "clip_prompts"]
+    total = {"input": "all", "stage": "", **cost[added].sum().to_dict()}
+    return pd.concat([cost, pd.DataFrame([total])], ignore_index=True)
 
 
-def _tables(results: Results, sources: Sources) -> dict[str, pd.DataFrame]:
-    tables = {
-        "results": results_table(results),
-        "conditions": conditions_table(results, sources.systems[0].predictions),
-        "dimensions": dimensions_table(results),
-        "comparisons": comparisons_table(results),
-    }
-    tables |= {f"candidates_{one.name}": one.candidates for one in sources.searches}
-    for one in sources.trainings:
-        name = "".join(c if c.isalnum() else "_" for c in one.title.lower())
-        tables[f"training_log_{name}"] = one.log
-    return tables
-
-
-def _write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        if len(table.columns):
-            table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+def _write_page(out: Path, content: ReportContent) -> None:
+    (out / VOLATILE_FOLDER).mkdir(exist_ok=True)
+    (out / PAGE).write_text(render_page(build_page(content)), encoding="utf-8")
+    card = {name: table.numbers.to_dict("records") for name, table in content.machine.items()}
+    _write_json(out / VOLATILE_FOLDER / "run_card.json", to_json_values(card))
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -182,13 +160,13 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _headline(results: Results) -> dict[str, Any]:
+def _headline(results: pd.DataFrame) -> dict[str, Any]:
     values: dict[str, Any] = to_json_values(
         {
-            "best": results.best,
+            "best": first_system(results),
             "systems": {
-                name: {"ba_clip": metrics.ba_clip, "ba_conditions": metrics.ba_conditions}
-                for name, metrics in results.metrics.items()
+                row["system"]: {name: row[name] for name in ("ba_clip", "ba_conditions")}
+                for row in results.to_dict("records")
             },
         }
     )

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Iterable
+from importlib.resources import files
 
-import pandas as pd
-
-from qsm_core.reporting.formatting import percent, percent_with_ends, points_with_ends
-from qsm_core.reporting.gallery import Drawing
-from qsm_core.reporting.gaps import DevTestGap
-from qsm_core.reporting.page import Page, Section, Tile
-from qsm_core.reporting.results import Results
-from qsm_core.reporting.sentences import caveats, corpus_sentences, summary_sentences
-from qsm_core.reporting.sources import Sources
+from qsm_core.reporting.content import ReportContent
+from qsm_core.reporting.detectors import detector_sentence
+from qsm_core.reporting.formatting import count, percent, percent_of_row, points_of_row
+from qsm_core.reporting.hardest import HardClip, Sound
+from qsm_core.reporting.images import data_uri
+from qsm_core.reporting.page import FigureView, Page, Section, SoundView, Tile
+from qsm_core.reporting.sentences import abstracts, caveats, corpus_sentences
 from qsm_core.reporting.tables import flat_table
-from qsm_core.reporting.views import (
-    candidates_view,
-    comparisons_view,
-    conditions_view,
-    gaps_view,
-    instructions_view,
-    record_view,
-    results_view,
-    sizes_view,
-    stages_view,
-)
+from qsm_core.reporting.views import TableView, record_view
 
-
-@dataclass(frozen=True)
-class ReportContent:
-    """Everything that the page is made from."""
-
-    title: str
-    results: Results
-    gaps: Sequence[DevTestGap]
-    sources: Sources
-    conditions: pd.DataFrame
-    drawings: Mapping[str, Drawing]
-    provenance: Mapping[str, Any]
+_DEFINITIONS = "definitions.json"
+_MOST_TILES = 8
 
 
 def build_page(content: ReportContent) -> Page:
@@ -49,66 +27,95 @@ def build_page(content: ReportContent) -> Page:
         [
             _summary(content),
             _results(content),
+            _thresholds(content),
             _conditions(content),
+            _calibration(content),
             _instructions(content),
             _training(content),
+            _hardest(content),
             _data(content),
             _caveats(content),
-            _provenance(content),
+            _cost(content),
+            _run_card(content),
+            _definitions(),
         ],
     )
 
 
 def _summary(content: ReportContent) -> Section:
-    tiles = [_tile(content.results, name) for name in content.results.metrics]
-    return Section("summary", "Summary", sentences=summary_sentences(content.results), tiles=tiles)
+    sources = content.sources
+    results = content.tables["results"].numbers
+    accuracy = dict(zip(results["system"], results["ba_clip"], strict=True))
+    plain = detector_sentence(accuracy, sources.titles)
+    return Section(
+        "summary",
+        "Abstract",
+        abstract=[" ".join(told) for told in abstracts(sources)],
+        sentences=[*sources.remarks, *([plain] if plain else [])],
+        tiles=list(_tiles(content)),
+    )
 
 
-def _tile(results: Results, name: str) -> Tile:
-    metrics = results.metrics[name]
-    interval = metrics.intervals["ba_clip"]
-    against = results.against_reference(name)
-    value = percent(metrics.ba_clip)
-    ends = percent_with_ends(metrics.ba_clip, interval.low, interval.high).removeprefix(value)
-    if against is None:
-        detail = f"balanced accuracy (%){ends}"
-    else:
-        change = against.ba_clip
-        ends_of_change = points_with_ends(change.value, None, None)
-        detail = f"balanced accuracy (%){ends}, {ends_of_change} against base"
-    return Tile(results.titles[name], value, detail)
+def _tiles(content: ReportContent) -> Iterable[Tile]:
+    rows = content.tables["results"].numbers
+    if len(rows) > _MOST_TILES:
+        return  # the figure below says it in less space
+    for row in rows.to_dict("records"):
+        value = percent(row["ba_clip"])
+        detail = f"balanced accuracy (%){percent_of_row(row, 'ba_clip').removeprefix(value)}"
+        if row["difference"] == row["difference"]:
+            change = points_of_row(row, "difference").split(" ", 1)[0]
+            detail += f", {change} against {content.sources.titles[row['reference']]}"
+        yield Tile(str(row["title"]), value, detail)
 
 
 def _results(content: ReportContent) -> Section:
-    tables = [results_view(content.results)]
-    if content.results.comparisons:
-        tables.append(comparisons_view(content.results))
     return Section(
-        "results", "Results on test", figures=_figures(content, "overview"), tables=tables
+        "results",
+        "Results on test",
+        figures=_figures(content, "overview", "differences"),
+        tables=_views(content, "results", "comparisons"),
+        folded=_views(content, "confusion"),
+    )
+
+
+def _thresholds(content: ReportContent) -> Section:
+    return Section(
+        "thresholds",
+        "Psychometric curves and thresholds",
+        figures=_figures(content, "by_duration", "by_snr", "thresholds"),
+        tables=_views(content, "thresholds"),
+        folded=_views(content, "thresholds_of_recall", "threshold_differences"),
     )
 
 
 def _conditions(content: ReportContent) -> Section:
-    view = conditions_view(content.conditions, content.results.titles)
     return Section(
         "conditions",
         "By condition",
-        figures=_figures(content, "by_duration", "by_snr", "conditions"),
-        folded=[view],
+        figures=_figures(content, "conditions", "confusion"),
+        folded=_views(content, "conditions", "condition_differences"),
+    )
+
+
+def _calibration(content: ReportContent) -> Section:
+    return Section(
+        "calibration",
+        "Calibration and thresholds from dev",
+        figures=_figures(content, "reliability"),
+        tables=_views(content, "operating_points", "calibration"),
     )
 
 
 def _instructions(content: ReportContent) -> Section:
-    searches = content.sources.searches
-    tables = [instructions_view(content.results)]
-    if searches:
-        tables.append(gaps_view(content.gaps))
     return Section(
         "instructions",
         "Instructions",
         figures=_figures(content, "search"),
-        tables=tables,
-        folded=[candidates_view(one.title, one.candidates) for one in searches],
+        tables=_views(content, "instructions", "gaps"),
+        folded=_views(
+            content, *(name for name in content.tables if name.startswith("candidates_"))
+        ),
     )
 
 
@@ -118,36 +125,91 @@ def _training(content: ReportContent) -> Section:
         for one in content.sources.trainings
     ]
     return Section(
-        "training", "LoRA training", figures=_figures(content, "training_loss"), folded=folded
+        "training",
+        "Training and seeds",
+        figures=_figures(content, "training_loss"),
+        tables=_views(content, "seed_summary"),
+        folded=[*_views(content, "variance"), *folded],
+    )
+
+
+def _hardest(content: ReportContent) -> Section:
+    sounds = [_sound_view(one, one.sound) for one in content.hardest if one.sound is not None]
+    silent = len(content.hardest) - len(sounds)
+    sentences = []
+    if content.hardest and not sounds:
+        sentences.append("The audio of the clips is not at hand, so they can only be named.")
+    elif silent:
+        sentences.append(f"The audio of {silent} of them is not at hand.")
+    return Section(
+        "hardest",
+        "Hardest clips",
+        sentences=sentences,
+        sounds=sounds,
+        folded=_views(content, "clips"),
+    )
+
+
+def _sound_view(clip: HardClip, sound: Sound) -> SoundView:
+    answers = f"{count(clip.correct)} of {count(clip.rows)} answers right"
+    seconds = f"{sound.seconds:g} s"
+    cut = f" (its first {seconds})" if sound.cut else ""
+    return SoundView(
+        title=clip.clip_id,
+        text=f"{clip.label}, group {clip.group_id}: {answers} ({percent(clip.share_correct)} %). "
+        f"Heard here as in {clip.worst_condition}{cut}.",
+        sound=data_uri(sound.flac, "audio/flac"),
+        picture=data_uri(sound.spectrogram),
+        picture_alt=f"Spectrogram of {clip.clip_id} in {clip.worst_condition}: {seconds} from left "
+        "to right, 0 to 8 kHz from bottom to top.",
+        length=seconds,
     )
 
 
 def _data(content: ReportContent) -> Section:
     facts = content.sources.corpus
     if facts is None:
-        return Section("clips", "Clips")
+        return Section("clips", "Data")
     folded = [record_view("Data card", flat_table(facts.card))] if facts.card else []
     return Section(
         "clips",
-        "Clips",
+        "Data",
         sentences=corpus_sentences(facts),
-        tables=[sizes_view(facts.sizes)],
+        tables=_views(content, "clips_by_split", "data"),
         folded=folded,
     )
 
 
 def _caveats(content: ReportContent) -> Section:
-    found = caveats(content.results, content.sources.corpus)
+    sources = content.sources
+    found = caveats(sources.analysis, sources.titles, sources.corpus)
     return Section("caveats", "To keep in mind", sentences=found)
 
 
-def _provenance(content: ReportContent) -> Section:
-    rest = dict(content.provenance)
-    stages = rest.pop("stages", None)
-    tables = [stages_view(stages)] if stages else []
-    folded = [record_view("Versions, commit and settings", flat_table(rest))] if rest else []
-    return Section("provenance", "Provenance", tables=tables, folded=folded)
+def _cost(content: ReportContent) -> Section:
+    table = content.machine["cost"]
+    return Section("cost", "Cost", tables=[table.view] if table.view and not table.empty else [])
 
 
-def _figures(content: ReportContent, *names: str) -> list[Any]:
+def _run_card(content: ReportContent) -> Section:
+    stages, card = content.machine["stages"], content.machine["run_card"]
+    return Section(
+        "run-card",
+        "Run card",
+        tables=[stages.view] if stages.view and not stages.empty else [],
+        folded=[card.view] if card.view else [],
+    )
+
+
+def _definitions() -> Section:
+    text = files("qsm_core.reporting").joinpath(_DEFINITIONS).read_text(encoding="utf-8")
+    return Section("definitions", "Definitions", terms=list(json.loads(text).items()))
+
+
+def _views(content: ReportContent, *names: str) -> list[TableView]:
+    found = [content.tables[name] for name in names if name in content.tables]
+    return [one.view for one in found if one.view is not None and not one.empty]
+
+
+def _figures(content: ReportContent, *names: str) -> list[FigureView]:
     return [content.drawings[name].view for name in names if name in content.drawings]

@@ -1,62 +1,93 @@
 """What was found, in sentences made from the numbers: for the top of the report and for Prefect.
 
-A difference is called better or worse only when its interval leaves out zero and its corrected
-p-value is below 0.05.
+The abstract has five sentences: what was answered, which system comes first, what the paired
+differences show, what does not depend on where a threshold stands, and where the curves cross
+their targets. No number stands without its interval where it has one, and no sentence calls a
+number good or bad: "better" and "worse" are the verdicts of the corrected tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from qsm_core.evaluation.comparison import Comparison
+import pandas as pd
+
+from qsm_core.evaluation.analysis import Analysis
 from qsm_core.labels import Label
 from qsm_core.reporting.corpus_facts import CorpusFacts
-from qsm_core.reporting.detectors import detector_sentence
 from qsm_core.reporting.formatting import (
     count,
+    decimal_of_row,
     p_value,
     percent,
+    percent_of_row,
     percent_with_ends,
-    points,
-    points_with_ends,
+    points_of_row,
+    threshold,
 )
-from qsm_core.reporting.results import Results
+from qsm_core.reporting.sources import CALIBRATED, Sources
+from qsm_core.reporting.tables import reference_of, results_table, single_conditions
+from qsm_core.reporting.views import defined_thresholds, unit_of
 
-_ALPHA = 0.05
+Titles = Mapping[str, str]
+Row = Mapping[Hashable, Any]
+
 _MANY_UNPARSEABLE = 0.01
 _MOST_PROBLEMS = 20
 _SAME_CLIPS = frozenset({"dur_1000ms", "reverb_none", "filter_none"})
+_VERDICTS = ("better", "worse", "not worse", "undecided")
+_MEASURE = "balanced accuracy"
 
 
-def summary_sentences(results: Results) -> list[str]:
-    """Say what was evaluated, which system was best, and what each comparison shows."""
-    sentences = [_what_was_evaluated(results)]
-    best = results.best
-    if best is None:
+def abstracts(sources: Sources) -> list[list[str]]:
+    """Return an abstract for each set of systems that answered the same clips."""
+    return [
+        abstract(_restricted(sources.analysis, members), sources.titles) for members in sources.sets
+    ]
+
+
+def abstract(analysis: Analysis, titles: Titles) -> list[str]:
+    """Return the five sentences; without a defined balanced accuracy there are two."""
+    results = results_table(analysis, titles)
+    sentences = [_what_was_answered(analysis, results)]
+    first = first_system(results)
+    if first is None:
         return [*sentences, "No balanced accuracy is defined for these clips."]
-    sentences.append(_best(results, best))
-    accuracy = {name: metrics.ba_clip for name, metrics in results.metrics.items()}
-    plain = detector_sentence(accuracy, results.titles)
-    sentences += [plain] if plain else []
-    sentences += [comparison_sentence(one, results.titles) for one in results.comparisons]
-    hardest = _hardest_condition(results, best)
-    return [*sentences, hardest] if hardest else sentences
+    best = _row(results, first)
+    return [
+        *sentences,
+        _comes_first(best, len(results)),
+        _differences(analysis, best, titles),
+        _at_any_threshold(analysis, results, best),
+        _where_it_fails(analysis, best),
+    ]
 
 
-def comparison_sentence(one: Comparison, titles: Mapping[str, str]) -> str:
-    """Say what one paired comparison shows."""
-    first, second = titles[one.first], titles[one.second]
-    change, interval = one.ba_clip.value, one.ba_clip.interval
-    if change != change:
-        return f"{second} against {first}: the difference is not defined."
-    start = f"{second} against {first}: {points(change)} points of balanced accuracy"
-    if interval.low is None or interval.high is None:
-        return f"{start}; no interval ({interval.reason}), so nothing can be concluded from it."
-    ends = points_with_ends(change, interval.low, interval.high).split(" ", 1)[1]
-    return f"{start} {ends}, corrected p {_p(one.ba_clip.p_holm)}: {_verdict(one)}."
+def _restricted(analysis: Analysis, members: Sequence[str]) -> Analysis:
+    """Return the analysis of some of the systems."""
+    if tuple(members) == analysis.order:
+        return analysis
+    tables: dict[str, Any] = {}
+    for name, table in analysis.tables().items():
+        for column in ("system", "first", "second"):
+            if column in table.columns:
+                table = table[table[column].isin(members)]
+        tables[name] = table
+    return replace(analysis, **tables, order=tuple(members))
 
 
-def caveats(results: Results, facts: CorpusFacts | None) -> list[str]:
+def first_system(results: pd.DataFrame) -> str | None:
+    """Return the system with the highest balanced accuracy over clips."""
+    known = results.dropna(subset=["ba_clip"])
+    return (
+        str(known["system"].iloc[int(known["ba_clip"].to_numpy().argmax())]) if len(known) else None
+    )
+
+
+def caveats(analysis: Analysis, titles: Titles, facts: CorpusFacts | None) -> list[str]:
     """List what a reader has to keep in mind; which ones apply is found from the results."""
     found = []
     if facts is not None and facts.synthetic:
@@ -65,25 +96,26 @@ def caveats(results: Results, facts: CorpusFacts | None) -> list[str]:
             "speech: these numbers show that the pipeline works and are no result about "
             "recorded speech."
         )
-    notes = {i.note for m in results.metrics.values() for i in m.intervals.values() if i.note}
+    notes = analysis.systems["note"].dropna().unique()
     found += [f"Intervals rest on {note}." for note in sorted(notes)]
     found += [f"{warning[:1].upper()}{warning[1:]}." for warning in facts.warnings] if facts else []
-    for name, metrics in results.metrics.items():
-        if metrics.unparseable_rate > _MANY_UNPARSEABLE:
-            found.append(
-                f"{results.titles[name]}: {percent(metrics.unparseable_rate)} % of the answers "
-                "could not be read as a label. They count as errors."
-            )
-    keys = {key for m in results.metrics.values() for key in m.condition_metrics}
-    if len(keys & _SAME_CLIPS) > 1:
-        same = ", ".join(sorted(keys & _SAME_CLIPS))
+    unread = analysis.systems[analysis.systems["metric"] == "unparseable_rate"]
+    for row in unread[unread["value"] > _MANY_UNPARSEABLE].to_dict("records"):
         found.append(
-            f"The conditions {same} hold the same unchanged clips, so their values move together."
+            f"{titles[row['system']]}: {percent(row['value'])} % of the answers could not be read "
+            "as a label. They count as errors."
+        )
+    same = sorted(set(analysis.conditions["condition"]) & _SAME_CLIPS)
+    if len(same) > 1:
+        found.append(
+            f"The conditions {', '.join(same)} hold the same unchanged clips, so their values "
+            "move together."
         )
     return [
         *found,
-        "Instructions were chosen by their score on the dev split; a chosen score is too good on "
-        "average. Only the test columns are fair, and only while nobody chooses by them.",
+        "Instructions and thresholds were chosen by their score on the dev split; a chosen score "
+        "is too good on average. Only the test columns are fair, and only while nobody chooses by "
+        "them.",
     ]
 
 
@@ -105,59 +137,110 @@ def corpus_sentences(facts: CorpusFacts | None) -> list[str]:
     return [*found, f"Leakage audit: no group is in two splits; {audio}."]
 
 
-def _what_was_evaluated(results: Results) -> str:
-    first = next(iter(results.metrics.values()))
-    systems = len(results.metrics)
-    conditions = len(first.condition_metrics)
-    subject = "One system was" if systems == 1 else f"{systems} systems were"
-    rendered = f"each in {conditions} conditions" if conditions > 1 else "in one condition"
+def _what_was_answered(analysis: Analysis, results: pd.DataFrame) -> str:
+    one = results.iloc[0]
+    calibrated = sum(name.endswith(CALIBRATED) for name in analysis.order)
+    systems = len(results) - calibrated
+    conditions = single_conditions(analysis)["condition"].nunique()
+    subject = "One system" if systems == 1 else f"{systems} systems"
+    again = (
+        f" ({calibrated} of them once more with a threshold calibrated on dev)"
+        if calibrated
+        else ""
+    )
+    rendered = f"in {conditions} conditions each" if conditions > 1 else "in one condition"
     return (
-        f"{subject} evaluated on the same {count(first.n_clips)} test clips from "
-        f"{count(first.n_groups)} groups (speakers or source recordings), {rendered}: "
-        f"{count(first.n_samples)} answers a system, {count(first.n_speech)} of them to speech."
+        f"{subject}{again} answered for the same {count(one['n_clips'])} test clips from "
+        f"{count(one['n_groups'])} groups (speakers or source recordings) {rendered}, "
+        f"{count(one['n_rows'])} answers a system."
     )
 
 
-def _best(results: Results, best: str) -> str:
-    metrics = results.metrics[best]
-    interval = metrics.intervals["ba_clip"]
-    value = percent_with_ends(metrics.ba_clip, interval.low, interval.high)
-    subject = (
-        f"{results.titles[best]} has"
-        if len(results.metrics) == 1
-        else (f"{results.titles[best]} has the highest")
-    )
+def _comes_first(best: Row, systems: int) -> str:
+    rank = f", the first of {systems}" if systems > 1 else ""
     return (
-        f"{subject} balanced accuracy over clips: {value} % (speech "
-        f"{percent(metrics.speech_acc)} %, non-speech {percent(metrics.nonspeech_acc)} %)."
+        f"{best['title']} has a balanced accuracy over clips of {percent_of_row(best, 'ba_clip')} "
+        f"%{rank}, with a recall of speech of {percent_of_row(best, 'speech_acc')} % and of "
+        f"non-speech of {percent_of_row(best, 'nonspeech_acc')} %."
     )
 
 
-def _hardest_condition(results: Results, best: str) -> str | None:
-    conditions = results.metrics[best].condition_metrics
-    known = {key: one.ba for key, one in conditions.items() if one.ba == one.ba}
-    if len(known) < 2:
-        return None
-    key = min(known, key=known.__getitem__)
+def _differences(analysis: Analysis, best: Row, titles: Titles) -> str:
+    pairs = analysis.comparisons[analysis.comparisons["metric"] == "ba_clip"]
+    if pairs.empty:
+        return "There is no second system, so no difference is told."
+    counts = Counter(str(verdict) for verdict in pairs["verdict"].dropna())
+    told = ", ".join(f"{counts[one]} {one}" for one in _VERDICTS if counts[one])
+    confidence = percent(1 - analysis.settings.alpha, 0)
+    summary = (
+        f"of the {len(pairs)} paired differences the verdicts are {told or 'not defined'} "
+        f"(interval of {confidence} %, p corrected by Holm's method within a family)"
+    )
+    reference = reference_of(analysis)
+    if reference is None or best["difference"] != best["difference"]:
+        return summary[:1].upper() + summary[1:] + "."
     return (
-        f"The hardest condition for {results.titles[best]} is {key}, with a balanced accuracy of "
-        f"{percent(known[key])} %, where 50 % is chance."
+        f"Against {titles[reference]} that is a difference of "
+        f"{points_of_row(best, 'difference')} points (corrected p {_p(float(best['p_holm']))}); "
+        f"{summary}."
     )
 
 
-def _verdict(one: Comparison) -> str:
-    interval = one.ba_clip.interval
-    better = interval.low is not None and interval.low > 0
-    worse = interval.high is not None and interval.high < 0
-    if not (better or worse):
-        return "no difference can be shown with these clips"
-    if one.ba_clip.p_holm >= _ALPHA:
-        # With few groups the smallest p that the permutation test can give is large.
+def _at_any_threshold(analysis: Analysis, results: pd.DataFrame, best: Row) -> str:
+    """Say whether the ear or the threshold differs: AUROC, d', and the calibrated reference."""
+    if best["auroc"] != best["auroc"]:
         return (
-            "the interval leaves out zero, but the corrected p does not fall below 0.05: "
-            "more speakers and recordings are needed to be sure"
+            f"{best['title']} gives no score with its answers, so its AUROC is not defined and it "
+            f"cannot be told apart from another threshold; its d\N{PRIME} is "
+            f"{decimal_of_row(best, 'd_prime', 2)}."
         )
-    return "better" if better else "worse"
+    told = (
+        f"At any threshold: the AUROC of {best['title']} is {decimal_of_row(best, 'auroc')} and "
+        f"its d\N{PRIME} {decimal_of_row(best, 'd_prime', 2)}"
+    )
+    reference = reference_of(analysis)
+    if reference is None or reference == best["system"]:
+        return told + "."
+    other = _row(results, reference)
+    told += f", those of {other['title']} {decimal_of_row(other, 'auroc')} and "
+    told += decimal_of_row(other, "d_prime", 2)
+    calibrated = reference.removesuffix(CALIBRATED) + CALIBRATED
+    if calibrated in set(results["system"]) and calibrated != reference:
+        again = _row(results, calibrated)
+        told += (
+            f", which reaches {percent_of_row(again, 'ba_clip')} % with its threshold calibrated "
+            "on dev"
+        )
+    return told + "."
+
+
+def _where_it_fails(analysis: Analysis, best: Row) -> str:
+    system = best["system"]
+    found = analysis.thresholds
+    found = found[(found["system"] == system) & (found["measure"] == _MEASURE)]
+    told = [
+        f"{name} {threshold(row, unit_of(found, name))}"
+        for name in defined_thresholds(found)
+        if "75" in name
+        for row in found[found["threshold"] == name].to_dict("records")
+    ]
+    rows = single_conditions(analysis)
+    rows = rows[(rows["system"] == system) & (rows["metric"] == "ba")].dropna(subset=["value"])
+    crossed = f"The fitted curves of {best['title']} cross 75 % at {' and '.join(told)}; "
+    start = crossed if told else ""
+    if len(rows) < 2:
+        return (start or "With one condition there is no curve to be fitted; ").rstrip("; ") + "."
+    lowest = rows.loc[rows["value"].idxmin()]
+    value = percent_with_ends(lowest["value"], lowest["low"], lowest["high"])
+    rest = (
+        f"of its {len(rows)} conditions {lowest['condition']} has the balanced accuracy closest "
+        f"to chance (50 %), {value} %."
+    )
+    return start + (rest if start else rest[:1].upper() + rest[1:])
+
+
+def _row(results: pd.DataFrame, system: str) -> Row:
+    return results[results["system"] == system].iloc[0].to_dict()
 
 
 def _p(value: float) -> str:

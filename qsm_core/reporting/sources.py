@@ -1,12 +1,13 @@
-"""Reads the outputs of the other stages that the report is made from. Any of them may be absent.
+"""Reads the outputs of the other stages that the report is made from.
 
-Stage outputs are folders; an evaluation is any input whose name starts with `eval_`.
+Stage outputs are folders. `analysis` holds all numbers; an evaluation is any input whose name
+starts with `eval_`, a prompt search `opro_`, a training `train_`. An analysis of systems from
+anywhere has a systems.json with their titles.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +16,13 @@ from typing import Any
 import pandas as pd
 
 from qsm_core.errors import DataError
-from qsm_core.evaluation.predictions import read_predictions
+from qsm_core.evaluation.analysis import Analysis, read_analysis
+from qsm_core.evaluation.sources import SYSTEMS_FILE
 from qsm_core.reporting.corpus_facts import CorpusFacts, read_corpus_facts
-from qsm_core.reporting.results import EvaluatedSystem
+from qsm_core.reporting.pieces import CALIBRATED_TITLE
+from qsm_core.reporting.titles import MODELS, titled
 
-_TITLES = {
-    "base": "Base",
-    "lora": "LoRA",
-    "base_opro": "Base + OPRO",
-    "lora_opro": "LoRA + OPRO",
-    "silero": "Silero VAD",
-    "webrtc": "WebRTC VAD",
-    "energy": "Energy",
-}
-_MODELS = {"base": "Base model", "lora": "LoRA model"}
-_SEED = re.compile(r"_seed(\d+)$")
+CALIBRATED = "@dev"
 
 
 @dataclass(frozen=True)
@@ -39,9 +32,7 @@ class PromptSearch:
     Attributes:
         name: Input name, such as `opro_base`.
         title: Which model the search was for.
-        evaluation: Name of the system that was tested with the winning instruction.
         instruction: The winning instruction.
-        dev_metrics: Metrics of the winner on all of dev, as in metrics.json; may be empty.
         candidates: Every scored candidate in order, the one that the search started from being
             number 0: number, iteration, instruction, score, best_so_far, and where known
             origin and score_on_dev (on all of dev, for the finalists).
@@ -49,9 +40,7 @@ class PromptSearch:
 
     name: str
     title: str
-    evaluation: str
     instruction: str
-    dev_metrics: Mapping[str, Any]
     candidates: pd.DataFrame
 
 
@@ -59,6 +48,7 @@ class PromptSearch:
 class Training:
     """One LoRA training: its log (step, train_loss, dev_loss) and the card of its adapter."""
 
+    name: str
     title: str
     log: pd.DataFrame
     card: Mapping[str, Any]
@@ -66,31 +56,61 @@ class Training:
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything that was found."""
+    """Everything that was found.
 
-    systems: tuple[EvaluatedSystem, ...]
+    Attributes:
+        analysis: All numbers.
+        titles: Of the systems, in the order of the analysis.
+        instructions: What each system was asked, None where it was not asked in words.
+        searches: The prompt searches.
+        trainings: The LoRA trainings.
+        corpus: The clips, if they are there.
+        remarks: What a reader should know of where the predictions come from.
+        sets: Which systems answered the same clips; mostly there is one set of all.
+    """
+
+    analysis: Analysis
+    titles: Mapping[str, str]
+    instructions: Mapping[str, str | None]
     searches: tuple[PromptSearch, ...]
     trainings: tuple[Training, ...]
     corpus: CorpusFacts | None
+    remarks: tuple[str, ...] = ()
+    sets: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What is told of systems beside their predictions."""
+
+    titles: Mapping[str, str]
+    instructions: Mapping[str, str | None]
+    remarks: tuple[str, ...]
+    sets: tuple[tuple[str, ...], ...]
 
 
 def read_sources(inputs: Mapping[str, Path]) -> Sources:
     """Read all inputs of the report.
 
     Raises:
-        DataError: No evaluation is among the inputs, or a file in one of them is missing or
+        DataError: There is no analysis among the inputs, or a file in one of them is missing or
             cannot be read.
     """
-    evaluations = [name for name in inputs if name.startswith("eval_")]
-    if not evaluations:
+    if "analysis" not in inputs:
         raise DataError(
             "there is nothing to report",
-            [f"inputs {sorted(inputs)}: give one evaluation at least, such as eval_base"],
+            [f"inputs {sorted(inputs)}: `analysis` is missing; make it with evaluation.analyze"],
         )
-    ordered = sorted(evaluations, key=_pipeline_order)
+    analysis = read_analysis(inputs["analysis"])
+    told = _described_systems(inputs)
+    titles = {name: _title(name, told.titles) for name in analysis.order}
     corpus = inputs.get("corpus")
     return Sources(
-        systems=tuple(_read_system(name, inputs[name]) for name in ordered),
+        analysis=analysis,
+        titles=titles,
+        instructions={
+            name: told.instructions.get(name.removesuffix(CALIBRATED)) for name in analysis.order
+        },
         searches=tuple(
             _read_search(name, inputs[name]) for name in sorted(inputs) if name.startswith("opro_")
         ),
@@ -100,57 +120,55 @@ def read_sources(inputs: Mapping[str, Path]) -> Sources:
             if name.startswith("train_")
         ),
         corpus=read_corpus_facts(corpus) if corpus else None,
+        remarks=told.remarks,
+        sets=told.sets or (analysis.order,),
     )
 
 
-def _pipeline_order(name: str) -> tuple[int, str]:
-    known = list(_TITLES)
-    short = name.removeprefix("eval_")
-    return (known.index(short) if short in known else len(known)), short
+def _title(name: str, told: Mapping[str, str]) -> str:
+    system = name.removesuffix(CALIBRATED)
+    title = told.get(system) or titled(system)
+    return title if system == name else f"{title}{CALIBRATED_TITLE}"
 
 
-def _titled(name: str, known: Mapping[str, str]) -> str:
-    """Return the title of a name that may end in the seed of its training."""
-    found = _SEED.search(name)
-    start = name if found is None else name[: found.start()]
-    title = known.get(start, start.replace("_", " "))
-    return title if found is None else f"{title}, seed {found.group(1)}"
-
-
-def _tested_as(target: str) -> str:
-    """Return the system that has a search's winner: that of `lora_seed43` is `lora_opro_seed43`."""
-    found = _SEED.search(target)
-    end = len(target) if found is None else found.start()
-    return f"{target[:end]}_opro{target[end:]}"
+def _described_systems(
+    inputs: Mapping[str, Path],
+) -> _Described:
+    """Return what is told of the systems beside their predictions."""
+    titles: dict[str, str] = {}
+    instructions: dict[str, str | None] = {}
+    remarks: list[str] = []
+    sets: list[tuple[str, ...]] = []
+    file = inputs["analysis"] / SYSTEMS_FILE
+    if file.is_file():
+        told = _read_json(file)
+        titles = {one["name"]: one["title"] for one in told["systems"]}
+        remarks = told["remarks"]
+        sets = [tuple(members) for members in told["sets"]]
+    for name, folder in inputs.items():
+        if name.startswith("eval_") and folder.is_dir():
+            metrics = _read_json(folder / "metrics.json")
+            instructions[name.removeprefix("eval_")] = metrics.get("instruction")
+    return _Described(titles, instructions, tuple(remarks), tuple(sets))
 
 
 def _read_training(name: str, folder: Path) -> Training:
     return Training(
-        title=_titled(name.removeprefix("train_"), _TITLES),
+        name=name,
+        title=titled(name.removeprefix("train_")),
         log=_read_csv(folder / "training_log.csv"),
         card=_read_json(folder / "adapter_card.json"),
     )
 
 
-def _read_system(name: str, folder: Path) -> EvaluatedSystem:
-    short = name.removeprefix("eval_")
-    metrics = _read_json(folder / "metrics.json")
-    predictions = read_predictions(folder / "predictions.parquet")
-    instruction = metrics.get("instruction")
-    return EvaluatedSystem(short, _titled(short, _TITLES), predictions, instruction)
-
-
 def _read_search(name: str, folder: Path) -> PromptSearch:
-    target = name.removeprefix("opro_")
     best = folder / "best_prompt.txt"
     if not best.is_file():
         raise DataError("a prompt search has no winner", [f"{best}: the file is missing"])
     return PromptSearch(
         name=name,
-        title=_titled(target, _MODELS),
-        evaluation=_tested_as(target),
+        title=titled(name.removeprefix("opro_"), MODELS),
         instruction=best.read_text(encoding="utf-8").strip(),
-        dev_metrics=_read_json(folder / "dev_metrics.json"),
         candidates=_read_candidates(folder / "candidates.csv"),
     )
 

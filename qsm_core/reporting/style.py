@@ -1,8 +1,9 @@
 """How figures look: one palette, one ink, small enough for a report and for Prefect.
 
-Colours are Paul Tol's "bright" set, told apart with any colour vision; every series has its own
-marker and dash as well, so a grey print stays readable. Figures have no background: in the
-report they stand on the page's own, and `INK` is replaced by the page's text colour there.
+Colours are Paul Tol's "bright" set, a little adjusted so that each stands out from white paper and
+from a dark page; every series has its own marker and dash as well, so a grey print stays readable.
+Figures have no background: in the report they stand on the page's own, and `INK` is replaced by
+the page's text colour there.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 
+Dash = Literal["-", "--", "-.", ":"]
+
 INK = "#33363d"
 GRID = "#8c919b"
+# The two classes wherever they stand side by side; the markers tell them apart as well.
+SPEECH_COLOR, NONSPEECH_COLOR = "#4477aa", "#cc7a1f"
 
 
 @dataclass(frozen=True)
@@ -24,25 +29,21 @@ class SeriesStyle:
 
     color: str
     marker: str
-    dash: str
+    dash: Dash
 
 
-SERIES = (
-    SeriesStyle("#4477aa", "o", "-"),
-    SeriesStyle("#ee6677", "s", "--"),
-    SeriesStyle("#228833", "^", "-."),
-    SeriesStyle("#aa3377", "D", "-"),
-    SeriesStyle("#cc7a1f", "v", "--"),
-    SeriesStyle("#2a9db5", "P", ":"),
-    SeriesStyle("#7a7a7a", "X", "-."),
-)
+_COLORS = ("#4477aa", "#ee6677", "#228833", "#b8488a", "#cc7a1f", "#2a9db5", "#7a7a7a")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*")
+_DASHES: tuple[Dash, ...] = ("-", "--", "-.", ":")
+# The first number of series at which colour, marker and dash together come again.
+NUM_STYLES = len(_COLORS) * len(_MARKERS)
 
 # Any: the stubs list every setting's name as a literal.
 _SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 9.5,
@@ -52,7 +53,9 @@ _SETTINGS: dict[Any, Any] = {
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
     "axes.axisbelow": True,
+    "axes.unicode_minus": True,
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": INK,
     "ytick.color": INK,
     "grid.color": GRID,
@@ -64,15 +67,18 @@ _SETTINGS: dict[Any, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
-    "figure.constrained_layout.use": True,
     # Words stay words: they can be searched and read aloud, and the file is small.
     "svg.fonttype": "none",
 }
 
 
 def series_style(index: int) -> SeriesStyle:
-    """Return the style of the series at `index`; after the last one they start again."""
-    return SERIES[index % len(SERIES)]
+    """Return the style of the series at `index`; no two of the first 70 are the same."""
+    return SeriesStyle(
+        _COLORS[index % len(_COLORS)],
+        _MARKERS[index % len(_MARKERS)],
+        _DASHES[index % len(_DASHES)],
+    )
 
 
 @contextmanager

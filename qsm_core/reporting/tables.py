@@ -1,81 +1,145 @@
-"""The tables of the report as data frames: rates are shares from 0 to 1, unknown is NaN."""
+"""The tables of the report as data frames: rates are shares from 0 to 1, unknown is NaN.
+
+Everything is taken from the tables of an analysis and only arranged: one row a system, a
+comparison or a condition, and the ends of an interval in columns of their own, `<metric>_low` and
+`<metric>_high`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from qsm_core.evaluation.comparison import Comparison, Difference
-from qsm_core.evaluation.counts import condition_order
-from qsm_core.evaluation.metrics import Metrics
-from qsm_core.reporting.results import Results
-from qsm_core.statistics.interval import Interval
+from qsm_core.evaluation.analysis import ALL, Analysis
 
-_LEVELS = ("duration_ms", "snr_db", "t60_s", "band")
+Titles = Mapping[str, str]
+
+RESULT_METRICS = (
+    "ba_clip",
+    "ba_conditions",
+    "speech_acc",
+    "nonspeech_acc",
+    "auroc",
+    "d_prime",
+    "criterion",
+    "unparseable_rate",
+)
+_COUNTS = ("n_rows", "n_clips", "n_groups")
+_COMPARED = ("ba_clip", "ba_conditions", "auroc", "d_prime")
+_TESTED = (
+    "p_value",
+    "p_holm",
+    "p_bh",
+    "p_obuchowski",
+    "p_mcnemar",
+    "only_first",
+    "only_second",
+    "minimum_detectable",
+    "margin",
+    "verdict",
+)
 
 
-def results_table(results: Results) -> pd.DataFrame:
-    """Return one row a system: rates, intervals, and the paired difference to the base model."""
+def reference_of(analysis: Analysis) -> str | None:
+    """Return the system that most of the others are compared with, the first of them if equal."""
+    firsts = analysis.comparisons.loc[analysis.comparisons["metric"] == "ba_clip", "first"]
+    counts = firsts.value_counts()
+    return max(analysis.order, key=lambda name: counts.get(name, 0)) if len(counts) else None
+
+
+def dimension_means(analysis: Analysis) -> pd.DataFrame:
+    """Return the rows of `conditions` that are means over a dimension."""
+    table = analysis.conditions
+    return table[table["condition"] == table["dimension"]]
+
+
+def single_conditions(analysis: Analysis) -> pd.DataFrame:
+    """Return the rows of `conditions` that are one condition each."""
+    table = analysis.conditions
+    return table[table["condition"] != table["dimension"]]
+
+
+def results_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:
+    """Return one row a system: rates, intervals, and the paired difference to the reference."""
+    reference = reference_of(analysis)
+    differences = analysis.comparisons[
+        (analysis.comparisons["metric"] == "ba_clip") & (analysis.comparisons["first"] == reference)
+    ].set_index("second")
     rows = []
-    for name, metrics in results.metrics.items():
-        row: dict[str, Any] = {"system": name, "title": results.titles[name]}
-        for metric in ("ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc"):
-            row |= _with_ends(metric, getattr(metrics, metric), metrics.intervals.get(metric))
-        row |= {"auroc": metrics.auroc, "unparseable_rate": metrics.unparseable_rate}
-        row |= {"n_samples": metrics.n_samples, "n_clips": metrics.n_clips}
-        row |= {"n_groups": metrics.n_groups}
-        against = results.against_reference(name)
-        row |= _difference("difference", against.ba_clip if against else None)
+    for name in analysis.order:
+        found = analysis.systems[analysis.systems["system"] == name].set_index("metric")
+        row: dict[str, Any] = {"system": name, "title": titles[str(name)]}
+        for metric in RESULT_METRICS:
+            row |= _with_ends(metric, found, metric)
+        row |= {count: _value(found, count) for count in _COUNTS}
+        row |= {"reference": reference} | _with_ends("difference", differences, name)
+        row |= {key: _value(differences, name, key) for key in ("p_value", "p_holm")}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def comparisons_table(results: Results) -> pd.DataFrame:
+def comparisons_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:
     """Return one row a comparison; differences are second minus first."""
-    return pd.DataFrame([_comparison_row(one, results.titles) for one in results.comparisons])
-
-
-def conditions_table(results: Results, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a system x condition, in the order of the grid.
-
-    Args:
-        results: Metrics with intervals.
-        predictions: The table of any of the systems, for the levels of the conditions.
-    """
-    levels = condition_order(predictions).set_index("condition")
     rows = []
-    for name, metrics in results.metrics.items():
-        for key, one in metrics.condition_metrics.items():
-            row: dict[str, Any] = {"system": name, "condition": key, "dimension": one.dimension}
-            row |= {level: levels.loc[key, level] for level in _LEVELS}
-            row |= _with_ends("ba", one.ba, metrics.intervals.get(f"condition_metrics.{key}.ba"))
-            row |= {"speech_acc": one.speech_acc, "nonspeech_acc": one.nonspeech_acc}
-            row |= {"n_samples": one.n_samples, "unparseable_rate": one.unparseable_rate}
-            rows.append(row)
+    table = analysis.comparisons
+    for key, found in table.groupby(["family", "first", "second"], sort=False):
+        family, first, second = map(str, key)
+        by_metric = found.set_index("metric")
+        row: dict[str, Any] = {"family": family, "first": first, "second": second}
+        row["title"] = f"{titles[second]} against {titles[first]}"
+        for metric in _COMPARED:
+            row |= _with_ends(metric, by_metric, metric)
+        row |= {name: _value(by_metric, "ba_clip", name) for name in _TESTED}
+        rows.append(row)
+    columns = ["family", "first", "second", "title", *_ends_of(_COMPARED), *_TESTED]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def thresholds_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:
+    """Return one row a system x threshold with its outcome."""
+    columns = ["system", "threshold", "measure", "unit", "target", "outcome", "value", "low"]
+    table = analysis.thresholds[[*columns, "high", "share_reached", "reason"]].copy()
+    table.insert(1, "title", table["system"].map(titles))
+    return table
+
+
+def conditions_table(analysis: Analysis) -> pd.DataFrame:
+    """Return one row a condition x system: balanced accuracy and the two recalls."""
+    table = analysis.conditions
+    keys = ["system", "condition", "dimension", "level"]
+    rows = []
+    for key, found in table.groupby(["system", "condition"], sort=False):
+        by_metric = found.set_index("metric")
+        row: dict[str, Any] = dict(zip(keys[:2], key, strict=True))
+        row |= {name: found[name].iloc[0] for name in keys[2:]}
+        for metric in ("ba", "speech_acc", "nonspeech_acc", "auroc", "d_prime", "criterion"):
+            row |= _with_ends(metric, by_metric, metric)
+        rows.append(row | {"rows": found["rows"].iloc[0]})
     return pd.DataFrame(rows)
 
 
-def dimensions_table(results: Results) -> pd.DataFrame:
-    """Return one row a system x dimension."""
+def calibration_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:
+    """Return one row a system x variant: expected calibration error, Brier score, log loss."""
     rows = []
-    for name, metrics in results.metrics.items():
-        for key, one in metrics.dimension_metrics.items():
-            interval = metrics.intervals.get(f"dimension_metrics.{key}.ba")
-            row = {"system": name, "dimension": key, **_with_ends("ba", one.ba, interval)}
-            rows.append(row | {"n_conditions": one.n_conditions})
-    return pd.DataFrame(rows)
+    table = analysis.calibration
+    for key, found in table.groupby(["system", "variant"], sort=False):
+        by_metric = found.set_index("metric")
+        row: dict[str, Any] = {"system": key[0], "title": titles[str(key[0])], "variant": key[1]}
+        for metric in ("ece", "brier", "log_loss"):
+            row |= _with_ends(metric, by_metric, metric)
+        rows.append(row | {"temperature": _value(by_metric, "temperature")})
+    columns = ["system", "title", "variant", *_ends_of(("ece", "brier", "log_loss"))]
+    return pd.DataFrame(rows, columns=[*columns, "temperature"])
 
 
-def unavailable(metrics: Metrics) -> dict[str, str]:
-    """Say why numbers or intervals of the results table are missing, by metric."""
-    reasons = dict(metrics.reasons)
-    for name, interval in metrics.intervals.items():
-        if interval.reason is not None and "." not in name:
-            reasons.setdefault(name, interval.reason)
-    return reasons
+def overall_confusion(analysis: Analysis, titles: Titles) -> pd.DataFrame:
+    """Return the confusion over all conditions, with titles."""
+    table = analysis.confusion[analysis.confusion["condition"] == ALL].copy()
+    table.insert(1, "title", table["system"].map(titles))
+    return table
 
 
 def flat_table(values: Mapping[str, Any]) -> pd.DataFrame:
@@ -99,34 +163,14 @@ def flat_table(values: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "value"])
 
 
-def _with_ends(name: str, value: float, interval: Interval | None) -> dict[str, float]:
-    low = interval.low if interval else None
-    high = interval.high if interval else None
-    return {
-        name: value,
-        f"{name}_low": np.nan if low is None else low,
-        f"{name}_high": np.nan if high is None else high,
-    }
+def _ends_of(metrics: Sequence[str]) -> list[str]:
+    return [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
 
 
-def _difference(name: str, one: Difference | None) -> dict[str, float]:
-    if one is None:
-        return dict.fromkeys((name, f"{name}_low", f"{name}_high", "p_value", "p_holm"), np.nan)
-    ends = _with_ends(name, one.value, one.interval)
-    return ends | {"p_value": one.p_value, "p_holm": one.p_holm}
+def _with_ends(name: str, table: pd.DataFrame, key: str) -> dict[str, float]:
+    ends = {"": "value", "_low": "low", "_high": "high"}
+    return {f"{name}{end}": _value(table, key, column) for end, column in ends.items()}
 
 
-def _comparison_row(one: Comparison, titles: Mapping[str, str]) -> dict[str, Any]:
-    conditions = {
-        f"conditions_{key}": value
-        for key, value in _difference("difference", one.ba_conditions).items()
-    }
-    return {
-        "first": one.first,
-        "second": one.second,
-        "title": f"{titles[one.second]} against {titles[one.first]}",
-        **_difference("difference", one.ba_clip),
-        **conditions,
-        "only_first": one.only_first,
-        "only_second": one.only_second,
-    }
+def _value(table: pd.DataFrame, key: str, column: str = "value") -> Any:
+    return table.at[key, column] if key in table.index else np.nan

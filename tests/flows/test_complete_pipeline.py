@@ -148,7 +148,13 @@ def test_a_parameter_of_the_search_runs_the_searches_and_what_they_change(
     first: Ran, folder: Path, run: Run
 ) -> None:
     again = run(folder, opro_candidates=3)
-    expected = {**CACHED, "opro_base": "Completed", "opro_lora": "Completed", "report": "Completed"}
+    expected = {
+        **CACHED,
+        "opro_base": "Completed",
+        "opro_lora": "Completed",
+        "analysis": "Completed",
+        "report": "Completed",
+    }
     for model in ("base", "lora"):
         winner = f"opro_{model}/best_prompt.txt"
         if again.content(winner) != first.content(winner):
@@ -158,7 +164,7 @@ def test_a_parameter_of_the_search_runs_the_searches_and_what_they_change(
 
 def test_a_parameter_of_the_training_leaves_the_base_model_alone(folder: Path, run: Run) -> None:
     again = run(folder, lora_dropout=0.2)
-    after_training = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "report")
+    after_training = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "analysis", "report")
     assert again.states == {**CACHED, **dict.fromkeys(after_training, "Completed")}
 
 
@@ -214,7 +220,7 @@ def test_further_seeds_are_trained_side_by_side_and_are_in_the_report(
         for seed in (43, 44)
         for stage in ("lora", "eval_lora", "opro_lora", "eval_lora_opro")
     ]
-    expected = {**CACHED, **dict.fromkeys(further, "Completed"), "report": "Completed"}
+    expected = {**CACHED, **dict.fromkeys((*further, "analysis", "report"), "Completed")}
     assert again.states == expected
     second = again.content("checkpoints/lora_seed43/final/adapter_model.safetensors")
     assert second != again.content(ADAPTER)

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 MARK = "QSM_TEST_SERVED"
 CACHED = dict.fromkeys(STAGES, "Cached")
-AFTER_TRAINING = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "report")
+AFTER_TRAINING = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "analysis", "report")
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ STAGES = (
     "opro_lora",
     "eval_base_opro",
     "eval_lora_opro",
+    "analysis",
     "report",
 )
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from qsm_core.evaluation.analysis import write_analysis
+from qsm_core.evaluation.analyze import analyze
 from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import write_metrics
-from qsm_core.evaluation.predictions import write_predictions
-from qsm_core.evaluation.settings import BootstrapSettings
+from qsm_core.evaluation.predictions import read_predictions, write_predictions
+from qsm_core.evaluation.settings import AnalysisSettings, BootstrapSettings
 from qsm_core.reporting.report import run
 from qsm_core.store.context import StageContext
 from tests.support.predictions import Listener, make_predictions
@@ -39,7 +42,24 @@ def write_report_inputs(folder: Path, *, groups_per_class: int = 12) -> dict[str
         inputs[name] = _write_search(folder / name, start)
     inputs["train_lora"] = _write_training(folder / "train_lora")
     inputs["corpus"] = _write_corpus(folder / "corpus", groups_per_class)
+    inputs["analysis"] = write_small_analysis(folder / "analysis", inputs, with_dev=True)
     return inputs
+
+
+def write_small_analysis(
+    folder: Path, inputs: Mapping[str, Path], *, with_dev: bool = False
+) -> Path:
+    """Analyze the evaluations among the inputs with few resamples; dev is simulated for base."""
+    tables = {
+        name.removeprefix("eval_"): read_predictions(path / "predictions.parquet")
+        for name, path in inputs.items()
+        if name.startswith("eval_")
+    }
+    dev = {"base": make_predictions(LISTENERS[0][0], groups_per_class=4, seed=9)}
+    settings = AnalysisSettings(bootstrap=BootstrapSettings(num_resamples=100))
+    made = analyze(tables, dev=dev if with_dev else None, settings=settings)
+    write_analysis(folder, made)
+    return folder
 
 
 def write_evaluation(folder: Path, table: pd.DataFrame, instruction: str) -> Path:
@@ -111,7 +131,7 @@ def make_report(folder: Path, inputs: dict[str, Path], **config: Any) -> Path:
     out = folder / "out"
     out.mkdir(parents=True)
     context = StageContext(
-        config={"num_resamples": 400, **config},
+        config=config,
         inputs=inputs,
         out=out,
         work=folder / "work",

@@ -40,7 +40,7 @@ OVERLAPS = """() => [...document.querySelectorAll('figure svg')].flatMap(svg => 
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("report")
     inputs = write_report_inputs(folder / "inputs")
-    return (make_report(folder, inputs) / "report.html").as_uri()
+    return (make_report(folder, inputs) / "volatile" / "report.html").as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """The stage "report": files, numbers, escaping, determinism, absent inputs, light imports."""
 
+import base64
 import html
+import io
 import json
 import re
 import subprocess
@@ -8,12 +10,17 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
+from qsm_core.data.corpus import CorpusClip, write_corpus
+from qsm_core.data.schema import ClipRow
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.metrics import compute_metrics
 from qsm_core.evaluation.predictions import read_predictions
+from qsm_core.labels import Label
 from qsm_core.reporting.pieces import read_pieces
 from qsm_core.store.spec import StageDefinition, StageInput, build_spec
 from qsm_core.store.store import Store
@@ -24,9 +31,22 @@ from tests.support.report_inputs import (
     make_report,
     write_evaluation,
     write_report_inputs,
+    write_small_analysis,
 )
 
-FIGURES = {"overview", "by_duration", "by_snr", "conditions", "search", "training_loss"}
+FIGURES = {
+    "overview",
+    "differences",
+    "thresholds",
+    "reliability",
+    "by_duration",
+    "by_snr",
+    "conditions",
+    "confusion",
+    "search",
+    "training_loss",
+}
+PAGE = "volatile/report.html"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +85,7 @@ class _Tags(HTMLParser):
 
 def _tags(report: Path) -> _Tags:
     parser = _Tags()
-    parser.feed((report / "report.html").read_text())
+    parser.feed((report / PAGE).read_text())
     assert parser.open == []
     return parser
 
@@ -74,48 +94,55 @@ def test_files(report: Path) -> None:
     assert {path.stem for path in (report / "figures").glob("*.svg")} == FIGURES
     assert {path.stem for path in (report / "figures").glob("*.png")} == FIGURES
     tables = {path.stem for path in (report / "tables").glob("*.csv")}
-    assert tables == {
-        "results",
-        "conditions",
-        "dimensions",
-        "comparisons",
-        "candidates_opro_base",
-        "candidates_opro_lora",
-        "training_log_lora",
-    }
+    assert {"results", "comparisons", "thresholds", "conditions", "confusion", "clips"} <= tables
+    assert {"candidates_opro_base", "training_log_train_lora", "clips_by_split"} <= tables
+    for name in tables:
+        numbers = pd.read_csv(report / "tables" / f"{name}.csv")
+        kept = pd.read_parquet(report / "tables" / f"{name}.parquet")
+        assert list(kept.columns) == list(numbers.columns)
+        assert len(kept) == len(numbers) > 0
+    shown = {path.stem for path in (report / "tables").glob("*.tex")}
+    assert shown == {path.stem for path in (report / "tables").glob("*.md")}
+    assert {"results", "comparisons", "thresholds", "conditions"} <= shown <= tables
 
 
 def test_numbers_are_those_of_the_predictions(report: Path, inputs: dict[str, Path]) -> None:
     values = json.loads((report / "results.json").read_text())
     table = pd.read_csv(report / "tables" / "results.csv").set_index("system")
+    told = {row["system"]: row for row in values["results"]}
     for name in ("base", "lora", "base_opro", "lora_opro"):
         expected = compute_metrics(read_predictions(inputs[f"eval_{name}"] / "predictions.parquet"))
-        assert values["systems"][name]["ba_clip"] == pytest.approx(expected.ba_clip)
+        assert told[name]["ba_clip"] == pytest.approx(expected.ba_clip)
         assert table.loc[name, "ba_conditions"] == pytest.approx(expected.ba_conditions)
     change = table.loc["lora", "difference"]
     assert change == pytest.approx(table.loc["lora", "ba_clip"] - table.loc["base", "ba_clip"])
     assert pd.isna(table.loc["base", "difference"])
-    assert [(c["first"], c["second"]) for c in values["comparisons"]] == [
-        ("base", "lora"),
-        ("base", "base_opro"),
-        ("base", "lora_opro"),
-        ("lora", "lora_opro"),
-    ]
+    pairs = [(row["first"], row["second"]) for row in values["comparisons"]]
+    assert {("base", "lora"), ("lora", "lora_opro"), ("base", "base@dev")} <= set(pairs)
+    assert values["instructions"]["base_opro"] == WINNER
 
 
-def test_winning_instruction_with_its_gap(report: Path) -> None:
+def test_abstract_has_five_sentences_with_intervals(report: Path) -> None:
     values = json.loads((report / "results.json").read_text())
-    gap = values["instructions"][0]
-    assert gap["instruction"] == WINNER
-    assert gap["dev"] == 0.75
-    assert gap["test"] == pytest.approx(values["systems"]["base_opro"]["ba_clip"])
+    (abstract,) = values["abstract"]
+    assert len(abstract) == 5
+    first = next(row for row in values["results"] if row["system"] == "base")
+    assert abstract[0].startswith("4 systems (1 of them once more with a threshold")
+    assert "72 test clips from 24 groups" in abstract[0]
+    best = max(values["results"], key=lambda row: row["ba_clip"])
+    assert f"{100 * best['ba_clip']:.1f} [{100 * best['ba_clip_low']:.1f}, " in (abstract[1])
+    assert first["title"] in abstract[2]
+    page = (report / PAGE).read_text()
+    assert f'<p class="abstract">{html.escape(" ".join(abstract), quote=False)}' in (
+        page.replace("&#39;", "'").replace("&#34;", '"')
+    )
 
 
 def test_page_is_whole_and_links_nowhere(report: Path) -> None:
-    text = (report / "report.html").read_text()
+    text = (report / PAGE).read_text()
     tags = _tags(report)
     links = [a for _, attrs in tags.seen for k, a in attrs.items() if k in {"href", "src"} and a]
-    assert all(link.startswith(("#", "data:")) for link in links)
+    assert {link for link in links if not link.startswith(("#", "data:"))} == {"methods.md"}
     assert not re.search(r"url\((?!#)", text)
     assert not [tag for tag, _ in tags.seen if tag in {"script", "iframe", "object"}]
 
@@ -125,7 +152,7 @@ def test_page_is_accessible(report: Path) -> None:
     names = [tag for tag, _ in tags.seen]
     for landmark in ("header", "nav", "main", "footer", "h1"):
         assert names.count(landmark) == 1
-    assert names.count("table") == names.count("caption") > 5
+    assert names.count("table") == names.count("caption") > 9
     assert ("html", {"lang": "en"}) in tags.seen
     drawings = [attrs for tag, attrs in tags.seen if tag == "svg"]
     assert len(drawings) == len(FIGURES)
@@ -136,7 +163,7 @@ def test_page_is_accessible(report: Path) -> None:
 
 
 def test_references_inside_the_drawings_exist(report: Path) -> None:
-    text = (report / "report.html").read_text()
+    text = (report / PAGE).read_text()
     identifiers = set(re.findall(r'\bid="([^"]+)"', text))
     references = re.findall(r'href="#([^"]+)"', text) + re.findall(r"url\(#([^)]+)\)", text)
     assert references
@@ -144,14 +171,14 @@ def test_references_inside_the_drawings_exist(report: Path) -> None:
 
 
 def test_text_is_escaped(report: Path) -> None:
-    text = (report / "report.html").read_text()
+    text = (report / PAGE).read_text()
     assert "<title>Speech &amp; &lt;b&gt;noise&lt;/b&gt;</title>" in text
     assert "Listen for a &lt;voice&gt; &amp; answer" in text
     assert "<voice>" not in text
 
 
 def test_what_a_reader_has_to_know_is_there(report: Path) -> None:
-    text = (report / "report.html").read_text()
+    text = (report / PAGE).read_text()
     assert "Synthetic speech is easy speech" in text
     assert "no group is in two splits; the audio itself was not compared" in text
     assert "36 speech clips from 12 groups and 36 non-speech clips from 12 groups" in text
@@ -165,6 +192,7 @@ def test_equal_inputs_give_equal_files(
 ) -> None:
     again = make_report(tmp_path, inputs, title="Speech & <b>noise</b>")
     files = sorted(path.relative_to(report) for path in report.rglob("*") if path.is_file())
+    assert len(files) > 40
     for name in files:
         assert (again / name).read_bytes() == (report / name).read_bytes(), name
 
@@ -180,6 +208,7 @@ def test_pieces_for_prefect(report: Path) -> None:
         "LoRA",
         "Base + OPRO",
         "LoRA + OPRO",
+        "Base, dev threshold",
     ]
     assert len({tuple(row) for row in pieces.results + pieces.conditions}) == 2
     assert set(pieces.pictures) == FIGURES
@@ -191,48 +220,69 @@ def test_pieces_for_prefect(report: Path) -> None:
 def test_one_evaluation_without_scores(tmp_path: Path) -> None:
     grid = (("clean", None, None),)
     table = make_predictions(Listener("x", has_scores=False), groups_per_class=1, grid=grid)
-    folder = write_evaluation(tmp_path / "eval_x", table, BASELINE)
-    report = make_report(tmp_path, {"eval_silero_vad": folder})
-    text = (report / "report.html").read_text()
-    assert "silero vad" in text
-    assert "auroc: the system gives no score" in text
-    assert "comes from 1 group; an interval needs at least 2 groups" in text
-    assert "LoRA training" not in text
+    inputs = {"eval_silero": write_evaluation(tmp_path / "eval_x", table, BASELINE)}
+    inputs["analysis"] = write_small_analysis(tmp_path / "analysis", inputs)
+    report = make_report(tmp_path, inputs)
+    text = (report / PAGE).read_text()
+    assert "Silero VAD" in text
+    assert "gives no score with its answers" in text
+    assert "There is no second system" in text
+    assert "Search for an instruction" not in text
+    assert "The audio of the clips is not at hand" in text
     assert {path.stem for path in (report / "figures").glob("*.svg")} == {"overview"}
 
 
-def test_seeds_of_a_training(tmp_path: Path) -> None:
-    inputs = {}
-    for name in ("base", "lora", "lora_seed43", "lora_opro_seed43"):
-        table = make_predictions(Listener(name, skill=len(name) / 8), groups_per_class=4)
-        inputs[f"eval_{name}"] = write_evaluation(tmp_path / name, table, BASELINE)
-    report = make_report(tmp_path, inputs)
-    table = pd.read_csv(report / "tables" / "comparisons.csv")
-    assert list(table["title"]) == [
-        "LoRA against Base",
-        "LoRA + OPRO, seed 43 against Base",
-        "LoRA, seed 43 against Base",
-        "LoRA + OPRO, seed 43 against LoRA, seed 43",
-    ]
+def test_hardest_clips_can_be_heard(inputs: dict[str, Path], tmp_path: Path) -> None:
+    clips = pd.read_parquet(inputs["analysis"] / "clips.parquet").head(3)
+    corpus = _corpus_of(clips, tmp_path / "corpus")
+    keys = ["dur_20ms", *dict.fromkeys(clips["worst_condition"])]
+    without_rooms = [key for key in dict.fromkeys(keys) if not key.startswith("reverb_")]
+    chosen = {**inputs, "corpus": corpus}
+    report = make_report(tmp_path, chosen, conditions=without_rooms)
+    sounds = [attrs for tag, attrs in _tags(report).seen if tag == "audio"]
+    heard = clips[clips["worst_condition"].isin(without_rooms)]
+    assert len(sounds) == len(heard) > 0
+    flac = base64.b64decode(sounds[0]["src"].removeprefix("data:audio/flac;base64,"))
+    wave, rate = soundfile.read(io.BytesIO(flac))
+    assert rate == 16_000
+    assert len(wave) == 2 * rate  # the container that the systems heard
+    pictures = [attrs for tag, attrs in _tags(report).seen if tag == "img"]
+    assert all(str(one["alt"]).startswith("Spectrogram of ") for one in pictures)
 
 
-def test_no_evaluation(inputs: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="give one evaluation at least"):
+def _corpus_of(clips: pd.DataFrame, folder: Path) -> Path:
+    """Write a corpus that holds these test clips, each a tone."""
+    tone = 0.5 * np.sin(np.arange(16_000) / 5).astype(np.float32)
+    write_corpus(
+        folder,
+        [
+            CorpusClip(
+                ClipRow(
+                    clip_id=row["clip_id"],
+                    group_id=row["group_id"],
+                    path=f"{row['clip_id']}.wav",
+                    label=Label(row["label"]),
+                    split="test",
+                    source="tones",
+                ),
+                tone,
+            )
+            for row in clips.to_dict("records")
+        ],
+    )
+    return folder
+
+
+def test_no_analysis(inputs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="`analysis` is missing"):
         make_report(tmp_path, {"corpus": inputs["corpus"]})
-
-
-def test_evaluations_of_different_clips(inputs: dict[str, Path], tmp_path: Path) -> None:
-    table = make_predictions(Listener("lora"), groups_per_class=2)
-    other = write_evaluation(tmp_path / "eval_lora", table, BASELINE)
-    with pytest.raises(DataError, match="evaluate both on the same corpus"):
-        make_report(tmp_path, {"eval_base": inputs["eval_base"], "eval_lora": other})
 
 
 def test_missing_file(inputs: dict[str, Path], tmp_path: Path) -> None:
     empty = tmp_path / "opro_base"
     empty.mkdir()
     with pytest.raises(DataError, match=r"best_prompt\.txt: the file is missing"):
-        make_report(tmp_path, {"eval_base": inputs["eval_base"], "opro_base": empty})
+        make_report(tmp_path, {"analysis": inputs["analysis"], "opro_base": empty})
 
 
 def test_unknown_setting(inputs: dict[str, Path], tmp_path: Path) -> None:
@@ -246,39 +296,60 @@ def test_leak_is_told(inputs: dict[str, Path], tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     clips.to_parquet(corpus / "manifest.parquet")
-    report = make_report(tmp_path, {"eval_base": inputs["eval_base"], "corpus": corpus})
-    text = (report / "report.html").read_text()
+    report = make_report(tmp_path, {"analysis": inputs["analysis"], "corpus": corpus})
+    text = (report / PAGE).read_text()
     assert "The leakage audit found that the test is not independent" in text
     assert "group speech_000 is in more than one split: 1 clips in train, 3 clips in test" in text
 
 
-def test_provenance_from_manifests(inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_cost_and_run_card_from_manifests(inputs: dict[str, Path], tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     definition = StageDefinition(
         name="report", schema=1, entry="qsm_core.reporting.report", libraries=()
     )
-    evaluation = {"eval_base": StageInput(inputs["eval_base"], "0" * 64)}
-    spec = build_spec(definition, {"num_resamples": 100}, evaluation)
-    output = store.make(spec, evaluation, {}, lambda done, total, message: None)
+    given = {"analysis": StageInput(inputs["analysis"], "0" * 64)}
+    spec = build_spec(definition, {"title": "first"}, given)
+    output = store.make(spec, given, {}, lambda done, total, message: None)
     # A report stands here for any output that the store made and another report reads.
-    report = make_report(
-        tmp_path,
-        {"eval_base": inputs["eval_base"], "made_by_store": output.path},
-    )
-    values = json.loads((report / "results.json").read_text())
-    (record,) = values["provenance"]["stages"]
-    assert (record["input"], record["stage"]) == ("made_by_store", "report")
-    assert record["key"] == spec.key[:12]
-    assert record["seconds"] >= 0
-    assert values["provenance"]["numpy"]
-    assert spec.key[:12] in (report / "report.html").read_text()
+    report = make_report(tmp_path, {"analysis": inputs["analysis"], "made_by_store": output.path})
+    card = json.loads((report / "volatile" / "run_card.json").read_text())
+    assert [(row["input"], row["key"]) for row in card["stages"]] == [
+        ("made_by_store", spec.key[:8])
+    ]
+    (cost,) = card["cost"]
+    assert cost["seconds"] > 0
+    assert cost["gpu_seconds"] == 0
+    assert {row["name"] for row in card["run_card"]} >= {"numpy", "commit", "platform"}
+    assert spec.key[:8] in (report / PAGE).read_text()
+
+
+def test_seconds_and_hosts_do_not_change_the_content(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    digests = []
+    for name in ("one", "other"):
+        store = Store(tmp_path / name)
+        definition = StageDefinition(
+            name="report", schema=1, entry="qsm_core.reporting.report", libraries=()
+        )
+        given = {"analysis": StageInput(inputs["analysis"], "0" * 64)}
+        inner = store.make(
+            build_spec(definition, {}, given), given, {}, lambda done, total, message: None
+        )
+        given |= {"made_by_store": StageInput(inner.path, inner.digest)}
+        outer = store.make(
+            build_spec(definition, {}, given), given, {}, lambda done, total, message: None
+        )
+        digests.append((inner.digest, outer.digest, (outer.path / PAGE).read_bytes()))
+    assert digests[0][:2] == digests[1][:2]
+    assert digests[0][2] != digests[1][2]  # it shows when and how long
 
 
 def test_imports_neither_torch_nor_prefect() -> None:
     check = (
-        "import sys, qsm_core.reporting.report, qsm_core.evaluation.comparison, "
-        "qsm_core.reporting.markdown\n"
-        "heavy = {'torch', 'transformers', 'peft', 'prefect', 'librosa', 'sklearn', 'scipy'}\n"
+        "import sys, qsm_core.reporting.report, qsm_core.evaluation.analyze, "
+        "qsm_core.statistics.bootstrap\n"
+        "heavy = {'torch', 'transformers', 'peft', 'prefect', 'librosa'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )

@@ -1,36 +1,32 @@
-"""Numbers and sentences as a reader sees them, and markdown that stays whole."""
+"""Numbers and sentences as a reader sees them; tables that stay whole in Markdown and LaTeX."""
 
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from qsm_core.evaluation.comparison import Comparison, Difference
-from qsm_core.evaluation.intervals import metrics_with_intervals
-from qsm_core.evaluation.settings import BootstrapSettings
-from qsm_core.reporting import formatting
-from qsm_core.reporting.markdown import (
-    code,
-    flat_rows,
-    metrics_markdown,
-    picture_markdown,
-    results_markdown,
-    search_markdown,
-    view_markdown,
-)
-from qsm_core.reporting.results import EvaluatedSystem, compute_results
-from qsm_core.reporting.sentences import comparison_sentence, summary_sentences
-from qsm_core.reporting.tables import flat_table
-from qsm_core.reporting.views import TableView, candidates_view, results_view
-from qsm_core.statistics.interval import Interval
-from tests.support.predictions import Listener, make_predictions
+from qsm_core.reporting import formatting, sections
+from qsm_core.reporting.latex import escaped, latex_table
+from qsm_core.reporting.markdown import picture_markdown, view_markdown
+from qsm_core.reporting.run_card import clip_prompts
+from qsm_core.reporting.sentences import abstract, caveats
+from qsm_core.reporting.tables import comparisons_table, flat_table, reference_of, results_table
+from qsm_core.reporting.views import TableView, candidates_view, comparisons_view, thresholds_view
+from tests.support.analyses import SMALL, make_analysis, titles_of
 
 DASH = formatting.MISSING
 MINUS = "\N{MINUS SIGN}"
-TITLES = {"a": "A", "b": "B"}
+METHODS = Path(__file__).parents[3] / "docs" / "methods.md"
+
+
+def _threshold(value: float, low: float, high: float, outcome: str = "reached") -> dict[str, Any]:
+    return {"value": value, "low": low, "high": high, "outcome": outcome}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +37,7 @@ TITLES = {"a": "A", "b": "B"}
         (formatting.percent_with_ends(0.9, 0.85, 0.95), "90.0 [85.0, 95.0]"),
         (formatting.percent_with_ends(0.9, None, None), "90.0"),
         (formatting.points(0.182), "+18.2"),
+        (formatting.percent(-0.004), f"{MINUS}0.4"),
         (formatting.points(-0.0121), f"{MINUS}1.2"),
         (formatting.points(-0.0001), "0.0"),
         (formatting.points_with_ends(-0.01, -0.02, 0.0), f"{MINUS}1.0 [{MINUS}2.0, 0.0]"),
@@ -49,67 +46,95 @@ TITLES = {"a": "A", "b": "B"}
         (formatting.p_value(math.nan), DASH),
         (formatting.decimal(-1.23456), f"{MINUS}1.235"),
         (formatting.count(21340), "21,340"),
-        (formatting.seconds(8.44), "8.4 s"),
-        (formatting.seconds(752), "12 min 32 s"),
-        (formatting.seconds(11_100), "3 h 05 min"),
-        (formatting.seconds(None), DASH),
+        (formatting.threshold(_threshold(37.68, 18.5, 69.3), "ms"), "37.7 [18.5, 69.3] ms"),
+        (
+            formatting.threshold(_threshold(-11.2, -math.inf, -9.5, "extrapolated"), "dB"),
+            f"{MINUS}11.2 [{MINUS}\N{INFINITY}, {MINUS}9.5] dB (extrapolated)",
+        ),
+        (formatting.threshold(_threshold(math.nan, 1, 2, "not reached"), "ms"), "not reached"),
     ],
 )
 def test_numbers(made: str, expected: str) -> None:
     assert made == expected
 
 
-def _comparison(value: float, low: float | None, high: float | None, p: float) -> Comparison:
-    reason = None if low is not None else "too few groups"
-    one = Difference(value, Interval(low, high, 0.95, "test", reason=reason), p, p)
-    return Comparison("a", "b", one, one, 1, 2)
+def test_the_abstract_tells_numbers_with_intervals() -> None:
+    sentences = abstract(make_analysis(4), titles_of(4))
+    assert sentences == [
+        "4 systems answered for the same 970 test clips from 312 groups (speakers or source "
+        "recordings) in 22 conditions each, 21,340 answers a system.",
+        "LoRA + OPRO has a balanced accuracy over clips of 95.0 [92.0, 97.4] %, the first of 4, "
+        "with a recall of speech of 93.0 [88.0, 97.0] % and of non-speech of 97.0 [94.0, 99.4] %.",
+        "Against Base that is a difference of +30.0 [+26.0, +33.2] points (corrected p = 0.001); "
+        "of the 3 paired differences the verdicts are 3 better (interval of 95 %, p corrected by "
+        "Holm's method within a family).",
+        "At any threshold: the AUROC of LoRA + OPRO is 0.990 [0.980, 0.998] and its d\N{PRIME} "
+        "2.00 [1.80, 2.16], those of Base 0.690 [0.680, 0.698] and 0.80 [0.60, 0.96].",
+        "The fitted curves of LoRA + OPRO cross 75 % at DT75 41.2 [33.0, 47.8] ms and SNR75 "
+        f"{MINUS}13.8 [{MINUS}16.5, {MINUS}11.6] dB; of its 22 conditions dur_20ms has the "
+        "balanced accuracy closest to chance (50 %), 53.9 [49.9, 57.1] %.",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("comparison", "ending"),
-    [
-        (_comparison(0.1, 0.05, 0.15, 0.001), "corrected p = 0.001: better."),
-        (_comparison(-0.1, -0.15, -0.05, 0.0001), "corrected p < 0.001: worse."),
-        (
-            _comparison(0.1, 0.05, 0.15, 0.2),
-            "the interval leaves out zero, but the corrected p does not fall below 0.05: "
-            "more speakers and recordings are needed to be sure.",
-        ),
-        (_comparison(0.1, -0.05, 0.15, 0.01), "no difference can be shown with these clips."),
-        (
-            _comparison(0.1, None, None, math.nan),
-            "(too few groups), so nothing can be concluded from it.",
-        ),
-        (_comparison(math.nan, None, None, math.nan), "the difference is not defined."),
-    ],
-)
-def test_a_claim_needs_interval_and_p(comparison: Comparison, ending: str) -> None:
-    assert comparison_sentence(comparison, TITLES).endswith(ending)
+def test_the_abstract_of_one_system() -> None:
+    sentences = abstract(make_analysis(1, SMALL), titles_of(1))
+    assert sentences[0].startswith("One system answered for the same 970 test clips")
+    assert "the first of" not in sentences[1]
+    assert sentences[2] == "There is no second system, so no difference is told."
+    assert len(sentences) == 5
 
 
-def test_summary_of_one_system() -> None:
-    table = make_predictions(Listener("base"))
-    systems = [EvaluatedSystem("base", "Base", table, None)]
-    results = compute_results(systems, BootstrapSettings(200))
-    sentences = summary_sentences(results)
-    assert sentences[0].startswith(
-        "One system was evaluated on the same 72 test clips from 24 groups"
+def test_the_abstract_without_scores_or_numbers() -> None:
+    analysis = make_analysis(2)
+    systems = analysis.systems.copy()
+    systems.loc[systems["metric"] == "auroc", ["value", "low", "high"]] = np.nan
+    told = abstract(replace(analysis, systems=systems), titles_of(2))
+    assert told[3].startswith("LoRA gives no score with its answers, so its AUROC is not defined")
+    systems["value"] = np.nan
+    told = abstract(replace(analysis, systems=systems), titles_of(2))
+    assert told[1:] == ["No balanced accuracy is defined for these clips."]
+
+
+def test_no_sentence_praises() -> None:
+    words = re.findall(r"[a-z]+", " ".join(abstract(make_analysis(4), titles_of(4))).lower())
+    praise = {"good", "great", "significant", "significantly", "strong", "robust", "excellent"}
+    assert not praise & set(words)
+
+
+def test_the_reference_is_what_most_are_compared_with() -> None:
+    analysis = make_analysis(4)
+    assert reference_of(analysis) == "s0"
+    assert reference_of(make_analysis(1)) is None
+    table = results_table(analysis, titles_of(4)).set_index("system")
+    assert table.loc["s3", "difference"] == pytest.approx(0.3)
+    assert pd.isna(table.loc["s0", "difference"])
+
+
+def test_unread_answers_are_a_caveat() -> None:
+    analysis = make_analysis(1)
+    systems = analysis.systems.copy()
+    systems.loc[systems["metric"] == "unparseable_rate", "value"] = 0.05
+    told = caveats(replace(analysis, systems=systems), titles_of(1), None)
+    assert (
+        told[0] == "Base: 5.0 % of the answers could not be read as a label. They count as errors."
     )
-    assert "each in 22 conditions: 1,584 answers a system, 792 of them to speech" in sentences[0]
-    assert sentences[1].startswith("Base has balanced accuracy over clips: ")
-    assert len(results_view(results).rows) == 1
+    assert "dur_1000ms, filter_none, reverb_none hold the same unchanged clips" in told[1]
 
 
-def test_metrics_markdown_from_the_file() -> None:
-    table = make_predictions(Listener("base", has_scores=False))
-    metrics = metrics_with_intervals(
-        table, instruction="Speech | `noise`?", settings=BootstrapSettings(200)
-    )
-    text = metrics_markdown("Base *model*", json.loads(json.dumps(metrics.to_json())))
-    assert text.startswith("## Base \\*model\\*\n")
-    assert "Instruction: `` Speech | `noise`? ``" in text
-    assert "No `auroc`: the system gives no score" in text
-    assert f"AUROC: {DASH}" in text
+def test_comparisons_show_both_tests_and_the_verdict() -> None:
+    table = comparisons_table(make_analysis(3), titles_of(3))
+    view = comparisons_view(table, 0.02)
+    row = view.records()[1]
+    assert row["Comparison"] == "Base + OPRO against Base"
+    assert row["Change, clips"] == "+26.7 [+22.7, +29.9]"
+    assert (row["p (sign flip)"], row["p, Holm"], row["Verdict"]) == ("< 0.001", "0.001", "better")
+    assert row["Smallest detectable"] == "5.6"
+
+
+def test_thresholds_that_are_chance_everywhere_have_no_column() -> None:
+    view = thresholds_view(make_analysis(2).thresholds, titles_of(2), "balanced accuracy")
+    assert view.headers == ("System", "DT75 (ms)", "DT90 (ms)", "SNR75 (dB)")
+    assert view.rows[1][2] == "49.5 [39.6, 57.4]"
 
 
 def test_cells_cannot_break_a_table() -> None:
@@ -126,6 +151,20 @@ def test_an_interval_is_never_broken_into_two_lines() -> None:
     assert view_markdown(view).splitlines()[-1] == ("| Base | 78.2 [71.8,\N{NO-BREAK SPACE}84.7] |")
 
 
+def test_latex_prints_what_stands_there() -> None:
+    text = "a_b & 50 % {x} $1 #2 ~ ^ \\ <i> \N{MINUS SIGN}1 \N{EN DASH}"
+    assert escaped(text) == (
+        r"a\_b \& 50 \% \{x\} \$1 \#2 \textasciitilde{} \textasciicircum{} "
+        r"\textbackslash{} \textless{}i\textgreater{} $-$1 --"
+    )
+    view = TableView("100 %", ("System", "BA"), (("A & B", "[1, 2]"),), notes=("n_1",))
+    lines = latex_table(view, "x").splitlines()
+    assert r"  \caption{100 \%.}" in lines
+    assert r"  \begin{tabular}{lr}" in lines
+    assert r"    A \& B & {[1, 2]} \\" in lines  # else \\ of the row before takes it
+    assert lines.count(r"    \toprule") == lines.count(r"    \bottomrule") == 1
+
+
 def test_candidates_keep_their_order_and_are_capped() -> None:
     table = pd.DataFrame({"number": range(250), "iteration": 0, "instruction": "t", "score": 0.5})
     table["best_so_far"] = table["score"]
@@ -133,26 +172,6 @@ def test_candidates_keep_their_order_and_are_capped() -> None:
     assert len(view.rows) == 200
     assert view.notes == ("50 more are in the CSV file.",)
     assert view.rows[7][0] == "7"
-    assert "Winner: `why`" in search_markdown("Search", "why", table)
-
-
-def test_rows_hold_nothing_that_breaks_the_page() -> None:
-    table = pd.DataFrame(
-        {
-            "a": [1.23456789, np.inf],
-            "b": [np.nan, -np.inf],
-            "c": [np.int64(3), np.int64(4)],
-            "d": [["x"], {"y": 1}],
-            "e": [True, None],
-            "f": [pd.NaT, pd.Timestamp("2026-01-02")],
-        }
-    )
-    rows = flat_rows(table)
-    json.dumps(rows, allow_nan=False)
-    assert rows[0] == {"a": 1.2346, "b": None, "c": 3, "d": "['x']", "e": True, "f": None}
-    assert rows[1]["a"] is None
-    assert all(list(row) == list("abcdef") for row in rows)
-    assert len(flat_rows(pd.DataFrame({"n": range(500)}))) == 200
 
 
 def test_nested_values_become_rows() -> None:
@@ -163,20 +182,28 @@ def test_nested_values_become_rows() -> None:
     }
 
 
-def test_pictures_and_code() -> None:
+def test_pictures() -> None:
     markdown = picture_markdown("T", b"\x89PNG", "see [this]\nthere")
     assert "![see (this) there](data:image/png;base64,iVBORw==)" in markdown
-    assert code("plain") == "`plain`"
-    assert code("a ``b`` c") == "``` a ``b`` c ```"
 
 
-def test_gaps_stand_in_the_summary() -> None:
-    from qsm_core.reporting.gaps import DevTestGap
+@pytest.mark.parametrize(
+    ("summary", "expected"),
+    [
+        ({"n_samples": 1320}, 1320),
+        ({"clips_per_candidate": 132, "num_candidates": 33}, 4356),
+        ({"clip_prompts": 7, "n_samples": 1320}, 7),
+        ({"steps": 3}, math.nan),
+    ],
+)
+def test_clip_prompts(summary: dict[str, Any], expected: float) -> None:
+    assert clip_prompts(summary) == pytest.approx(expected, nan_ok=True)
 
-    systems = [EvaluatedSystem("base", "Base", make_predictions(Listener("base")), None)]
-    results = compute_results(systems, BootstrapSettings(200))
-    gap = DevTestGap("Base model", "Speech?", 0.9, 0.85, 0.95, 0.8)
-    text = results_markdown(results, [gap, replace(gap, test=math.nan)])
-    interval = "[85.0,\N{NO-BREAK SPACE}95.0]"
-    assert f"| Base model | Speech? | 90.0 {interval} | 80.0 | {MINUS}10.0 |" in text
-    assert f"| Base model | Speech? | 90.0 {interval} | {DASH} | {DASH} |" in text
+
+def test_definitions_refer_to_sections_that_exist() -> None:
+    folder = Path(sections.__file__).parent
+    told = json.loads((folder / "definitions.json").read_text(encoding="utf-8"))
+    headings = set(re.findall(r"^#+ (.+)$", METHODS.read_text(encoding="utf-8"), re.MULTILINE))
+    named = {found[1] for text in told.values() if (found := re.search(r"\(([^()]+)\)$", text))}
+    assert len(named) >= 5
+    assert named <= headings
