@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from qsm_core.data.schema import Split  # loads pandas
 
 INSTRUCTION_FILE = "best_prompt.txt"
+_FOUR_SYSTEMS = ("eval_base", "eval_lora", "eval_base_opro", "eval_lora_opro")
 
 Handle = Any  # of the runner or of the planner; a study only passes it on
 
@@ -312,9 +313,9 @@ class Study:
         )
 
     def _evaluations(self) -> dict[str, Handle]:
-        """Return the evaluations, the base model first: others are compared with the first."""
+        """Return the evaluations as tables show them: others are compared with the first."""
         found = {k: given for k, given in self._for_report.items() if k.startswith("eval_")}
-        return dict(sorted(found.items(), key=lambda item: item[0] != "eval_base"))
+        return dict(sorted(found.items(), key=lambda item: _place_in_tables(item[0])))
 
     def _dev_predictions(self) -> dict[str, Handle]:
         """Return what the searches predicted on dev: with the first instruction and the winner."""
@@ -429,6 +430,13 @@ def _model_and_seed(name: str) -> tuple[str, str]:
     seed = re.search(r"(_seed\d+)?$", name)
     end = len(name) if seed is None else seed.start()
     return name[:end], name[end:]
+
+
+def _place_in_tables(evaluation: str) -> tuple[bool, bool, int]:
+    """Return where an evaluation stands: the four systems, their other seeds, plain detectors."""
+    plain = re.sub(r"_seed\d+$", "", evaluation)
+    known = plain in _FOUR_SYSTEMS
+    return not known, plain != evaluation, _FOUR_SYSTEMS.index(plain) if known else 0
 
 
 def _is_reverberant(condition: Any) -> bool:

@@ -87,6 +87,17 @@ def first_system(results: pd.DataFrame) -> str | None:
     )
 
 
+def _interval_notes(systems: pd.DataFrame, titles: Titles) -> list[str]:
+    """Return what the analysis warns of beside an interval: few groups, rows without a score."""
+    found = []
+    for note, rows in systems.dropna(subset=["note"]).groupby("note"):
+        if str(note)[:1].isdigit():  # a count of rows: of one system
+            found.append(f"{', '.join(titles[name] for name in rows['system'].unique())}: {note}.")
+        else:
+            found.append(f"Intervals rest on {note}.")
+    return found
+
+
 def caveats(analysis: Analysis, titles: Titles, facts: CorpusFacts | None) -> list[str]:
     """List what a reader has to keep in mind; which ones apply is found from the results."""
     found = []
@@ -96,8 +107,7 @@ def caveats(analysis: Analysis, titles: Titles, facts: CorpusFacts | None) -> li
             "speech: these numbers show that the pipeline works and are no result about "
             "recorded speech."
         )
-    notes = analysis.systems["note"].dropna().unique()
-    found += [f"Intervals rest on {note}." for note in sorted(notes)]
+    found += _interval_notes(analysis.systems, titles)
     found += [f"{warning[:1].upper()}{warning[1:]}." for warning in facts.warnings] if facts else []
     unread = analysis.systems[analysis.systems["metric"] == "unparseable_rate"]
     for row in unread[unread["value"] > _MANY_UNPARSEABLE].to_dict("records"):
