@@ -213,7 +213,8 @@ def test_run_page_is_shown_after_logging_in(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(f"{team.url}/v2/runs/flow-run/{run['id']}?tab=Artifacts")
+        artifacts = f"{team.url}/v2/runs/flow-run/{run['id']}?tab=Artifacts"
+        page.goto(artifacts)
         password = page.locator("input[type=password]")
         expect(password).to_be_visible(timeout=WAIT_MS)
         assert page.get_by_text(run["name"]).count() == 0
@@ -221,5 +222,6 @@ def test_run_page_is_shown_after_logging_in(
         password.press("Enter")
         expect(page.get_by_text(run["name"]).first).to_be_visible(timeout=WAIT_MS)
         expect(page.get_by_text("Completed").first).to_be_visible(timeout=WAIT_MS)
+        page.goto(artifacts)  # logging in leads to the run's first tab
         expect(page.get_by_text("results", exact=True).first).to_be_visible(timeout=WAIT_MS)
         browser.close()

@@ -202,7 +202,8 @@ def test_a_plan_runs_nothing_and_says_each_verdict(
         "eval_lora": "lora",
         "opro_lora": "lora",
         "eval_lora_opro": "opro_lora",
-        "report": "eval_lora",
+        "analysis": "eval_lora",
+        "report": "analysis",
     }.items():
         assert told[waiting][0] == "waits"
         assert f"is decided after {needed}" in " ".join(told[waiting])
