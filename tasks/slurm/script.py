@@ -7,6 +7,7 @@ no secret.
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from dask_jobqueue.slurm import SLURMJob
 
 import tasks
 from tasks.profiles import ClusterProfile, ResourceClass
 from tasks.quantities import duration_text, memory_text
+
+# When it is imported, dask-jobqueue takes SIGINT for itself, to leave with exit status 0 (its
+# `runner.py`, 0.9.0). Ctrl-C is for whoever runs the flow to hear, so what was there is put back.
+_on_interrupt = signal.getsignal(signal.SIGINT)
+from dask_jobqueue.slurm import SLURMJob  # noqa: E402
+
+signal.signal(signal.SIGINT, _on_interrupt)
 
 # A worker that cannot reach the flow for so long ends, and its job with it.
 DEATH_TIMEOUT_S = 120

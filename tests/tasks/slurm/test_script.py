@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,12 @@ def test_a_job_leads_to_its_folder():
     assert folder_of(Job("1", PLACES.name, "RUNNING", comment=comment)) == PLACES.folder
     for other in ("", "a word", "/etc/passwd", "/scratch/me/qsm-0123abcd-gpu.x/w"):
         assert folder_of(Job("1", PLACES.name, "RUNNING", comment=other)) is None
+
+
+def test_ctrl_c_stays_with_whoever_runs_the_flow() -> None:
+    """dask-jobqueue takes the signal when it is imported."""
+    code = (
+        "import signal; before = signal.getsignal(signal.SIGINT); import tasks.slurm.script; "
+        "assert signal.getsignal(signal.SIGINT) is before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
