@@ -19,6 +19,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,9 @@ from qsm_core.store.syntax import digest_tree, imported_names
 
 _CORE = "qsm_core"
 _MACHINERY = "qsm_core.store"
+
+_PARSE_TRIES = 10
+_parsing = threading.Lock()
 
 
 class _Source(NamedTuple):
@@ -140,7 +144,7 @@ def _read(source: _Source) -> _Module:
 def _parse(source: _Source, mtime_ns: int, size: int) -> _Module:  # noqa: ARG001
     """Parse a module; the time and size of the file are there to notice an edit."""
     try:
-        tree = ast.parse(source.path.read_bytes(), filename=str(source.path))
+        tree = _tree(source.path)
     except SyntaxError as error:
         raise SpecError(f"module {source.name}: {source.path} cannot be parsed: {error}") from error
     package = source.name if source.is_package else source.name.rpartition(".")[0]
@@ -158,3 +162,21 @@ def _data_digests(entry: str, pattern: str) -> dict[str, str]:
     if not files:
         raise SpecError(f"package data {pattern!r} of entry {entry}: no file has such a name")
     return files
+
+
+def _tree(path: Path) -> ast.Module:
+    """Parse a file, one thread at a time.
+
+    CPython 3.11 counts the depth of the tree for all threads together, and where two of them build
+    trees at once, it ends one with a SystemError. Other libraries build trees too, so it is tried
+    again.
+    """
+    text = path.read_bytes()
+    for _ in range(_PARSE_TRIES - 1):
+        try:
+            with _parsing:
+                return ast.parse(text, filename=str(path))
+        except SystemError:
+            continue
+    with _parsing:
+        return ast.parse(text, filename=str(path))

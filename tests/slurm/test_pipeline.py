@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.pipeline import (
-    ROOT,
     STAGES,
-    TINY,
     PrefectService,
     run_pipeline,
     start_pipeline,
 )
-from tests.support.server_records import ENDED, Server, wait_for
+from tests.support.server_records import Server, wait_for
 from tests.support.slurm import EndedJob, Record, Slurm, empty_queue
 
 pytestmark = [pytest.mark.server, pytest.mark.slurm, pytest.mark.slow]
@@ -68,8 +64,8 @@ class Cluster:
         return run_pipeline(self.on_slurm, folder, **self.parameters)
 
     def start(self, folder: Path) -> subprocess.Popen[bytes]:
-        """Start the pipeline, slowly: the batch size changes no result."""
-        return start_pipeline(self.on_slurm, folder, **self.parameters, batch_size=1)
+        """Start the pipeline."""
+        return start_pipeline(self.on_slurm, folder, **self.parameters)
 
     def states(self, folder: Path) -> dict[str, str]:
         """Return how the last attempt of each stage of the last run ended."""
@@ -165,15 +161,11 @@ def _candidates(folder: Path) -> int:
     return sum(path.read_text().count('"event": "scored"') for path in trajectories)
 
 
-def _blocks(folder: Path) -> int:
-    return len(list(folder.glob("store/work/evaluate/*/resume/*/*.parquet")))
-
-
 @pytest.mark.parametrize("by", ["scancel", "kill"])
 @pytest.mark.parametrize(
     ("stage", "count"),
-    [("lora", _checkpoints), ("opro_base", _candidates), ("eval_base", _blocks)],
-    ids=["training", "search", "evaluation"],
+    [("lora", _checkpoints), ("opro_base", _candidates)],
+    ids=["training", "search"],
 )
 def test_a_lost_job_costs_what_it_was_doing(
     stage: str,
@@ -197,7 +189,7 @@ def test_a_lost_job_costs_what_it_was_doing(
         cluster.slurm.command("scancel", "--signal=KILL", "--full", job)
     else:
         cluster.slurm.command("scancel", job)
-    name = "baseline" if stage == "eval_base" else stage
+    name = stage
     working = f" {name} running: "
     log = tmp_path / "log.txt"
     again_s = wait_for(lambda: log.read_text().count(working) >= 2, "the second job", 120)
@@ -208,54 +200,3 @@ def test_a_lost_job_costs_what_it_was_doing(
     assert states.pop(name) == "Completed"
     assert states == dict.fromkeys((one for one in STAGES if one != name), "Cached")
     assert cluster.slurm.submitted() == before + 2
-
-
-def test_cancelling_in_the_ui_leaves_no_job(
-    finished: Finished, cluster: Cluster, tmp_path: Path, record_property: Record
-) -> None:
-    _copy_without(finished, tmp_path, "eval_base")
-    server = Server(cluster.service.api_url)
-    with _worker(cluster, tmp_path):
-        deployment = server.ask("deployments/name/complete-pipeline/slurm")
-        values = {
-            **TINY,
-            **{
-                name: str(v) if isinstance(v, Path) else v for name, v in cluster.parameters.items()
-            },
-            "store": str(tmp_path / "store"),
-            "results": str(tmp_path / "results"),
-        }
-        body = {"parameters": values, "state": {"type": "SCHEDULED"}}
-        run = server.ask(f"deployments/{deployment['id']}/create_flow_run", body)["id"]
-        wait_for(lambda: bool(cluster.slurm.running("gpu")), "a running job", timeout_s=120)
-        server.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-        record_property("until_empty_s", cluster.slurm.wait_until_empty(120))
-        wait_for(lambda: server.flow_run(run)["state_type"] in ENDED, "the end", timeout_s=120)
-        assert server.flow_run(run)["state_type"] == "CANCELLED"
-
-
-@contextmanager
-def _worker(cluster: Cluster, folder: Path) -> Iterator[None]:
-    """Serve the deployments with a process worker, as on a login node."""
-    environment = {
-        **cluster.on_slurm.environment,
-        "QSM_HOME": str(folder),
-        "PYTHONPATH": str(ROOT),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-    }
-    register = "from deployments.service import register_deployments; register_deployments()"
-    subprocess.run([sys.executable, "-c", register], env=environment, cwd=ROOT, check=True)
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "qsm-local"]
-    with (folder / "worker.log").open("wb") as log:
-        worker = subprocess.Popen(
-            [*command, "--type", "process"],
-            env=environment,
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield
-    finally:
-        worker.terminate()
-        worker.wait(timeout=120)
