@@ -6,7 +6,8 @@ import pytest
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.counts import count_by_group
-from qsm_core.evaluation.intervals import metrics_with_intervals, resample
+from qsm_core.evaluation.intervals import metrics_with_intervals
+from qsm_core.evaluation.replicates import assemble, rate_statistics
 from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.statistics.proportions import wilson_interval
 from tests.support.predictions import Listener, make_predictions, one_clip_per_group
@@ -104,18 +105,22 @@ def test_group_with_both_classes_is_a_stratum_of_its_own() -> None:
 
 
 def test_systems_share_their_resamples() -> None:
-    counts = count_by_group(make_predictions(Listener("base")))
-    resampled = resample({"a": counts, "b": counts}, QUICK)
-    assert np.array_equal(resampled.rates["a"].ba_clip, resampled.rates["b"].ba_clip)
-    alone = resample({"a": counts}, QUICK)
-    assert np.array_equal(alone.rates["a"].ba_clip, resampled.rates["a"].ba_clip)
+    table = make_predictions(Listener("base"))
+    both, alone = assemble({"a": table, "b": table}, QUICK), assemble({"a": table}, QUICK)
+    first, second, single = (
+        rate_statistics(ensemble, name)["ba_clip"].resampled
+        for ensemble, name in ((both, "a"), (both, "b"), (alone, "a"))
+    )
+    assert first is not None
+    assert np.array_equal(first, second)
+    assert np.array_equal(single, first)
 
 
 def test_systems_on_different_rows() -> None:
     first = make_predictions(Listener("base"))
     second = make_predictions(Listener("lora")).iloc[1:]
     with pytest.raises(DataError, match="'lora' and system 'base' were evaluated on different"):
-        resample({"base": count_by_group(first), "lora": count_by_group(second)}, QUICK)
+        assemble({"base": first, "lora": second}, QUICK)
 
 
 def test_counts_add_up() -> None:

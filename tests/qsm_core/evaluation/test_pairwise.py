@@ -1,28 +1,61 @@
 """Paired comparisons: values, intervals, p-values, pairing and refusals."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from qsm_core.errors import DataError
-from qsm_core.evaluation.comparison import compare
+from qsm_core.evaluation.alignment import Rows, check_same_rows
 from qsm_core.evaluation.metrics import compute_metrics
-from qsm_core.evaluation.settings import BootstrapSettings
+from qsm_core.evaluation.pairwise import compare, pairs_to_compare
+from qsm_core.evaluation.replicates import assemble, rate_statistics
+from qsm_core.evaluation.settings import AnalysisSettings, BootstrapSettings, Pair
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from tests.support.predictions import Listener, make_predictions, one_clip_per_group
 
 QUICK = BootstrapSettings(num_resamples=2000, seed=1)
 
 
+def _compare(
+    tables: Mapping[str, pd.DataFrame],
+    pairs: Sequence[tuple[str, str]],
+    settings: BootstrapSettings = QUICK,
+) -> pd.DataFrame:
+    """Return the rows of the table `comparisons`, as an analysis computes them."""
+    check_same_rows(tables)
+    ensemble = assemble(tables, settings)
+    statistics = {name: rate_statistics(ensemble, name) for name in tables}
+    levels = [np.nan] * len(ensemble.first.conditions)
+    overall, _ = compare(
+        ensemble,
+        statistics,
+        Rows.of(tables, ensemble),
+        [Pair(*pair) for pair in pairs],
+        AnalysisSettings(bootstrap=settings),
+        levels,
+    )
+    return pd.DataFrame(overall)
+
+
+def _only(made: pd.DataFrame, metric: str = "ba_clip") -> pd.Series:
+    """Return the row of a metric of the only pair."""
+    (row,) = made[made["metric"] == metric].to_dict("records")
+    return pd.Series(row)
+
+
 def test_difference_is_the_difference_of_the_metrics() -> None:
     tables = {
         name: make_predictions(Listener(name, skill=s)) for name, s in (("a", 0.5), ("b", 1.2))
     }
-    (one,) = compare(tables, [("a", "b")], settings=QUICK)
+    made = _compare(tables, [("a", "b")])
     first, second = compute_metrics(tables["a"]), compute_metrics(tables["b"])
-    assert one.ba_clip.value == pytest.approx(second.ba_clip - first.ba_clip)
-    assert one.ba_conditions.value == pytest.approx(second.ba_conditions - first.ba_conditions)
-    assert one.ba_clip.interval.low < one.ba_clip.value < one.ba_clip.interval.high
-    assert one.ba_clip.p_value < 0.01
+    by_clip, by_condition = _only(made), _only(made, "ba_conditions")
+    assert by_clip["value"] == pytest.approx(second.ba_clip - first.ba_clip)
+    assert by_condition["value"] == pytest.approx(second.ba_conditions - first.ba_conditions)
+    assert by_clip["low"] < by_clip["value"] < by_clip["high"]
+    assert by_clip["p_value"] < 0.01
 
 
 def test_discordant_rows_are_those_of_mcnemar() -> None:
@@ -30,19 +63,19 @@ def test_discordant_rows_are_those_of_mcnemar() -> None:
         name: one_clip_per_group(Listener(name, skill=s), num_clips=60)
         for name, s in (("a", 0.3), ("b", 0.9))
     }
-    (one,) = compare(tables, [("a", "b")], settings=QUICK)
+    one = _only(_compare(tables, [("a", "b")]))
     right = [t["prediction"] == t["label"] for t in tables.values()]
     expected = mcnemar_exact(*right)
-    assert (one.only_first, one.only_second) == (expected.only_first, expected.only_second)
+    assert (one["only_first"], one["only_second"]) == (expected.only_first, expected.only_second)
     # With balanced classes and independent clips the two tests ask nearly the same question.
-    assert one.ba_clip.p_value == pytest.approx(expected.p_value, abs=0.03)
+    assert one["p_value"] == pytest.approx(expected.p_value, abs=0.03)
 
 
 def test_pairs_are_matched_by_clip_and_condition_not_by_row() -> None:
     tables = {name: make_predictions(Listener(name)) for name in ("a", "b")}
     shuffled = {"a": tables["a"], "b": tables["b"].sample(frac=1, random_state=5)}
-    assert compare(shuffled, [("a", "b")], settings=QUICK) == compare(
-        tables, [("a", "b")], settings=QUICK
+    pd.testing.assert_frame_equal(
+        _compare(shuffled, [("a", "b")]), _compare(tables, [("a", "b")]), check_exact=True
     )
 
 
@@ -52,12 +85,10 @@ def test_pairing_narrows_the_interval() -> None:
         name: make_predictions(Listener(name, group_sd=1.5), groups_per_class=20)
         for name in ("a", "b")
     }
-    (one,) = compare(tables, [("a", "b")], settings=QUICK)
-    paired = one.ba_clip.interval
-    single = compare(
-        {"a": tables["a"], "c": _never_right(tables["a"])}, [("c", "a")], settings=QUICK
-    )[0].ba_clip.interval
-    assert paired.high - paired.low < 0.6 * (single.high - single.low)
+    paired = _only(_compare(tables, [("a", "b")]))
+    alone = {"a": tables["a"], "c": _never_right(tables["a"])}
+    single = _only(_compare(alone, [("c", "a")]))
+    assert paired["high"] - paired["low"] < 0.6 * (single["high"] - single["low"])
 
 
 def _never_right(table):
@@ -67,18 +98,18 @@ def _never_right(table):
 
 def test_a_system_against_itself() -> None:
     table = make_predictions(Listener("a"))
-    (one,) = compare({"a": table, "b": table.assign(system="b")}, [("a", "b")], settings=QUICK)
-    assert (one.ba_clip.value, one.ba_clip.p_value) == (0.0, 1.0)
-    assert "every resample gives 0" in str(one.ba_clip.interval.reason)
+    one = _only(_compare({"a": table, "b": table.assign(system="b")}, [("a", "b")]))
+    assert (one["value"], one["p_value"]) == (0.0, 1.0)
+    assert "every resample gives 0" in str(one["reason"])
 
 
 def test_p_values_are_corrected_together() -> None:
     tables = {
         n: make_predictions(Listener(n, skill=s)) for n, s in (("a", 0.9), ("b", 1.0), ("c", 1.05))
     }
-    made = compare(tables, [("a", "b"), ("a", "c"), ("b", "c")], settings=QUICK)
-    raw = np.array([one.ba_clip.p_value for one in made])
-    corrected = np.array([one.ba_clip.p_holm for one in made])
+    made = _compare(tables, [("a", "b"), ("a", "c"), ("b", "c")])
+    made = made[made["metric"] == "ba_clip"]
+    raw, corrected = made["p_value"].to_numpy(), made["p_holm"].to_numpy()
     assert corrected.min() == pytest.approx(min(1, 3 * raw.min()))
     assert np.all(corrected >= raw)
 
@@ -87,19 +118,20 @@ def test_unpaired_rows_are_refused() -> None:
     tables = {name: make_predictions(Listener(name)) for name in ("a", "b")}
     tables["b"] = tables["b"].iloc[5:]
     with pytest.raises(DataError, match="system 'b' lacks 5 rows of system 'a'"):
-        compare(tables, [("a", "b")], settings=QUICK)
+        _compare(tables, [("a", "b")])
 
 
 def test_one_group_gives_no_interval_and_no_p() -> None:
     tables = {name: make_predictions(Listener(name), groups_per_class=1) for name in ("a", "b")}
-    (one,) = compare(tables, [("a", "b")], settings=QUICK)
-    assert "comes from 1 group" in str(one.ba_clip.interval.reason)
-    assert np.isnan(one.ba_clip.p_value)
-    assert np.isnan(one.ba_clip.p_holm)
+    one = _only(_compare(tables, [("a", "b")]))
+    assert "comes from 1 group" in str(one["reason"])
+    assert np.isnan(one["p_value"])
+    assert np.isnan(one["p_holm"])
 
 
 def test_nothing_to_compare() -> None:
-    assert compare({}, []) == []
+    assert pairs_to_compare(["base"], ()) == ()
+    assert _compare({"base": make_predictions(Listener("base"))}, []).empty
 
 
 @pytest.mark.slow
@@ -113,9 +145,8 @@ def test_interval_covers_and_test_keeps_its_size() -> None:
             name: make_predictions(Listener(name), groups_per_class=15, grid=grid, seed=seed)
             for name in ("a", "b")
         }
-        (one,) = compare(tables, [("a", "b")], settings=settings)
-        interval = one.ba_clip.interval
-        covered += interval.low <= 0 <= interval.high
-        rejected += one.ba_clip.p_value <= 0.05
+        one = _only(_compare(tables, [("a", "b")], settings))
+        covered += one["low"] <= 0 <= one["high"]
+        rejected += one["p_value"] <= 0.05
     assert covered / repeats >= 0.90
     assert rejected / repeats <= 0.09
