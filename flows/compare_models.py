@@ -31,6 +31,7 @@ from flows.compare_parameters import (
     find_systems,
     parse_compare_parameters,
 )
+from flows.comparison import submit_comparison
 from flows.reporting import announce_plan, publish_comparison
 from flows.session import Session
 from flows.signature import flat_parameters
@@ -42,8 +43,10 @@ from qsm_core.reporting.titles import titled
 
 def comparison_stages(parameters: CompareParameters, found: Found, study: Study) -> None:
     """Submit the analysis of all systems and the report."""
-    study.compare(
-        {one.name: one.predictions for one in found.systems},
+    submit_comparison(
+        study.runner,
+        study.digest,
+        systems={one.name: one.predictions for one in found.systems},
         dev={f"{one.name}{end}": path for one in found.systems for end, path in one.dev.items()},
         run=found.runs[0].folder if found.runs else None,
         title=parameters.title,

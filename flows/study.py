@@ -6,23 +6,21 @@ stages there are, and in which order, stands in the flow.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flows.corpus_config import prepared_corpus, splits_read, synthetic_corpus
+from flows.evaluation_names import dev_predictions, evaluations_in_order, without_seed
 from flows.memory import check_memory, planned_memory
 from flows.parameters import PipelineParameters, baseline_names
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import model_input
-from qsm_core.store.layout import MANIFEST
-from qsm_core.store.manifest import read_manifest
 from qsm_core.store.spec import StageDefinition, StageInput
 from qsm_core.store.store import Store
 from tasks.definitions import (
     ANALYZE,
-    ANALYZE_SOURCES,
     CHECK_PARITY,
     EVALUATE,
     EVALUATE_BASELINE,
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from qsm_core.data.schema import Split  # loads pandas
 
 INSTRUCTION_FILE = "best_prompt.txt"
-_FOUR_SYSTEMS = ("eval_base", "eval_lora", "eval_base_opro", "eval_lora_opro")
 
 Handle = Any  # of the runner or of the planner; a study only passes it on
 
@@ -88,7 +85,7 @@ class Study:
         self.parameters = parameters
         self._check_first = check_first
         self._store = store
-        self._runner = runner
+        self.runner = runner
         self._conditions = condition_keys(parameters.conditions)
         self._runtime = {
             "device": parameters.device,
@@ -102,6 +99,10 @@ class Study:
         self._rirs: Handle = None
         self._for_report: dict[str, Handle] = {}
 
+    def digest(self, path: Path | str) -> StageInput:
+        """Return a file or folder of the user as an input, by its content."""
+        return self._store.digest(Path(path).expanduser().resolve())
+
     def prepare_corpus(self, needed_splits: Collection[str] | None = None) -> Handle:
         """Make the synthetic corpus, or check and prepare the user's clips.
 
@@ -111,23 +112,16 @@ class Study:
         """
         p = self.parameters
         if p.data is None:
-            synthetic = {
-                "seed": p.seed,
-                "train_clips": p.train_clips,
-                "dev_clips": p.dev_clips,
-                "test_clips": p.test_clips,
-                "clip_ms": p.clip_ms,
-            }
             name = "corpus" if p.test_data is None else "training_corpus"
-            self._corpus = self._submit(MAKE_CORPUS, name, synthetic, {})
+            self._corpus = self._submit(MAKE_CORPUS, name, synthetic_corpus(p), {})
             sources: dict[str, Handle] = {"corpus": self._corpus}
         else:
             sources = self._labelled("source", "audio_root", p.data, p.audio_root)
         if p.test_data is not None:
             sources |= self._labelled("test_data", "test_audio_root", p.test_data, None)
         if len(sources) > 1 or p.data is not None:
-            needed = self._needed_splits() if needed_splits is None else sorted(needed_splits)
-            preparation = self._preparation() | {"needed_splits": needed}
+            needed = splits_read(p) if needed_splits is None else sorted(needed_splits)
+            preparation = prepared_corpus(p) | {"needed_splits": needed}
             self._corpus = self._submit(PREPARE_CORPUS, "corpus", preparation, sources)
         self._for_report["corpus"] = self._corpus
         if p.data is not None or p.test_data is not None:
@@ -146,7 +140,7 @@ class Study:
         levels = [c.level for c in parse_conditions(self._rendered()) if _is_reverberant(c)]
         if not levels:
             return
-        recorded = {} if p.recorded_rirs is None else {"recorded": self._digest(p.recorded_rirs)}
+        recorded = {} if p.recorded_rirs is None else {"recorded": self.digest(p.recorded_rirs)}
         self._rirs = self._submit(MAKE_RIRS, "rirs", {"t60s_s": levels, "seed": p.seed}, recorded)
 
     def evaluate(
@@ -198,9 +192,9 @@ class Study:
             "other_quantization": other_quantization,
             "machine": machine,
         }
-        given = {} if p.adapter is None else {"adapter": self._digest(p.adapter)}
+        given = {} if p.adapter is None else {"adapter": self.digest(p.adapter)}
         inputs = {"corpus": self._corpus, "model": self._model, **given}
-        return self._runner.submit(
+        return self.runner.submit(
             CHECK_PARITY,
             name="parity",
             config=config,
@@ -213,7 +207,7 @@ class Study:
         """Fine-tune LoRA on the training clips, or take the adapter that the user gave."""
         p = self.parameters
         if p.adapter is not None:
-            return self._digest(p.adapter)
+            return self.digest(p.adapter)
         config = {
             "seed": seed,
             "instructions": [p.instruction],
@@ -243,7 +237,7 @@ class Study:
         """Search a better instruction on the dev clips, or take the one that the user gave."""
         p = self.parameters
         if given is not None:
-            return self._digest(given)
+            return self.digest(given)
         config = {
             "seed": p.seed,
             "seed_instruction": p.instruction,
@@ -267,66 +261,12 @@ class Study:
             ANALYZE,
             "analysis",
             {"bootstrap": {"seed": self.parameters.seed}},
-            {**self._evaluations(), **self._dev_predictions()},
+            {**evaluations_in_order(self._for_report), **dev_predictions(self._for_report)},
         )
         rirs = {} if self._rirs is None else {"rirs": self._rirs}
         inputs = {"analysis": analysis, **rirs, **self._for_report}
         config = {"title": title, "conditions": self._conditions, "render": self._render()}
         return self._submit(MAKE_REPORT, "report", config, inputs)
-
-    def compare(
-        self,
-        systems: Mapping[str, Path],
-        *,
-        dev: Mapping[str, Path],
-        run: Path | None,
-        title: str,
-        config: Mapping[str, Any],
-        again: bool,
-    ) -> Handle:
-        """Analyze systems from anywhere together and make their report.
-
-        Args:
-            systems: By name, a file of predictions or an evaluation's folder.
-            dev: Predictions on dev, as `evaluation.analyze` names them.
-            run: Folder of a run's results, with whose corpus the hardest clips are heard.
-            title: Heading of the report.
-            config: Of the analysis.
-            again: Compute it although it is there.
-        """
-        given = {f"eval_{name}": self._digest(str(path)) for name, path in systems.items()}
-        on_dev = {f"dev_{name}": self._digest(str(path)) for name, path in dev.items()}
-        analysis = self._runner.submit(
-            ANALYZE_SOURCES,
-            name="analysis",
-            config=config,
-            inputs={**given, **on_dev},
-            force=again,
-        )
-        folders = {name: one for name, one in given.items() if one.path.is_dir()}
-        heard = {} if run is None else {n: run / n for n in ("corpus", "rirs")}
-        audio = {n: self._digest(str(path)) for n, path in heard.items() if path.is_dir()}
-        config = {"title": title, **(_heard_as(given.values()) if "corpus" in audio else {})}
-        inputs = {"analysis": analysis, **folders, **audio}
-        return self._runner.submit(
-            MAKE_REPORT, name="report", config=config, inputs=inputs, force=again
-        )
-
-    def _evaluations(self) -> dict[str, Handle]:
-        """Return the evaluations as tables show them: others are compared with the first."""
-        found = {k: given for k, given in self._for_report.items() if k.startswith("eval_")}
-        return dict(sorted(found.items(), key=lambda item: _place_in_tables(item[0])))
-
-    def _dev_predictions(self) -> dict[str, Handle]:
-        """Return what the searches predicted on dev: with the first instruction and the winner."""
-        found = {}
-        for name, search in self._for_report.items():
-            if name.startswith("opro_"):
-                model, seed = _model_and_seed(name.removeprefix("opro_"))
-                for system, kept in ((model, ".seed_instruction"), (f"{model}_opro", "")):
-                    if f"eval_{system}{seed}" in self._for_report:
-                        found[f"dev_{system}{seed}{kept}"] = search
-        return found
 
     def _render(self) -> dict[str, Any]:
         return {"seed": self.parameters.seed, "snr_reference": self.parameters.snr_reference}
@@ -349,7 +289,7 @@ class Study:
         *,
         spread: EvaluationShards | None = None,
     ) -> Handle:
-        return self._runner.submit(
+        return self.runner.submit(
             definition,
             name=name,
             config=config,
@@ -359,41 +299,14 @@ class Study:
             spread=spread,
         )
 
-    def _digest(self, path: str) -> StageInput:
-        """Return a file or folder of the user as an input, by its content."""
-        return self._store.digest(Path(path).expanduser().resolve())
-
     def _labelled(
         self, name: str, root_name: str, path: str, root: str | None
     ) -> dict[str, Handle]:
         """Return labelled clips as inputs; a manifest comes with the folder of its audio."""
         source = Path(path).expanduser()
         if source.is_dir():
-            return {name: self._digest(path)}
-        return {name: self._digest(path), root_name: self._digest(root or str(source.parent))}
-
-    def _preparation(self) -> dict[str, Any]:
-        p = self.parameters
-        return {
-            "kind": p.data_kind,
-            "seed": p.seed,
-            "clip_ms": p.clip_ms,
-            "short_clips": p.short_clips,
-            "dev_fraction": p.dev_fraction,
-            "test_fraction": p.test_fraction,
-            "group_pattern": p.group_pattern,
-            "own_splits": p.own_splits,
-        }
-
-    def _needed_splits(self) -> list[str]:
-        """Return the splits that some stage reads, so that a corpus without one is refused."""
-        p = self.parameters
-        needed = {"test"}
-        if p.adapter is None:
-            needed |= {"train", "dev"}
-        if p.instruction_base is None or p.instruction_lora is None or baseline_names(p):
-            needed |= {"dev"}
-        return sorted(needed)
+            return {name: self.digest(path)}
+        return {name: self.digest(path), root_name: self.digest(root or str(source.parent))}
 
     def _rendered(self) -> list[str]:
         """Return the keys of the conditions that are rendered here."""
@@ -416,33 +329,10 @@ def condition_keys(text: str) -> list[str] | str:
     return [condition.key for condition in parse_conditions(keys)]
 
 
-def _heard_as(evaluations: Iterable[StageInput]) -> dict[str, Any]:
-    """Return how the first evaluation among the inputs rendered its clips."""
-    for one in evaluations:
-        if (one.path / MANIFEST).is_file():
-            config = read_manifest(one.path).spec.config
-            return {name: config[name] for name in ("conditions", "render") if name in config}
-    return {}
-
-
-def _model_and_seed(name: str) -> tuple[str, str]:
-    """Split the seed of a training from the name of its model: `lora`, `_seed43`."""
-    seed = re.search(r"(_seed\d+)?$", name)
-    end = len(name) if seed is None else seed.start()
-    return name[:end], name[end:]
-
-
-def _place_in_tables(evaluation: str) -> tuple[bool, bool, int]:
-    """Return where an evaluation stands: the four systems, their other seeds, plain detectors."""
-    plain = re.sub(r"_seed\d+$", "", evaluation)
-    known = plain in _FOUR_SYSTEMS
-    return not known, plain != evaluation, _FOUR_SYSTEMS.index(plain) if known else 0
-
-
 def _is_reverberant(condition: Any) -> bool:
     return condition.dimension is Dimension.REVERB and condition.level is not None
 
 
 def _is_forced(name: str, force: Collection[str]) -> bool:
     """Say whether a stage is to be made again; `lora` means the LoRA models of all seeds."""
-    return re.sub(r"_seed\d+$", "", name) in force
+    return without_seed(name) in force
