@@ -28,6 +28,19 @@ class Candidate:
     origin: str
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A text that its own proposer would not have scored; the search writes it down.
+
+    Attributes:
+        text: As it was proposed.
+        reason: Why it was refused.
+    """
+
+    text: str
+    reason: str
+
+
 def clean_text(text: str) -> str:
     """Return a text on one line, in one Unicode form, with single spaces."""
     return " ".join(unicodedata.normalize("NFC", text).split())

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from qsm_core.prompting.candidates import MAX_CHARS, Candidate, same_text_key
+from qsm_core.prompting.candidates import MAX_CHARS, Candidate, Refusal, same_text_key
 from qsm_core.prompting.scored import ScoredCandidate
 from qsm_core.prompting.templates import Template, baseline, templates
 
@@ -31,8 +31,8 @@ class Proposer(Protocol):
 
     def propose(
         self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
-    ) -> list[Candidate]:
-        """Return about `count` candidates.
+    ) -> list[Candidate | Refusal]:
+        """Return about `count` candidates, and what the proposer itself refuses of its ideas.
 
         Args:
             history: Every candidate scored so far, in order, with its measures by condition.
@@ -49,7 +49,7 @@ class TemplateProposer:
 
     def propose(
         self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
-    ) -> list[Candidate]:
+    ) -> list[Candidate | Refusal]:
         """Return the next texts that were not scored yet."""
         del rng  # the order is fixed
         seen = {same_text_key(entry.candidate.text) for entry in history}
@@ -70,14 +70,14 @@ class RecombinationProposer:
 
     def propose(
         self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
-    ) -> list[Candidate]:
+    ) -> list[Candidate | Refusal]:
         """Return `count` children that differ from each other and from the history, or fewer."""
         parents = sorted(history, key=lambda entry: (-entry.score, entry.number))
         parents = parents[: self._num_parents]
         if not parents:
             return []
         seen = {entry.candidate.text for entry in history}
-        children: list[Candidate] = []
+        children: list[Candidate | Refusal] = []
         for _ in range(_TRIES * count):
             child = _child(parents, rng)
             if child.text not in seen and len(child.text) <= MAX_CHARS:
@@ -96,12 +96,13 @@ class Chain:
 
     def propose(
         self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
-    ) -> list[Candidate]:
+    ) -> list[Candidate | Refusal]:
         """Return candidates of the first proposer, then of the next, up to `count`."""
-        found: list[Candidate] = []
+        found: list[Candidate | Refusal] = []
         for proposer in self._proposers:
-            if len(found) < count:
-                found += proposer.propose(history, count - len(found), rng)
+            missing = count - sum(isinstance(one, Candidate) for one in found)
+            if missing > 0:
+                found += proposer.propose(history, missing, rng)
         return found
 
 

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.prompting.candidates import Candidate, clean_text, same_text_key
+from qsm_core.prompting.candidates import Candidate, Refusal, clean_text, same_text_key
 from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.scored import Measures, Objective, ScoredCandidate, score_of
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.seeding import derive_rng
 
 _ASK_AGAIN = 3  # times a proposer is asked to fill an iteration with texts that are new
+_EMPTY_STEPS = 3  # in a row, after which it is taken that no new text will come
 
 
 @dataclass(frozen=True)
@@ -97,19 +98,30 @@ class InstructionSearch:
 
     def ask(self) -> Asked | None:
         """Return what is to be scored next, or None where the search has ended."""
+        while True:
+            asked = list(self._trajectory.events("asked"))
+            pending = self._pending(asked[-1]) if asked else None
+            if pending is not None:
+                return pending
+            iteration = len(asked)
+            if iteration == 0:
+                return self._write_asked(0, [self._seed_candidate()], [])
+            if self.why_ended is not None:
+                return None
+            # A step without a valid candidate is written down too, and the next one is tried.
+            self._write_asked(iteration, *self._propose(iteration))
+
+    @property
+    def why_ended(self) -> str | None:
+        """Why no candidates are asked for any more; None while the search goes on."""
         asked = list(self._trajectory.events("asked"))
-        pending = self._pending(asked[-1]) if asked else None
-        if pending is not None:
-            return pending
-        iteration = len(asked)
-        if iteration == 0:
-            return self._write_asked(0, [self._seed_candidate()], [])
-        if iteration > self._settings.num_iterations or self._is_exhausted():
-            return None
-        fresh, refused = self._propose(iteration)
-        if not fresh:
-            return None
-        return self._write_asked(iteration, fresh, refused)
+        if len(asked) > self._settings.num_iterations:
+            return f"all {self._settings.num_iterations} steps were made"
+        if len(asked) > _EMPTY_STEPS and not any(e["candidates"] for e in asked[-_EMPTY_STEPS:]):
+            return f"{_EMPTY_STEPS} steps in a row brought no valid new candidate"
+        if self._is_exhausted():
+            return f"{self._settings.patience} steps brought no better candidate"
+        return None
 
     def tell(self, iteration: int, candidate: Candidate, measures: Measures) -> ScoredCandidate:
         """Record what a candidate of `ask` was worth."""
@@ -178,12 +190,15 @@ class InstructionSearch:
         for attempt in range(_ASK_AGAIN):
             rng = derive_rng(self._settings.seed, "propose", iteration, attempt)
             for proposed in self._proposer.propose(self.history, count, rng):
+                if isinstance(proposed, Refusal):
+                    refused.append(_refused(proposed.text, proposed.reason))
+                    continue
                 text = clean_text(proposed.text)
                 problem = self._problem_of(text)
                 if problem is None and same_text_key(text) in seen:
                     problem = "was there before"
                 if problem is not None:
-                    refused.append({"text": text[:400], "reason": problem})
+                    refused.append(_refused(text, problem))
                 elif len(fresh) < count:
                     seen.add(same_text_key(text))
                     fresh.append(Candidate(text, proposed.origin))
@@ -195,6 +210,10 @@ class InstructionSearch:
         patience = self._settings.patience
         best = self.best_by_iteration
         return patience is not None and len(best) > patience and best[-1] <= best[-1 - patience]
+
+
+def _refused(text: str, reason: str) -> dict[str, str]:
+    return {"text": text[:400], "reason": reason}
 
 
 def _scored(event: dict[str, Any]) -> ScoredCandidate:

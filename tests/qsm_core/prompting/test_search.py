@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.prompting.candidates import Candidate, same_text_key, text_problem
+from qsm_core.prompting.candidates import Candidate, Refusal, same_text_key, text_problem
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
 from qsm_core.prompting.scored import Measures
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
@@ -118,6 +118,40 @@ def test_proposals_are_cleaned_and_refusals_are_recorded(tmp_path):
     asked = list(Trajectory(tmp_path / "t.jsonl").events("asked"))
     reasons = {refused["reason"][:20] for refused in asked[1]["refused"]}
     assert reasons == {"was there before", "holds the special to", "does not say how to "}
+
+
+class Moody:
+    """A proposer that has nothing to say in some of its steps."""
+
+    def __init__(self, silent):
+        self.silent, self.steps = silent, 0
+
+    def propose(self, history, count, rng):
+        step, self.steps = self.steps // 3 + 1, self.steps + 1  # a step asks three times
+        if step in self.silent:
+            return [Refusal("Quelle est cette voix ?", "is French")]
+        return [Candidate(f"Attempt {step}: SPEECH or NONSPEECH?", "moody")]
+
+
+def test_a_step_without_a_candidate_is_recorded_and_the_search_goes_on(tmp_path):
+    settings = dataclasses.replace(SETTINGS, num_iterations=6)
+    search = work(make_search(tmp_path / "t.jsonl", settings, Moody({2, 3, 5})))
+    assert [entry.iteration for entry in search.history] == [0, 1, 4, 6]
+    assert search.why_ended == "all 6 steps were made"
+    asked = list(Trajectory(tmp_path / "t.jsonl").events("asked"))
+    assert asked[2]["candidates"] == []
+    assert asked[2]["refused"][0] == {"text": "Quelle est cette voix ?", "reason": "is French"}
+
+
+def test_three_steps_without_a_candidate_end_the_search_with_a_word(tmp_path):
+    settings = dataclasses.replace(SETTINGS, num_iterations=30)
+    moody = Moody({2, 4, 5, 6})
+    search = work(make_search(tmp_path / "t.jsonl", settings, moody))
+    assert [entry.iteration for entry in search.history] == [0, 1, 3]
+    assert search.why_ended == "3 steps in a row brought no valid new candidate"
+    asked = moody.steps
+    assert work(make_search(tmp_path / "t.jsonl", settings, moody)).ask() is None
+    assert moody.steps == asked
 
 
 def test_search_ends_after_iterations_without_a_better_candidate(tmp_path):
