@@ -1,18 +1,21 @@
 """Stage `optimize_prompt`: search the instruction that makes a model the best detector on dev.
 
 Inputs: `corpus` (a prepared corpus, or the part of one with its dev clips), `model`, optional
-`adapter` and `rirs`. Every candidate is scored on the same clip-conditions of dev; the best few and
+`adapter` and `rirs`, `pool` (a file with instructions) and `optimizer` (the folder of the LLM that
+proposes) for the proposers that need them. Every candidate is scored on the same clip-conditions of dev; the best few and
 the seed instruction are scored on all of dev, and the best of these wins. Test clips are never
 read.
 
 Output: best_prompt.txt and .json, candidates.csv, opro_history.json, trajectory.jsonl,
-dev_metrics.json of the winner, and dev_predictions.parquet of winner and seed instruction.
+dev_metrics.json of the winner, dev_predictions.parquet of winner and seed instruction, and
+optimizer_llm.jsonl where an LLM was asked: every prompt and answer.
 
     python -m qsm_core.prompting.optimize --spec spec.json
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -37,23 +40,27 @@ from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
 from qsm_core.inference.scoring import AudioFeatures, InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder_cache import open_encoder_cache
+from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
 from qsm_core.prompting.candidates import text_problem
 from qsm_core.prompting.dev_set import choose_subset
 from qsm_core.prompting.finals import Finals
 from qsm_core.prompting.output import write_output
-from qsm_core.prompting.proposers import Chain, Proposer, RecombinationProposer, TemplateProposer
+from qsm_core.prompting.proposer_names import ProposerName
+from qsm_core.prompting.proposers.opening import (
+    ANSWERS_FILE,
+    OptimizerSettings,
+    Proposing,
+    opened_proposer,
+)
 from qsm_core.prompting.scored import Objective, measure
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
-from qsm_core.prompting.templates import baseline, templates
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry
 
 TRAJECTORY_FILE = "trajectory.jsonl"
 _AT_ONCE = 8  # candidates that share one pass over system turn and audio
-
-ProposerName = Literal["templates", "recombination"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ class OptimizePrompt:
         patience: End after so many iterations without a better candidate; null: never.
         objective: "reward", "balanced_accuracy" or "log_loss".
         proposers: Who proposes, in turn.
+        optimizer: The LLM of the proposers `llm` and `paraphrase`; null: there is none.
         conditions: Condition keys, "standard", or "as_recorded".
         answer_format: "auto" lets each candidate be answered as it asks.
         system_prompt: The system turn of every prompt.
@@ -92,6 +100,7 @@ class OptimizePrompt:
         "templates",
         "recombination",
     )
+    optimizer: OptimizerSettings | None = None
     conditions: tuple[str, ...] | str = STANDARD
     answer_format: Literal["auto", "labels", "ab", "mc", "open"] = "auto"
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
@@ -119,6 +128,7 @@ class DevScorer:
     """Scores instructions on dev; the audio is encoded once for all of them.
 
     Attributes:
+        llm: The model.
         scorer: Of the model.
         features: The audio of all clip-conditions of dev.
         plan: All clip-conditions of dev.
@@ -128,6 +138,7 @@ class DevScorer:
         device: Where the model runs and why.
     """
 
+    llm: AudioLLM
     scorer: InstructionScorer
     features: AudioFeatures
     plan: pd.DataFrame
@@ -135,6 +146,10 @@ class DevScorer:
     answer_format: str
     special_tokens: tuple[str, ...]
     device: str
+
+    def problem_of(self, text: str) -> str | None:
+        """Say why a text cannot be a candidate, or None."""
+        return text_problem(text, self.answer_format, self.special_tokens)
 
     def score(self, texts: list[str], rows: np.ndarray) -> list[pd.DataFrame]:
         """Return the predictions of each instruction on the clip-conditions at `rows`."""
@@ -159,11 +174,15 @@ def run(context: StageContext) -> dict[str, Any]:
     config = parse_config(OptimizePrompt, context.config)
     trajectory = Trajectory(context.work / TRAJECTORY_FILE)
     dev = _prepare_dev(config, context)
-    search = _start_search(config, trajectory, dev)
     prepared = time.monotonic()
-    _search_all(search, dev, config, context)
+    with opened_proposer(_proposing(config, dev), context, dev.llm) as proposer:
+        search = InstructionSearch(config.search, proposer, trajectory, dev.problem_of)
+        _search_all(search, dev, config, context)
     finals = Finals(trajectory, context.work / "finalists", config.objective)
     _score_finalists(search, finals, dev, context)
+    answers = context.work / ANSWERS_FILE
+    if answers.is_file():
+        shutil.copyfile(answers, context.out / ANSWERS_FILE)
     seconds = {"preparation": prepared - started, "search": time.monotonic() - prepared}
     return write_output(context.out, context.work / TRAJECTORY_FILE, search, finals, seconds) | {
         "objective": config.objective,
@@ -210,6 +229,7 @@ def _prepare_dev(config: OptimizePrompt, context: StageContext) -> DevScorer:
 
     features = scorer.encode(waveforms, report)
     return DevScorer(
+        llm,
         scorer,
         features,
         plan,
@@ -220,19 +240,14 @@ def _prepare_dev(config: OptimizePrompt, context: StageContext) -> DevScorer:
     )
 
 
-def _start_search(
-    config: OptimizePrompt, trajectory: Trajectory, dev: DevScorer
-) -> InstructionSearch:
-    def problem_of(text: str) -> str | None:
-        return text_problem(text, config.answer_format, dev.special_tokens)
-
-    fixed = [entry for entry in (baseline(), *templates()) if problem_of(entry.text) is None]
-    known: dict[str, Proposer] = {
-        "templates": TemplateProposer(fixed),
-        "recombination": RecombinationProposer(),
-    }
-    proposer = Chain([known[name] for name in config.proposers])
-    return InstructionSearch(config.search, proposer, trajectory, problem_of)
+def _proposing(config: OptimizePrompt, dev: DevScorer) -> Proposing:
+    return Proposing(
+        names=config.proposers,
+        optimizer=config.optimizer,
+        objective=config.objective,
+        answer_format=config.answer_format,
+        problem_of=dev.problem_of,
+    )
 
 
 def _search_all(

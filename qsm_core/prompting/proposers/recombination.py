@@ -1,22 +1,14 @@
-"""Who proposes instructions: the templates, and recombinations of the best so far.
-
-A proposer sees what was scored and returns new texts. It may return too many, too few, or texts
-that were there before: the search cleans and filters. One that asks a language model fits the same
-protocol; the search writes down what was proposed before it scores, so a proposer need not answer
-twice in the same way for a search to be resumed.
-"""
+"""Sentences of the best instructions, put together anew."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
-from qsm_core.prompting.candidates import MAX_CHARS, Candidate, Refusal, same_text_key
+from qsm_core.prompting.candidates import MAX_CHARS, Candidate, Refusal
 from qsm_core.prompting.scored import ScoredCandidate
-from qsm_core.prompting.templates import Template, baseline, templates
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _FEWEST_WORDS = 3  # of a sentence that means something on its own
@@ -24,37 +16,6 @@ _LABEL_WORD = re.compile(r"\bSPEECH\b|\bNON-?SPEECH\b|\b[A-D]\)", re.IGNORECASE)
 # How a sentence begins that means nothing without the one before it.
 _BOUND = re.compile(r"(with such|if (that|it|so|this)|then|now|otherwise)\b", re.IGNORECASE)
 _TRIES = 20
-
-
-class Proposer(Protocol):
-    """Proposes instructions, given those that were scored."""
-
-    def propose(
-        self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
-    ) -> list[Candidate | Refusal]:
-        """Return about `count` candidates, and what the proposer itself refuses of its ideas.
-
-        Args:
-            history: Every candidate scored so far, in order, with its measures by condition.
-            count: How many are wanted.
-            rng: The only source of randomness.
-        """
-
-
-class TemplateProposer:
-    """Proposes the fixed texts in their order: the baseline, then T01 to T15."""
-
-    def __init__(self, texts: Sequence[Template] | None = None) -> None:
-        self._texts = (baseline(), *templates()) if texts is None else tuple(texts)
-
-    def propose(
-        self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
-    ) -> list[Candidate | Refusal]:
-        """Return the next texts that were not scored yet."""
-        del rng  # the order is fixed
-        seen = {same_text_key(entry.candidate.text) for entry in history}
-        unseen = [entry for entry in self._texts if same_text_key(entry.text) not in seen]
-        return [Candidate(entry.text, f"template {entry.id}") for entry in unseen[:count]]
 
 
 class RecombinationProposer:
@@ -86,24 +47,6 @@ class RecombinationProposer:
             if len(children) == count:
                 break
         return children
-
-
-class Chain:
-    """Asks several proposers in turn until there are enough candidates."""
-
-    def __init__(self, proposers: Sequence[Proposer]) -> None:
-        self._proposers = tuple(proposers)
-
-    def propose(
-        self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
-    ) -> list[Candidate | Refusal]:
-        """Return candidates of the first proposer, then of the next, up to `count`."""
-        found: list[Candidate | Refusal] = []
-        for proposer in self._proposers:
-            missing = count - sum(isinstance(one, Candidate) for one in found)
-            if missing > 0:
-                found += proposer.propose(history, missing, rng)
-        return found
 
 
 def split_instruction(text: str) -> tuple[list[str], str]:

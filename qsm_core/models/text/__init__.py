@@ -1,0 +1,1 @@
+"""Text language models: the optimizer LLM, in this process or behind a server."""

@@ -1,0 +1,195 @@
+"""A text LLM in this process, through transformers: loaded when it is asked, freed where it must.
+
+The audio model that scores and this one may have to share a device. Where both fit with room to
+spare, both stay. Else this one is freed after every turn; and where it does not fit beside the
+scorer at all, the scorer waits in main memory meanwhile.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from qsm_core.errors import ModelError
+from qsm_core.models.device import Placement, resolve_placement
+from qsm_core.models.free_memory import free_bytes
+from qsm_core.models.memory import gib
+from qsm_core.models.quantization import (
+    Quantization,
+    parse_quantization,
+    quantization_config,
+    use_portable_layers,
+)
+
+DEFAULT_MAX_NEW_TOKENS = 256
+_NF4_SHARE = 0.6  # of two bytes a weight: four bits, and the embeddings as they are
+_WORK_SHARE = 0.25  # of the weights, for the cache and the activations of a few answers
+_STAYS_WITH = 2.0  # times its need has to be free for the model to stay beside the scorer
+
+Park = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """Which model, and how it is run.
+
+    Attributes:
+        folder: Written by save_pretrained, with tokenizer and chat template.
+        quantization: "none" or "nf4".
+        temperature: Of the sampling; 0 takes the likeliest token. What else there is to sampling
+            (top_p, top_k) stands in the model's own generation_config.
+        max_new_tokens: Longest answer.
+        device: "auto" or a torch device name.
+        dtype: "auto", "float32", "bfloat16" or "float16".
+    """
+
+    folder: Path
+    quantization: str = "none"
+    temperature: float = 1.0
+    max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+class LocalLLM:
+    """A `TextLLM` in this process."""
+
+    at_once: int | None = None
+
+    def __init__(
+        self,
+        model: LocalModel,
+        *,
+        park: Park = nullcontext,
+        free: Callable[[torch.device], int] = free_bytes,
+    ) -> None:
+        """Prepare; nothing is loaded yet.
+
+        Args:
+            model: Which model, and how it is run.
+            park: Makes room on the device for the time of a block: the scorer waits elsewhere.
+            free: Bytes that a device has free.
+
+        Raises:
+            ConfigurationError: An unknown device, number format or quantization.
+        """
+        self._settings = model
+        self._stored = parse_quantization(model.quantization)
+        self._placement = resolve_placement(model.device, model.dtype)
+        self._park = park
+        self._free = free
+        self._loaded: tuple[Any, Any] | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return self._loaded is not None
+
+    def answers(self, prompt: str, seeds: Sequence[int]) -> list[str]:
+        """Return one answer a seed, all in one batch; see `TextLLM`.
+
+        Raises:
+            ModelError: The model is damaged, or does not fit on the device.
+        """
+        if not seeds:
+            return []
+        with ExitStack() as turn:
+            if self._loaded is None:
+                need = needed_bytes(self._settings.folder, self._stored, self._placement)
+                free = self._free(self._placement.device)
+                if free < need:
+                    turn.enter_context(self._park())
+                if free < _STAYS_WITH * need:
+                    turn.callback(self.free)  # before the scorer comes back
+                self._loaded = _load(self._settings.folder, self._stored, self._placement)
+            return self._write(*self._loaded, prompt, seeds)
+
+    def free(self) -> None:
+        """Give the memory back; the next turn loads the model again."""
+        self._loaded = None
+        gc.collect()
+        if self._placement.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def _write(self, model: Any, tokenizer: Any, prompt: str, seeds: Sequence[int]) -> list[str]:
+        settings = self._settings
+        turns = [{"role": "user", "content": prompt}]
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        asked = tokenizer(text, return_tensors="pt", add_special_tokens=False).to(model.device)
+        options: dict[str, Any] = {"do_sample": True, "temperature": settings.temperature}
+        if settings.temperature == 0:
+            options = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        count = len(seeds) if options["do_sample"] else 1
+        devices = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seeds[0])
+            written = model.generate(
+                **asked,
+                **options,
+                max_new_tokens=settings.max_new_tokens,
+                num_return_sequences=count,
+                pad_token_id=_pad_token(tokenizer, model),
+            )
+        new = written[:, asked["input_ids"].shape[1] :]
+        texts = tokenizer.batch_decode(new, skip_special_tokens=True)
+        return [str(one) for one in texts] * (len(seeds) // count)
+
+
+def needed_bytes(folder: Path, stored: Quantization, placement: Placement) -> int:
+    """Estimate what the loaded model and a few answers take, from the sizes of its files."""
+    files = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    parameters = files / _stored_bytes(folder / "config.json")
+    each = 2 * _NF4_SHARE if stored is Quantization.NF4 else placement.dtype.itemsize
+    return int(parameters * each * (1 + _WORK_SHARE))
+
+
+def _stored_bytes(config: Path) -> int:
+    """Return the bytes of a number in the files, as the configuration tells it."""
+    values = json.loads(config.read_text(encoding="utf-8"))
+    name = values.get("dtype") or values.get("torch_dtype") or "float32"
+    return 2 if name in ("bfloat16", "float16") else 4
+
+
+def _load(folder: Path, stored: Quantization, placement: Placement) -> tuple[Any, Any]:
+    quantized = quantization_config(stored, placement.dtype)
+    on_device = placement.device.type != "cpu" or quantized is not None
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=placement.dtype,
+            quantization_config=quantized,
+            device_map={"": placement.device} if on_device else None,
+            local_files_only=True,
+        )
+    except torch.OutOfMemoryError as error:
+        need = gib(needed_bytes(folder, stored, placement))
+        raise ModelError(
+            f"the optimizer LLM in {folder} needs {need} and does not fit on {placement.device}: "
+            "take optimizer_quantization 'nf4', a smaller model, or a server (optimizer_url)"
+        ) from error
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"the optimizer LLM in {folder} cannot be loaded: {error}") from error
+    if tokenizer.chat_template is None:
+        raise ModelError(
+            f"the optimizer LLM in {folder} has no chat template: take an instruction-tuned model"
+        )
+    use_portable_layers(model)
+    return model.eval(), tokenizer
+
+
+def _pad_token(tokenizer: Any, model: Any) -> int:
+    if tokenizer.pad_token_id is not None:
+        return int(tokenizer.pad_token_id)
+    ends = model.generation_config.eos_token_id
+    return int(ends[0] if isinstance(ends, list | tuple) else ends)

@@ -1,0 +1,156 @@
+"""OPRO: an optimizer LLM that sees the best instructions with their scores (arXiv:2309.03409).
+
+The meta-prompt shows the best twenty in ascending order, so that the best stands last, each with an
+integer score from 0 to 100. In place of the exemplars of the original, which nobody can play to a
+text model, it says in numbers where the best instruction fails. Each candidate is an answer of its
+own, sampled at temperature 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from qsm_core.inference.answers import AUTO, AnswerFormat
+from qsm_core.models.text.protocol import TextLLM
+from qsm_core.prompting.candidates import MAX_CHARS, Candidate, Refusal, clean_text
+from qsm_core.prompting.language import language_problem
+from qsm_core.prompting.llm_answers import read_instructions
+from qsm_core.prompting.proposers.feedback import error_summary
+from qsm_core.prompting.scored import CONDITIONS_WEIGHT, ScoredCandidate
+
+MAX_SHOWN = 20
+_NUM_SEEDS = 2**31 - 1
+
+_TASK = """\
+Your task is to write the instruction <INS> for an audio language model that detects human speech.
+The model hears one short sound clip, reads <INS>, and gives its answer. Some clips are degraded:
+they are very short, noisy, reverberant or filtered.
+
+Below are some previous instructions with their scores. The score ranges from 0 to 100; higher is
+better.
+"""
+_FEEDBACK = """\
+You cannot hear the clips. This is what the last instruction above, the best one, gets wrong:
+"""
+_WANTED = """\
+Write one new instruction that is different from all instructions above and has a higher score. It
+should be concise, effective, and apply to any clip. {answers}
+It has at most {max_chars} characters, in the language of the instructions above, without special
+tokens.
+Begin it with <INS> and end it with </INS>."""
+
+_LABELS = "It names the two allowed answers, SPEECH and NONSPEECH, in these words."
+_OPTIONS = "It names the options with their letters, such as A) SPEECH B) NONSPEECH."
+_ANSWERS: dict[str, str] = {
+    AUTO: "It names the two allowed answers, SPEECH and NONSPEECH, in these words, or as options "
+    "A) and B).",
+    AnswerFormat.LABELS: _LABELS,
+    AnswerFormat.AB: _OPTIONS,
+    AnswerFormat.MC: "It names four options A), B), C) and D), of which A) is SPEECH.",
+    AnswerFormat.OPEN: "It may let the model answer in its own words.",
+}
+
+
+class OproProposer:
+    """Asks an optimizer LLM for better instructions."""
+
+    def __init__(
+        self,
+        llm: TextLLM,
+        *,
+        objective: str,
+        answer_format: str = AUTO,
+        before_call: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            llm: Writes the instructions.
+            objective: What the scores of the history are.
+            answer_format: Of the search.
+            before_call: Is called before each call of the LLM, and may end the search.
+        """
+        self._llm = llm
+        self._objective = objective
+        self._answer_format = answer_format
+        self._before_call = before_call
+
+    def propose(
+        self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
+    ) -> list[Candidate | Refusal]:
+        """Return what `count` answers of the LLM hold."""
+        if not history:
+            return []
+        seeds = [int(seed) for seed in rng.integers(_NUM_SEEDS, size=count)]
+        prompt = meta_prompt(history, self._objective, self._answer_format)
+        answers = ask_in_portions(self._llm, prompt, seeds, self._before_call)
+        like = history[0].candidate.text
+        origin = f"optimizer LLM, step {1 + max(entry.iteration for entry in history)}"
+        return [one for answer in answers for one in sanitized(answer, like, origin)]
+
+
+def ask_in_portions(
+    llm: TextLLM, prompt: str, seeds: Sequence[int], before_call: Callable[[], None]
+) -> list[str]:
+    """Return one answer a seed, asking for as many at once as suits the model."""
+    size = llm.at_once or len(seeds) or 1
+    answers: list[str] = []
+    for start in range(0, len(seeds), size):
+        before_call()
+        answers += llm.answers(prompt, seeds[start : start + size])
+    return answers
+
+
+def sanitized(answer: str, like: str, origin: str) -> list[Candidate | Refusal]:
+    """Return the instructions of an answer; those in a foreign language are refused.
+
+    Length, special tokens and label words are the search's own business: it holds every proposer
+    to them.
+
+    Args:
+        answer: As the LLM wrote it.
+        like: An instruction in the wanted language.
+        origin: Of the candidates.
+    """
+    texts = [clean_text(text) for text in read_instructions(answer)]
+    if not texts:
+        return [Refusal(answer, "the optimizer LLM gave an empty answer")]
+    found: list[Candidate | Refusal] = []
+    for text in texts:
+        problem = language_problem(text, like)
+        found.append(Candidate(text, origin) if problem is None else Refusal(text, problem))
+    return found
+
+
+def meta_prompt(
+    history: Sequence[ScoredCandidate], objective: str, answer_format: str = AUTO
+) -> str:
+    """Return what the optimizer LLM is asked.
+
+    Args:
+        history: Every scored candidate; one at least.
+        objective: What their scores are.
+        answer_format: Of the search.
+    """
+    best = sorted(history, key=lambda entry: (-entry.score, entry.number))[:MAX_SHOWN]
+    shown = [
+        f"text:\n{entry.candidate.text}\nscore:\n{shown_score(entry.score, objective)}\n"
+        for entry in reversed(best)
+    ]
+    errors = "\n".join(f"- {line}" for line in error_summary(best[0].measures))
+    wanted = _WANTED.format(answers=_ANSWERS[answer_format], max_chars=MAX_CHARS)
+    return "\n".join([_TASK, *shown, _FEEDBACK + errors + "\n", wanted])
+
+
+def shown_score(score: float, objective: str) -> int:
+    """Return a score as an integer from 0 to 100; a log-loss as the probability that it means."""
+    if objective == "log_loss":
+        share = math.exp(min(score, 0.0))
+    elif objective == "reward":
+        share = score / (1 + CONDITIONS_WEIGHT)
+    else:
+        share = score
+    return round(100 * min(1.0, max(0.0, share)))
