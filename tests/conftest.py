@@ -14,6 +14,7 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 pytest_plugins = [
     "tests.support.small_model",
+    "tests.support.small_text_model",
     "tests.support.toys",
     "tests.support.prefect_api",
     "tests.support.pipeline",

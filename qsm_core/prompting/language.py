@@ -29,8 +29,9 @@ def language_problem(text: str, like: str) -> str | None:
         text: What is judged.
         like: A text in the wanted language.
     """
-    strange = _scripts(text) - _scripts(like)
-    if strange:
+    usual = _scripts(like)
+    strange = _scripts(text) - usual
+    if usual and strange:
         shown = next(c for c in text if _script(c) in strange)
         return f"holds {shown!r} ({', '.join(sorted(strange))} script); another language is wanted"
     found, wanted = _small_words(text), _small_words(like)

@@ -24,7 +24,9 @@ _ITEM = re.compile(
     r"^[ \t]*(?:\*\*)?(?:\d{1,3}[.):]|[-*•+](?=\s)|(?:PROMPT|INSTRUCTION)[ _]?\d{1,3}:)\s*(.*)$",
     re.IGNORECASE,
 )
-_LEAD = re.compile(r"^(?:\*\*)?(?:new |improved )?(?:instruction|prompt|text)(?:\*\*)?:\s*", re.I)
+_LEAD = re.compile(
+    r"^(?:\*\*)?(?:new |improved )?(?:instruction|prompt|text)(?::\*\*|\*\*:|:)\s*", re.IGNORECASE
+)
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "«": "»", "„": "“", "\u2018": "\u2019"}
 
 

@@ -2,9 +2,9 @@
 
 Inputs: `corpus` (a prepared corpus, or the part of one with its dev clips), `model`, optional
 `adapter` and `rirs`, `pool` (a file with instructions) and `optimizer` (the folder of the LLM that
-proposes) for the proposers that need them. Every candidate is scored on the same clip-conditions of dev; the best few and
-the seed instruction are scored on all of dev, and the best of these wins. Test clips are never
-read.
+proposes) for the proposers that need them. Every candidate is scored on the same clip-conditions of
+dev; the best few and the seed instruction are scored on all of dev, and the best of these wins.
+Test clips are never read.
 
 Output: best_prompt.txt and .json, candidates.csv, opro_history.json, trajectory.jsonl,
 dev_metrics.json of the winner, dev_predictions.parquet of winner and seed instruction, and

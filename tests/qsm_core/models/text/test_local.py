@@ -1,0 +1,80 @@
+from contextlib import contextmanager
+
+import pytest
+
+from qsm_core.errors import ModelError
+from qsm_core.models.device import resolve_placement
+from qsm_core.models.quantization import Quantization
+from qsm_core.models.text.local import LocalLLM, LocalModel, needed_bytes
+
+PROMPT = "Write one new instruction."
+PLENTY = 10**12
+
+
+def model(folder, **changes):
+    return LocalModel(folder, device="cpu", max_new_tokens=8, **changes)
+
+
+def test_answers_are_those_of_the_seed(small_text_model_folder):
+    llm = LocalLLM(model(small_text_model_folder))
+    first = llm.answers(PROMPT, [1, 2, 3])
+    assert len(first) == 3
+    assert len(set(first)) > 1
+    assert LocalLLM(model(small_text_model_folder)).answers(PROMPT, [1, 2, 3]) == first
+    assert llm.answers(PROMPT, [4, 5, 6]) != first
+    assert llm.answers(PROMPT, []) == []
+    assert not any("<|" in one for one in first)
+
+
+def test_without_temperature_all_answers_are_the_likeliest(small_text_model_folder):
+    llm = LocalLLM(model(small_text_model_folder, temperature=0.0))
+    assert len(set(llm.answers(PROMPT, [1, 2]) + llm.answers(PROMPT, [3]))) == 1
+
+
+def test_in_four_bits(small_text_model_folder):
+    llm = LocalLLM(model(small_text_model_folder, quantization="nf4"))
+    assert len(llm.answers(PROMPT, [1, 2])) == 2
+
+
+def room(folder, share):
+    """Return a model on a device with `share` of what it needs, and what happens around it."""
+    need = needed_bytes(folder, Quantization.NONE, resolve_placement("cpu"))
+    seen = []
+
+    @contextmanager
+    def park():
+        seen.append("scorer goes")
+        yield
+        seen.append(f"scorer comes back, model loaded: {llm.is_loaded}")
+
+    llm = LocalLLM(model(folder), park=park, free=lambda _device: int(share * need))
+    return llm, seen
+
+
+def test_it_stays_where_there_is_room_for_both(small_text_model_folder):
+    llm, seen = room(small_text_model_folder, 3.0)
+    llm.answers(PROMPT, [1])
+    assert llm.is_loaded
+    assert seen == []
+
+
+def test_it_is_freed_after_its_turn_where_room_is_short(small_text_model_folder):
+    llm, seen = room(small_text_model_folder, 1.5)
+    first = llm.answers(PROMPT, [1])
+    assert not llm.is_loaded
+    assert llm.answers(PROMPT, [1]) == first
+    assert seen == []
+
+
+def test_the_scorer_waits_elsewhere_where_there_is_room_for_one(small_text_model_folder):
+    llm, seen = room(small_text_model_folder, 0.5)
+    llm.answers(PROMPT, [1])
+    assert seen == ["scorer goes", "scorer comes back, model loaded: False"]
+
+
+def test_a_damaged_model_is_told(tmp_path, small_text_model_folder):
+    (tmp_path / "config.json").write_text(
+        (small_text_model_folder / "config.json").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        LocalLLM(model(tmp_path)).answers(PROMPT, [1])
