@@ -37,7 +37,8 @@ from flows.session import Session
 from flows.signature import flat_parameters
 from flows.study import Study
 from qsm_core.evaluation.clip_sets import common_rows, comparable_sets
-from qsm_core.evaluation.sources import read_systems
+from qsm_core.evaluation.settings import Pair
+from qsm_core.evaluation.sources import check_pairs, read_systems
 from qsm_core.reporting.titles import titled
 
 
@@ -67,6 +68,7 @@ def analysis_config(parameters: CompareParameters, found: Found) -> dict[str, ob
                 "unit": parameters.unit,
             },
             "margin": parameters.margin,
+            "pairs": found.pairs(parameters.pairs),
         },
     }
 
@@ -79,7 +81,8 @@ def check_sources(parameters: CompareParameters, found: Found) -> None:
     """
     paths = {f"eval_{one.name}": one.predictions for one in found.systems}
     tables = read_systems(paths, [one.name for one in found.systems])
-    comparable_sets(common_rows(tables) if parameters.rows == "common" else tables)
+    sets = comparable_sets(common_rows(tables) if parameters.rows == "common" else tables)
+    check_pairs(sets, [Pair(**pair) for pair in found.pairs(parameters.pairs)])
 
 
 @flow(name="compare-models", persist_result=False)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.compare_pairs import read_pairs
 from flows.parameters import PipelineParameters, parse_parameters
 from flows.validation import validated
 from qsm_core.errors import ConfigurationError
@@ -45,6 +47,12 @@ class CompareParameters(BaseModel):
         "same",
         description="same: refuse files that hold other rows than the rest. common: compare on "
         "the clips and conditions that all have.",
+    )
+    pairs: list[str] = Field(
+        [],
+        description="What to compare, as FIRST,SECOND or FIRST,SECOND,FAMILY; p-values are "
+        "corrected within a family. Empty: each system against the first, each optimised "
+        "instruction against its plain one. Repeatable.",
     )
     unit: Literal["group", "clip"] = Field(
         "group", description="What is resampled for intervals: speakers and recordings, or clips."
@@ -98,6 +106,15 @@ class Found:
     systems: tuple[FoundSystem, ...]
     runs: tuple[FoundRun, ...]
 
+    def pairs(self, texts: Sequence[str]) -> list[dict[str, str]]:
+        """Read the pairs that a user names.
+
+        Raises:
+            ConfigurationError: A system is not there.
+        """
+        names = {one.name: one.title for one in self.systems}
+        return read_pairs(texts, names, [one.name for one in self.systems if one.dev])
+
 
 def parse_compare_parameters(values: dict[str, Any]) -> CompareParameters:
     """Validate `values` and look at the sources.
@@ -106,7 +123,7 @@ def parse_compare_parameters(values: dict[str, Any]) -> CompareParameters:
         ConfigurationError: Names every field and source that is wrong and what is allowed.
     """
     parameters = validated(CompareParameters, values)
-    find_systems(parameters.sources)
+    find_systems(parameters.sources).pairs(parameters.pairs)
     parameters.for_stages()
     return parameters
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.alignment import Rows
 from qsm_core.evaluation.counts import GroupCounts, rates_from
+from qsm_core.evaluation.detectors import detector_name
 from qsm_core.evaluation.operating_point import CALIBRATED
 from qsm_core.evaluation.replicates import Ensemble, Replicated
 from qsm_core.evaluation.settings import AnalysisSettings, Pair
@@ -42,6 +43,7 @@ METRICS = (
     "d_prime",
     "criterion",
 )
+SYSTEMS, DETECTORS, BASELINE = "systems", "plain detectors", "calibrated baseline"
 SIGN_FLIP, BOOTSTRAP_Z = "cluster sign flip", "z on the bootstrap's standard error"
 _TESTED_BY_SIGNS = ("ba_clip", "ba_conditions")
 # Where more is better; a difference of recalls or criteria alone is a shift, not a gain.
@@ -54,6 +56,8 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
 
     Suggested are: each system with the first; each `x_opro` with its `x`, and both with the free
     baseline `x@dev`. A training's seed stays: `lora_opro_seed43` is compared with `lora_seed43`.
+    Whether plain detectors do better is a question of its own, and so a family of its own: how many
+    of them stand in a report does not weaken what is found between the others.
 
     Raises:
         ConfigurationError: A pair names a system that is not there, or one twice.
@@ -68,15 +72,18 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
     if pairs:
         return tuple(pairs)
     plain = [name for name in names if not name.endswith(CALIBRATED)]
-    made = {(plain[0], name): "systems" for name in plain[1:]}
+    made = {
+        (plain[0], name): DETECTORS if detector_name(plain[0]) or detector_name(name) else SYSTEMS
+        for name in plain[1:]
+    }
     for name in plain:
         before = re.sub(r"_opro(?=_seed\d+$|$)", "", name)
         if before != name and before in plain:
-            made.setdefault((before, name), "systems")
+            made.setdefault((before, name), SYSTEMS)
             if before + CALIBRATED in names:
-                made[before + CALIBRATED, name] = "calibrated baseline"
+                made[before + CALIBRATED, name] = BASELINE
         if name + CALIBRATED in names:
-            made[name, name + CALIBRATED] = "calibrated baseline"
+            made[name, name + CALIBRATED] = BASELINE
     return tuple(Pair(*pair, family) for pair, family in made.items())
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,8 @@ from qsm_core.evaluation.analysis import write_analysis
 from qsm_core.evaluation.analyze import analyze, read_dev
 from qsm_core.evaluation.clip_sets import common_rows, comparable_sets, merged
 from qsm_core.evaluation.foreign import read_any
-from qsm_core.evaluation.settings import AnalysisSettings
+from qsm_core.evaluation.operating_point import CALIBRATED
+from qsm_core.evaluation.settings import AnalysisSettings, Pair
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry
 
@@ -67,14 +68,15 @@ def run(context: StageContext) -> dict[str, Any]:
             if count != left
         ]
     sets = comparable_sets(tables)
+    named = check_pairs(sets, config.analysis.pairs)
     analyses = [
         analyze(
             {name: tables[name] for name in members},
             dev=_dev_of(members, context.inputs),
-            settings=config.analysis,
+            settings=replace(config.analysis, pairs=pairs),
             report=context.report,
         )
-        for members in sets
+        for members, pairs in zip(sets, named, strict=True)
     ]
     if len(sets) > 1:
         remarks.append(_apart(sets, config.titles))
@@ -106,6 +108,31 @@ def read_systems(inputs: Mapping[str, Path], names: Sequence[str]) -> dict[str, 
     if problems:
         raise DataError("the predictions cannot be read", problems)
     return tables
+
+
+def check_pairs(sets: Sequence[Sequence[str]], pairs: Sequence[Pair]) -> list[tuple[Pair, ...]]:
+    """Return the named pairs of each clip set.
+
+    Raises:
+        DataError: A pair is of systems that answered different clips.
+    """
+    found = [
+        tuple(pair for pair in pairs if {_own(pair.first), _own(pair.second)} <= set(members))
+        for members in sets
+    ]
+    apart = [pair for pair in pairs if not any(pair in inside for inside in found)]
+    if apart:
+        problems = [
+            f"pair {one.first},{one.second}: they answered different clips or conditions; only "
+            "systems on the same rows can be compared (--rows common takes those that all have)"
+            for one in apart
+        ]
+        raise DataError("the pairs cannot be compared", problems)
+    return found
+
+
+def _own(system: str) -> str:
+    return system.removesuffix(CALIBRATED)
 
 
 def _dev_of(members: Sequence[str], inputs: Mapping[str, Path]) -> dict[str, pd.DataFrame]:

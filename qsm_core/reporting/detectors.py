@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from qsm_core.evaluation.detectors import detector_name
 from qsm_core.reporting.formatting import percent
 
-# Systems that are no audio model, with what a reader should know of their size.
-DETECTORS = {
+# What a reader should know of the size of the plain detectors.
+_SIZES = {
     "silero": "a network of 2 MB",
     "webrtc": "a program of 0.2 MB",
     "energy": "a level meter",
@@ -25,12 +26,13 @@ def detector_sentence(accuracy: Mapping[str, float], titles: Mapping[str, str]) 
         None where there is no detector, or nothing beside them.
     """
     known = {name: value for name, value in accuracy.items() if value == value}
-    detectors = {name: value for name, value in known.items() if name in DETECTORS}
-    models = {name: value for name, value in known.items() if name not in DETECTORS}
+    detectors = {name: value for name, value in known.items() if detector_name(name)}
+    models = {name: value for name, value in known.items() if name not in detectors}
     if not detectors or not models:
         return None
     first, best = (max(group, key=group.__getitem__) for group in (detectors, models))
-    plain = f"{titles[first]}, {DETECTORS[first]}, reaches {percent(known[first])} %"
+    size = _SIZES[str(detector_name(first))]
+    plain = f"{titles[first]}, {size}, reaches {percent(known[first])} %"
     model = f"{titles[best]} {percent(known[best])} %"
     if known[first] >= known[best]:
         return (

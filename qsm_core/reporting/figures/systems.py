@@ -114,7 +114,8 @@ def _draw_row(
         float("nan") if row is None else panel.scale * float(row[name])
         for name in ("value", "low", "high")
     )
-    if not np.isnan(low) and not np.isnan(high):
+    has_interval = not np.isnan(low) and not np.isnan(high)
+    if has_interval:
         ends = np.clip([low, high], *limits)
         axes.plot(ends, [position, position], color=style.color, solid_capstyle="round")
         for end, side in ((low, "left"), (high, "right")):
@@ -135,13 +136,14 @@ def _draw_row(
         )
     else:
         word = "not defined" if row is None else str(row.get("outcome", "not defined"))
-        axes.text(
-            0.5,
-            position,
+        axes.annotate(
             word,
-            transform=axes.get_yaxis_transform(),
+            (0.5, position),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(0, 5.5 if has_interval else 0),  # not on the line of the interval
+            textcoords="offset points",
             ha="center",
-            va="center",
+            va="bottom" if has_interval else "center",
             fontsize=7.5,
             style="italic",
         )

@@ -75,6 +75,17 @@ def test_pairs_that_the_names_suggest() -> None:
     assert pairs_to_compare(names, named) == named
 
 
+def test_plain_detectors_are_a_family_of_their_own() -> None:
+    names = ["a.base", "a.lora", "a.silero", "b.energy"]
+    made = {p.second: p.family for p in pairs_to_compare(names, ())}
+    assert made == {
+        "a.lora": "systems",
+        "a.silero": "plain detectors",
+        "b.energy": "plain detectors",
+    }
+    assert pairs_to_compare(["silero", "base"], ())[0].family == "plain detectors"
+
+
 def test_runs_that_the_names_suggest() -> None:
     assert runs_by_name(["lora", "lora_opro_seed43", "base@dev"]) == {
         "lora": Run("lora", "first", "plain"),

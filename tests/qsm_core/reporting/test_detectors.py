@@ -19,6 +19,12 @@ def test_a_detector_that_loses_is_told_too():
     )
 
 
+def test_detectors_of_several_runs_are_known():
+    titles = {"one.base": "Base (one)", "one.silero": "Silero VAD (one)"}
+    text = detector_sentence({"one.base": 0.7, "one.silero": 0.6}, titles)
+    assert text.startswith("The best plain detector: Silero VAD (one), a network of 2 MB, reaches")
+
+
 def test_without_both_there_is_nothing_to_say():
     assert detector_sentence({"base": 0.7}, TITLES) is None
     assert detector_sentence({"silero": 0.7, "base": math.nan}, TITLES) is None

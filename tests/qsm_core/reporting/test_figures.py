@@ -30,19 +30,29 @@ from tests.support.golden_figures import CASES, GOLDEN, draw_case, golden_figure
 TOLERANCE = 0.6
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_pictures_are_those_that_were_looked_at(case: str) -> None:
-    for name, figure in golden_figures(case).items():
+@pytest.fixture(scope="module", params=CASES)
+def drawn(request: pytest.FixtureRequest) -> tuple[str, dict[str, tuple[Figure, bytes]]]:
+    """The figures of a case, each with its picture: laid out once for both tests."""
+    case = request.param
+    return case, {
+        name: (figure, draw_case(figure)) for name, figure in golden_figures(case).items()
+    }
+
+
+def test_pictures_are_those_that_were_looked_at(drawn) -> None:
+    case, figures = drawn
+    for name, (_, picture) in figures.items():
         golden = Image.open(GOLDEN / f"{case}_{name}.png").convert("RGB")
-        drawn = Image.open(io.BytesIO(draw_case(figure))).convert("RGB")
-        assert drawn.size == golden.size, name
-        difference = np.abs(np.asarray(drawn, dtype=float) - np.asarray(golden, dtype=float))
+        made = Image.open(io.BytesIO(picture)).convert("RGB")
+        assert made.size == golden.size, name
+        difference = np.abs(np.asarray(made, dtype=float) - np.asarray(golden, dtype=float))
         assert difference.mean() < TOLERANCE, name
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_no_label_lies_over_another(case: str) -> None:
-    for name, figure in golden_figures(case).items():
+def test_no_label_lies_over_another(drawn) -> None:
+    _, figures = drawn
+    for name, (figure, _) in figures.items():
+        figure.set_dpi(100)  # the picture is a small one
         figure.draw_without_rendering()
         assert _overlaps(figure) == [], name
 
@@ -75,9 +85,10 @@ def _overlaps(figure: Figure) -> list[tuple[str, str]]:
 def test_equal_tables_give_equal_files() -> None:
     first, second = golden_figures("few"), golden_figures("few")
     for name, figure in first.items():
-        assert svg_text(second[name], name) == svg_text(figure, name)
+        svg = svg_text(figure, name)
+        assert svg_text(second[name], name) == svg
         assert png_bytes(second[name], 60) == png_bytes(figure, 60)
-        assert "<image" not in svg_text(figure, name)  # vector all through
+        assert "<image" not in svg  # vector all through
 
 
 def test_curves_hold_the_values_of_the_tables() -> None:
