@@ -20,6 +20,7 @@ _SPELLING = {
     "rirs": "RIRs",
     "ms": "length (ms)",
     "num": "number of",
+    "url": "URL",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.optimizer import optimizer_fields_to_leave, optimizer_problems
 from flows.validation import validated
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.errors import ConfigurationError
@@ -187,6 +188,39 @@ class PipelineParameters(BaseModel):
         description="What the search makes best. reward: balanced accuracy over clips plus a "
         "quarter of that over conditions.",
     )
+    opro_proposers: str | None = Field(
+        None,
+        description="Who proposes instructions, in turn, with commas between: templates, "
+        "recombination, paraphrase, pool, llm.",
+    )
+    opro_pool: str | None = Field(
+        None, description="File with your own instructions for proposer pool: .txt, .csv or .json."
+    )
+    optimizer_model: str | None = Field(
+        None,
+        description="LLM of proposer llm: a folder, a hub id with `optimizer_revision`, or with "
+        "`optimizer_url` its name there.",
+    )
+    optimizer_revision: str | None = Field(
+        None, pattern=r"^[0-9a-f]{40}$", description="Commit of the hub model, 40 hex digits."
+    )
+    optimizer_quantization: Literal["none", "nf4"] | None = Field(
+        None, description="nf4: 4 bits. For an LLM that runs here."
+    )
+    optimizer_url: str | None = Field(
+        None,
+        description="Server with the OpenAI API that runs the LLM, such as "
+        "http://127.0.0.1:8000/v1. Empty: it runs where the model does.",
+    )
+    optimizer_secret: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="Name of the Prefect Secret block with the server's key, never the key. "
+        "Empty: the variable QSM_OPTIMIZER_API_KEY, if set.",
+    )
+    optimizer_temperature: float = Field(
+        1.0, ge=0, le=2, description="Of the sampling of the optimizer LLM."
+    )
 
     force: list[StageName] = Field(
         default_factory=list, description="Stages to make again although they are there."
@@ -217,6 +251,8 @@ class PipelineParameters(BaseModel):
         """Return a copy with every empty field filled from the preset."""
         values = PRESETS[self.preset]
         empty = {key: value for key, value in values.items() if getattr(self, key) is None}
+        for key in optimizer_fields_to_leave(self, str(values["opro_proposers"])):
+            empty.pop(key, None)
         filled = self.model_copy(update=empty)
         if filled.eval_shards is None:
             filled = filled.model_copy(update={"eval_shards": 1 if self.cluster == "local" else 4})
@@ -234,6 +270,7 @@ PANELS = {
     "model": "Model",
     "adapter": "LoRA",
     "instruction_base": "Prompt search",
+    "optimizer_model": "Optimizer",
     "force": "Run",
 }
 
@@ -252,6 +289,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "renderings_per_clip": 8,
         "opro_iterations": 4,
         "opro_clips": 132,
+        "opro_proposers": "templates,recombination",
+        "optimizer_quantization": "none",
     },
     # The settings of the first system's final LoRA and OPRO runs.
     "qwen2-audio-7b": {
@@ -265,6 +304,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "renderings_per_clip": 22,
         "opro_iterations": 15,
         "opro_clips": 500,
+        "opro_proposers": "templates,llm",
+        "optimizer_model": "Qwen/Qwen2.5-7B-Instruct",
+        "optimizer_revision": "a09a35458c702b33eeacc393d103063234e8bc28",
+        "optimizer_quantization": "nf4",
     },
 }
 
@@ -310,6 +353,7 @@ def _contradictions(parameters: PipelineParameters) -> list[str]:
     problems += _cluster_problems(parameters.cluster)
     if parameters.instruction_base is None or parameters.instruction_lora is None:
         problems += _too_few_clips_to_search(parameters)
+        problems += optimizer_problems(parameters)
     return problems
 
 

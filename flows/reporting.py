@@ -90,9 +90,16 @@ def report_cost(folder: Path, cost: RunCost) -> None:
 
 
 def publish_results(
-    parameters: PipelineParameters, outputs: dict[str, StageOutput]
+    parameters: PipelineParameters,
+    outputs: dict[str, StageOutput],
+    note: str = _STAGES_OF_SYSTEMS,
 ) -> dict[str, str]:
     """Link the results under their names, show them in the UI and on the terminal.
+
+    Args:
+        parameters: Of the run.
+        outputs: Of its stages.
+        note: What a reader of the results should know of this run.
 
     Returns:
         Where the report and the results are.
@@ -101,7 +108,7 @@ def publish_results(
         Path(parameters.results).expanduser() / str(parameters.name), result_links(outputs)
     )
     report = outputs["report"].path
-    publish_report(report, folder, _STAGES_OF_SYSTEMS)
+    publish_report(report, folder, note)
     publish_provenance(outputs)
     display = current_display()
     if display is not None:
@@ -124,8 +131,7 @@ def result_links(outputs: dict[str, StageOutput]) -> dict[str, Path]:
             links["eval_base"] = output.path  # stage 3a is the evaluation of stage 1
         else:
             links[name] = output.path
-    report = outputs["report"].path
-    return {**links, **report_links(report)}
+    return links if "report" not in outputs else links | report_links(outputs["report"].path)
 
 
 def publish_comparison(folder: Path, outputs: dict[str, StageOutput]) -> dict[str, str]:

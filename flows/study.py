@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flows.corpus_config import prepared_corpus, splits_read, synthetic_corpus
 from flows.evaluation_names import dev_predictions, evaluations_in_order, without_seed
 from flows.memory import check_memory, planned_memory
+from flows.optimizer import check_key, optimizer_config, optimizer_inputs, optimizer_runtime
 from flows.parameters import PipelineParameters, baseline_names
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
 from qsm_core.errors import ConfigurationError
@@ -203,6 +204,10 @@ class Study:
             force=again,
         )
 
+    def given_adapter(self) -> StageInput | None:
+        """Return the adapter that the user gave, if any."""
+        return None if self.parameters.adapter is None else self.digest(self.parameters.adapter)
+
     def train_lora(self, name: str, *, seed: int) -> Handle:
         """Fine-tune LoRA on the training clips, or take the adapter that the user gave."""
         p = self.parameters
@@ -238,6 +243,7 @@ class Study:
         p = self.parameters
         if given is not None:
             return self.digest(given)
+        check_key(p)
         config = {
             "seed": p.seed,
             "seed_instruction": p.instruction,
@@ -248,9 +254,13 @@ class Study:
             "conditions": self._conditions,
             "quantization": p.quantization,
             "render": self._render(),
+            **optimizer_config(p),
         }
-        inputs = self._inputs(corpus=self._split("dev"), adapter=adapter)
-        output = self._submit(OPTIMIZE_PROMPT, name, config, inputs)
+        pool = None if p.opro_pool is None else self.digest(p.opro_pool)
+        inputs = self._inputs(
+            corpus=self._split("dev"), adapter=adapter, pool=pool, **optimizer_inputs(p)
+        )
+        output = self._submit(OPTIMIZE_PROMPT, name, config, inputs, runtime=optimizer_runtime(p))
         self._for_report[name] = output
         # Not the whole output: another way to the same instruction changes no evaluation.
         return OutputPart(output, INSTRUCTION_FILE)
@@ -288,13 +298,14 @@ class Study:
         inputs: Mapping[str, Handle],
         *,
         spread: EvaluationShards | None = None,
+        runtime: Mapping[str, Any] = {},
     ) -> Handle:
         return self.runner.submit(
             definition,
             name=name,
             config=config,
             inputs=inputs,
-            runtime=self._runtime,
+            runtime={**self._runtime, **runtime},
             force=_is_forced(name, self.parameters.force),
             spread=spread,
         )

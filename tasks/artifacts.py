@@ -17,6 +17,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 
+from qsm_core.prompting.pages import SEARCH_PAGE
 from qsm_core.reporting.pieces import read_pieces
 from qsm_core.store.store import StageOutput
 from tasks.costs import RunCost, cost_job_rows, cost_sentence, cost_stage_rows
@@ -101,6 +102,17 @@ class LivePage:
             client = get_client(sync_client=True)
             client.update_artifact(self._artifact, ArtifactUpdate(data=text))
         self._shown = changed
+
+
+def publish_search_page(search: Path, name: str) -> None:
+    """Show the page that a prompt search left: its course, and every candidate.
+
+    Args:
+        search: Output of the search.
+        name: What the run calls it.
+    """
+    text = (search / SEARCH_PAGE).read_text(encoding="utf-8")
+    create_markdown_artifact(text, key=artifact_key(name), description="The prompt search")
 
 
 def publish_memory(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -41,6 +41,7 @@ from qsm_core.store.store import StageOutput, Store
 from tasks.artifacts import LivePage, artifact_key
 from tasks.launch import Subprocess
 from tasks.resources import THREAD_VARIABLES
+from tasks.secrets import key_in_environment
 from tasks.stopping import stop_requests
 
 RETRIES = 2
@@ -98,6 +99,7 @@ def make_stage(
         inputs: By name, path and digest.
         runtime: What changes no result. Here `subprocess` decides whether the stage runs in a
             process of its own, and `timeout_s` for how long at most; then it does, too.
+            `optimizer_secret` names the Secret block whose key the stage finds in its environment.
         store: Root of the store.
         min_generation: An output that was made fewer times than this is made again.
 
@@ -116,11 +118,12 @@ def make_stage(
         )
     given = {name: StageInput(Path(one["path"]), one["digest"]) for name, one in inputs.items()}
     own = dict(runtime)
+    secret = own.pop("optimizer_secret", None)
     apart, timeout_s = own.pop("subprocess", False), own.pop("timeout_s", None)
     work = WorkFolder(Store(Path(store)).layout.work(read.stage, key))
     progress = ProgressArtifact(_name_in_run(), live=work.resume / LIVE_FILE)
     try:
-        with stop_requests() as stop:
+        with key_in_environment(secret), stop_requests() as stop:
             output = Store(Path(store)).make(
                 read,
                 given,

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from qsm_core.errors import ModelError, TransientError
@@ -27,7 +29,22 @@ _WEIGHTS = "model.safetensors"
 _WEIGHTS_INDEX = "model.safetensors.index.json"
 
 
-def model_input(source: str | Path, revision: str | None = None) -> StageInput:
+@dataclass(frozen=True)
+class ModelKind:
+    """What a folder has to hold.
+
+    Attributes:
+        problems_of: Lists what keeps a folder from being a loadable model of this kind.
+        advice: What may be given as a model, as a sentence.
+    """
+
+    problems_of: Callable[[Path], list[str]]
+    advice: str
+
+
+def model_input(
+    source: str | Path, revision: str | None = None, kind: ModelKind | None = None
+) -> StageInput:
     """Return the model as a stage's input: its folder and the digest of its content.
 
     A Hub model is fetched if the local cache lacks it; its digest is that of id and commit hash,
@@ -37,40 +54,39 @@ def model_input(source: str | Path, revision: str | None = None) -> StageInput:
         ModelError: The model is missing, incomplete, of another architecture, or not pinned.
         TransientError: The Hub did not answer.
     """
-    folder = resolve_model_folder(source, revision)
+    folder = resolve_model_folder(source, revision, kind)
     if _is_hub_id(source):
         return StageInput(folder, _digest_of_pin(str(source), str(revision)))
     return StageInput(folder, digest_folder(folder))
 
 
-def resolve_model_folder(source: str | Path, revision: str | None = None) -> Path:
-    """Return the local folder of a complete Qwen2-Audio model.
+def resolve_model_folder(
+    source: str | Path, revision: str | None = None, kind: ModelKind | None = None
+) -> Path:
+    """Return the local folder of a complete model, a Qwen2-Audio model unless told otherwise.
 
     Raises:
         ModelError: The model is missing, incomplete, of another architecture, or not pinned.
         TransientError: The Hub did not answer.
     """
     if _is_hub_id(source):
-        return _hub_folder(str(source), revision)
-    folder = EMBEDDED_FOLDER if str(source) == EMBEDDED else Path(source).expanduser()
-    check_model_folder(folder, str(source))
+        return _hub_folder(str(source), revision, kind or AUDIO_LLM)
+    embedded = kind is None and str(source) == EMBEDDED
+    folder = EMBEDDED_FOLDER if embedded else Path(source).expanduser()
+    check_model_folder(folder, str(source), kind or AUDIO_LLM)
     return folder
 
 
-def check_model_folder(folder: Path, name: str) -> None:
-    """Refuse a folder that holds no complete Qwen2-Audio model.
+def check_model_folder(folder: Path, name: str, kind: ModelKind) -> None:
+    """Refuse a folder that holds no complete model of a kind.
 
     Raises:
         ModelError: Every problem found, with what to do.
     """
-    problems = model_folder_problems(folder)
+    problems = kind.problems_of(folder)
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
-        raise ModelError(
-            f"model {name!r} cannot be used:\n{lines}\n"
-            f"Give {EMBEDDED!r}, a folder written by save_pretrained, or a Hub id "
-            "such as Qwen/Qwen2-Audio-7B-Instruct with its commit hash as revision."
-        )
+        raise ModelError(f"model {name!r} cannot be used:\n{lines}\n{kind.advice}")
 
 
 def model_folder_problems(folder: Path) -> list[str]:
@@ -79,12 +95,30 @@ def model_folder_problems(folder: Path) -> list[str]:
         return [f"{folder} is no folder"]
     problems = _architecture_problems(folder / "config.json")
     problems += _weight_problems(folder)
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-        problems.append("tokenizer.json is missing")
+    problems += _tokenizer_problems(folder)
     processors = ("processor_config.json", "preprocessor_config.json")
     if not any((folder / name).is_file() for name in processors):
         problems.append("processor_config.json (or preprocessor_config.json) is missing")
     return problems
+
+
+def text_model_problems(folder: Path) -> list[str]:
+    """List what keeps `folder` from being a loadable text model that follows instructions."""
+    if not folder.is_dir():
+        return [f"{folder} is no folder"]
+    problems = [] if (folder / "config.json").is_file() else ["config.json is missing"]
+    problems += [*_weight_problems(folder), *_tokenizer_problems(folder)]
+    settings = folder / "tokenizer_config.json"
+    told = settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8")
+    if not told and not (folder / "chat_template.jinja").is_file():
+        problems.append("chat_template.jinja is missing: needed is an instruction-tuned model")
+    return problems
+
+
+def _tokenizer_problems(folder: Path) -> list[str]:
+    if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        return []
+    return ["tokenizer.json is missing"]
 
 
 def _architecture_problems(path: Path) -> list[str]:
@@ -124,21 +158,21 @@ def _digest_of_pin(name: str, revision: str) -> str:
     return hashlib.sha256(f"hub:{name}@{revision}".encode()).hexdigest()
 
 
-def _hub_folder(name: str, revision: str | None) -> Path:
+def _hub_folder(name: str, revision: str | None, kind: ModelKind) -> Path:
     if revision is None or _COMMIT.fullmatch(revision) is None:
         raise ModelError(
             f"model {name!r}: revision {revision!r} does not pin it. {name!r} is no local folder, "
             "so it is taken as a Hub id, and that needs revision = the 40-digit commit hash "
             f"(https://huggingface.co/{name}/commits/main shows it)."
         )
-    folder = _cached_snapshot(name, revision)
+    folder = _cached_snapshot(name, revision, kind)
     if folder is None:
         folder = _download(name, revision)
-    check_model_folder(folder, f"{name}@{revision}")
+    check_model_folder(folder, f"{name}@{revision}", kind)
     return folder
 
 
-def _cached_snapshot(name: str, revision: str) -> Path | None:
+def _cached_snapshot(name: str, revision: str, kind: ModelKind) -> Path | None:
     """Return the folder in the local Hub cache if all its files are there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -147,7 +181,7 @@ def _cached_snapshot(name: str, revision: str) -> Path | None:
         folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
-    return None if model_folder_problems(folder) else folder
+    return None if kind.problems_of(folder) else folder
 
 
 def _download(name: str, revision: str) -> Path:
@@ -171,3 +205,15 @@ def _download(name: str, revision: str) -> Path:
         raise TransientError(
             f"the Hub could not be reached for model {name!r}: {error} {advice}"
         ) from error
+
+
+AUDIO_LLM = ModelKind(
+    model_folder_problems,
+    f"Give {EMBEDDED!r}, a folder written by save_pretrained, or a Hub id such as "
+    "Qwen/Qwen2-Audio-7B-Instruct with its commit hash as revision.",
+)
+TEXT_LLM = ModelKind(
+    text_model_problems,
+    "Give a folder written by save_pretrained, or a Hub id such as Qwen/Qwen2.5-7B-Instruct with "
+    "its commit hash as revision.",
+)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -45,7 +45,9 @@ from qsm_core.models.savings import Savings
 from qsm_core.prompting.candidates import text_problem
 from qsm_core.prompting.dev_set import choose_subset
 from qsm_core.prompting.finals import Finals
+from qsm_core.prompting.live import LiveSearch
 from qsm_core.prompting.output import write_output
+from qsm_core.prompting.pages import SEARCH_PAGE
 from qsm_core.prompting.proposer_names import ProposerName
 from qsm_core.prompting.proposers.opening import (
     ANSWERS_FILE,
@@ -174,6 +176,8 @@ def run(context: StageContext) -> dict[str, Any]:
     config = parse_config(OptimizePrompt, context.config)
     trajectory = Trajectory(context.work / TRAJECTORY_FILE)
     dev = _prepare_dev(config, context)
+    live = LiveSearch(context, trajectory, _planned(config, dev))
+    context = replace(context, report=live.report)
     prepared = time.monotonic()
     with opened_proposer(_proposing(config, dev), context, dev.llm) as proposer:
         search = InstructionSearch(config.search, proposer, trajectory, dev.problem_of)
@@ -184,7 +188,9 @@ def run(context: StageContext) -> dict[str, Any]:
     if answers.is_file():
         shutil.copyfile(answers, context.out / ANSWERS_FILE)
     seconds = {"preparation": prepared - started, "search": time.monotonic() - prepared}
-    return write_output(context.out, context.work / TRAJECTORY_FILE, search, finals, seconds) | {
+    summary = write_output(context.out, context.work / TRAJECTORY_FILE, search, finals, seconds)
+    (context.out / SEARCH_PAGE).write_text(live.page(), encoding="utf-8")
+    return summary | {
         "objective": config.objective,
         "clips_per_candidate": len(dev.subset),
         "dev_clips": len(dev.plan),
@@ -238,6 +244,12 @@ def _prepare_dev(config: OptimizePrompt, context: StageContext) -> DevScorer:
         tuple(sorted(llm.tokenizer.get_added_vocab())),
         llm.reason,
     )
+
+
+def _planned(config: OptimizePrompt, dev: DevScorer) -> int:
+    """Return the clip-prompts that a search uses at most."""
+    candidates = 1 + config.num_iterations * config.candidates_per_step
+    return candidates * len(dev.subset) + (1 + config.finalists) * len(dev.plan)
 
 
 def _proposing(config: OptimizePrompt, dev: DevScorer) -> Proposing:

@@ -71,6 +71,7 @@ def _summary(
         "seed_ba_clip_on_dev": seed.measures.ba_clip,
         "num_candidates": len(search.history),
         "num_iterations": len(search.best_by_iteration) - 1,
+        "why_ended": search.why_ended,
     }
 
 

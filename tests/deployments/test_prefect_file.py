@@ -26,6 +26,7 @@ def test_names() -> None:
         "complete-pipeline/qwen2-audio-7b",
         "reap-orphans/reap-orphans",
         "parity-check/parity-check",
+        "optimize-prompt/optimize-prompt",
     }
     assert len(names) == len(DEPLOYMENTS)
 

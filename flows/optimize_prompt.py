@@ -1,0 +1,81 @@
+"""Search the instruction that makes an audio LLM the best speech detector.
+
+    python -m flows.optimize_prompt                          # embedded model, synthetic speech
+    python -m flows.optimize_prompt --model my_model/ --adapter my_adapter/ --data my_clips/
+    python -m flows.optimize_prompt --opro-proposers pool,recombination --opro-pool my_pool.txt
+    python -m flows.optimize_prompt --help
+
+These are stages 4 and 6 (with an adapter: 5 and 7) of the main job, under the same keys: what one
+has made, the other reuses. The search hears dev clips only; the test clips are heard once, with the
+first instruction and with the winner.
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
+    from flows.command_line import run_from_terminal
+    from flows.optimize_parameters import (
+        PANELS,
+        OptimizeParameters,
+        parse_optimize_parameters,
+    )
+
+    run_from_terminal(
+        "flows.optimize_prompt:optimize_prompt",
+        OptimizeParameters,
+        parse_optimize_parameters,
+        PANELS,
+    )
+    raise SystemExit
+
+from functools import partial
+
+from prefect import flow
+
+from flows.optimize_parameters import (
+    PANELS,
+    OptimizeParameters,
+    OptimizeRun,
+    parse_optimize_parameters,
+)
+from flows.reporting import announce_memory, announce_plan, publish_results
+from flows.search_reporting import SEARCH_ONLY, publish_search
+from flows.session import Session
+from flows.signature import flat_parameters
+from flows.study import Study
+
+
+def search_stages(run: OptimizeRun, study: Study) -> None:
+    """Submit the search and, where it is wanted, the evaluation of what it found."""
+    model, adapter = run.model, study.given_adapter()
+    study.prepare_corpus(needed_splits=("dev", "test") if run.evaluate else ("dev",))
+    study.make_rirs()
+    instruction = study.optimize_prompt(f"opro_{model}", given=None, adapter=adapter)
+    if run.evaluate:
+        first = "baseline" if adapter is None else f"eval_{model}"
+        study.evaluate(first, system=model, adapter=adapter)
+        study.evaluate(
+            f"eval_{model}_opro", system=f"{model}_opro", adapter=adapter, instruction=instruction
+        )
+        study.report("Prompt search for speech detection")
+
+
+@flow(name="optimize-prompt", persist_result=False)
+@flat_parameters(OptimizeParameters, parse_optimize_parameters, PANELS)
+def optimize_prompt(run: OptimizeRun) -> dict[str, str]:
+    """Search a better instruction; finished stages are reused, so running it again resumes.
+
+    Leave a field empty to take the value of the preset.
+    """
+    session = Session(run.parameters)
+    stages = partial(search_stages, run)
+    plan = session.plan(stages)
+    announce_plan(plan, with_jobs=run.parameters.plan_only)
+    announce_memory(session.memory, on_terminal=run.parameters.plan_only)
+    if run.parameters.plan_only:
+        return {}
+    outputs = session.run(stages, [stage.name for stage in plan])
+    found = publish_search(run.parameters, outputs, f"opro_{run.model}")
+    if not run.evaluate:
+        return found
+    return found | publish_results(run.parameters, outputs, SEARCH_ONLY)
