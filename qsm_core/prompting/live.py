@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from qsm_core.prompting.trajectory import Trajectory
+from qsm_core.prompting.trajectory import Event
 from qsm_core.statistics.proportions import wilson_interval
 from qsm_core.store.context import LIVE_FILE, StageContext
 
@@ -39,9 +41,10 @@ class Row:
         origin: Who proposed it.
         score: What the search makes best.
         ba: Balanced accuracy over clips, with its 95 % interval.
+        blocks: Of dev that it was scored on.
         clip_prompts: Clips that were scored with it.
         used: Clip-prompts of the whole search up to it.
-        state: Such as `best`, `finalist`.
+        state: Still in the race, dropped and why, or how it did in the finals.
     """
 
     number: int
@@ -50,26 +53,23 @@ class Row:
     origin: str
     score: float
     ba: tuple[float, float, float]
+    blocks: int
     clip_prompts: int
     used: int
-    state: str = ""
+    state: str
 
 
 class LiveSearch:
     """Writes the page whenever the stage reports, every ten seconds at most."""
 
     def __init__(
-        self,
-        context: StageContext,
-        trajectory: Trajectory,
-        planned: int,
-        every_s: float = _EVERY_S,
+        self, context: StageContext, trajectory: Path, planned: int, every_s: float = _EVERY_S
     ) -> None:
         """Prepare.
 
         Args:
             context: Of the stage; the page goes into its work folder.
-            trajectory: Of the search.
+            trajectory: File of the search.
             planned: Clip-prompts that the search may use, the finals included.
             every_s: Seconds between two pages.
         """
@@ -91,21 +91,27 @@ class LiveSearch:
 
     def page(self) -> str:
         """Return the page as it is now."""
-        return search_page(self._trajectory, self._planned)
+        return search_page(read_events(self._trajectory), self._planned)
 
 
-def search_page(trajectory: Trajectory, planned: int) -> str:
+def read_events(trajectory: Path) -> list[Event]:
+    """Return what happened so far; half a line at the end is not there yet."""
+    if not trajectory.exists():
+        return []
+    content = trajectory.read_bytes()
+    return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+
+
+def search_page(events: Sequence[Event], planned: int) -> str:
     """Return best so far, budget, picture and table of a search.
 
     Args:
-        trajectory: Of the search.
+        events: Of its trajectory.
         planned: Clip-prompts that it may use.
     """
-    rows = candidate_rows(trajectory)
+    rows = candidate_rows(events)
     if not rows:
         return "## Prompt search\n\nNothing is scored yet.\n"
-    finals = list(trajectory.events("finalist"))
-    used = rows[-1].used + sum(_clips(event["measures"]) for event in finals)
     best = max(rows, key=lambda row: (row.score, -row.number))
     picture = base64.b64encode(_png(draw_search(rows))).decode("ascii")
     lines = [
@@ -116,43 +122,46 @@ def search_page(trajectory: Trajectory, planned: int) -> str:
         "",
         f"> {_escaped(best.text)}",
         "",
-        f"Budget: {used:,} of at most {planned:,} clip-prompts.",
-        *_final_lines(finals),
+        f"Budget: {_used(events):,} of at most {planned:,} clip-prompts.{_now(events)}",
         "",
         f"![course of the search](data:image/png;base64,{picture})",
         "",
         *_table(rows),
         "",
-        *_refusals(trajectory),
+        *_refusals(events),
     ]
     return "\n".join(lines) + "\n"
 
 
-def candidate_rows(trajectory: Trajectory) -> list[Row]:
-    """Return every scored candidate, in the order of scoring."""
-    finalists = {int(event["number"]): event["score"] for event in trajectory.events("finalist")}
+def candidate_rows(events: Sequence[Event]) -> list[Row]:
+    """Return every candidate whose race is over, in the order of scoring."""
+    finalists = {int(e["number"]): float(e["score"]) for e in events if e["event"] == "finalist"}
     winner = max(finalists, key=lambda number: (finalists[number], -number), default=None)
-    rows, used = [], 0
-    for event in trajectory.events("scored"):
-        number, clips = int(event["number"]), _clips(event["measures"])
-        used += clips
-        state = ""
-        if number in finalists:
-            state = (
-                f"{'winner' if number == winner else 'finalist'}, {finalists[number]:.4f} on dev"
+    dropped = {int(e["number"]): str(e["reason"]) for e in events if e["event"] == "dropped"}
+    blocks: Counter[int] = Counter()
+    rows = []
+    for place, event in enumerate(events):
+        number = int(event.get("number", -1))
+        if event["event"] == "block":
+            blocks[number] += 1
+        elif event["event"] == "scored":
+            state = f"dropped: {dropped[number]}" if number in dropped else "in the race"
+            if number in finalists:
+                title = "winner" if number == winner else "finalist"
+                state = f"{title}, {finalists[number]:.4f} on all of dev"
+            row = Row(
+                number=number,
+                step=int(event["iteration"]),
+                text=str(event["text"]),
+                origin=str(event["origin"]),
+                score=float(event["score"]),
+                ba=balanced_accuracy_interval(event["measures"]["counts"]),
+                blocks=blocks[number],
+                clip_prompts=_clips(event),
+                used=_used(events[: place + 1]),
+                state=state,
             )
-        row = Row(
-            number=number,
-            step=int(event["iteration"]),
-            text=str(event["text"]),
-            origin=str(event["origin"]),
-            score=float(event["score"]),
-            ba=balanced_accuracy_interval(event["measures"]["counts"]),
-            clip_prompts=clips,
-            used=used,
-            state=state,
-        )
-        rows.append(row)
+            rows.append(row)
     return rows
 
 
@@ -191,22 +200,32 @@ def draw_search(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _clips(measures: Mapping[str, Any]) -> int:
-    return sum(int(row[0]) + int(row[2]) for row in measures["counts"].values())
+def _clips(event: Event) -> int:
+    return sum(int(row[0]) + int(row[2]) for row in event["measures"]["counts"].values())
 
 
-def _final_lines(finals: Sequence[Mapping[str, Any]]) -> list[str]:
-    if not finals:
-        return []
-    return ["", f"Finals: {len(finals)} instructions were scored on all of dev."]
+def _used(events: Sequence[Event]) -> int:
+    """Return the clip-prompts of all blocks so far."""
+    return next((int(e["spent"]) for e in reversed(events) if e["event"] == "block"), 0)
+
+
+def _now(events: Sequence[Event]) -> str:
+    """Say what is going on, as the end of a line."""
+    ended = next((e for e in events if e["event"] == "ended"), None)
+    if ended is not None:
+        finals = sum(e["event"] == "finalist" for e in events)
+        return f" The search has ended: {ended['why']}. Finalists scored on all of dev: {finals}."
+    proposed = sum(len(e["candidates"]) for e in events if e["event"] == "asked")
+    racing = proposed - sum(e["event"] == "scored" for e in events)
+    return f" In the race now: {racing} candidates." if racing else ""
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
     """Return the best candidates as a table, the best first."""
     ranked = sorted(rows, key=lambda row: (-row.score, row.number))[:_MOST_ROWS]
     lines = [
-        "| # | score | balanced accuracy (%) | clip-prompts | state | from | instruction |",
-        "|---:|---:|---:|---:|---|---|---|",
+        "| # | score | balanced accuracy (%) | clip-prompts | blocks | state | from | text |",
+        "|---:|---:|---:|---:|---:|---|---|---|",
     ]
     for row in ranked:
         ba, low, high = (100 * value for value in row.ba)
@@ -215,7 +234,8 @@ def _table(rows: Sequence[Row]) -> list[str]:
             f"{row.score:.4f}",
             f"{ba:.1f} [{low:.1f}, {high:.1f}]",
             row.clip_prompts,
-            row.state,
+            row.blocks,
+            _escaped(row.state),
             _escaped(row.origin),
             _escaped(_short(row.text)),
         )
@@ -225,9 +245,9 @@ def _table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _refusals(trajectory: Trajectory) -> list[str]:
+def _refusals(events: Sequence[Event]) -> list[str]:
     """Return what was not scored, and why, in one line each: the last few."""
-    refused = [one for event in trajectory.events("asked") for one in event.get("refused", ())]
+    refused = [one for e in events if e["event"] == "asked" for one in e["refused"]]
     if not refused:
         return []
     shown = [

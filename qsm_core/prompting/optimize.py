@@ -176,7 +176,7 @@ def run(context: StageContext) -> dict[str, Any]:
     config = parse_config(OptimizePrompt, context.config)
     trajectory = Trajectory(context.work / TRAJECTORY_FILE)
     dev = _prepare_dev(config, context)
-    live = LiveSearch(context, trajectory, _planned(config, dev))
+    live = LiveSearch(context, context.work / TRAJECTORY_FILE, _planned(config, dev))
     context = replace(context, report=live.report)
     prepared = time.monotonic()
     with opened_proposer(_proposing(config, dev), context, dev.llm) as proposer:
