@@ -117,6 +117,7 @@ def _run(module: str, name: str, values: dict[str, Any], lasting: str | None) ->
     """Import the flow, run it with a display, and let its last words reach the server."""
     flow = getattr(importlib.import_module(module), name)
     from prefect.events.worker import EventsWorker
+    from prefect.exceptions import Abort
     from prefect.logging.handlers import APILogWorker
 
     from flows.display import terminal_display
@@ -126,6 +127,8 @@ def _run(module: str, name: str, values: dict[str, Any], lasting: str | None) ->
             flow(**values)
             page = lasting.removesuffix("/api") if lasting else "run `make ui` to see this run"
             display.conclude(f"Prefect UI: {page}")
+    except Abort as cancelled:
+        raise KeyboardInterrupt from cancelled  # in the UI it was: all else is as after Ctrl-C
     finally:
         APILogWorker.drain_all(timeout=10)
         EventsWorker.drain_all(timeout=10)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.cancelling import ends_when_cancelled
 from flows.compare_parameters import (
     CompareParameters,
     Found,
@@ -87,6 +88,7 @@ def check_sources(parameters: CompareParameters, found: Found) -> None:
 
 @flow(name="compare-models", persist_result=False)
 @flat_parameters(CompareParameters, parse_compare_parameters)
+@ends_when_cancelled
 def compare_models(parameters: CompareParameters) -> dict[str, str]:
     """Make one report of finished runs and of predictions from elsewhere.
 

@@ -24,6 +24,7 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
 
 from prefect import flow
 
+from flows.cancelling import ends_when_cancelled
 from flows.parameters import PANELS, PipelineParameters, parse_parameters
 from flows.reporting import announce_memory, announce_plan, publish_results
 from flows.session import Session
@@ -57,6 +58,7 @@ def seven_stages(study: Study) -> None:
 
 @flow(name="complete-pipeline", persist_result=False)
 @flat_parameters(PipelineParameters, parse_parameters, PANELS)
+@ends_when_cancelled
 def complete_pipeline(parameters: PipelineParameters) -> dict[str, str]:
     """Run the seven stages; finished ones are reused, so running it again resumes.
 

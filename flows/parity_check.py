@@ -26,6 +26,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.cancelling import ends_when_cancelled
 from flows.display import current_display
 from flows.machine import machine
 from flows.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
@@ -54,6 +55,7 @@ def parity_stages(parameters: ParityParameters, study: Study) -> None:
 
 @flow(name="parity-check", persist_result=False)
 @flat_parameters(ParityParameters, parse_parity_parameters, PANELS)
+@ends_when_cancelled
 def parity_check(parameters: ParityParameters) -> dict[str, str]:
     """Compare every way of computing an answer; the run fails where one disagrees.
 

@@ -26,7 +26,11 @@ from tasks.handle import LostWorkerError, StageHandle
 from tasks.resources import WorkerPool
 from tasks.stage_task import make_stage
 
+# How often progress is looked for: soon after news, and more and more seldom without. Many stages
+# may be waiting at once, and each look is a question to a shared file system.
 _POLL_S = 0.3
+_POLL_GROWTH = 1.5
+_LONGEST_POLL_S = 2.0
 _FETCH_S = 10.0
 # A shared file system may show a new folder to another host with some delay.
 _VISIBLE_WITHIN_S = 30.0
@@ -120,15 +124,16 @@ class Submission:
         dask_future: Any = future.wrapped_future  # has no types
         dask_future.add_done_callback(lambda _: done.set())
         last = self.store.progress(self.spec)
-        running = False
-        while not done.wait(_POLL_S):
+        running, pause_s = False, _POLL_S
+        while not done.wait(pause_s):
+            pause_s = min(_POLL_GROWTH * pause_s, _LONGEST_POLL_S)
             if place.lost():
                 dask_future.cancel()
                 raise LostWorkerError(f"the worker in {place.told} is gone")
             now = self.store.progress(self.spec)
             if now is None or now == last:
                 continue
-            last = now
+            last, pause_s = now, _POLL_S
             if not running:
                 running = True
                 self._tell_running(place, now.message)

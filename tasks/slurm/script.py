@@ -20,12 +20,24 @@ import tasks
 from tasks.profiles import ClusterProfile, ResourceClass
 from tasks.quantities import duration_text, memory_text
 
-# When it is imported, dask-jobqueue takes SIGINT for itself, to leave with exit status 0 (its
-# `runner.py`, 0.9.0). Ctrl-C is for whoever runs the flow to hear, so what was there is put back.
-_on_interrupt = signal.getsignal(signal.SIGINT)
-from dask_jobqueue.slurm import SLURMJob  # noqa: E402
 
-signal.signal(signal.SIGINT, _on_interrupt)
+def _import_job() -> Any:
+    """Import dask-jobqueue without what it does to the signals of this process.
+
+    When it is imported it takes SIGINT for itself, to leave with exit status 0 (its `runner.py`,
+    0.9.0). Ctrl-C is for whoever runs the flow to hear; and where a flow is imported in another
+    thread than the main one, as workers of Prefect do, taking a signal is an error.
+    """
+    take = signal.signal
+    signal.signal = lambda *_: signal.SIG_DFL
+    try:
+        from dask_jobqueue.slurm import SLURMJob
+    finally:
+        signal.signal = take
+    return SLURMJob
+
+
+_SlurmJob = _import_job()
 
 # A worker that cannot reach the flow for so long ends, and its job with it.
 DEATH_TIMEOUT_S = 120
@@ -82,10 +94,9 @@ def job_script(
         places: Where its parts are.
         worker: Name of the Dask worker in it.
     """
-    make: Any = SLURMJob  # has no types
     with dask.config.set(_NOTHING_ELSE):
         return str(
-            make(
+            _SlurmJob(
                 places.scheduler,
                 name=worker,
                 job_name=places.name,

@@ -164,7 +164,8 @@ class Workforce:
                 else:
                     self._check_start(mine, tell)
                 with self._changed:
-                    self._changed.wait(_POLL_S / 4)
+                    # Nobody tells of a worker that has joined; of a job that is given back, one is.
+                    self._changed.wait(_POLL_S / 4 if mine is not None else _CALM_POLL_S / 2)
         finally:
             if mine is not None:  # another one was quicker, or the wait is over
                 self._end(mine)

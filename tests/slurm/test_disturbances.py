@@ -10,6 +10,7 @@ jobs were submitted, are properties in the report of the tests:
 from __future__ import annotations
 
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -19,10 +20,14 @@ from pathlib import Path
 import pytest
 
 from flows.local_server import free_port, started_server
+from qsm_core.errors import ConfigurationError
+from qsm_core.store.spec import StageDefinition
+from tasks.slurm.pools import slurm_profile
 from tests.support.pipeline import ROOT, PrefectService
 from tests.support.server_records import wait_for
 from tests.support.slurm import Record, Slurm, empty_queue
-from tests.support.slurm_toy import ToyCluster
+from tests.support.slurm_toy import ToyCluster, holds_secret
+from tests.support.slurm_toy_flow import SAID
 from tests.support.toys import Toys
 
 pytestmark = [pytest.mark.server, pytest.mark.slurm, pytest.mark.slow]
@@ -38,11 +43,14 @@ def cluster(
     tmp_path: Path,
     record_property: Record,
 ) -> Iterator[ToyCluster]:
+    toys_there = ToyCluster(slurm, prefect_service, toys, tmp_path)
     with empty_queue(slurm, record_property):
-        yield ToyCluster(slurm, prefect_service, toys, tmp_path)
+        yield toys_there
+        toys_there.end()
+    assert toys_there.files_with_secrets() == []
 
 
-def test_a_job_that_waits_tells_why(
+def test_a_job_that_waits_tells_why_and_no_secret(
     cluster: ToyCluster, slurm: Slurm, record_property: Record
 ) -> None:
     before = slurm.submitted()
@@ -51,11 +59,28 @@ def test_a_job_that_waits_tells_why(
         run = cluster.start(n=3)
         run.wait_for("is pending: ")
         run.wait_for("DRAINED")
+        _check_what_others_see(cluster, slurm)
     finally:
         slurm.set_node("resume")
     record_property("recovery_s", run.wait_for_attempt(1))
     assert run.result()["n"] == 3
     assert slurm.submitted() == before + 1
+
+
+def _check_what_others_see(cluster: ToyCluster, slurm: Slurm) -> None:
+    """The secrets lie in the private folder of the run, and nowhere else."""
+    ((job, _, _),) = slurm.queue()
+    script = slurm.command("scontrol", "write", "batch_script", job, "-")
+    (folder,) = cluster.private_folders
+    assert str(folder) in script
+    for shown in (script, slurm.command("scontrol", "-dd", "show", "job", job)):
+        assert not holds_secret(shown)
+        assert "BEGIN" not in shown, "a certificate"
+    assert holds_secret((folder / "environment").read_text())
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    files = list(folder.iterdir())
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert sum(path.suffix == ".pem" for path in files) == 7
 
 
 def test_a_job_that_never_starts_ends_the_run_with_slurms_reason(cluster: ToyCluster) -> None:
@@ -82,9 +107,17 @@ def test_a_lost_node_costs_no_finished_step(
     assert slurm.submitted() == before + 2
 
 
-def test_the_controller_is_away_for_half_a_minute(cluster: ToyCluster, slurm: Slurm) -> None:
+def test_the_controller_is_away_when_a_job_is_submitted_and_while_it_runs(
+    cluster: ToyCluster, slurm: Slurm, record_property: Record
+) -> None:
     before = slurm.submitted()
-    run = cluster.start(n=50, seconds=1.0)
+    slurm.stop_controller()
+    try:
+        run = cluster.start(n=40, seconds=1.0)
+        run.wait_for("queued the controller of SLURM")
+    finally:
+        slurm.start_controller()
+    record_property("recovery_s", run.wait_for_attempt(1))
     run.wait_for_step(2)
     slurm.stop_controller()
     try:
@@ -96,21 +129,6 @@ def test_the_controller_is_away_for_half_a_minute(cluster: ToyCluster, slurm: Sl
     assert slurm.submitted() == before + 1
 
 
-def test_the_controller_is_away_when_a_job_is_submitted(
-    cluster: ToyCluster, slurm: Slurm, record_property: Record
-) -> None:
-    before = slurm.submitted()
-    slurm.stop_controller()
-    try:
-        run = cluster.start(n=3)
-        run.wait_for("queued the controller of SLURM")
-    finally:
-        slurm.start_controller()
-    record_property("recovery_s", run.wait_for_attempt(1))
-    assert run.result()["n"] == 3
-    assert slurm.submitted() == before + 1
-
-
 def test_the_prefect_server_is_away_for_half_a_minute(
     cluster: ToyCluster, prefect_service: PrefectService, slurm: Slurm
 ) -> None:
@@ -118,7 +136,7 @@ def test_the_prefect_server_is_away_for_half_a_minute(
     home.mkdir()
     with started_server(home, port) as api_url:
         environment = {"PREFECT_API_URL": api_url, "PREFECT_HOME": str(home)}
-        run = cluster.start(n=50, seconds=1.0, environment=environment)
+        run = cluster.start(n=40, seconds=1.0, environment=environment)
         run.wait_for_step(2)
     time.sleep(OUTAGE_S)
     with started_server(home, port):
@@ -130,7 +148,7 @@ def test_a_stage_longer_than_the_walltime_goes_on_in_a_new_job(
     cluster: ToyCluster, slurm: Slurm, record_property: Record
 ) -> None:
     before = slurm.submitted()
-    run = cluster.start(n=50, seconds=1.0, walltime='"00:01:00"', stop_margin='"00:00:30"')
+    run = cluster.start(n=40, seconds=1.0, walltime='"00:01:00"', stop_margin='"00:00:30"')
     run.wait_for("again (1 of 3 times)", 90)
     asked_at = run.steps
     record_property("recovery_s", run.wait_for_attempt(2))
@@ -141,13 +159,19 @@ def test_a_stage_longer_than_the_walltime_goes_on_in_a_new_job(
     assert "TIMEOUT" not in {job.state for job in slurm.ended()[-2:]}
 
 
-def test_a_stage_that_is_lost_too_often_fails(cluster: ToyCluster, slurm: Slurm) -> None:
-    run = cluster.start(n=1000, resubmissions="1")
+def test_a_stage_in_a_process_of_its_own_keeps_its_work_until_it_is_lost_too_often(
+    cluster: ToyCluster, slurm: Slurm
+) -> None:
+    run = cluster.start(n=1000, resubmissions="1", subprocess="true")
     for attempt in (1, 2):
         wait_for(lambda attempt=attempt: run.attempts == attempt, f"attempt {attempt}", 120)
+        assert run.stage_is_a_process_of_its_own
+        run.wait_for_step(run.first_step + 10)
         (job,) = slurm.running("cpu")
         slurm.command("scancel", job)
+    assert run.first_step >= 10
     assert "given up after 1 resubmissions" in run.failure()
+    assert run.stage_log.count(SAID) == 2, "the log holds what each attempt printed"
 
 
 def test_ctrl_c_leaves_no_job(cluster: ToyCluster, slurm: Slurm, record_property: Record) -> None:
@@ -156,6 +180,31 @@ def test_ctrl_c_leaves_no_job(cluster: ToyCluster, slurm: Slurm, record_property
     run.interrupt()
     record_property("until_empty_s", slurm.wait_until_empty())
     run.process.wait(timeout=60)
+
+
+def test_cancelling_in_the_ui_a_run_from_a_terminal_leaves_no_job(
+    cluster: ToyCluster, slurm: Slurm, record_property: Record
+) -> None:
+    run = cluster.start(n=1000)
+    run.wait_for_step(3)
+    cluster.cancel(run.flow_run_id)
+    record_property("until_empty_s", slurm.wait_until_empty())
+    run.failure()
+    assert cluster.server.flow_run(run.flow_run_id)["state_type"] == "CANCELLED"
+
+
+def test_cancelling_in_the_ui_a_run_of_a_deployment_leaves_no_job(
+    cluster: ToyCluster, slurm: Slurm, record_property: Record
+) -> None:
+    with cluster.deployed(n=1000) as (worker, flow_run_id):
+        worker.wait_for_step(3)
+        cluster.cancel(flow_run_id)
+        record_property("until_empty_s", slurm.wait_until_empty())
+        server = cluster.server
+        wait_for(
+            lambda: server.flow_run(flow_run_id)["state_type"] == "CANCELLED", "the state", 120
+        )
+    assert worker.attempts == 1
 
 
 def test_the_jobs_of_a_killed_flow_are_reaped_and_its_work_goes_on(
@@ -181,22 +230,31 @@ def test_the_jobs_of_a_killed_flow_are_reaped_and_its_work_goes_on(
     assert again["first_step"] >= 10
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"partition": "nowhere"}, "Invalid partition name specified"),
-        ({"memory": "900G"}, "Requested node configuration is not available"),
-        ({"partition": "locked"}, "Invalid account or account/partition combination specified"),
-    ],
-    ids=["partition", "memory", "account"],
-)
-def test_what_slurm_refuses_is_told_in_its_own_words(
-    cluster: ToyCluster, slurm: Slurm, changes: dict[str, str], words: str
+def test_what_slurm_refuses_ends_the_run_in_its_own_words(
+    cluster: ToyCluster, slurm: Slurm
 ) -> None:
-    told = cluster.start(n=3, **changes).failure()
-    assert words in told
-    assert f"partition {changes.get('partition', 'cpu')}" in told
+    told = cluster.start(n=3, memory="900G").failure()
+    assert "Requested node configuration is not available" in told
+    assert "partition cpu" in told
     assert not slurm.queue()  # its log of ended jobs may name a refused one
+
+
+@pytest.mark.parametrize(
+    ("partition", "words"),
+    [
+        ("nowhere", "Invalid partition name specified"),
+        ("locked", "Invalid account or account/partition combination specified"),
+    ],
+)
+def test_what_slurm_does_not_know_is_told_before_anything_is_queued(
+    cluster: ToyCluster, slurm: Slurm, monkeypatch: pytest.MonkeyPatch, partition: str, words: str
+) -> None:
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    path = slurm.write_profile(cluster.folder / "profile.yaml", partition=partition)
+    profile = slurm_profile(str(path), cluster.folder / "store")
+    with pytest.raises(ConfigurationError, match=f"partition {partition}.*{words}"):
+        profile.prepare([StageDefinition("count", 1, "nowhere.count")])
 
 
 def test_a_job_that_ends_at_its_start_shows_its_log(cluster: ToyCluster) -> None:

@@ -84,6 +84,7 @@ resources:
     resubmissions: 3
     pending_limit: "00:05:00"
     keep_idle: "00:00:05"
+    subprocess: false
   gpu:
     <<: *job
     partition: gpu

@@ -1,9 +1,4 @@
-"""A flow with one toy stage that counts, on a SLURM cluster, in a process that can be killed.
-
-    python -m tests.support.slurm_toy STORE PACKAGE PROFILE N SECONDS
-
-It prints a line for each event of the stage, and at last what the stage returned.
-"""
+"""Runs of a flow with one toy stage, on a SLURM cluster, that a test can follow and disturb."""
 
 from __future__ import annotations
 
@@ -12,20 +7,37 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.support.pipeline import ROOT, PrefectService
-from tests.support.server_records import wait_for
+from tests.support.server_records import Server, wait_for
 from tests.support.slurm import Slurm
 from tests.support.toys import Toys
+
+FLOW = "tests.support.slurm_toy_flow"
+# What a user may have in the environment of a run. None of it may be written anywhere.
+SECRETS = {
+    "HF_TOKEN": "hf_marker-of-a-secret-token",
+    "QSM_OPTIMIZER_API_KEY": "marker-of-a-secret-optimizer",
+    "PREFECT_API_AUTH_STRING": "somebody:marker-of-a-secret-password",
+}
+_POOL = "toys"
+
+
+def holds_secret(text: str) -> bool:
+    """Say whether a text holds one of the secrets."""
+    return any(secret.rpartition(":")[2] in text for secret in SECRETS.values())
 
 
 @dataclass(frozen=True)
 class ToyRun:
-    """A running or ended process of the flow."""
+    """A running or ended process of the flow, or of the worker that runs it."""
 
     process: subprocess.Popen[bytes]
     folder: Path
@@ -34,6 +46,12 @@ class ToyRun:
     def told(self) -> str:
         """What it printed so far."""
         return (self.folder / "told.txt").read_text()
+
+    @property
+    def flow_run_id(self) -> str:
+        """The id of the flow run, once it has begun."""
+        self.wait_for("id=")
+        return self.told.split("id=")[1].split()[0]
 
     @property
     def steps(self) -> int:
@@ -50,6 +68,23 @@ class ToyRun:
         """How many processes have begun to count."""
         log = self.folder / "attempts.txt"
         return len(log.read_text().splitlines()) if log.exists() else 0
+
+    @property
+    def first_step(self) -> int:
+        """The step from which the last process has gone on."""
+        return int((self.folder / "attempts.txt").read_text().splitlines()[-1].split()[1])
+
+    @property
+    def stage_log(self) -> str:
+        """What a stage in a process of its own has printed."""
+        (path,) = self.folder.glob("store/work/count/*/process/log.txt")
+        return path.read_text()
+
+    @property
+    def stage_is_a_process_of_its_own(self) -> bool:
+        """Whether the process that counts is no worker of Dask."""
+        pid = int((self.folder / "attempts.txt").read_text().splitlines()[-1].split()[0])
+        return "qsm_core.store.child" in psutil.Process(pid).cmdline()
 
     def wait_for(self, text: str, timeout_s: float = 60.0) -> None:
         """Wait until it has printed a text."""
@@ -107,11 +142,43 @@ class ToyCluster:
     service: PrefectService
     toys: Toys
     folder: Path
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a process to the server, to SLURM and to the toys."""
+        return {
+            **self.service.environment,
+            **self.slurm.environment,
+            **SECRETS,
+            "PYTHONPATH": os.pathsep.join([str(self.toys.parent), str(ROOT)]),
+        }
+
+    @property
+    def private_folders(self) -> list[Path]:
+        """The folders that hold the certificates and secrets of runs."""
+        return list(self.folder.glob("store/slurm/qsm-*.*"))
+
+    def files_with_secrets(self) -> list[Path]:
+        """Return the files of the test that hold a secret, besides those in private folders."""
+        private = self.private_folders
+        return [
+            path
+            for path in self.folder.rglob("*")
+            if path.is_file()
+            and not any(path.is_relative_to(one) for one in private)
+            and holds_secret(path.read_bytes().decode(errors="replace"))
+        ]
+
+    @property
+    def server(self) -> Server:
+        """What Prefect knows."""
+        return Server(self.service.api_url)
 
     def start(
         self, *, n: int, seconds: float = 0.2, environment: Mapping[str, str] = {}, **profile: str
     ) -> ToyRun:
-        """Start the flow.
+        """Start the flow as from a terminal.
 
         Args:
             n: Steps.
@@ -120,49 +187,58 @@ class ToyCluster:
             profile: Lines of the cluster profile to change.
         """
         path = self.slurm.write_profile(self.folder / "profile.yaml", **profile)
-        command = [sys.executable, "-m", __name__, str(self.folder), self.toys.name, str(path)]
+        words = [FLOW, str(self.folder), self.toys.name, str(path), str(n), str(seconds)]
+        return self._run(words, {**self.environment, **environment})
+
+    @contextmanager
+    def deployed(self, *, n: int, seconds: float = 0.2) -> Iterator[tuple[ToyRun, str]]:
+        """Start a worker and a run of a deployment; gives both, the run by its id."""
+        path = self.slurm.write_profile(self.folder / "profile.yaml")
+        words = ["prefect", "worker", "start", "--pool", _POOL, "--type", "process"]
+        worker = self._run(words, {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"})
+        try:
+            wait_for(self._has_pool, "the worker", 120)
+            flow = self.server.ask("flows/", {"name": "slurm-toy"})["id"]
+            made = {"name": "toy", "flow_id": flow, "work_pool_name": _POOL}
+            made["entrypoint"] = f"{FLOW}.count_on_slurm"
+            deployment = self.server.ask("deployments/", made)["id"]
+            values = {"folder": str(self.folder), "package": self.toys.name, "profile": str(path)}
+            body = {"parameters": {**values, "n": n, "seconds": seconds}}
+            body["state"] = {"type": "SCHEDULED"}
+            run = self.server.ask(f"deployments/{deployment}/create_flow_run", body)
+            yield worker, str(run["id"])
+        finally:
+            worker.process.terminate()
+            worker.process.wait(timeout=60)
+
+    def cancel(self, flow_run_id: str) -> None:
+        """Cancel a flow run as the UI does."""
+        state = {"type": "CANCELLING", "name": "Cancelling"}
+        answer = self.server.ask(f"flow_runs/{flow_run_id}/set_state", {"state": state})
+        if answer["status"] != "ACCEPT":
+            raise RuntimeError(f"the server does not cancel the run: {answer}")
+
+    def _has_pool(self) -> bool:
+        return any(one["name"] == _POOL for one in self.server.ask("work_pools/filter", {}))
+
+    def _run(self, words: list[str], environment: Mapping[str, str]) -> ToyRun:
         with (self.folder / "told.txt").open("wb") as told:
             process = subprocess.Popen(
-                [*command, str(n), str(seconds)],
-                env={
-                    **self.service.environment,
-                    **self.slurm.environment,
-                    "PYTHONPATH": os.pathsep.join([str(self.toys.parent), str(ROOT)]),
-                    **environment,
-                },
+                [sys.executable, "-m", *words],
+                env=environment,
                 cwd=ROOT,
                 stdout=told,
                 stderr=subprocess.STDOUT,
             )
+        self.started.append(process)
         return ToyRun(process, self.folder)
 
-
-def main(folder: str, package: str, profile: str, n: str, seconds: str) -> None:
-    """Run the flow."""
-    from prefect import flow
-
-    from qsm_core.store.spec import StageDefinition
-    from qsm_core.store.store import Store
-    from tasks.events import StageEvent
-    from tasks.slurm.pools import slurm_profile
-    from tasks.stage import StageRunner
-
-    def show(event: StageEvent) -> None:
-        print(event.kind, event.message, flush=True)
-
-    @flow(name="slurm-toy")
-    def count() -> dict[str, Any]:
-        store = Path(folder) / "store"
-        definition = StageDefinition("count", 1, f"{package}.count", ("numpy",))
-        runtime = {"seconds": float(seconds), "log": f"{folder}/attempts.txt"}
-        with StageRunner(Store(store), slurm_profile(profile, store), on_event=show) as runner:
-            handle = runner.submit(
-                definition, name="counted", config={"n": int(n)}, runtime=runtime
-            )
-            return dict(handle.result().summary)
-
-    print(json.dumps(count()), flush=True)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    def end(self) -> None:
+        """End what a test that failed has left, so that the next one finds an empty queue."""
+        left = [process for process in self.started if process.poll() is None]
+        for process in left:
+            process.kill()
+            process.wait()
+        if left:
+            for job_id, _, _ in self.slurm.queue():
+                self.slurm.command("scancel", job_id)

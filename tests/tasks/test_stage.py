@@ -297,7 +297,7 @@ def test_an_error_of_the_flow_itself_stops_everything(ran, tmp_path):
     stopped = run_toys(
         store, toys.name, config=config, runtime={"left": apart, "right": here}, interrupt=True
     )
-    pids = [int(line) for line in (tmp_path / "pids").read_text().splitlines()]
+    pids = [int(line.split()[0]) for line in (tmp_path / "pids").read_text().splitlines()]
     wait_for(lambda: not any(map(psutil.pid_exists, pids)), "the end of both stages")
     assert isinstance(stopped.error, KeyError)
     assert not output(store, toys, 1000).exists()

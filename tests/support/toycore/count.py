@@ -1,8 +1,9 @@
 """Stage: count to n in steps, and go on from the last step after a kill.
 
 `runtime` makes it misbehave without changing its key: `log` names a file that gets a line for
-each attempt, `die_at` the step at which the process kills itself once, `fail` the kind of error,
-`failures` how often it is raised, `seconds` how long a step takes, `say` what is printed.
+each attempt (its process, and the step from which it goes on), `die_at` the step at which the
+process kills itself once, `fail` the kind of error, `failures` how often it is raised, `seconds`
+how long a step takes, `say` what is printed.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ def run(context: StageContext) -> dict[str, object]:
     """Count."""
     from .arithmetic import plus
 
-    attempt = _note_attempt(context)
-    if "say" in context.runtime:
-        print(context.runtime["say"])
     state_file = context.work / "state.json"
     state = json.loads(state_file.read_text()) if state_file.exists() else {"step": 0, "sum": 0}
     first = state["step"]
+    attempt = _note_attempt(context, first)
+    if "say" in context.runtime:
+        print(context.runtime["say"])
     while state["step"] < context.config["n"]:
         context.stop_if_requested(f"{state['step']} of {context.config['n']} are counted")
         time.sleep(context.runtime.get("seconds", 0))
@@ -45,12 +46,12 @@ def run(context: StageContext) -> dict[str, object]:
     return {"n": state["sum"], "first_step": first, "threads": os.environ.get("OMP_NUM_THREADS")}
 
 
-def _note_attempt(context: StageContext) -> int:
+def _note_attempt(context: StageContext, first: int) -> int:
     log = context.runtime.get("log")
     if log is None:
         return 1
     with Path(log).open("a") as stream:
-        stream.write(f"{os.getpid()}\n")
+        stream.write(f"{os.getpid()} {first}\n")
     return len(Path(log).read_text().splitlines())
 
 

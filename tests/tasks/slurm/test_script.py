@@ -135,9 +135,13 @@ def test_a_job_leads_to_its_folder():
 
 
 def test_ctrl_c_stays_with_whoever_runs_the_flow() -> None:
-    """dask-jobqueue takes the signal when it is imported."""
+    """dask-jobqueue takes the signal when it is imported, which only the main thread could."""
     code = (
-        "import signal; before = signal.getsignal(signal.SIGINT); import tasks.slurm.script; "
-        "assert signal.getsignal(signal.SIGINT) is before"
+        "import importlib, signal, sys, threading; "
+        "before, take = signal.getsignal(signal.SIGINT), signal.signal; "
+        "thread = threading.Thread(target=importlib.import_module, args=['tasks.slurm.script']); "
+        "thread.start(); thread.join(); "
+        "assert 'tasks.slurm.script' in sys.modules; "
+        "assert signal.getsignal(signal.SIGINT) is before; assert signal.signal is take"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,53 @@
+"""A flow with one toy stage that counts, on a SLURM cluster.
+
+    python -m tests.support.slurm_toy_flow FOLDER PACKAGE PROFILE N SECONDS
+
+It prints the id of its run, a line for each event of the stage, and at last what the stage
+returned. It stands in a module of its own because a worker of Prefect imports it, too.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.cancelling import ends_when_cancelled
+from qsm_core.store.spec import StageDefinition
+from qsm_core.store.store import Store
+from tasks.events import StageEvent
+from tasks.slurm.pools import slurm_profile
+from tasks.stage import StageRunner
+
+SAID = "one, two, many"  # what the stage prints
+
+
+@flow(name="slurm-toy", persist_result=False)
+@ends_when_cancelled
+def count_on_slurm(
+    folder: str, package: str, profile: str, n: int, seconds: float
+) -> dict[str, Any]:
+    """Count to n, one step every so many seconds."""
+    print(f"id={flow_run.id}", flush=True)
+    store = Path(folder) / "store"
+    definition = StageDefinition("count", 1, f"{package}.count", ("numpy",))
+    runtime = {"seconds": seconds, "log": f"{folder}/attempts.txt", "say": SAID}
+    with StageRunner(Store(store), slurm_profile(profile, store), on_event=_show) as runner:
+        handle = runner.submit(definition, name="counted", config={"n": n}, runtime=runtime)
+        return dict(handle.result().summary)
+
+
+def _show(event: StageEvent) -> None:
+    print(event.kind, event.message, flush=True)
+
+
+if __name__ == "__main__":
+    # As in a terminal: a shell that starts the tests in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    where, of, on, n, seconds = sys.argv[1:]
+    print(json.dumps(count_on_slurm(where, of, on, int(n), float(seconds))), flush=True)
