@@ -140,7 +140,7 @@ def test_the_prefect_server_is_away_for_half_a_minute(
         run.wait_for_step(2)
     time.sleep(OUTAGE_S)
     with started_server(home, port):
-        assert run.result()["first_step"] == 0
+        assert run.result(timeout_s=400)["first_step"] == 0
     assert run.attempts == 1
 
 
