@@ -2,9 +2,8 @@
 
 Inputs: `corpus` (a prepared corpus, or the part of one with its dev clips), `model`, optional
 `adapter` and `rirs`, `pool` (a file with instructions) and `optimizer` (the folder of the LLM that
-proposes) for the proposers that need them. Every candidate is scored on the same clip-conditions of
-dev; the best few and the seed instruction are scored on all of dev, and the best of these wins.
-Test clips are never read.
+proposes) for the proposers that need them. Candidates race on blocks of dev; the best few and the
+seed instruction are scored on all of dev, and the best of these wins. Test clips are never read.
 
 Output: best_prompt.txt and .json, candidates.csv, opro_history.json, trajectory.jsonl,
 dev_metrics.json of the winner, dev_predictions.parquet of winner and seed instruction, and
@@ -20,14 +19,11 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import pandas as pd
 import torch
 from pydantic import Field
 
 from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.data.corpus import Corpus
-from qsm_core.evaluation.predictions import COLUMNS
 from qsm_core.evaluation.renderings import (
     AS_RECORDED,
     STANDARD,
@@ -35,16 +31,17 @@ from qsm_core.evaluation.renderings import (
     plan_renderings,
     render_plan,
 )
-from qsm_core.evaluation.scored_clips import predictions_of
 from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
-from qsm_core.inference.scoring import AudioFeatures, InstructionScorer
+from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
+from qsm_core.prompting.blocks import BLOCK_CLIPS, blocks_within, deal_blocks
+from qsm_core.prompting.budget import Budget
 from qsm_core.prompting.candidates import text_problem
-from qsm_core.prompting.dev_set import choose_subset
-from qsm_core.prompting.finals import Finals
+from qsm_core.prompting.dev_blocks import DevBlocks
+from qsm_core.prompting.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.live import LiveSearch
 from qsm_core.prompting.output import write_output
 from qsm_core.prompting.pages import SEARCH_PAGE
@@ -55,7 +52,8 @@ from qsm_core.prompting.proposers.opening import (
     Proposing,
     opened_proposer,
 )
-from qsm_core.prompting.scored import Objective, measure
+from qsm_core.prompting.race import ALPHA
+from qsm_core.prompting.scored import Objective
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.store.context import StageContext, parse_config
@@ -74,11 +72,14 @@ class OptimizePrompt:
         seed_instruction: What the search starts from; the winner is never worse than it on dev.
         num_iterations: How often new candidates are proposed.
         candidates_per_step: New candidates in one iteration.
-        clips_per_candidate: Clip-conditions on which each candidate is scored, evenly over
-            conditions and classes; null: all of dev.
+        clips_per_candidate: Clip-conditions that a race goes on for at most; null: all of dev.
+        block_clips: About how many clip-conditions a block of the race has.
+        alpha: How often a candidate to which none is superior may be dropped in its race.
+        budget: Clip-prompts that the search may score, finals included; null: no limit.
         finalists: Best candidates that are scored on all of dev, beside the seed instruction.
         patience: End after so many iterations without a better candidate; null: never.
-        objective: "reward", "balanced_accuracy" or "log_loss".
+        objective: "reward", "balanced_accuracy", "log_loss" or "auroc".
+        length_penalty: What 100 characters take off the score.
         proposers: Who proposes, in turn.
         optimizer: The LLM of the proposers `llm` and `paraphrase`; null: there is none.
         conditions: Condition keys, "standard", or "as_recorded".
@@ -95,9 +96,13 @@ class OptimizePrompt:
     num_iterations: Annotated[int, Field(ge=0)] = 15
     candidates_per_step: Annotated[int, Field(ge=1)] = 8
     clips_per_candidate: Annotated[int, Field(ge=2)] | None = None
+    block_clips: Annotated[int, Field(ge=2)] = BLOCK_CLIPS
+    alpha: Annotated[float, Field(gt=0, lt=1)] = ALPHA
+    budget: Annotated[int, Field(ge=1)] | None = None
     finalists: Annotated[int, Field(ge=1)] = 3
     patience: Annotated[int, Field(ge=1)] | None = 5
     objective: Objective = "reward"
+    length_penalty: Annotated[float, Field(ge=0)] = 0.0
     proposers: Annotated[tuple[ProposerName, ...], Field(min_length=1)] = (
         "templates",
         "recombination",
@@ -112,6 +117,11 @@ class OptimizePrompt:
     render: RenderSettings = field(default_factory=RenderSettings)
 
     @property
+    def most_candidates(self) -> int:
+        """How many candidates a search scores at most, the seed instruction included."""
+        return 1 + self.num_iterations * self.candidates_per_step
+
+    @property
     def search(self) -> SearchSettings:
         """The part of it that the search itself needs."""
         return SearchSettings(
@@ -122,97 +132,77 @@ class OptimizePrompt:
             objective=self.objective,
             patience=self.patience,
             finalists=self.finalists,
+            budget=self.budget,
+            alpha=self.alpha,
+            length_penalty=self.length_penalty,
         )
 
 
 @dataclass(frozen=True, eq=False)
-class DevScorer:
-    """Scores instructions on dev; the audio is encoded once for all of them.
-
-    Attributes:
-        llm: The model.
-        scorer: Of the model.
-        features: The audio of all clip-conditions of dev.
-        plan: All clip-conditions of dev.
-        subset: Positions in it of those on which every candidate is scored.
-        answer_format: Of the search.
-        special_tokens: Of the model's tokenizer; an instruction must not hold them.
-        device: Where the model runs and why.
-    """
+class _Prepared:
+    """What a search works with: the model, and its scorer on dev."""
 
     llm: AudioLLM
-    scorer: InstructionScorer
-    features: AudioFeatures
-    plan: pd.DataFrame
-    subset: np.ndarray
+    scorer: DevScorer
     answer_format: str
     special_tokens: tuple[str, ...]
-    device: str
 
     def problem_of(self, text: str) -> str | None:
         """Say why a text cannot be a candidate, or None."""
         return text_problem(text, self.answer_format, self.special_tokens)
 
-    def score(self, texts: list[str], rows: np.ndarray) -> list[pd.DataFrame]:
-        """Return the predictions of each instruction on the clip-conditions at `rows`."""
-        features, plan = self.features.take(rows), self.plan.iloc[rows].reset_index(drop=True)
-        scores = self.scorer.score_many(features, texts, self.answer_format)
-        return [
-            predictions_of(plan, one, "candidate", text)[list(COLUMNS)]
-            for text, one in zip(texts, scores, strict=True)
-        ]
-
 
 def run(context: StageContext) -> dict[str, Any]:
-    """Search; a stage that was killed goes on behind the last candidates that were scored.
+    """Search; a stage that was killed goes on behind the last block that was scored.
 
     Raises:
-        InterruptedStageError: The stage was asked to stop; every scored candidate is kept.
+        InterruptedStageError: The stage was asked to stop; every scored block is kept.
         ConfigurationError: The configuration cannot work.
         DataError: Dev lacks a class or a condition, or the work folder is that of another search.
         ModelError: The model or the adapter cannot be used.
     """
     started = time.monotonic()
     config = parse_config(OptimizePrompt, context.config)
-    trajectory = Trajectory(context.work / TRAJECTORY_FILE)
-    dev = _prepare_dev(config, context)
-    live = LiveSearch(context, context.work / TRAJECTORY_FILE, _planned(config, dev))
+    corpus = Corpus.open(context.inputs["corpus"])
+    plan = plan_renderings(corpus, config.conditions, "dev")
+    blocks = deal_blocks(plan, config.block_clips, config.seed)
+    dev = DevBlocks(plan, blocks, blocks_within(blocks, config.clips_per_candidate))
+    most = Budget(config.budget, dev, config.finalists).most(config.most_candidates)
+    live = LiveSearch(context, context.work / TRAJECTORY_FILE, most)
     context = replace(context, report=live.report)
+    ready = _prepare(config, context, corpus, dev)
     prepared = time.monotonic()
-    with opened_proposer(_proposing(config, dev), context, dev.llm) as proposer:
-        search = InstructionSearch(config.search, proposer, trajectory, dev.problem_of)
-        _search_all(search, dev, config, context)
-    finals = Finals(trajectory, context.work / "finalists", config.objective)
-    _score_finalists(search, finals, dev, context)
+    with opened_proposer(_proposing(config, ready), context, ready.llm) as proposer:
+        trajectory = Trajectory(context.work / TRAJECTORY_FILE)
+        search = InstructionSearch(config.search, proposer, trajectory, ready.problem_of, dev)
+        _go_through(search, ready.scorer, context)
     answers = context.work / ANSWERS_FILE
     if answers.is_file():
         shutil.copyfile(answers, context.out / ANSWERS_FILE)
     seconds = {"preparation": prepared - started, "search": time.monotonic() - prepared}
-    summary = write_output(context.out, context.work / TRAJECTORY_FILE, search, finals, seconds)
+    summary = write_output(context.out, context.work / TRAJECTORY_FILE, search, seconds)
     (context.out / SEARCH_PAGE).write_text(live.page(), encoding="utf-8")
     return summary | {
         "objective": config.objective,
-        "clips_per_candidate": len(dev.subset),
-        "dev_clips": len(dev.plan),
-        "device": dev.device,
+        "dev_clips": len(plan),
+        "device": ready.llm.reason,
     }
 
 
-def _prepare_dev(config: OptimizePrompt, context: StageContext) -> DevScorer:
+def _prepare(
+    config: OptimizePrompt, context: StageContext, corpus: Corpus, dev: DevBlocks
+) -> _Prepared:
     """Render dev, load the model, and encode every clip-condition once."""
-    corpus = Corpus.open(context.inputs["corpus"])
-    plan = plan_renderings(corpus, config.conditions, "dev")
-    subset = choose_subset(plan, config.clips_per_candidate, config.seed)
     waveforms = render_plan(
         corpus,
-        plan,
+        dev.plan,
         config.render,
         load_rir_bank(context.inputs.get("rirs")),
         as_recorded=config.conditions == AS_RECORDED,
     )
     if context.runtime.get("threads") is not None:
         torch.set_num_threads(int(context.runtime["threads"]))
-    context.report(0, len(plan), "loading the model")
+    context.report(0, len(dev.plan), "loading the model")
     llm = load_audio_llm(
         context.inputs["model"],
         adapter=context.inputs.get("adapter"),
@@ -230,63 +220,36 @@ def _prepare_dev(config: OptimizePrompt, context: StageContext) -> DevScorer:
     )
 
     def report(done: int, total: int, message: str) -> None:
-        context.stop_if_requested("every scored candidate is kept")
+        context.stop_if_requested("every scored block is kept")
         context.report(done, total, message)
 
-    features = scorer.encode(waveforms, report)
-    return DevScorer(
-        llm,
-        scorer,
-        features,
-        plan,
-        subset,
-        config.answer_format,
-        tuple(sorted(llm.tokenizer.get_added_vocab())),
-        llm.reason,
-    )
+    answer = score_blocks(scorer, scorer.encode(waveforms, report), dev, config.answer_format)
+    at_once = int(context.runtime.get("candidates_at_once") or _AT_ONCE)
+    tokens = tuple(sorted(llm.tokenizer.get_added_vocab()))
+    kept = DevScorer(dev, answer, context.work / "blocks", at_once)
+    return _Prepared(llm, kept, config.answer_format, tokens)
 
 
-def _planned(config: OptimizePrompt, dev: DevScorer) -> int:
-    """Return the clip-prompts that a search uses at most."""
-    candidates = 1 + config.num_iterations * config.candidates_per_step
-    return candidates * len(dev.subset) + (1 + config.finalists) * len(dev.plan)
-
-
-def _proposing(config: OptimizePrompt, dev: DevScorer) -> Proposing:
+def _proposing(config: OptimizePrompt, ready: _Prepared) -> Proposing:
     return Proposing(
         names=config.proposers,
         optimizer=config.optimizer,
         objective=config.objective,
         answer_format=config.answer_format,
-        problem_of=dev.problem_of,
+        problem_of=ready.problem_of,
     )
 
 
-def _search_all(
-    search: InstructionSearch, dev: DevScorer, config: OptimizePrompt, context: StageContext
-) -> None:
-    at_once = int(context.runtime.get("candidates_at_once") or _AT_ONCE)
-    total = 1 + config.num_iterations * config.candidates_per_step
-    while (asked := search.ask()) is not None:
-        context.stop_if_requested(f"{len(search.history)} scored candidates are kept")
-        group = asked.candidates[:at_once]
-        tables = dev.score([one.text for one in group], dev.subset)
-        for candidate, table in zip(group, tables, strict=True):
-            entry = search.tell(asked.iteration, candidate, measure(table))
-            best = search.best_by_iteration[-1]
-            context.report(entry.number + 1, total, f"candidates scored, best {best:.4f}")
-
-
-def _score_finalists(
-    search: InstructionSearch, finals: Finals, dev: DevScorer, context: StageContext
-) -> None:
-    finalists = search.finalists()
-    everything = np.arange(len(dev.plan))
-    for done, entry in enumerate(finalists):
-        context.report(done, len(finalists), "finalists scored on all of dev")
-        if not finals.has(entry.number):
-            context.stop_if_requested(f"all candidates and {done} finalists are kept")
-            finals.add(entry, dev.score([entry.candidate.text], everything)[0])
+def _go_through(search: InstructionSearch, scorer: DevScorer, context: StageContext) -> None:
+    """Score what the search asks for until it has ended."""
+    total = search.most_clip_prompts
+    while (job := search.ask()) is not None:
+        context.stop_if_requested(
+            f"{search.budget.spent} clip-prompts and {len(search.history)} candidates are kept"
+        )
+        search.tell(scorer.predictions(job.texts, job.block))
+        best = f"best {search.best_by_iteration[-1]:.4f}" if search.best_by_iteration else ""
+        context.report(search.budget.spent, total, f"clip-prompts scored, {best}".strip(", "))
 
 
 if __name__ == "__main__":

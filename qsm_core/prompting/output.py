@@ -13,8 +13,7 @@ from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import write_metrics
 from qsm_core.evaluation.predictions import write_predictions
 from qsm_core.evaluation.scored_clips import instruction_digest
-from qsm_core.prompting.finals import Finalist, Finals
-from qsm_core.prompting.scored import ScoredCandidate
+from qsm_core.prompting.scored import Finalist, ScoredCandidate
 from qsm_core.prompting.search import InstructionSearch
 from qsm_core.store.context import VOLATILE_FOLDER
 
@@ -35,20 +34,19 @@ def write_output(
     out: Path,
     trajectory: Path,
     search: InstructionSearch,
-    finals: Finals,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """Write all files of a finished search and return its headline numbers."""
     history = search.history
-    winner, seed = finals.winner, next(entry for entry in finals.all if entry.number == 0)
+    winner, seed = search.winner, search.finalists[0]
     best = history[winner.number]
     (out / "best_prompt.txt").write_text(best.candidate.text + "\n", encoding="utf-8")
     summary = _summary(search, best, winner, seed)
     _write_json(out / "best_prompt.json", summary | _dev_measures(winner, seed))
-    _write_json(out / "opro_history.json", _history(search, finals))
-    _candidates(history, finals).to_csv(out / "candidates.csv", index=False, lineterminator="\n")
+    _write_json(out / "opro_history.json", _history(search))
+    _candidates(search).to_csv(out / "candidates.csv", index=False, lineterminator="\n")
     shutil.copyfile(trajectory, out / "trajectory.jsonl")
-    _write_dev(out, best, finals)
+    _write_dev(out, best, search)
     (out / VOLATILE_FOLDER).mkdir(exist_ok=True)
     _write_json(out / VOLATILE_FOLDER / "timings.json", {"seconds": seconds})
     return summary
@@ -63,14 +61,16 @@ def _summary(
         "origin": best.candidate.origin,
         "number": best.number,
         "iteration": best.iteration,
-        "score_on_subset": best.score,
+        "score_in_race": best.score,
         "score_on_dev": winner.score,
         "seed_score_on_dev": seed.score,
         "gain_on_dev": winner.score - seed.score,
         "ba_clip_on_dev": winner.measures.ba_clip,
         "seed_ba_clip_on_dev": seed.measures.ba_clip,
         "num_candidates": len(search.history),
-        "num_iterations": len(search.best_by_iteration) - 1,
+        "num_iterations": max(entry.iteration for entry in search.history),
+        "clip_prompts": search.budget.spent,
+        "budget": search.budget.limit,
         "why_ended": search.why_ended,
     }
 
@@ -82,14 +82,14 @@ def _dev_measures(winner: Finalist, seed: Finalist) -> dict[str, Any]:
     }
 
 
-def _history(search: InstructionSearch, finals: Finals) -> dict[str, Any]:
+def _history(search: InstructionSearch) -> dict[str, Any]:
     """Return the history under the names that readers of older runs look for."""
-    on_dev = {entry.number: entry.score for entry in finals.all}
+    on_dev = {entry.number: entry.score for entry in search.finalists}
     return {
         "iterations": sorted({entry.iteration for entry in search.history}),
         "rewards": [entry.score for entry in search.history],
         "best_reward_per_iteration": search.best_by_iteration,
-        "winner": finals.winner.number,
+        "winner": search.winner.number,
         "candidates": [
             {
                 "number": entry.number,
@@ -97,6 +97,8 @@ def _history(search: InstructionSearch, finals: Finals) -> dict[str, Any]:
                 "instruction": entry.candidate.text,
                 "origin": entry.candidate.origin,
                 "score": entry.score,
+                "rows": entry.rows,
+                "dropped": entry.dropped,
                 "score_on_dev": on_dev.get(entry.number),
                 "measures": entry.measures.to_json(),
             }
@@ -105,27 +107,29 @@ def _history(search: InstructionSearch, finals: Finals) -> dict[str, Any]:
     }
 
 
-def _candidates(history: list[ScoredCandidate], finals: Finals) -> pd.DataFrame:
-    """Return one row a candidate, in the order of scoring."""
-    on_dev = {entry.number: entry.score for entry in finals.all}
+def _candidates(search: InstructionSearch) -> pd.DataFrame:
+    """Return one row a candidate, in the order of scoring; `score` is that of the race."""
+    on_dev = {entry.number: entry.score for entry in search.finalists}
     rows = [
         {
             "iteration": entry.iteration,
             "instruction": entry.candidate.text,
             "origin": entry.candidate.origin,
             "score": entry.score,
+            "rows": entry.rows,
+            "dropped": entry.dropped,
             **{name: getattr(entry.measures, name) for name in _MEASURES},
             "score_on_dev": on_dev.get(entry.number),
         }
-        for entry in history
+        for entry in search.history
     ]
     return pd.DataFrame(rows)
 
 
-def _write_dev(out: Path, best: ScoredCandidate, finals: Finals) -> None:
+def _write_dev(out: Path, best: ScoredCandidate, search: InstructionSearch) -> None:
     """Write what is needed to compare winner and seed instruction on dev, and dev with test."""
-    of_winner = finals.predictions(best.number).assign(system=WINNER_SYSTEM)
-    of_seed = finals.predictions(0).assign(system=SEED_SYSTEM)
+    of_winner = search.predictions(best.number).assign(system=WINNER_SYSTEM)
+    of_seed = search.predictions(0).assign(system=SEED_SYSTEM)
     write_predictions(out / "dev_predictions.parquet", pd.concat([of_winner, of_seed]))
     metrics = metrics_with_intervals(of_winner, instruction=best.candidate.text)
     write_metrics(out / "dev_metrics.json", metrics)

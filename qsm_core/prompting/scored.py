@@ -5,9 +5,11 @@ Objectives, all of them better when higher:
     reward             balanced accuracy over clips + 0.25 x balanced accuracy over conditions
     balanced_accuracy  balanced accuracy over clips
     log_loss           minus the mean over the classes of the mean log-loss, in nats
+    auroc              area under the ROC curve of the margins
 
-Where the clips belong to no condition of the grid, the reward is the balanced accuracy over clips
-times 1.25, so that its scale stays.
+A length penalty takes something off for every 100 characters. Where the clips belong to no
+condition of the grid, the reward is the balanced accuracy over clips times 1.25, so that its scale
+stays.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from qsm_core.evaluation.metrics import Metrics, compute_metrics, to_json_values
 from qsm_core.labels import Label
 from qsm_core.prompting.candidates import Candidate
 
-Objective = Literal["reward", "balanced_accuracy", "log_loss"]
+Objective = Literal["reward", "balanced_accuracy", "log_loss", "auroc"]
 CONDITIONS_WEIGHT = 0.25
 
 
@@ -65,13 +67,26 @@ class ScoredCandidate:
         number: 0 for the seed instruction, then in the order of scoring.
         iteration: 0 for the seed instruction, then the step that proposed it.
         candidate: The text and where it comes from.
-        score: What the search makes best.
+        score: What the search makes best, on the rows that the candidate was scored on.
         measures: Behind the score.
+        rows: How many rows these are.
+        dropped: Why it was given no more; None while it is in the race.
     """
 
     number: int
     iteration: int
     candidate: Candidate
+    score: float
+    measures: Measures
+    rows: int = 0
+    dropped: str | None = None
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A candidate on all of dev; `number` is that of the search, 0 the seed instruction."""
+
+    number: int
     score: float
     measures: Measures
 
@@ -102,11 +117,16 @@ def measure(predictions: pd.DataFrame) -> Measures:
     )
 
 
+def penalty_of(text: str, length_penalty: float) -> float:
+    """Return what the length of an instruction takes off its score."""
+    return length_penalty * len(text) / 100
+
+
 def score_of(objective: Objective, measures: Measures) -> float:
-    """Return the number that ranks candidates.
+    """Return the number that ranks candidates, before any penalty.
 
     Raises:
-        ConfigurationError: The log-loss is asked for, and the answers have no probability.
+        ConfigurationError: Probabilities are needed, and the answers have none.
     """
     if objective == "balanced_accuracy":
         return measures.ba_clip
@@ -114,10 +134,10 @@ def score_of(objective: Objective, measures: Measures) -> float:
         over_conditions = measures.ba_conditions
         second = measures.ba_clip if over_conditions is None else over_conditions
         return measures.ba_clip + CONDITIONS_WEIGHT * second
-    if measures.log_loss is None:
-        problem = "objective = 'log_loss': open answers have no probability; take 'reward'"
+    if measures.log_loss is None or measures.auroc is None:
+        problem = f"objective = {objective!r}: open answers have no probability; take 'reward'"
         raise ConfigurationError("the search cannot rank its candidates", [problem])
-    return -measures.log_loss
+    return measures.auroc if objective == "auroc" else -measures.log_loss
 
 
 def _is_plain(metrics: Metrics) -> bool:

@@ -1,15 +1,21 @@
-"""The search on a measure that is a pure function of the text, so that every kill can be tried."""
+"""The search over instructions whose true worth is known, on a measure that needs no model."""
 
 import dataclasses
 import hashlib
+import json
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.evaluation.predictions import validate
+from qsm_core.prompting.blocks import blocks_within, deal_blocks
 from qsm_core.prompting.candidates import Candidate, Refusal, same_text_key, text_problem
+from qsm_core.prompting.dev_blocks import DevBlocks
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
-from qsm_core.prompting.scored import Measures
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
 from qsm_core.prompting.templates import baseline, instruction_texts
 from qsm_core.prompting.trajectory import Trajectory
@@ -17,62 +23,216 @@ from qsm_core.prompting.trajectory import Trajectory
 SETTINGS = SearchSettings(
     seed=1,
     seed_instruction=baseline().text,
-    num_iterations=4,
+    num_iterations=3,
     candidates_per_step=6,
     objective="balanced_accuracy",
     patience=None,
-    finalists=3,
+    finalists=2,
 )
+CLIPS, CONDITIONS = 20, 3
+
+
+def make_dev(race_clips=72):
+    plan = pd.DataFrame(
+        [
+            {
+                "row": clip,
+                "clip_id": f"c{clip}",
+                "group_id": f"g{clip}",
+                "label": ("SPEECH", "NONSPEECH")[clip % 2],
+                "condition": f"snr_{key}dB",
+                "dimension": "snr",
+                "duration_ms": None,
+                "snr_db": float(key),
+                "t60_s": None,
+                "band": None,
+            }
+            for clip in range(CLIPS)
+            for key in range(CONDITIONS)
+        ]
+    )
+    blocks = deal_blocks(plan, 12, seed=1)
+    return DevBlocks(plan, blocks, blocks_within(blocks, race_clips))
+
+
+DEV = make_dev(36)
 
 
 def worth(text):
-    """A balanced accuracy that depends on the text alone and has no ties."""
-    digest = hashlib.sha256(text.encode()).digest()
-    ba = int.from_bytes(digest[:4], "big") / 2**32
-    return Measures(ba, None, ba, ba, None, None, 0.0, {"clean": (10, 5, 10, 5)})
+    """A share of right answers that depends on the text alone."""
+    return 0.5 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**33
 
 
-def make_search(path, settings=SETTINGS, proposer=None):
+def score(dev, text, block):
+    """Answers that are right with the worth of the text, and always the same."""
+    seed = int.from_bytes(hashlib.sha256(f"{text}{block}".encode()).digest()[:4], "big")
+    plan = dev.plan.iloc[dev.blocks[block]].reset_index(drop=True)
+    right = np.random.default_rng(seed).random(len(plan)) < worth(text)
+    is_speech = (plan["label"] == "SPEECH").to_numpy()
+    margin = np.where(right == is_speech, 1.0, -1.0)
+    return validate(
+        plan.drop(columns="row").assign(
+            system="candidate",
+            instruction_digest=hashlib.sha256(text.encode()).hexdigest(),
+            p_speech=1 / (1 + np.exp(-margin)),
+            margin=margin,
+            prediction=np.where(margin > 0, "SPEECH", "NONSPEECH"),
+            raw_text="",
+            parse_level="constrained",
+        )
+    )
+
+
+class KilledError(Exception):
+    pass
+
+
+ANSWERS = {}  # of all tests: the same pair has the same answers everywhere
+
+
+class Work:
+    """Scores what a search asks for and keeps it, as a folder does that survives a kill."""
+
+    def __init__(self):
+        self.scored = 0
+        self.kept = set()
+
+    def predictions(self, text, block):
+        if (text, block) not in ANSWERS:
+            ANSWERS[text, block] = score(DEV, text, block)
+        if (text, block) not in self.kept:
+            self.kept.add((text, block))
+            self.scored += len(DEV.blocks[block])
+        return ANSWERS[text, block]
+
+    def go(self, search):
+        while (job := search.ask()) is not None:
+            search.tell([self.predictions(text, job.block) for text in job.texts])
+        return search
+
+
+def make_search(path, settings=SETTINGS, proposer=None, dev=DEV, trajectory=Trajectory):
     proposer = proposer or Chain([TemplateProposer(), RecombinationProposer()])
-    return InstructionSearch(settings, proposer, Trajectory(path), text_problem)
+    return InstructionSearch(settings, proposer, trajectory(path), text_problem, dev)
 
 
-def work(search, limit=None):
-    """Score up to `limit` candidates, as a process would that is killed then."""
-    told = 0
-    while (asked := search.ask()) is not None:
-        for candidate in asked.candidates:
-            if told == limit:
-                return search
-            search.tell(asked.iteration, candidate, worth(candidate.text))
-            told += 1
-    return search
+def events_of(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_seed_comes_first_then_templates_then_recombinations(tmp_path):
-    history = work(make_search(tmp_path / "t.jsonl")).history
-    assert [entry.number for entry in history] == list(range(25))
+def changed(**changes):
+    return dataclasses.replace(SETTINGS, **changes)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A search without interruption: its trajectory, itself, and what it scored."""
+    path = tmp_path_factory.mktemp("whole") / "t.jsonl"
+    work = Work()
+    return path, work.go(make_search(path)), work
+
+
+def test_seed_comes_first_then_templates_then_recombinations(whole):
+    history = whole[1].history
+    assert [entry.number for entry in history] == list(range(19))
     assert history[0].candidate == Candidate(baseline().text, "seed instruction")
     assert [entry.candidate.text for entry in history[:16]] == list(instruction_texts())
     assert all(e.candidate.origin.startswith("recombination") for e in history[16:])
-    assert [entry.iteration for entry in history] == [0, *sorted([1, 2, 3, 4] * 6)]
-
-
-def test_no_text_is_scored_twice(tmp_path):
-    history = work(make_search(tmp_path / "t.jsonl")).history
+    assert [entry.iteration for entry in history] == [0, *sorted([1, 2, 3] * 6)]
     assert len({same_text_key(entry.candidate.text) for entry in history}) == len(history)
 
 
-@pytest.mark.parametrize("limit", range(25))
-def test_a_search_killed_at_any_candidate_ends_with_the_same_trajectory(tmp_path, limit):
-    whole, killed = tmp_path / "whole.jsonl", tmp_path / "killed.jsonl"
-    expected = work(make_search(whole))
-    work(make_search(killed), limit)
-    with killed.open("ab") as file:
-        file.write(b'{"event": "scored", "num')  # what a kill while writing leaves
-    search = work(make_search(killed))
-    assert killed.read_bytes() == whole.read_bytes()
-    assert search.finalists() == expected.finalists()
+def test_winner_has_the_best_score_on_all_of_dev_and_that_is_what_is_told(whole):
+    _, search, _ = whole
+    assert search.finalists[0].number == 0
+    assert 2 <= len(search.finalists) <= 3
+    for entry in search.finalists:
+        table = search.predictions(entry.number)
+        assert len(table) == CLIPS * CONDITIONS
+        right = table["prediction"] == table["label"]
+        assert entry.score == pytest.approx(right.groupby(table["label"]).mean().mean())
+    assert search.winner.score == max(entry.score for entry in search.finalists)
+
+
+@settings(deadline=None, max_examples=8)
+@given(
+    seed=st.integers(0, 1000),
+    objective=st.sampled_from(["reward", "balanced_accuracy", "log_loss", "auroc"]),
+    penalty=st.sampled_from([0.0, 0.3]),
+)
+def test_the_winner_is_never_worse_than_the_seed_instruction(
+    tmp_path_factory, seed, objective, penalty
+):
+    values = {"seed": seed, "objective": objective, "length_penalty": penalty, "num_iterations": 1}
+    search = Work().go(make_search(tmp_path_factory.mktemp("s") / "t", changed(**values)))
+    assert search.winner.score >= search.finalists[0].score
+    assert search.finalists[0].number == 0
+
+
+def test_what_is_dropped_says_why_and_gets_no_more_clips(whole):
+    path, search, _ = whole
+    events = events_of(path)
+    dropped = {e["number"]: e for e in events if e["event"] == "dropped"}
+    assert dropped
+    assert {e.number for e in search.history if e.dropped} == set(dropped)
+    for number, event in dropped.items():
+        place = events.index(event)
+        later = [e for e in events[place:] if e["event"] == "block" and e["number"] == number]
+        assert later == []
+        if "p_value" in event:
+            level = SETTINGS.alpha / 2  # two looks
+            assert event["p_value"] <= level
+            assert f"candidate {event['rival']} is better by" in event["reason"]
+    in_finals = {e.number for e in search.finalists}
+    assert in_finals.isdisjoint(dropped)
+    assert in_finals | set(dropped) == set(range(19))
+
+
+def test_everything_stands_in_the_trajectory_and_is_paid_for_once(whole):
+    path, search, work = whole
+    events = events_of(path)
+    blocks = [(e["number"], e["block"]) for e in events if e["event"] == "block"]
+    assert len(blocks) == len(set(blocks))
+    assert sum(e["rows"] for e in events if e["event"] == "block") == search.budget.spent
+    assert work.scored == search.budget.spent
+    everything = 19 * CLIPS * CONDITIONS
+    assert search.budget.spent < everything
+    kinds = [event["event"] for event in events]
+    assert kinds[:3] == ["search", "asked", "block"]
+    assert kinds.index("ended") < kinds.index("finalist")
+
+
+def dying(limit):
+    """A trajectory whose process is killed as soon as it has written `limit` events."""
+
+    class Dying(Trajectory):
+        def record(self, kind, values):
+            event = super().record(kind, values)
+            if len(self._events) >= limit:
+                raise KilledError
+            return event
+
+    return Dying
+
+
+def test_killed_after_any_event_it_goes_on_to_the_same_trajectory_and_winner(whole, tmp_path):
+    path, expected, _ = whole
+    kinds = {}
+    for number, event in enumerate(events_of(path), start=1):
+        kinds.setdefault(event["event"], []).append(number)
+    assert set(kinds) == {"search", "asked", "block", "dropped", "scored", "ended", "finalist"}
+    for places in kinds.values():
+        for limit in {places[0], places[-1]}:
+            again, work = tmp_path / f"{limit}.jsonl", Work()
+            with pytest.raises(KilledError):
+                work.go(make_search(again, trajectory=dying(limit)))
+            with again.open("ab") as file:
+                file.write(b'{"event": "scored", "num')  # what a kill while writing leaves
+            search = work.go(make_search(again))
+            assert again.read_bytes() == path.read_bytes()
+            assert search.winner == expected.winner
+            assert search.history == expected.history
+            assert work.scored == expected.budget.spent, "something was paid for twice"
 
 
 class Unrepeatable:
@@ -82,21 +242,22 @@ class Unrepeatable:
 
     def propose(self, history, count, rng):
         Unrepeatable.calls += 1
-        return [
-            Candidate(f"Attempt {Unrepeatable.calls}-{i}: SPEECH or NONSPEECH?", "unrepeatable")
-            for i in range(count)
-        ]
+        digest = hashlib.sha256(str(Unrepeatable.calls).encode()).hexdigest()
+        return [Candidate(f"{digest[i:]} SPEECH or NONSPEECH?", "unrepeatable") for i in (0, 30)]
 
 
 def test_what_was_proposed_is_written_down_before_it_is_scored(tmp_path):
-    path = tmp_path / "t.jsonl"
-    work(make_search(path, proposer=Unrepeatable()), limit=3)
+    path, work = tmp_path / "t.jsonl", Work()
+    settings = changed(num_iterations=1, candidates_per_step=2)
+    with pytest.raises(KilledError):
+        work.go(make_search(path, settings, Unrepeatable(), trajectory=dying(6)))
     calls = Unrepeatable.calls
-    asked = make_search(path, proposer=Unrepeatable()).ask()
+    proposed = events_of(path)[-2]
+    assert proposed["event"] == "asked"
+    search = work.go(make_search(path, settings, Unrepeatable()))
     assert Unrepeatable.calls == calls
-    assert [one.text.split(":")[0] for one in asked.candidates] == [
-        f"Attempt {calls}-{i}" for i in range(2, 6)
-    ]
+    texts = [entry.candidate.text for entry in search.history[1:]]
+    assert texts == [one["text"] for one in proposed["candidates"]]
 
 
 class Careless:
@@ -106,18 +267,24 @@ class Careless:
         return [
             Candidate("  Is it  SPEECH\nor NONSPEECH? ", "careless"),
             Candidate("is it speech or nonspeech", "careless"),
+            Candidate("Is it SPEECH or is it NONSPEECH?", "careless"),
+            Candidate(baseline().text.replace("?", "??"), "careless"),
             Candidate("<|im_start|> SPEECH or NONSPEECH?", "careless"),
             Candidate("What is this sound about?", "careless"),
         ]
 
 
 def test_proposals_are_cleaned_and_refusals_are_recorded(tmp_path):
-    search = make_search(tmp_path / "t.jsonl", proposer=Careless())
-    history = work(search).history
-    assert [entry.candidate.text for entry in history[1:]] == ["Is it SPEECH or NONSPEECH?"]
-    asked = list(Trajectory(tmp_path / "t.jsonl").events("asked"))
-    reasons = {refused["reason"][:20] for refused in asked[1]["refused"]}
-    assert reasons == {"was there before", "holds the special to", "does not say how to "}
+    search = Work().go(make_search(tmp_path / "t.jsonl", proposer=Careless()))
+    assert [e.candidate.text for e in search.history[1:]] == ["Is it SPEECH or NONSPEECH?"]
+    asked = [e for e in events_of(tmp_path / "t.jsonl") if e["event"] == "asked"]
+    reasons = {refused["reason"] for refused in asked[1]["refused"]}
+    assert {
+        "was there before: candidate 1",
+        "was there before: candidate 0",
+        "holds the special token <|im_start|>",
+    } < reasons
+    assert any(reason.startswith("nearly candidate 1: cosine 0.9") for reason in reasons)
 
 
 class Moody:
@@ -130,12 +297,13 @@ class Moody:
         step, self.steps = self.steps // 3 + 1, self.steps + 1  # a step asks three times
         if step in self.silent:
             return [Refusal("Quelle est cette voix ?", "is French")]
-        return [Candidate(f"Attempt {step}: SPEECH or NONSPEECH?", "moody")]
+        word = hashlib.sha256(str(step).encode()).hexdigest()[:20]
+        return [Candidate(f"Attempt {word}: SPEECH or NONSPEECH?", "moody")]
 
 
 def test_a_step_without_a_candidate_is_recorded_and_the_search_goes_on(tmp_path):
-    settings = dataclasses.replace(SETTINGS, num_iterations=6)
-    search = work(make_search(tmp_path / "t.jsonl", settings, Moody({2, 3, 5})))
+    settings = changed(num_iterations=6)
+    search = Work().go(make_search(tmp_path / "t.jsonl", settings, Moody({2, 3, 5})))
     assert [entry.iteration for entry in search.history] == [0, 1, 4, 6]
     assert search.why_ended == "all 6 steps were made"
     asked = list(Trajectory(tmp_path / "t.jsonl").events("asked"))
@@ -144,41 +312,78 @@ def test_a_step_without_a_candidate_is_recorded_and_the_search_goes_on(tmp_path)
 
 
 def test_three_steps_without_a_candidate_end_the_search_with_a_word(tmp_path):
-    settings = dataclasses.replace(SETTINGS, num_iterations=30)
+    settings = changed(num_iterations=30)
     moody = Moody({2, 4, 5, 6})
-    search = work(make_search(tmp_path / "t.jsonl", settings, moody))
+    search = Work().go(make_search(tmp_path / "t.jsonl", settings, moody))
     assert [entry.iteration for entry in search.history] == [0, 1, 3]
     assert search.why_ended == "3 steps in a row brought no valid new candidate"
     asked = moody.steps
-    assert work(make_search(tmp_path / "t.jsonl", settings, moody)).ask() is None
+    assert Work().go(make_search(tmp_path / "t.jsonl", settings, moody)).ask() is None
     assert moody.steps == asked
 
 
+class Scripted:
+    """Proposes given texts, one a step."""
+
+    def __init__(self, texts):
+        self.texts = texts
+
+    def propose(self, history, count, rng):
+        return [Candidate(self.texts[len(history) - 1], "scripted")]
+
+
 def test_search_ends_after_iterations_without_a_better_candidate(tmp_path):
-    settings = dataclasses.replace(SETTINGS, num_iterations=30, patience=2)
-    search = work(make_search(tmp_path / "t.jsonl", settings))
-    best = search.best_by_iteration
-    assert len(best) - 1 < 30
-    assert best[-1] == best[-3]
-    assert best[-4] < best[-3] or len(best) == 3
-    assert best == sorted(best)
+    words = [hashlib.sha256(str(i).encode()).hexdigest()[:20] for i in range(60)]
+    texts = sorted((f"{word} SPEECH or NONSPEECH?" for word in words), key=worth)
+    settings = changed(num_iterations=9, candidates_per_step=1, patience=2)
+    better_twice = [texts[-2], texts[-1], *texts[:7]]
+    search = Work().go(make_search(tmp_path / "t", settings, Scripted(better_twice)))
+    assert search.why_ended == "2 steps brought no better candidate"
+    assert len(search.history) == 1 + 2 + 2 or len(search.history) == 1 + 1 + 2
+    assert search.winner.number in (1, 2)
 
 
-def test_finalists_are_the_best_and_always_the_seed_instruction(tmp_path):
-    search = work(make_search(tmp_path / "t.jsonl"))
-    finalists = search.finalists()
-    others = sorted((e.score for e in search.history if e.number), reverse=True)
-    assert sorted((e.score for e in finalists if e.number), reverse=True) == others[:3]
-    assert sum(entry.number == 0 for entry in finalists) == 1
+@pytest.mark.parametrize("budget", [300, 301, 340, 420, 547])
+def test_the_budget_is_never_exceeded_and_finalists_have_all_of_dev(tmp_path, budget):
+    work = Work()
+    search = work.go(make_search(tmp_path / "t", changed(budget=budget)))
+    assert work.scored == search.budget.spent <= budget
+    assert len(search.history) > 1
+    for entry in search.finalists:
+        assert len(search.predictions(entry.number)) == CLIPS * CONDITIONS
+    if search.why_ended == "what is left of the budget holds no further step":
+        assert budget - search.budget.spent < 300
+    else:
+        assert search.why_ended == "all 3 steps were made"
+
+
+def test_a_budget_that_holds_no_step_is_refused_with_what_it_takes(tmp_path):
+    # (1 seed instruction + 2 finalists) x 60 rows + 6 candidates x 12 rows of the first block
+    with pytest.raises(ConfigurationError, match=r"budget = 251: .* need 252"):
+        make_search(tmp_path / "t", changed(budget=251))
+    assert make_search(tmp_path / "u", changed(budget=252)).most_clip_prompts == 252
+
+
+def test_what_a_search_scores_at_most(tmp_path):
+    # 19 candidates x 36 rows of the race, 3 finalists x the 24 rows that are left
+    assert make_search(tmp_path / "t").most_clip_prompts == 19 * 36 + 3 * 24
+
+
+def test_a_length_penalty_comes_off_every_score(tmp_path):
+    settings = changed(length_penalty=0.5, num_iterations=1)
+    search = Work().go(make_search(tmp_path / "t", settings))
+    for entry in search.finalists:
+        text = search.history[entry.number].candidate.text
+        assert entry.score == pytest.approx(entry.measures.ba_clip - 0.5 * len(text) / 100)
 
 
 def test_an_unfit_seed_instruction_and_other_settings_are_refused(tmp_path):
-    unfit = dataclasses.replace(SETTINGS, seed_instruction="What do you hear now?")
+    unfit = changed(seed_instruction="What do you hear now?")
     with pytest.raises(ConfigurationError, match="'What do you hear now\\?': does not say how"):
         make_search(tmp_path / "a.jsonl", unfit)
     make_search(tmp_path / "t.jsonl")
     with pytest.raises(DataError, match="other settings"):
-        make_search(tmp_path / "t.jsonl", dataclasses.replace(SETTINGS, seed=2))
+        make_search(tmp_path / "t.jsonl", changed(seed=2))
 
 
 def test_the_random_stream_of_a_proposer_is_that_of_its_iteration(tmp_path):
@@ -189,9 +394,9 @@ def test_the_random_stream_of_a_proposer_is_that_of_its_iteration(tmp_path):
             seen.append(int(rng.integers(2**60)))
             return super().propose(history, count, rng)
 
-    work(make_search(tmp_path / "a.jsonl", proposer=Watching()))
+    Work().go(make_search(tmp_path / "a.jsonl", proposer=Watching()))
     first, seen[:] = list(seen), []
-    work(make_search(tmp_path / "b.jsonl", proposer=Watching()), limit=8)
-    work(make_search(tmp_path / "b.jsonl", proposer=Watching()))
+    with pytest.raises(KilledError):
+        Work().go(make_search(tmp_path / "b.jsonl", proposer=Watching(), trajectory=dying(20)))
+    Work().go(make_search(tmp_path / "b.jsonl", proposer=Watching()))
     assert sorted(set(seen)) == sorted(set(first))
-    assert isinstance(np.random.default_rng(first[0]), np.random.Generator)
