@@ -70,7 +70,7 @@ def work_of(stage: str, config: Mapping[str, Any], clips: CountClips) -> Work:
 
 def work_done(manifest: Manifest) -> int:
     """Return how much an earlier run did, in the units of `work_of`; 0 where it did nothing."""
-    told, config = manifest.summary, manifest.spec.config
+    told = manifest.summary
     stage = manifest.spec.stage
     if stage in (EVALUATE.name, SCORE_SHARD.name):
         return int(told.get("n_asked", told.get("n_samples", 0)))
@@ -79,9 +79,7 @@ def work_done(manifest: Manifest) -> int:
     if stage == TRAIN_LORA.name:
         return int(told.get("steps", 0))
     if stage == OPTIMIZE_PROMPT.name:
-        finals = min(_finalists(config), int(told.get("num_candidates", 0)))
-        searched = int(told.get("num_candidates", 0)) * int(told.get("clips_per_candidate", 0))
-        return searched + finals * int(told.get("dev_clips", 0))
+        return int(told.get("clip_prompts", 0))
     return 1
 
 
@@ -123,12 +121,9 @@ def _search(config: Mapping[str, Any], clips: CountClips) -> Work:
     pairs = heard * count_conditions(conditions)
     each = min(pairs, int(config.get("clips_per_candidate") or pairs))
     candidates = 1 + int(config["num_iterations"]) * int(config["candidates_per_step"])
-    return Work(candidates * each + _finalists(config) * pairs, "predictions", at_most=True)
-
-
-def _finalists(config: Mapping[str, Any]) -> int:
-    """The finalists, and the seed instruction beside them."""
-    return 1 + int(config.get("finalists", _FINALISTS))
+    finalists = 1 + int(config.get("finalists", _FINALISTS))  # and the seed instruction
+    most = candidates * each + finalists * (pairs - each)
+    return Work(min(most, int(config.get("budget") or most)), "predictions", at_most=True)
 
 
 _COUNTED = {

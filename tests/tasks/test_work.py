@@ -36,15 +36,17 @@ def test_a_training_takes_steps_of_renderings() -> None:
     assert work_of("train_lora", config, _clips(train=240)).told == "at most 135 training steps"
 
 
-def test_a_search_scores_candidates_on_a_subset_and_finalists_on_all() -> None:
-    # (1 + 4 x 8) candidates x 132 pairs, and (3 + 1) finalists x 60 clips x 3 conditions.
+def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget() -> None:
+    # (1 + 4 x 8) candidates x 132 pairs, and (3 + 1) finalists x what is left of 60 clips x 3.
     config = {
         "conditions": CONDITIONS,
         "num_iterations": 4,
         "candidates_per_step": 8,
         "clips_per_candidate": 132,
     }
-    assert work_of("optimize_prompt", config, _clips(dev=60)).amount == 33 * 132 + 4 * 180
+    assert work_of("optimize_prompt", config, _clips(dev=60)).amount == 33 * 132 + 4 * 48
+    within = work_of("optimize_prompt", {**config, "budget": 4000}, _clips(dev=60))
+    assert within.told == "at most 4,000 predictions"
 
 
 def test_what_depends_on_a_corpus_that_is_not_made_is_unknown() -> None:
@@ -63,5 +65,4 @@ def test_what_was_known_counts_as_no_work() -> None:
     assert work_done(_manifest("evaluate", {}, n_samples=100, n_asked=0)) == 0
     assert work_done(_manifest("score_shard", {}, n_samples=100, n_asked=60)) == 60
     assert work_done(_manifest("train_lora", {}, steps=45)) == 45
-    searched = {"num_candidates": 9, "clips_per_candidate": 10, "dev_clips": 40}
-    assert work_done(_manifest("optimize_prompt", {}, **searched)) == 9 * 10 + 4 * 40
+    assert work_done(_manifest("optimize_prompt", {}, clip_prompts=250)) == 250

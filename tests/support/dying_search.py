@@ -1,0 +1,39 @@
+"""The stage `optimize_prompt` in a process that kills itself behind the third event of a kind.
+
+    python -m tests.support.dying_search --spec spec.json
+
+The runtime value `die_at` names the kind. Nobody has to watch and be quick: the kill always comes
+at the same place.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from qsm_core.prompting import trajectory
+from qsm_core.prompting.optimize import run
+from qsm_core.store.context import StageContext
+from qsm_core.store.entry import run_entry
+
+_EVENTS = 3
+
+
+def dying(context: StageContext) -> dict[str, Any]:
+    """Run the stage until it is to die."""
+    whole = trajectory.Trajectory.record
+
+    def record(self: trajectory.Trajectory, kind: str, values: Mapping[str, Any]) -> Any:
+        event = whole(self, kind, values)
+        if kind == context.runtime["die_at"] and len(list(self.events(kind))) >= _EVENTS:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return event
+
+    trajectory.Trajectory.record = record  # type: ignore[method-assign]
+    return run(context)
+
+
+if __name__ == "__main__":
+    run_entry(dying)
