@@ -35,7 +35,7 @@ _RESULT_COLUMNS = {
     "Balanced accuracy, clips": "Clips",
     "Balanced accuracy, conditions": "Conditions",
     "AUROC": "AUROC",
-    "Clips: difference to base": "Clips, against base",
+    "Clips: difference": "Clips, difference",
 }
 
 _METHODS = Path(__file__).parents[1] / "docs" / "methods.md"

@@ -21,24 +21,26 @@ from qsm_core.reporting.tables import (
     single_conditions,
     thresholds_table,
 )
-from qsm_core.reporting.views import (
-    calibration_view,
-    candidates_view,
-    comparisons_view,
+from qsm_core.reporting.views.conditions import (
     condition_differences_view,
     conditions_view,
     confusion_view,
-    frame_view,
+)
+from qsm_core.reporting.views.dev import (
+    candidates_view,
     gaps_view,
     instructions_view,
     operating_points_view,
+)
+from qsm_core.reporting.views.sources import seeds_view, sizes_view, variance_view
+from qsm_core.reporting.views.systems import (
+    calibration_view,
+    comparisons_view,
     results_view,
-    seeds_view,
-    sizes_view,
     threshold_differences_view,
     thresholds_view,
-    variance_view,
 )
+from qsm_core.reporting.views.table_view import frame_view
 
 _CLIP_HEADERS = {
     "clip_id": "Clip",
@@ -99,7 +101,8 @@ def _of_systems(sources: Sources) -> dict[str, ReportTable]:
         "calibration": ReportTable(calibration, calibration_view(calibration)),
         "instructions": ReportTable(
             pd.DataFrame(
-                {"system": list(titles), "instruction": list(sources.instructions.values())}
+                [pair for pair in sources.instructions.items() if pair[1]],
+                columns=["system", "instruction"],
             ),
             instructions_view(results, sources.instructions),
         ),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from qsm_core.reporting.latex import latex_table
 from qsm_core.reporting.markdown import view_markdown
-from qsm_core.reporting.views import TableView
+from qsm_core.reporting.views.table_view import TableView
 
 
 @dataclass(frozen=True)

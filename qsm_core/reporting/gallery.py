@@ -22,7 +22,7 @@ from qsm_core.reporting.images import save_figure
 from qsm_core.reporting.page import FigureView, figure_view
 from qsm_core.reporting.sources import CALIBRATED, Sources
 from qsm_core.reporting.tables import single_conditions
-from qsm_core.reporting.views import defined_thresholds, unit_of
+from qsm_core.reporting.views.systems import defined_thresholds, unit_of
 
 MEASURE = "balanced accuracy"
 MOST_THRESHOLDS = 4

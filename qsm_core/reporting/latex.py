@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qsm_core.reporting.views import TableView
+from qsm_core.reporting.views.table_view import TableView
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from qsm_core.reporting.images import data_uri
-from qsm_core.reporting.views import TableView
+from qsm_core.reporting.views.table_view import TableView
 
 
 def picture_markdown(title: str, png: bytes, alt: str) -> str:

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from qsm_core.reporting.images import inline_svg
-from qsm_core.reporting.views import TableView
+from qsm_core.reporting.views.table_view import TableView
 
 _TEMPLATE = "report.html.jinja"
 _STYLE = "report.css"

@@ -37,7 +37,7 @@ from qsm_core.reporting.sentences import abstracts, first_system
 from qsm_core.reporting.sources import Sources, read_sources
 from qsm_core.reporting.summary import make_pieces
 from qsm_core.reporting.tables import flat_table
-from qsm_core.reporting.views import frame_view, record_view
+from qsm_core.reporting.views.table_view import frame_view, record_view
 from qsm_core.store.context import VOLATILE_FOLDER, StageContext, parse_config
 from qsm_core.store.entry import run_entry
 

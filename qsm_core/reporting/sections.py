@@ -14,7 +14,7 @@ from qsm_core.reporting.images import data_uri
 from qsm_core.reporting.page import FigureView, Page, Section, SoundView, Tile
 from qsm_core.reporting.sentences import abstracts, caveats, corpus_sentences
 from qsm_core.reporting.tables import flat_table
-from qsm_core.reporting.views import TableView, record_view
+from qsm_core.reporting.views.table_view import TableView, record_view
 
 _DEFINITIONS = "definitions.json"
 _MOST_TILES = 8

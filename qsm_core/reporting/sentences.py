@@ -30,7 +30,7 @@ from qsm_core.reporting.formatting import (
 )
 from qsm_core.reporting.sources import CALIBRATED, Sources
 from qsm_core.reporting.tables import reference_of, results_table, single_conditions
-from qsm_core.reporting.views import defined_thresholds, unit_of
+from qsm_core.reporting.views.systems import defined_thresholds, unit_of
 
 Titles = Mapping[str, str]
 Row = Mapping[Hashable, Any]

@@ -17,7 +17,9 @@ from qsm_core.reporting.markdown import picture_markdown, view_markdown
 from qsm_core.reporting.run_card import clip_prompts
 from qsm_core.reporting.sentences import abstract, caveats
 from qsm_core.reporting.tables import comparisons_table, flat_table, reference_of, results_table
-from qsm_core.reporting.views import TableView, candidates_view, comparisons_view, thresholds_view
+from qsm_core.reporting.views.dev import candidates_view
+from qsm_core.reporting.views.systems import comparisons_view, thresholds_view
+from qsm_core.reporting.views.table_view import TableView
 from tests.support.analyses import SMALL, make_analysis, titles_of
 
 DASH = formatting.MISSING

@@ -1,0 +1,203 @@
+"""Views of whole systems: results, comparisons, thresholds, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from qsm_core.evaluation.analysis import Analysis
+from qsm_core.reporting.formatting import (
+    MISSING,
+    count,
+    decimal,
+    decimal_of_row,
+    p_value,
+    percent,
+    percent_of_row,
+    points,
+    points_of_row,
+    threshold,
+)
+from qsm_core.reporting.views.table_view import TableView, Titles, text_of
+
+
+def results_view(results: pd.DataFrame, analysis: Analysis, titles: Titles) -> TableView:
+    """Return the results table: one row a system."""
+    rows = [
+        (
+            str(row["title"]),
+            *(percent_of_row(row, name) for name in ("ba_clip", "ba_conditions")),
+            *(percent_of_row(row, name) for name in ("speech_acc", "nonspeech_acc")),
+            decimal_of_row(row, "auroc"),
+            decimal_of_row(row, "d_prime", 2),
+            percent(row["unparseable_rate"], 2),
+            points_of_row(row, "difference"),
+        )
+        for row in results.to_dict("records")
+    ]
+    confidence = percent(analysis.settings.bootstrap.confidence, 0)
+    unit = analysis.settings.bootstrap.unit
+    reference = results["reference"].iloc[0]
+    against = f"; the difference is that to {titles[reference]}" if reference in titles else ""
+    return TableView(
+        caption=f"Test results in per cent with {confidence} % intervals (cluster bootstrap by "
+        f"{unit}){against}",
+        headers=(
+            "System",
+            "Balanced accuracy, clips",
+            "Balanced accuracy, conditions",
+            "Recall, speech",
+            "Recall, non-speech",
+            "AUROC",
+            "d\N{PRIME}",
+            "Unreadable answers",
+            "Clips: difference",
+        ),
+        rows=tuple(rows),
+        notes=tuple(_missing(analysis.systems, titles)),
+    )
+
+
+def thresholds_view(thresholds: pd.DataFrame, titles: Titles, measure: str) -> TableView:
+    """Return the thresholds of one measure: one row a system, one column a threshold."""
+    table = thresholds[thresholds["measure"] == measure]
+    names = defined_thresholds(table)
+    cells = table.set_index(["system", "threshold"])
+    rows = [
+        (
+            titles[system],
+            *(
+                threshold(cells.loc[(system, name)].to_dict())
+                if (system, name) in cells.index
+                else MISSING
+                for name in names
+            ),
+        )
+        for system in dict.fromkeys(table["system"])
+    ]
+    return TableView(
+        caption=f"Thresholds with 95 % intervals: where the fitted {measure} reaches the per cent "
+        "that the name says. No number is given where the curve does not reach it",
+        headers=("System", *(f"{name} ({unit_of(table, name)})" for name in names)),
+        rows=tuple(rows),
+    )
+
+
+def defined_thresholds(thresholds: pd.DataFrame) -> list[str]:
+    """Return the names of the thresholds that are above chance."""
+    defined = thresholds[thresholds["outcome"] != "undefined"]
+    return list(dict.fromkeys(defined["threshold"]))
+
+
+def threshold_differences_view(differences: pd.DataFrame, titles: Titles) -> TableView:
+    """Return the differences of thresholds: one row a pair and threshold."""
+    rows = [
+        (
+            f"{titles[row['second']]} against {titles[row['first']]}",
+            f"{row['threshold']} ({row['unit']})",
+            decimal(row["value"], 1),
+            _plain_ends(row["low"], row["high"], 1),
+            decimal(row["ratio"], 2),
+        )
+        for row in differences.to_dict("records")
+    ]
+    return TableView(
+        caption="Differences of thresholds that both systems reach (second minus first); a "
+        "threshold that is lower is reached with less signal",
+        headers=("Comparison", "Threshold", "Difference", "Interval", "Ratio"),
+        rows=tuple(rows),
+        text_columns=frozenset({0, 1}),
+    )
+
+
+def comparisons_view(comparisons: pd.DataFrame, margin: float) -> TableView:
+    """Return the paired comparisons: one row a pair."""
+    rows = [
+        (
+            str(row["title"]),
+            points_of_row(row, "ba_clip"),
+            points_of_row(row, "ba_conditions"),
+            p_value(row["p_value"]),
+            p_value(row["p_holm"]),
+            p_value(row["p_obuchowski"]),
+            points(row["minimum_detectable"]).removeprefix("+"),
+            text_of(row["verdict"]),
+            decimal_of_row(row, "auroc", signed=True),
+            decimal_of_row(row, "d_prime", 2, signed=True),
+            count(row["only_second"]),
+            count(row["only_first"]),
+            str(row["family"]),
+        )
+        for row in comparisons.to_dict("records")
+    ]
+    return TableView(
+        caption="Paired comparisons: balanced accuracies in percentage points with 95 % intervals; "
+        f"verdict of the corrected test, where \N{LEFT DOUBLE QUOTATION MARK}not worse"
+        f"\N{RIGHT DOUBLE QUOTATION MARK} means by more than {percent(margin, 0)} points",
+        headers=(
+            "Comparison",
+            "Change, clips",
+            "Change, conditions",
+            "p (sign flip)",
+            "p, Holm",
+            "p (Obuchowski)",
+            "Smallest detectable",
+            "Verdict",
+            "Change, AUROC",
+            "Change, d\N{PRIME}",
+            "Only the first is right",
+            "Only the second is right",
+            "Family of tests",
+        ),
+        rows=tuple(rows),
+        text_columns=frozenset({0, 7, 12}),
+    )
+
+
+def calibration_view(calibration: pd.DataFrame) -> TableView:
+    """Return the calibration: one row a system and variant."""
+    names = {"raw": "as given", "temperature": "after temperature scaling"}
+    rows = [
+        (
+            str(row["title"]),
+            names.get(str(row["variant"]), str(row["variant"])),
+            *(decimal_of_row(row, name) for name in ("ece", "brier", "log_loss")),
+            decimal(row["temperature"], 2),
+        )
+        for row in calibration.to_dict("records")
+    ]
+    return TableView(
+        caption="How far the probabilities can be believed, with 95 % intervals; the temperature "
+        "is fitted on dev",
+        headers=("System", "Probabilities", "ECE", "Brier", "Log loss", "Temperature"),
+        rows=tuple(rows),
+        text_columns=frozenset({0, 1}),
+    )
+
+
+def unit_of(thresholds: pd.DataFrame, name: str) -> str:
+    """Return the unit of a threshold."""
+    return str(thresholds.loc[thresholds["threshold"] == name, "unit"].iloc[0])
+
+
+def _missing(systems: pd.DataFrame, titles: Titles) -> Iterable[str]:
+    """Say why numbers or intervals of the results table are missing."""
+    known = systems[systems["reason"].notna() & systems["metric"].isin(_SHOWN)]
+    for row in known.to_dict("records"):
+        yield f"{titles[row['system']]}, {row['metric']}: {row['reason']}"
+
+
+_SHOWN: Sequence[str] = (
+    "ba_clip",
+    "ba_conditions",
+    "speech_acc",
+    "nonspeech_acc",
+    "auroc",
+    "d_prime",
+)
+
+
+def _plain_ends(low: float, high: float, digits: int) -> str:
+    ends = (decimal(low, digits), decimal(high, digits))
+    return MISSING if MISSING in ends else f"[{ends[0]}, {ends[1]}]"
