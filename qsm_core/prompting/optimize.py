@@ -165,10 +165,12 @@ def run(context: StageContext) -> dict[str, Any]:
     config = parse_config(OptimizePrompt, context.config)
     corpus = Corpus.open(context.inputs["corpus"])
     plan = plan_renderings(corpus, config.conditions, "dev")
-    blocks = deal_blocks(plan, config.block_clips, config.seed)
+    most = config.clips_per_candidate or config.block_clips
+    blocks = deal_blocks(plan, min(config.block_clips, most), config.seed)
     dev = DevBlocks(plan, blocks, blocks_within(blocks, config.clips_per_candidate))
-    most = Budget(config.budget, dev, config.finalists).most(config.most_candidates)
-    live = LiveSearch(context, context.work / TRAJECTORY_FILE, most)
+    budget = Budget(config.budget, dev, config.finalists)
+    path = context.work / TRAJECTORY_FILE
+    live = LiveSearch(context, path, budget.most(config.most_candidates))
     context = replace(context, report=live.report)
     ready = _prepare(config, context, corpus, dev)
     prepared = time.monotonic()

@@ -1,24 +1,19 @@
 """The search over instructions whose true worth is known, on a measure that needs no model."""
 
 import dataclasses
-import hashlib
 import json
 
-import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.evaluation.predictions import validate
-from qsm_core.prompting.blocks import blocks_within, deal_blocks
 from qsm_core.prompting.candidates import Candidate, Refusal, same_text_key, text_problem
-from qsm_core.prompting.dev_blocks import DevBlocks
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
 from qsm_core.prompting.templates import baseline, instruction_texts
 from qsm_core.prompting.trajectory import Trajectory
+from tests.support.search_on_dev import CLIPS, CONDITIONS, DEV, Work, word_of, worth
 
 SETTINGS = SearchSettings(
     seed=1,
@@ -29,91 +24,15 @@ SETTINGS = SearchSettings(
     patience=None,
     finalists=2,
 )
-CLIPS, CONDITIONS = 20, 3
-
-
-def make_dev(race_clips=72):
-    plan = pd.DataFrame(
-        [
-            {
-                "row": clip,
-                "clip_id": f"c{clip}",
-                "group_id": f"g{clip}",
-                "label": ("SPEECH", "NONSPEECH")[clip % 2],
-                "condition": f"snr_{key}dB",
-                "dimension": "snr",
-                "duration_ms": None,
-                "snr_db": float(key),
-                "t60_s": None,
-                "band": None,
-            }
-            for clip in range(CLIPS)
-            for key in range(CONDITIONS)
-        ]
-    )
-    blocks = deal_blocks(plan, 12, seed=1)
-    return DevBlocks(plan, blocks, blocks_within(blocks, race_clips))
-
-
-DEV = make_dev(36)
-
-
-def worth(text):
-    """A share of right answers that depends on the text alone."""
-    return 0.5 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**33
-
-
-def score(dev, text, block):
-    """Answers that are right with the worth of the text, and always the same."""
-    seed = int.from_bytes(hashlib.sha256(f"{text}{block}".encode()).digest()[:4], "big")
-    plan = dev.plan.iloc[dev.blocks[block]].reset_index(drop=True)
-    right = np.random.default_rng(seed).random(len(plan)) < worth(text)
-    is_speech = (plan["label"] == "SPEECH").to_numpy()
-    margin = np.where(right == is_speech, 1.0, -1.0)
-    return validate(
-        plan.drop(columns="row").assign(
-            system="candidate",
-            instruction_digest=hashlib.sha256(text.encode()).hexdigest(),
-            p_speech=1 / (1 + np.exp(-margin)),
-            margin=margin,
-            prediction=np.where(margin > 0, "SPEECH", "NONSPEECH"),
-            raw_text="",
-            parse_level="constrained",
-        )
-    )
 
 
 class KilledError(Exception):
     pass
 
 
-ANSWERS = {}  # of all tests: the same pair has the same answers everywhere
-
-
-class Work:
-    """Scores what a search asks for and keeps it, as a folder does that survives a kill."""
-
-    def __init__(self):
-        self.scored = 0
-        self.kept = set()
-
-    def predictions(self, text, block):
-        if (text, block) not in ANSWERS:
-            ANSWERS[text, block] = score(DEV, text, block)
-        if (text, block) not in self.kept:
-            self.kept.add((text, block))
-            self.scored += len(DEV.blocks[block])
-        return ANSWERS[text, block]
-
-    def go(self, search):
-        while (job := search.ask()) is not None:
-            search.tell([self.predictions(text, job.block) for text in job.texts])
-        return search
-
-
-def make_search(path, settings=SETTINGS, proposer=None, dev=DEV, trajectory=Trajectory):
+def make_search(path, settings=SETTINGS, proposer=None, trajectory=Trajectory):
     proposer = proposer or Chain([TemplateProposer(), RecombinationProposer()])
-    return InstructionSearch(settings, proposer, trajectory(path), text_problem, dev)
+    return InstructionSearch(settings, proposer, trajectory(path), text_problem, DEV)
 
 
 def events_of(path):
@@ -222,17 +141,17 @@ def test_killed_after_any_event_it_goes_on_to_the_same_trajectory_and_winner(who
         kinds.setdefault(event["event"], []).append(number)
     assert set(kinds) == {"search", "asked", "block", "dropped", "scored", "ended", "finalist"}
     for places in kinds.values():
-        for limit in {places[0], places[-1]}:
-            again, work = tmp_path / f"{limit}.jsonl", Work()
-            with pytest.raises(KilledError):
-                work.go(make_search(again, trajectory=dying(limit)))
-            with again.open("ab") as file:
-                file.write(b'{"event": "scored", "num')  # what a kill while writing leaves
-            search = work.go(make_search(again))
-            assert again.read_bytes() == path.read_bytes()
-            assert search.winner == expected.winner
-            assert search.history == expected.history
-            assert work.scored == expected.budget.spent, "something was paid for twice"
+        limit = places[len(places) // 2]
+        again, work = tmp_path / f"{limit}.jsonl", Work()
+        with pytest.raises(KilledError):
+            work.go(make_search(again, trajectory=dying(limit)))
+        with again.open("ab") as file:
+            file.write(b'{"event": "scored", "num')  # what a kill while writing leaves
+        search = work.go(make_search(again))
+        assert again.read_bytes() == path.read_bytes()
+        assert search.winner == expected.winner
+        assert search.history == expected.history
+        assert work.scored == expected.budget.spent, "something was paid for twice"
 
 
 class Unrepeatable:
@@ -242,8 +161,8 @@ class Unrepeatable:
 
     def propose(self, history, count, rng):
         Unrepeatable.calls += 1
-        digest = hashlib.sha256(str(Unrepeatable.calls).encode()).hexdigest()
-        return [Candidate(f"{digest[i:]} SPEECH or NONSPEECH?", "unrepeatable") for i in (0, 30)]
+        words = (word_of(10 * Unrepeatable.calls + i) for i in range(2))
+        return [Candidate(f"{word} SPEECH or NONSPEECH?", "unrepeatable") for word in words]
 
 
 def test_what_was_proposed_is_written_down_before_it_is_scored(tmp_path):
@@ -297,8 +216,7 @@ class Moody:
         step, self.steps = self.steps // 3 + 1, self.steps + 1  # a step asks three times
         if step in self.silent:
             return [Refusal("Quelle est cette voix ?", "is French")]
-        word = hashlib.sha256(str(step).encode()).hexdigest()[:20]
-        return [Candidate(f"Attempt {word}: SPEECH or NONSPEECH?", "moody")]
+        return [Candidate(f"Attempt {word_of(step)}: SPEECH or NONSPEECH?", "moody")]
 
 
 def test_a_step_without_a_candidate_is_recorded_and_the_search_goes_on(tmp_path):
@@ -333,8 +251,7 @@ class Scripted:
 
 
 def test_search_ends_after_iterations_without_a_better_candidate(tmp_path):
-    words = [hashlib.sha256(str(i).encode()).hexdigest()[:20] for i in range(60)]
-    texts = sorted((f"{word} SPEECH or NONSPEECH?" for word in words), key=worth)
+    texts = sorted((f"{word_of(i)} SPEECH or NONSPEECH?" for i in range(60)), key=worth)
     settings = changed(num_iterations=9, candidates_per_step=1, patience=2)
     better_twice = [texts[-2], texts[-1], *texts[:7]]
     search = Work().go(make_search(tmp_path / "t", settings, Scripted(better_twice)))

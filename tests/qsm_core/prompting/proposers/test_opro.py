@@ -1,20 +1,20 @@
 """The proposer that asks an optimizer LLM, with a real server whose answers are scripted."""
 
 import dataclasses
-import hashlib
 
 import numpy as np
 import pytest
 
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
-from qsm_core.prompting.candidates import Candidate, Refusal, same_text_key, text_problem
+from qsm_core.prompting.candidates import Candidate, Refusal, text_problem
 from qsm_core.prompting.proposers.opro import OproProposer, meta_prompt, sanitized, shown_score
 from qsm_core.prompting.scored import Measures, ScoredCandidate
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
 from qsm_core.prompting.templates import baseline, instruction_texts
 from qsm_core.prompting.trajectory import Trajectory
 from tests.support.chat_server import Reply, chat_server, failure, in_turn
+from tests.support.search_on_dev import DEV, Work, word_of, worth
 
 PLANTED = "A voice, however faint? Then SPEECH; without any, NONSPEECH."
 COUNTS = {
@@ -38,21 +38,17 @@ def scored(number, text, score, counts=COUNTS):
     return ScoredCandidate(number, 0, Candidate(text, "test"), score, measures)
 
 
-def worth(text):
-    """A balanced accuracy below 0.9 that depends on the text alone; the planted one has 0.99."""
-    digest = hashlib.sha256(same_text_key(text).encode()).digest()
-    ba = 0.99 if text == PLANTED else 0.9 * digest[0] / 256
-    return Measures(ba, None, ba, ba, None, None, 0.0, COUNTS)
+def share_of(text):
+    """A share of right answers below 0.8 that depends on the text alone; the planted one has 1."""
+    return 1.0 if text == PLANTED else 0.8 * worth(text)
 
 
 def search_with(llm, path, **changes):
     """Search to the end with an LLM; return the search and the events of its steps."""
     proposer = OproProposer(llm, objective="balanced_accuracy")
     settings = dataclasses.replace(SETTINGS, **changes)
-    search = InstructionSearch(settings, proposer, Trajectory(path), text_problem)
-    while (asked := search.ask()) is not None:
-        for candidate in asked.candidates:
-            search.tell(asked.iteration, candidate, worth(candidate.text))
+    search = InstructionSearch(settings, proposer, Trajectory(path), text_problem, DEV)
+    Work(share_of).go(search)
     return search, list(Trajectory(path).events("asked"))
 
 
@@ -106,11 +102,11 @@ def test_the_planted_instruction_is_found(tmp_path):
     def script(number, request):
         if number == 7:
             return Reply(f"Of course!\n<INS>{PLANTED}</INS>")
-        return Reply(f"<INS>Attempt {number}: is it SPEECH or NONSPEECH?</INS>")
+        return Reply(f"<INS>Attempt {word_of(number)}: is it SPEECH or NONSPEECH?</INS>")
 
     with chat_server(script) as server, served(server) as llm:
         search, _ = search_with(llm, tmp_path / "t.jsonl")
-    best = search.finalists()[0]
+    best = search.history[search.winner.number]
     assert best.candidate == Candidate(PLANTED, "optimizer LLM, step 4")
     assert {one["temperature"] for one in server.requests} == {1.0}
     # What was scored is shown from the next step on, the best last.
@@ -137,7 +133,7 @@ def test_bad_answers_are_recorded_and_the_search_goes_on_to_the_planted_one(tmp_
     ]
     with chat_server(in_turn(*bad, f"<INS>{PLANTED}</INS>")) as server, served(server) as llm:
         search, asked = search_with(llm, tmp_path / "t.jsonl", num_iterations=3)
-    assert search.finalists()[0].candidate.text == PLANTED
+    assert search.history[search.winner.number].candidate.text == PLANTED
     reasons = " | ".join(one["reason"] for event in asked for one in event["refused"])
     for words in (
         "gave an empty answer",
@@ -156,7 +152,7 @@ def test_an_llm_that_says_nothing_of_use_ends_the_search_with_a_word(tmp_path):
         search, asked = search_with(llm, tmp_path / "t.jsonl", num_iterations=20)
     assert search.why_ended == "3 steps in a row brought no valid new candidate"
     assert [len(event["candidates"]) for event in asked] == [1, 0, 0, 0]
-    assert search.finalists()[0].number == 0
+    assert search.winner.number == 0
 
 
 def test_a_search_can_be_ended_between_two_calls(tmp_path):
