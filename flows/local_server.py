@@ -147,6 +147,9 @@ def _is_healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:  # noqa: S310 our URL
             return bool(answer.status == 200)
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
+        return False
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
 

@@ -139,7 +139,8 @@ def test_change_without_csrf_token_is_refused(team: Team) -> None:
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=30)
-    assert refused.value.code == 403
+    with refused.value:  # it holds the connection
+        assert refused.value.code == 403
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [("own", True), ("https://evil.example", False)])
@@ -156,6 +157,7 @@ def test_pages_of_other_servers_may_not_ask(team: Team, origin: str, allowed: bo
         with urllib.request.urlopen(request, timeout=30) as answer:
             given = answer.headers.get("Access-Control-Allow-Origin")
     except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
         given = error.headers.get("Access-Control-Allow-Origin")
     assert (given == team.url) is allowed
     assert given in (None, team.url)

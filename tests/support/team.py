@@ -47,7 +47,8 @@ class Team:
             with self._open(path, None, login) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
-            return error.code
+            with error:  # it holds the connection
+                return error.code
 
     def ask(self, path: str, body: Any = None) -> Any:
         """Return what the API answers to somebody who has the password."""
@@ -162,7 +163,8 @@ def team(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 with urllib.request.urlopen(f"{url}/api/health", timeout=5) as answer:
                     return bool(answer.status == 200)
             except urllib.error.HTTPError as error:
-                return error.code == 401
+                with error:  # it holds the connection
+                    return error.code == 401
             except OSError:
                 return False
 

@@ -1,10 +1,8 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,8 @@ from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.store.context import StageContext, never
 from tests.support.chirp_corpus import write_chirp_corpus, write_noise_rirs
 from tests.support.clips import make_clip
+from tests.support.held_work import Hold
+from tests.support.pipeline import ROOT
 from tests.support.stages import StopAfter
 
 QUESTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
@@ -165,17 +165,21 @@ def test_a_stage_killed_by_the_system_goes_on(
         "runtime": {"threads": torch.get_num_threads()},
     }
     (tmp_path / "spec.json").write_text(json.dumps(spec))
+    hold = Hold(tmp_path / "hold", r"/blocks/[^/]*\.parquet$", 3)
     command = [sys.executable, "-m", "qsm_core.evaluation.predict", "--spec"]
     process = subprocess.Popen(
-        [*command, str(tmp_path / "spec.json")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*command, str(tmp_path / "spec.json")],
+        env={**os.environ, **hold.environment},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
+    hold.wait()
+    process.kill()
+    process.wait()
     blocks = tmp_path / "killed" / "work" / "blocks"
-    while not list(blocks.glob("*.parquet")) and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
     finished = len(list(blocks.glob("*.parquet")))
-    assert finished >= 1
+    assert finished == 2
     shutil.rmtree(tmp_path / "killed" / "out")
     resumed, _ = evaluate("killed", block_clips=1)
     assert timings(resumed)["blocks_kept"] == finished
