@@ -28,7 +28,7 @@ slurm: setup ## a SLURM of one node on loopback, to try things (root; slurm-wlm,
 	@$(BIN)/python -m tests.support.slurm
 
 test: setup ## every test that CI runs
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup ## scoring and training, stock against ours, on this CPU (minutes)
 	@$(BIN)/python -m benchmarks.scoring $(ARGS)

@@ -309,7 +309,7 @@ def test_a_full_disk_is_told_and_the_next_run_goes_on(
         assert "Traceback" not in failed.stderr
         assert list(small_disk.glob("store/outputs/make_corpus/*")) == []
 
-    # What a run without faults found is given, so that corpus and evaluations are what is made here.
+    # Given what a run without faults found, corpus and evaluations are all that is made here.
     found = undisturbed / "results" / "run"
     given = {
         "adapter": found / "checkpoints" / "lora" / "final",
