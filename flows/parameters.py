@@ -241,6 +241,11 @@ class PipelineParameters(BaseModel):
         "this machine, 4 on a cluster.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
+    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = Field(
+        "auto",
+        description="How attention is computed. auto: SDPA. flash_attention_2 needs a GPU, half "
+        "precision and the package flash-attn.",
+    )
     batch_size: int | None = Field(
         None, ge=1, le=4096, description="Clips scored at once. Empty: found automatically."
     )

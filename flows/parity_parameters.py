@@ -51,6 +51,9 @@ class ParityParameters(BaseModel):
         True, description="Load the model again, with four bits or without, and compare."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
+    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = Field(
+        "auto", description="How attention is computed; it is compared with the plain formula."
+    )
     again: bool = Field(False, description="Check again although a result is there.")
     store: str = Field(".qsm/store", description="Folder of finished stages, shared by all runs.")
     results: str = Field("results", description="Folder in which each run's results appear.")
@@ -73,7 +76,7 @@ class ParityParameters(BaseModel):
             "baselines": "none",
             "conditions": "as_recorded",
         }
-        same = ["adapter", "data", "data_kind", "clip_ms", "instruction", "device"]
+        same = ["adapter", "data", "data_kind", "clip_ms", "instruction", "device", "attention"]
         same += ["store", "results", "cluster"]
         return parse_parameters(values | {name: getattr(self, name) for name in same})
 

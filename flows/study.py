@@ -90,6 +90,7 @@ class Study:
         self._conditions = condition_keys(parameters.conditions)
         self._runtime = {
             "device": parameters.device,
+            "attention": parameters.attention,
             "batch_size": parameters.batch_size,
             "encoder_cache": str(store.layout.encoder_cache),
         }

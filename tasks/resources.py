@@ -22,6 +22,7 @@ from distributed import LocalCluster
 
 from qsm_core.errors import StageError
 from qsm_core.store.spec import StageDefinition
+from tasks.dask_settings import DASK_SETTINGS
 from tasks.profiles import ResourceClass
 from tasks.slurm.jobs import Job
 
@@ -192,9 +193,6 @@ def local_profile(workers: int = 2, *, gpus: int | None = None) -> LocalProfile:
 def local_cluster(workers: int, threads: int, resources: Mapping[str, float] | None = None) -> Any:
     """Start worker processes on this machine, reachable only from it.
 
-    A worker that dies is not tried again by Dask: whether another try makes sense is decided
-    where the reason is known.
-
     Args:
         workers: Number of processes; each runs one stage at a time.
         threads: Threads of numerics in each process.
@@ -202,7 +200,7 @@ def local_cluster(workers: int, threads: int, resources: Mapping[str, float] | N
     """
     environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
     make: Any = LocalCluster  # has no types
-    with _deaf_to_interrupts(), dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+    with _deaf_to_interrupts(), dask.config.set(DASK_SETTINGS):
         return make(
             n_workers=workers,
             threads_per_worker=1,

@@ -282,6 +282,7 @@ class _Scoring:
             quantization=config.quantization,
             device=context.runtime.get("device", "auto"),
             dtype=config.dtype,
+            attention=context.runtime.get("attention", "auto"),
         )
         told = {
             "device": str(llm.device),

@@ -139,6 +139,7 @@ def _load_one(
         quantization=quantization,
         device=str(context.runtime.get("device", "auto")),
         dtype=config.dtype,
+        attention=str(context.runtime.get("attention", "auto")),
         self_test=False,
     )
 

@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from qsm_core.errors import ModelError
 from qsm_core.models.adapters import load_adapter
+from qsm_core.models.attention import check_attention
 from qsm_core.models.device import Placement, resolve_placement
 from qsm_core.models.encoder import check_front_end
 from qsm_core.models.identity import resolve_model_folder
@@ -42,6 +43,7 @@ def load_audio_llm(
     quantization: str = "none",
     device: str = "auto",
     dtype: str = "auto",
+    attention: str = "auto",
     self_test: bool = True,
 ) -> AudioLLM:
     """Load a Qwen2-Audio model for inference or as the base of a training.
@@ -53,19 +55,22 @@ def load_audio_llm(
         quantization: "none" or "nf4" (four bits).
         device: "auto" or a torch device name.
         dtype: "auto", "float32", "bfloat16" or "float16".
+        attention: How attention is computed: "auto" (what transformers takes, SDPA where torch has
+            it), "sdpa", "flash_attention_2" or "eager" (the plain formula).
         self_test: Prove that the audio reaches the logits: two stock forward passes.
 
     Raises:
-        ConfigurationError: An unknown device, number format or quantization.
+        ConfigurationError: An unknown device, number format, quantization or attention.
         ModelError: The model or the adapter is missing, damaged, or does nothing.
         TransientError: The Hub did not answer.
     """
     stored = parse_quantization(quantization)
     placement = resolve_placement(device, dtype)
+    check_attention(attention, placement)
     folder = resolve_model_folder(source, revision)
     with _no_progress_bars():
         processor = _load_processor(folder)
-        model = _load_model(folder, placement, stored)
+        model = _load_model(folder, placement, stored, attention)
     reason = placement.reason + (
         "; linear layers in 4 bits (NF4, double quantization): asked for"
         if stored is Quantization.NF4
@@ -102,7 +107,7 @@ def _load_processor(folder: Path) -> Any:
     return processor
 
 
-def _load_model(folder: Path, placement: Placement, stored: Quantization) -> Any:
+def _load_model(folder: Path, placement: Placement, stored: Quantization, attention: str) -> Any:
     quantized = quantization_config(stored, placement.dtype)
     on_device = placement.device.type != "cpu" or quantized is not None
     try:
@@ -111,6 +116,7 @@ def _load_model(folder: Path, placement: Placement, stored: Quantization) -> Any
             dtype=placement.dtype,
             quantization_config=quantized,
             device_map={"": placement.device} if on_device else None,
+            attn_implementation=None if attention == "auto" else attention,
             local_files_only=True,
             output_loading_info=True,
         )

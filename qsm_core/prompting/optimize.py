@@ -211,6 +211,7 @@ def _prepare(
         quantization=config.quantization,
         device=context.runtime.get("device", "auto"),
         dtype=config.dtype,
+        attention=context.runtime.get("attention", "auto"),
     )
     scorer = InstructionScorer(
         llm,

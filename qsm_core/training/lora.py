@@ -102,6 +102,7 @@ def _train(context: StageContext, config: LoraTraining, parts: _Parts) -> _Train
         context.inputs["model"],
         quantization=config.quantization,
         device=str(context.runtime.get("device", "auto")),
+        attention=str(context.runtime.get("attention", "auto")),
     )
     maker = ExampleMaker(base, config.instructions, config.answer_format, config.system_prompt)
     train = _examples(base, maker, config, parts.train, context)
@@ -214,6 +215,7 @@ def _check_output(context: StageContext, config: LoraTraining) -> None:
         adapter=context.out,
         quantization=config.quantization,
         device=str(context.runtime.get("device", "auto")),
+        attention=str(context.runtime.get("attention", "auto")),
         self_test=False,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import dask
 from distributed import Scheduler, SpecCluster
 
+from tasks.dask_settings import DASK_SETTINGS
 from tasks.profiles import ClusterProfile
 from tasks.slurm.folder import RunFolder
 
@@ -33,9 +34,7 @@ class SlurmScheduler(SpecCluster):
             "dashboard_address": "127.0.0.1:0",
             "interface": profile.flow_interface or profile.interface,
         }
-        # A worker that dies takes its task with it: whether and where to try again is decided
-        # where the reason is known.
-        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        with dask.config.set(DASK_SETTINGS):
             super().__init__(  # type: ignore[no-untyped-call]
                 workers={},
                 scheduler={"cls": Scheduler, "options": options},

@@ -56,6 +56,7 @@ _NOTHING_ELSE: dict[str, Any] = {
     "jobqueue.slurm.worker-command": "distributed.cli.dask_worker",
 }
 _QUIET = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false",  # see DASK_SETTINGS
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",

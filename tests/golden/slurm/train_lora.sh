@@ -12,6 +12,7 @@
 #SBATCH --no-requeue
 #SBATCH --comment="/scratch/me/qsm-0123abcd-gpu-large.x1y2z3/gpu-large-0a1b2c3d"
 umask 027
+export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=false
 export PREFECT_SERVER_EPHEMERAL_ENABLED=false
 export PREFECT_SERVER_ANALYTICS_ENABLED=false
 export DO_NOT_TRACK=1

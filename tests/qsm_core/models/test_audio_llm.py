@@ -58,6 +58,30 @@ def test_a_device_that_is_not_there_is_refused():
     assert "this machine shows 0 CUDA GPUs" in caught.value.problems[1]
 
 
+@pytest.mark.parametrize(
+    ("attention", "dtype", "told"),
+    [
+        ("fast", "auto", "allowed are 'auto', 'sdpa', 'flash_attention_2', 'eager'"),
+        ("flash_attention_2", "auto", "needs a CUDA GPU, and the model runs on cpu"),
+    ],
+)
+def test_attention_that_cannot_be_computed_is_refused(small_model_folder, attention, dtype, told):
+    with pytest.raises(ConfigurationError, match=f"attention = '{attention}': {told}"):
+        load_audio_llm(small_model_folder, device="cpu", dtype=dtype, attention=attention)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_attention_is_computed_as_asked(small_model_folder, small_llm, attention):
+    llm = load_audio_llm(small_model_folder, device="cpu", attention=attention)
+    assert {
+        llm.core.config._attn_implementation,
+        llm.core.model.language_model.config._attn_implementation,
+        llm.core.model.audio_tower.config._attn_implementation,
+    } == {attention}
+    expected = probe_logits(small_llm)
+    assert (probe_logits(llm) - expected).abs().max() < 1e-4 * expected.std()
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ConfigurationError, match="device = 'gpu': allowed are 'auto', 'cpu'"):
         resolve_placement("gpu")

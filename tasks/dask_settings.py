@@ -1,0 +1,13 @@
+"""What our Dask schedulers and workers do otherwise than Dask's own."""
+
+from __future__ import annotations
+
+DASK_SETTINGS = {
+    # A worker that dies takes its task with it: whether and where to try again is decided where
+    # the reason is known.
+    "distributed.scheduler.allowed-failures": 0,
+    # The profiler reads the frames of running threads a hundred times a second. On Python 3.11 that
+    # races with them: a worker was seen to end in a segmentation fault (compare CPython's issue
+    # 106883). Dask leaves its other profiler, that of the event loop, out there for this reason.
+    "distributed.worker.profile.enabled": False,
+}
