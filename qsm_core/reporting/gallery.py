@@ -97,7 +97,8 @@ def _of_systems(sources: Sources) -> Iterator[Planned]:
             "differences",
             "Paired differences",
             "Second minus first, with intervals; filled where p, corrected by Holm's method, is "
-            f"below 0.05. The band is {points(analysis.settings.margin)} points around zero.",
+            f"below 0.05. The band is {percent(analysis.settings.margin)} points to either side of "
+            "zero.",
             f"Differences of balanced accuracies: {_told_pairs(pairs, sources)}.",
             lambda: forest(pairs, titles, margin=analysis.settings.margin),
         )

@@ -23,8 +23,6 @@ from qsm_core.reporting.figures.canvas import (
 )
 from qsm_core.reporting.style import GRID, series_style
 
-_ARROW = {"left": "<", "right": ">"}
-
 
 @dataclass(frozen=True)
 class Panel:
@@ -118,10 +116,11 @@ def _draw_row(
     if has_interval:
         ends = np.clip([low, high], *limits)
         axes.plot(ends, [position, position], color=style.color, solid_capstyle="round")
-        for end, side in ((low, "left"), (high, "right")):
-            if not limits[0] <= end <= limits[1]:  # an interval that is open on this side
-                edge = limits[0] if side == "left" else limits[1]
-                axes.plot(edge, position, _ARROW[side], color=style.color, markersize=5)
+        for end in dict.fromkeys((low, high)):  # both may be infinite, on the same side
+            if not limits[0] <= end <= limits[1]:
+                edge, arrow = (limits[0], "<") if end < limits[0] else (limits[1], ">")
+                (mark,) = axes.plot(edge, position, arrow, color=style.color, markersize=5)
+                mark.set(clip_on=False, in_layout=False)  # half of it lies outside of the panel
     if np.isfinite(value):
         axes.plot(value, position, style.marker, color=style.color, markersize=6.5)
         text = f"{value:.{panel.decimals}f}".replace("-", "\N{MINUS SIGN}")

@@ -160,6 +160,21 @@ def test_missing_values_are_told_in_words() -> None:
     assert [text.get_text() for text in axes.texts] == ["not defined", "not defined"]
 
 
+def test_an_interval_without_an_end_points_to_its_side() -> None:
+    thresholds = make_analysis(3).thresholds
+    rows = thresholds["threshold"] == "DT90"
+    ends = {"s0": (np.inf, np.inf), "s1": (-np.inf, -np.inf), "s2": (40.0, np.inf)}
+    for system, (low, high) in ends.items():
+        thresholds.loc[rows & (thresholds["system"] == system), ["low", "high"]] = low, high
+    axes = systems_figure([threshold_panel(thresholds, "DT90")], titles_of(3)).axes[0]
+    arrows = [line for line in axes.lines if line.get_marker() in {"<", ">"}]
+    told = [(int(line.get_ydata()[0]), line.get_marker()) for line in arrows]
+    assert told == [(0, ">"), (1, "<"), (2, ">")]
+    left, right = axes.get_xlim()
+    at = [float(line.get_xdata()[0]) for line in arrows]
+    assert at == pytest.approx([right, left, right])
+
+
 def test_series_are_told_apart_without_colour() -> None:
     styles = [series_style(i) for i in range(NUM_STYLES)]
     assert len({(one.marker, one.dash, one.color) for one in styles}) == NUM_STYLES
