@@ -190,7 +190,10 @@ def _systems_of_run(folder: Path, *, alone: bool) -> list[FoundSystem]:
 
 
 def _dev_of(folder: Path, name: str) -> dict[str, Path]:
-    """Return where a system's predictions on dev are: with the search for its instruction."""
+    """Return where a system's predictions on dev are: its own, or with the search."""
+    own = folder / f"dev_{name}"
+    if (own / "predictions.parquet").is_file():
+        return {"": own}
     winner = re.sub(r"_opro(?=_seed\d+$|$)", "", name)
     search = folder / f"opro_{winner}"
     if not (search / "dev_predictions.parquet").is_file():

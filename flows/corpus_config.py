@@ -32,6 +32,13 @@ def prepared_corpus(parameters: PipelineParameters) -> dict[str, Any]:
     }
 
 
+def is_searched(parameters: PipelineParameters, system: str) -> bool:
+    """Say whether an instruction is searched for the model of a system, with its dev clips."""
+    if system.startswith("base"):
+        return parameters.instruction_base is None
+    return parameters.instruction_lora is None
+
+
 def splits_read(parameters: PipelineParameters) -> list[str]:
     """Return the splits that some stage reads, so that a corpus without one is refused."""
     needed = {"test"}

@@ -1,7 +1,7 @@
 """What the names of a run's stages say: where an evaluation stands in tables, and its dev set.
 
-An evaluation is called `eval_SYSTEM`, a search for its instruction `opro_MODEL`; both end in
-`_seed43` where the model was trained with a further seed.
+An evaluation is called `eval_SYSTEM`, one of the dev clips `dev_SYSTEM`, a search for an
+instruction `opro_MODEL`; all end in `_seed43` where the model was trained with a further seed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ def evaluations_in_order(stages: Mapping[str, Handle]) -> dict[str, Handle]:
 
 
 def dev_predictions(stages: Mapping[str, Handle]) -> dict[str, Handle]:
-    """Return what the searches predicted on dev: with the first instruction and the winner."""
-    found = {}
+    """Return the predictions on dev: evaluations, and those of searches.
+
+    A search has those with its first instruction and those with its winner.
+    """
+    found = {name: given for name, given in stages.items() if name.startswith("dev_")}
     for name, search in stages.items():
         if name.startswith("opro_"):
             model, seed = _model_and_seed(name.removeprefix("opro_"))

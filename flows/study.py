@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flows.corpus_config import prepared_corpus, splits_read, synthetic_corpus
+from flows.corpus_config import is_searched, prepared_corpus, splits_read, synthetic_corpus
 from flows.evaluation_names import dev_predictions, evaluations_in_order, without_seed
 from flows.memory import check_memory, planned_memory
 from flows.optimizer import check_key, optimizer_config, optimizer_inputs, optimizer_runtime
@@ -148,7 +148,11 @@ class Study:
     def evaluate(
         self, name: str, *, system: str, adapter: Handle = None, instruction: Handle = None
     ) -> Handle:
-        """Predict the test clips in every condition with one system."""
+        """Predict the test clips in every condition with one system.
+
+        Where no search predicts the dev clips with it, they are predicted here as well: a threshold
+        calibrated on them is the free baseline of every comparison.
+        """
         p = self.parameters
         config: dict[str, Any] = {
             "system": system,
@@ -162,6 +166,10 @@ class Study:
         shards = EvaluationShards(p.eval_shards or 1)
         output = self._submit(EVALUATE, name, config, inputs, spread=shards)
         self._for_report[f"eval_{system}"] = output
+        if not is_searched(p, system) and "dev" in splits_read(p):
+            on_dev = inputs | {"corpus": self._split("dev")}
+            dev = self._submit(EVALUATE, f"dev_{system}", config | {"split": "dev"}, on_dev)
+            self._for_report[f"dev_{system}"] = dev
         return output
 
     def evaluate_baselines(self) -> None:

@@ -36,6 +36,15 @@ def test_the_systems_of_one_run_keep_their_names(tmp_path: Path) -> None:
     assert on_dev == {"base": {".seed_instruction": search}, "base_opro": {"": search}}
 
 
+def test_an_evaluation_of_dev_comes_before_a_search(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run", "base")
+    for folder, file in (("dev_base", "predictions"), ("opro_base", "dev_predictions")):
+        (run / folder).mkdir()
+        (run / folder / f"{file}.parquet").touch()
+    (one,) = find_systems([str(run)]).systems
+    assert one.dev == {"": run / "dev_base"}
+
+
 def test_several_runs_stand_in_front_of_their_systems(tmp_path: Path) -> None:
     runs = [str(_run(tmp_path / name, "base")) for name in ("seed42", "seed43")]
     found = find_systems(runs)
