@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ from tasks.stopping import stop_requests
 RETRIES = 2
 _FIRST_DELAY_S = 2.0
 _ARTIFACT_EVERY_S = 10.0
+_SHOWN_WITHIN_S = 10.0
 _SUMMARY_BYTES = 20_000
 
 
@@ -153,7 +156,8 @@ def receipt(output: StageOutput) -> dict[str, Any]:
 class ProgressArtifact:
     """Shows the progress of a stage as a Prefect artifact, updated every ten seconds at most.
 
-    A stage that is done sooner gets none.
+    A stage that is done sooner gets none. The stage does not wait for the server, for which Prefect
+    waits a minute where it is away: what is reported meanwhile is not shown, what comes later is.
     """
 
     def __init__(
@@ -171,21 +175,43 @@ class ProgressArtifact:
         self._every_s = every_s
         self._last = time.monotonic()
         self._artifact: UUID | None = None
+        self._showing: threading.Thread | None = None
 
     def __call__(self, done: int, total: int, message: str) -> None:
         """Report progress; see `StageContext.report`."""
         now = time.monotonic()
         finished = done >= total and self._artifact is not None
-        if now - self._last < self._every_s and not finished:
+        if self._is_busy or (now - self._last < self._every_s and not finished):
             return
         self._last = now
         percent = 100.0 * done / total if total else 0.0
-        self._try_to_show(percent, f"{message} ({done} of {total})")
+        self._begin_to_show(percent, f"{message} ({done} of {total})")
+
+    def wait(self) -> None:
+        """Wait until what was reported is shown, but not long."""
+        if self._showing is not None:
+            self._showing.join(_SHOWN_WITHIN_S)
 
     def finish(self) -> None:
         """Show that the stage is done, if it had an artifact."""
-        if self._artifact is not None:
-            self._try_to_show(100.0, "finished")
+        self.wait()
+        if self._artifact is not None and not self._is_busy:
+            self._begin_to_show(100.0, "finished")
+            self.wait()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._showing is not None and self._showing.is_alive()
+
+    def _begin_to_show(self, percent: float, description: str) -> None:
+        # Prefect finds the task run in context variables, which a thread does not inherit.
+        self._showing = threading.Thread(
+            target=copy_context().run,
+            args=(self._try_to_show, percent, description),
+            name="show progress",
+            daemon=True,
+        )
+        self._showing.start()
 
     def _try_to_show(self, percent: float, description: str) -> None:
         try:

@@ -163,12 +163,13 @@ def test_a_stage_in_a_process_of_its_own_keeps_its_work_until_it_is_lost_too_oft
     cluster: ToyCluster, slurm: Slurm
 ) -> None:
     run = cluster.start(n=1000, resubmissions="1", subprocess="true")
-    for attempt in (1, 2):
+    cancel, kill = ["scancel"], ["scancel", "--signal=KILL", "--full"]
+    for attempt, end in enumerate([cancel, kill], start=1):
         wait_for(lambda attempt=attempt: run.attempts == attempt, f"attempt {attempt}", 120)
         assert run.stage_is_a_process_of_its_own
         run.wait_for_step(run.first_step + 10)
         (job,) = slurm.running("cpu")
-        slurm.command("scancel", job)
+        slurm.command(*end, job)
     assert run.first_step >= 10
     assert "given up after 1 resubmissions" in run.failure()
     assert run.stage_log.count(SAID) == 2, "the log holds what each attempt printed"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -15,6 +17,7 @@ from qsm_core.errors import SpecError, StageError
 from qsm_core.store.references import read_references
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
+from tasks import stage_task
 from tasks.stage_task import ProgressArtifact
 from tests.support.server_records import wait_for
 from tests.support.toy_flow import Ran, run_toys
@@ -287,6 +290,28 @@ def test_progress_is_one_artifact(prefect_api):
     assert artifact.data == 100.0
     assert artifact.key == "progress-of-toys"
     assert artifact.description == "finished"
+
+
+def test_a_stage_does_not_wait_for_a_server_that_is_away(monkeypatch):
+    asked, back = [], threading.Event()
+
+    def create(percent, key, description):
+        asked.append(description)
+        back.wait(60)
+        return uuid4()
+
+    def update(artifact, progress, description):
+        asked.append(description)
+
+    monkeypatch.setattr(stage_task, "create_progress_artifact", create)
+    monkeypatch.setattr(stage_task, "update_progress_artifact", update)
+    progress = ProgressArtifact("toys", every_s=0.0)
+    for step in range(3):
+        progress(step, 4, "playing")
+    assert asked in ([], ["playing (0 of 4)"])
+    back.set()
+    progress.finish()
+    assert asked == ["playing (0 of 4)", "finished"]
 
 
 def test_an_error_of_the_flow_itself_stops_everything(ran, tmp_path):

@@ -51,7 +51,9 @@ from tasks.stage_task import ProgressArtifact
 
 @flow
 def long_stage():
-    ProgressArtifact("long_stage", every_s=0.0)(3, 4, "instructions scored")
+    progress = ProgressArtifact("long_stage", every_s=0.0)
+    progress(3, 4, "instructions scored")
+    progress.wait()
 
 long_stage()
 """
