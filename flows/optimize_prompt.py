@@ -32,6 +32,7 @@ from functools import partial
 
 from prefect import flow
 
+from flows.cancelling import ends_when_cancelled
 from flows.optimize_parameters import (
     PANELS,
     OptimizeParameters,
@@ -62,6 +63,7 @@ def search_stages(run: OptimizeRun, study: Study) -> None:
 
 @flow(name="optimize-prompt", persist_result=False)
 @flat_parameters(OptimizeParameters, parse_optimize_parameters, PANELS)
+@ends_when_cancelled
 def optimize_prompt(run: OptimizeRun) -> dict[str, str]:
     """Search a better instruction; finished stages are reused, so running it again resumes.
 
