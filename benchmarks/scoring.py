@@ -106,6 +106,7 @@ def main(
     quantization: Annotated[str, typer.Option(help="none or nf4.")] = "none",
     threads: Annotated[int, typer.Option(help="Of the CPU.")] = 1,
     quick: Annotated[bool, typer.Option(help="The few cells that CI looks at.")] = False,
+    compiled: Annotated[bool, typer.Option(help="Also ours under torch.compile.")] = False,
 ) -> None:
     """Print a table of both ways, and where the time of ours goes."""
     torch.set_num_threads(threads)
@@ -120,6 +121,8 @@ def main(
         for row in table(llm, seconds, instructions, count, sizes):
             typer.echo(row)
         profile_ours(llm, Workload(1.0, 8, count), max(sizes))
+        if compiled:
+            compile_ours(llm, count, max(sizes))
 
 
 def make_model(folder: Path, size: str, dtype: str, quantization: str) -> AudioLLM:
@@ -305,6 +308,23 @@ def profile_ours(llm: AudioLLM, load: Workload, batch: int) -> None:
     cached = len(prompt_parts(llm, texts[0]).before) + round(25 * load.seconds)
     size = 2 * account.shape.kv_width * account.e * account.shape.layers * cached
     typer.echo(f"  prefix in the key-value cache: {size / 2**20:.2f} MiB a clip")
+
+
+def compile_ours(llm: AudioLLM, count: int, batch: int) -> None:
+    """Print what torch.compile costs and gives; the model stays compiled."""
+    lengths, texts = (0.2, 1.0, 2.0), make_instructions(8)
+
+    def score(seconds: float) -> None:
+        score_ours(llm, make_clips(Workload(seconds, len(texts), count)), texts, batch)
+
+    plain = {length: best([batch], lambda _, s=length: score(s), llm) for length in lengths}
+    llm.core.model.language_model.compile(dynamic=True)
+    typer.echo("\nunder torch.compile with dynamic shapes, 8 instructions:")
+    for length in lengths:
+        first = clock(lambda s=length: score(s), llm)
+        again = min(clock(lambda s=length: score(s), llm) for _ in range(2))
+        ratio = plain[length].seconds / again
+        typer.echo(f"  {length:g} s: {first:.1f} s the first time, then {ratio:.2f} times as fast")
 
 
 if __name__ == "__main__":
