@@ -180,13 +180,25 @@ class PipelineParameters(BaseModel):
     opro_clips: int | None = Field(
         None,
         ge=4,
-        description="Pairs of a dev clip and a condition on which every candidate is scored; the "
-        "finalists are scored on all of dev.",
+        description="Pairs of a dev clip and a condition that a race of candidates goes on for at "
+        "most; the finalists are scored on all of dev.",
     )
-    opro_objective: Literal["reward", "balanced_accuracy", "log_loss"] = Field(
+    opro_budget: int | None = Field(
+        None,
+        ge=1,
+        description="Clip-prompts that a search may score, finals included. Empty: as many as its "
+        "steps need.",
+    )
+    opro_patience: int = Field(
+        5, ge=0, le=1000, description="End after so many steps without a better one; 0: never."
+    )
+    opro_objective: Literal["reward", "balanced_accuracy", "log_loss", "auroc"] = Field(
         "reward",
         description="What the search makes best. reward: balanced accuracy over clips plus a "
         "quarter of that over conditions.",
+    )
+    opro_length_penalty: float = Field(
+        0.0, ge=0, le=1, description="What 100 characters of an instruction take off its score."
     )
     opro_proposers: str | None = Field(
         None,

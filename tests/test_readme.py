@@ -26,6 +26,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SERVICE = "tests/deployments/test_service.py::"
 SLURM = "tests/slurm/test_pipeline.py::"
 PROFILES = "tests/tasks/test_profiles.py::"
+SEARCH = (
+    "tests/flows/test_optimize_prompt.py::"
+    "test_a_search_asks_the_server_and_the_key_is_found_nowhere"
+)
 TESTED_ELSEWHERE = {
     "make demo": "tests/flows/test_complete_pipeline.py::test_first_run_makes_every_file",
     "make test": "tests/test_readme.py::test_make_runs_what_it_says",
@@ -34,6 +38,9 @@ TESTED_ELSEWHERE = {
     + "test_run_from_another_terminal_and_from_the_command_line",
     "prefect deployment run complete-pipeline/embedded --param seed=7 --watch": SERVICE
     + "test_run_from_another_terminal_and_from_the_command_line",
+    "python -m flows.optimize_prompt --model my_model/ --adapter my_adapter/ --data my_clips/": SEARCH,
+    "python -m flows.optimize_prompt --opro-proposers templates,llm "
+    "--optimizer-url http://127.0.0.1:8000/v1 --optimizer-model qwen2.5-7b-instruct": SEARCH,
     "make slurm": "tests/slurm/test_sandbox.py::test_it_tells_how_to_use_it_and_stops_on_ctrl_c",
     "cp deployments/clusters/example-3090.yaml my_cluster.yaml": PROFILES
     + "test_shipped_profiles_can_be_used",
