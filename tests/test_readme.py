@@ -38,7 +38,8 @@ TESTED_ELSEWHERE = {
     + "test_run_from_another_terminal_and_from_the_command_line",
     "prefect deployment run complete-pipeline/embedded --param seed=7 --watch": SERVICE
     + "test_run_from_another_terminal_and_from_the_command_line",
-    "python -m flows.optimize_prompt --model my_model/ --adapter my_adapter/ --data my_clips/": SEARCH,
+    "python -m flows.optimize_prompt --model my_model/ --adapter my_adapter/ "
+    "--data my_clips/": SEARCH,
     "python -m flows.optimize_prompt --opro-proposers templates,llm "
     "--optimizer-url http://127.0.0.1:8000/v1 --optimizer-model qwen2.5-7b-instruct": SEARCH,
     "make slurm": "tests/slurm/test_sandbox.py::test_it_tells_how_to_use_it_and_stops_on_ctrl_c",
