@@ -35,7 +35,7 @@ def gap_table(
         statistics: Their statistics.
         dev: Predictions on dev of those systems that have them.
     """
-    on_dev = {name: _on_dev(table, test) for name, table in dev.items() if name in statistics}
+    on_dev = {name: _on_dev(dev[name], test) for name in statistics if name in dev}
     made = [
         _row(test, name, "ba_clip", one, statistics[name]["ba_clip"])
         for name, one in on_dev.items()

@@ -43,7 +43,10 @@ METRICS = (
     "d_prime",
     "criterion",
 )
-SYSTEMS, DETECTORS, BASELINE = "systems", "plain detectors", "calibrated baseline"
+# One family for each question: are they better, do the words help beyond a threshold, does the
+# threshold alone help, is an audio model needed at all?
+SYSTEMS, BASELINE, CALIBRATION = "systems", "calibrated baseline", "calibration"
+DETECTORS = "plain detectors"
 SIGN_FLIP, BOOTSTRAP_Z = "cluster sign flip", "z on the bootstrap's standard error"
 _TESTED_BY_SIGNS = ("ba_clip", "ba_conditions")
 # Where more is better; a difference of recalls or criteria alone is a shift, not a gain.
@@ -83,7 +86,7 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
             if before + CALIBRATED in names:
                 made[before + CALIBRATED, name] = BASELINE
         if name + CALIBRATED in names:
-            made[name, name + CALIBRATED] = BASELINE
+            made[name, name + CALIBRATED] = CALIBRATION
     return tuple(Pair(*pair, family) for pair, family in made.items())
 
 

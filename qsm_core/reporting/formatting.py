@@ -91,10 +91,11 @@ def p_value(value: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
-    """Return a number with a fixed number of decimals."""
+    """Return a number with a fixed number of decimals; what rounds to nothing has no sign."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:.{digits}f}".replace("-", _MINUS)
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", _MINUS)
 
 
 def _signed(value: float | None, digits: int) -> str:

@@ -39,7 +39,7 @@ def confusion_by_condition(confusion: pd.DataFrame, titles: Titles) -> Figure:
         axes.set_title(wrapped(title, 19), fontsize=8.5)
     panels[0].set_xlim(-4, 104)
     panels[0].set_xticks([0, 50, 100])
-    panels[0].set_yticks(range(len(keys)), [short_name(key) for key in keys], fontsize=8)
+    panels[0].set_yticks(range(len(keys)), [short_name(key) for key in keys])
     panels[0].set_ylim(len(keys) - 0.4, -0.6)
     figure.supxlabel("share of the class (%)", fontsize=9.5)
     handles = [
@@ -66,4 +66,4 @@ def _draw_system(axes: Axes, rows: pd.DataFrame, keys: list[str]) -> None:
         axes.plot(shares[label], places, marker, color=color, markersize=4.2)
     axes.axvline(50, color=GRID, linewidth=1, linestyle=":")
     axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, labelsize=8)  # of each: only the positions are shared

@@ -21,6 +21,7 @@ from qsm_core.reporting.figures.canvas import (
     styled,
     wrapped,
 )
+from qsm_core.reporting.formatting import decimal
 from qsm_core.reporting.style import GRID, series_style
 
 
@@ -123,9 +124,8 @@ def _draw_row(
                 mark.set(clip_on=False, in_layout=False)  # half of it lies outside of the panel
     if np.isfinite(value):
         axes.plot(value, position, style.marker, color=style.color, markersize=6.5)
-        text = f"{value:.{panel.decimals}f}".replace("-", "\N{MINUS SIGN}")
         axes.annotate(
-            text,
+            decimal(value, panel.decimals),
             (value, position),
             xytext=(0, 5.5),
             textcoords="offset points",

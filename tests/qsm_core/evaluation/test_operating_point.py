@@ -68,8 +68,8 @@ def test_pairs_that_the_names_suggest() -> None:
         ("base", "lora_seed43"): "systems",
         ("lora_seed43", "lora_opro_seed43"): "systems",
         ("lora_seed43@dev", "lora_opro_seed43"): "calibrated baseline",
-        ("base", "base@dev"): "calibrated baseline",
-        ("lora_seed43", "lora_seed43@dev"): "calibrated baseline",
+        ("base", "base@dev"): "calibration",
+        ("lora_seed43", "lora_seed43@dev"): "calibration",
     }
     named = (Pair("lora", "base", "mine"),)
     assert pairs_to_compare(names, named) == named

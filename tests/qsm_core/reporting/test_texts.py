@@ -47,6 +47,7 @@ def _threshold(value: float, low: float, high: float, outcome: str = "reached") 
         (formatting.p_value(0.0416), "0.042"),
         (formatting.p_value(math.nan), DASH),
         (formatting.decimal(-1.23456), f"{MINUS}1.235"),
+        (formatting.decimal(-0.04, 1), "0.0"),
         (formatting.count(21340), "21,340"),
         (formatting.threshold(_threshold(37.68, 18.5, 69.3), "ms"), "37.7 [18.5, 69.3] ms"),
         (
