@@ -3,6 +3,7 @@
 A process that finds this package's hook on its path stops, once, when it is about to keep the
 second piece of work of a stage: the second checkpoint, the second event of a search, the second
 block of an evaluation. It says in which SLURM job it is, and goes on when it is released.
+`tests.support.held_work` holds one process for good, to be killed there.
 """
 
 from __future__ import annotations
