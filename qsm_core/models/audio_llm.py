@@ -7,15 +7,12 @@ adapter that changes them.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
-from transformers.utils import logging as transformers_logging
 
 from qsm_core.errors import ModelError
 from qsm_core.models.adapters import load_adapter
@@ -30,6 +27,7 @@ from qsm_core.models.quantization import (
     quantization_config,
     use_portable_layers,
 )
+from qsm_core.models.quiet import no_progress_bars
 from qsm_core.models.self_test import check_hears_audio, differ, probe_logits
 
 __all__ = ["AudioLLM", "load_audio_llm"]
@@ -68,7 +66,7 @@ def load_audio_llm(
     placement = resolve_placement(device, dtype)
     check_attention(attention, placement)
     folder = resolve_model_folder(source, revision)
-    with _no_progress_bars():
+    with no_progress_bars():
         processor = _load_processor(folder)
         model = _load_model(folder, placement, stored, attention)
     reason = placement.reason + (
@@ -141,15 +139,3 @@ def _check_complete(folder: Path, found: Any) -> None:
     ]
     if problems:
         raise ModelError(f"the weights in {folder} do not fit the model: {'; '.join(problems)}")
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Keep the bars of transformers out of the log for the time of a block."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()

@@ -29,6 +29,7 @@ from qsm_core.models.quantization import (
     quantization_config,
     use_portable_layers,
 )
+from qsm_core.models.quiet import no_progress_bars
 
 DEFAULT_MAX_NEW_TOKENS = 256
 _NF4_SHARE = 0.6  # of two bytes a weight: four bits, and the embeddings as they are
@@ -164,14 +165,15 @@ def _load(folder: Path, stored: Quantization, placement: Placement) -> tuple[Any
     quantized = quantization_config(stored, placement.dtype)
     on_device = placement.device.type != "cpu" or quantized is not None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=placement.dtype,
-            quantization_config=quantized,
-            device_map={"": placement.device} if on_device else None,
-            local_files_only=True,
-        )
+        with no_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=placement.dtype,
+                quantization_config=quantized,
+                device_map={"": placement.device} if on_device else None,
+                local_files_only=True,
+            )
     except torch.OutOfMemoryError as error:
         need = gib(needed_bytes(folder, stored, placement))
         raise ModelError(
