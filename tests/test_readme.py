@@ -49,6 +49,10 @@ TESTED_ELSEWHERE = {
     + "test_the_plan_submits_nothing",
     "python -m flows.complete_pipeline --cluster my_cluster.yaml": SLURM
     + "test_each_class_has_jobs_of_its_own",
+    "python -m flows.compare_models results/embedded-seed42 my_vad.csv": (
+        "tests/flows/test_compare_models.py::"
+        "test_sources_of_three_kinds_in_one_report_and_again_from_the_store"
+    ),
 }
 # What a target of the Makefile runs.
 RECIPES = {
