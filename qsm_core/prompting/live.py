@@ -44,7 +44,8 @@ class Row:
         blocks: Of dev that it was scored on.
         clip_prompts: Clips that were scored with it.
         used: Clip-prompts of the whole search up to it.
-        state: Still in the race, dropped and why, or how it did in the finals.
+        dropped: Why it got no more clips; None while it is in the race or in the finals.
+        on_dev: Its score on all of dev, if it is a finalist.
     """
 
     number: int
@@ -56,7 +57,15 @@ class Row:
     blocks: int
     clip_prompts: int
     used: int
-    state: str
+    dropped: str | None
+    on_dev: float | None
+
+    @property
+    def state(self) -> str:
+        """What became of it, in words."""
+        if self.on_dev is not None:
+            return f"finalist: {self.on_dev:.4f} on all of dev"
+        return "in the race" if self.dropped is None else f"dropped: {self.dropped}"
 
 
 class LiveSearch:
@@ -112,15 +121,11 @@ def search_page(events: Sequence[Event], planned: int) -> str:
     rows = candidate_rows(events)
     if not rows:
         return "## Prompt search\n\nNothing is scored yet.\n"
-    best = max(rows, key=lambda row: (row.score, -row.number))
     picture = base64.b64encode(_png(draw_search(rows))).decode("ascii")
     lines = [
         f"## Prompt search: {len(rows)} candidates in {max(row.step for row in rows)} steps",
         "",
-        f"**Best so far: {best.score:.4f}** (candidate {best.number}, {best.origin}); "
-        f"first instruction: {rows[0].score:.4f}",
-        "",
-        f"> {_escaped(best.text)}",
+        *_best(rows),
         "",
         f"Budget: {_used(events):,} of at most {planned:,} clip-prompts.{_now(events)}",
         "",
@@ -136,7 +141,6 @@ def search_page(events: Sequence[Event], planned: int) -> str:
 def candidate_rows(events: Sequence[Event]) -> list[Row]:
     """Return every candidate whose race is over, in the order of scoring."""
     finalists = {int(e["number"]): float(e["score"]) for e in events if e["event"] == "finalist"}
-    winner = max(finalists, key=lambda number: (finalists[number], -number), default=None)
     dropped = {int(e["number"]): str(e["reason"]) for e in events if e["event"] == "dropped"}
     blocks: Counter[int] = Counter()
     rows = []
@@ -145,10 +149,6 @@ def candidate_rows(events: Sequence[Event]) -> list[Row]:
         if event["event"] == "block":
             blocks[number] += 1
         elif event["event"] == "scored":
-            state = f"dropped: {dropped[number]}" if number in dropped else "in the race"
-            if number in finalists:
-                title = "winner" if number == winner else "finalist"
-                state = f"{title}, {finalists[number]:.4f} on all of dev"
             row = Row(
                 number=number,
                 step=int(event["iteration"]),
@@ -159,10 +159,33 @@ def candidate_rows(events: Sequence[Event]) -> list[Row]:
                 blocks=blocks[number],
                 clip_prompts=_clips(event),
                 used=_used(events[: place + 1]),
-                state=state,
+                dropped=dropped.get(number),
+                on_dev=finalists.get(number),
             )
             rows.append(row)
     return rows
+
+
+def leader(rows: Sequence[Row]) -> Row:
+    """Return the best candidate that was not dropped: a dropped one lost to a better one."""
+    return max(
+        (row for row in rows if row.dropped is None or row.number == 0),
+        key=lambda row: (row.score, -row.number),
+    )
+
+
+def _best(rows: Sequence[Row]) -> list[str]:
+    """Return what is known of the best: an estimate in the race, or the winner of the finals."""
+    best, on_dev = leader(rows), {row.number: row.on_dev for row in rows if row.on_dev is not None}
+    title = f"**Best so far: {best.score:.4f}**, an estimate"
+    seed = f"first instruction: {rows[0].score:.4f}"
+    if 0 in on_dev:
+        number = max(on_dev, key=lambda one: (on_dev[one], -one))
+        best = next(row for row in rows if row.number == number)
+        title = f"**Best on all of dev: {on_dev[number]:.4f}**"
+        seed = f"first instruction: {on_dev[0]:.4f}"
+    told = f"{title} (candidate {best.number}, {_escaped(best.origin)}); {seed}"
+    return [told, "", f"> {_escaped(best.text)}"]
 
 
 def balanced_accuracy_interval(
@@ -190,7 +213,7 @@ def draw_search(rows: Sequence[Row]) -> Figure:
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     axes = figure.subplots()
     used = [row.used for row in rows]
-    best = [max(row.score for row in rows[: i + 1]) for i in range(len(rows))]
+    best = [leader(rows[: i + 1]).score for i in range(len(rows))]
     axes.axhline(rows[0].score, color=_SEED, ls="--", lw=1, label="first instruction")
     axes.plot(used, [row.score for row in rows], "o", color=_DOT, ms=4, label="candidate")
     axes.step(used, best, where="post", color=_BEST, label="best so far")

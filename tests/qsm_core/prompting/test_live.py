@@ -73,8 +73,8 @@ def test_rows_tell_blocks_clips_and_what_became_of_each_candidate():
         (2, 1, 1, 140),
     ]
     assert [row.state for row in rows] == [
-        "finalist, 0.7200 on all of dev",
-        "winner, 0.8100 on all of dev",
+        "finalist: 0.7200 on all of dev",
+        "finalist: 0.8100 on all of dev",
         "dropped: candidate 1 is better",
     ]
     assert rows[0].clip_prompts == 40
@@ -83,7 +83,7 @@ def test_rows_tell_blocks_clips_and_what_became_of_each_candidate():
 def test_the_page_shows_best_budget_picture_table_and_refusals():
     page = search_page(EVENTS, 1000)
     assert "3 candidates in 1 steps" in page
-    assert "**Best so far: 0.9000** (candidate 1, from One)" in page
+    assert "**Best so far: 0.9000**, an estimate (candidate 1, from One); first instruc" in page
     assert "Budget: 140 of at most 1,000 clip-prompts." in page
     assert "](data:image/png;base64,iVBOR" in page
     assert "| 0 | 0.7000 | 92.5 [78" in page
@@ -91,6 +91,11 @@ def test_the_page_shows_best_budget_picture_table_and_refusals():
     assert "The search has ended: all 1 steps were made. Finalists scored on all of dev: 2." in (
         search_page(EVENTS + FINALS, 1000)
     )
+    assert "**Best on all of dev: 0.8100** (candidate 1, from One); first instruction: 0.7200" in (
+        search_page(EVENTS + FINALS, 1000)
+    )
+    lost = {"event": "dropped", "number": 1, "blocks": 2, "reason": "candidate 0 is better"}
+    assert "**Best so far: 0.7000**" in search_page([*EVENTS, lost], 1000)
     racing = search_page(EVENTS[:7], 1000)
     assert "In the race now: 2 candidates." in racing
 
