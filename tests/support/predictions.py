@@ -102,6 +102,28 @@ def make_predictions(
     return validate(frame)
 
 
+def answered_again(table: pd.DataFrame, listener: Listener, *, seed: int) -> pd.DataFrame:
+    """Return the table of a listener who hears other clips of the same names: for simulations.
+
+    It is drawn as `make_predictions` draws, all at once and without checking the table again; every
+    answer can be read. Equal seeds give the same groups to all listeners.
+    """
+    groups, members = np.unique(table["group_id"].to_numpy(dtype=str), return_inverse=True)
+    shared = listener.group_sd * np.random.default_rng([seed, 1]).standard_normal(len(groups))
+    noise = np.random.default_rng([seed, 2, *listener.system.encode()])
+    sign = np.where(table["label"] == "SPEECH", 1.0, -1.0)
+    levels = {
+        key: difficulty(dimension, level)
+        for key, dimension, level in GRID
+        if key in set(table["condition"])
+    }
+    strength = listener.skill - table["condition"].map(levels).to_numpy() + shared[members]
+    margin = sign * strength + listener.bias + noise.standard_normal(len(table))
+    prediction = pd.array(np.where(margin > 0, "SPEECH", "NONSPEECH"), dtype="str")
+    p_speech = 1 / (1 + np.exp(-margin))
+    return table.assign(margin=margin, p_speech=p_speech, prediction=prediction)
+
+
 def one_clip_per_group(listener: Listener, *, num_clips: int, seed: int = 0) -> pd.DataFrame:
     """Return a table in which every group is one clip in one condition: independent rows."""
     grid = (("dur_1000ms", "duration", 1000.0),)

@@ -13,7 +13,12 @@ from qsm_core.evaluation.pairwise import compare, pairs_to_compare
 from qsm_core.evaluation.replicates import assemble, rate_statistics
 from qsm_core.evaluation.settings import AnalysisSettings, BootstrapSettings, Pair
 from qsm_core.statistics.mcnemar import mcnemar_exact
-from tests.support.predictions import Listener, make_predictions, one_clip_per_group
+from tests.support.predictions import (
+    Listener,
+    answered_again,
+    make_predictions,
+    one_clip_per_group,
+)
 
 QUICK = BootstrapSettings(num_resamples=2000, seed=1)
 
@@ -140,10 +145,11 @@ def test_interval_covers_and_test_keeps_its_size() -> None:
     covered, rejected, repeats = 0, 0, 200
     settings = BootstrapSettings(num_resamples=400)
     grid = (("dur_500ms", "duration", 500.0), ("snr_0dB", "snr", 0.0))
+    listeners = [Listener(name) for name in ("a", "b")]
+    clips = {one.system: make_predictions(one, groups_per_class=15, grid=grid) for one in listeners}
     for seed in range(repeats):
         tables = {
-            name: make_predictions(Listener(name), groups_per_class=15, grid=grid, seed=seed)
-            for name in ("a", "b")
+            one.system: answered_again(clips[one.system], one, seed=seed) for one in listeners
         }
         one = _only(_compare(tables, [("a", "b")], settings))
         covered += one["low"] <= 0 <= one["high"]
