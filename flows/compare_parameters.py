@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.compare_pairs import read_pairs
+from flows.evaluation_names import place_in_tables
 from flows.parameters import PipelineParameters, parse_parameters
 from flows.validation import validated
 from qsm_core.errors import ConfigurationError
@@ -169,13 +170,13 @@ def _folder(path: Path) -> Path | None:
 
 
 def _systems_of_run(folder: Path, *, alone: bool) -> list[FoundSystem]:
-    """Return the systems of a run, the base model first."""
+    """Return the systems of a run in the order of its own report, the base model first."""
     names = sorted(
         path.name.removeprefix("eval_")
         for path in folder.glob("eval_*")
         if (path / "predictions.parquet").is_file() and path.name != "eval_baseline"
     )
-    names.sort(key=lambda name: name != "base")
+    names.sort(key=lambda name: place_in_tables(f"eval_{name}"))
     run = re.sub(r"[^A-Za-z0-9.-]", "-", folder.resolve().name)
     return [
         FoundSystem(

@@ -18,7 +18,7 @@ _FOUR_SYSTEMS = ("eval_base", "eval_lora", "eval_base_opro", "eval_lora_opro")
 def evaluations_in_order(stages: Mapping[str, Handle]) -> dict[str, Handle]:
     """Return the evaluations as tables show them: others are compared with the first."""
     found = {name: given for name, given in stages.items() if name.startswith("eval_")}
-    return dict(sorted(found.items(), key=lambda item: _place_in_tables(item[0])))
+    return dict(sorted(found.items(), key=lambda item: place_in_tables(item[0])))
 
 
 def dev_predictions(stages: Mapping[str, Handle]) -> dict[str, Handle]:
@@ -36,6 +36,13 @@ def dev_predictions(stages: Mapping[str, Handle]) -> dict[str, Handle]:
     return found
 
 
+def place_in_tables(evaluation: str) -> tuple[bool, bool, int]:
+    """Return where an evaluation stands: the four systems, their other seeds, plain detectors."""
+    plain = without_seed(evaluation)
+    known = plain in _FOUR_SYSTEMS
+    return not known, plain != evaluation, _FOUR_SYSTEMS.index(plain) if known else 0
+
+
 def without_seed(name: str) -> str:
     """Return a name without the seed of its training."""
     return _model_and_seed(name)[0]
@@ -46,10 +53,3 @@ def _model_and_seed(name: str) -> tuple[str, str]:
     seed = re.search(r"(_seed\d+)?$", name)
     end = len(name) if seed is None else seed.start()
     return name[:end], name[end:]
-
-
-def _place_in_tables(evaluation: str) -> tuple[bool, bool, int]:
-    """Return where an evaluation stands: the four systems, their other seeds, plain detectors."""
-    plain = without_seed(evaluation)
-    known = plain in _FOUR_SYSTEMS
-    return not known, plain != evaluation, _FOUR_SYSTEMS.index(plain) if known else 0

@@ -46,12 +46,16 @@ def _summary(content: ReportContent) -> Section:
     sources = content.sources
     results = content.tables["results"].numbers
     accuracy = dict(zip(results["system"], results["ba_clip"], strict=True))
-    plain = detector_sentence(accuracy, sources.titles)
+    # Of each set of clips on its own: systems on different clips are not compared.
+    plain = [
+        detector_sentence({name: accuracy[name] for name in members}, sources.titles)
+        for members in sources.sets
+    ]
     return Section(
         "summary",
         "Abstract",
         abstract=[" ".join(told) for told in abstracts(sources)],
-        sentences=[*sources.remarks, *([plain] if plain else [])],
+        sentences=[*sources.remarks, *(told for told in plain if told)],
         tiles=list(_tiles(content)),
     )
 

@@ -21,14 +21,15 @@ def _file(path: Path) -> str:
 
 
 def test_the_systems_of_one_run_keep_their_names(tmp_path: Path) -> None:
-    run = _run(tmp_path / "run", "lora", "base", "base_opro")
+    run = _run(tmp_path / "run", "lora", "base", "base_opro", "energy")
     (run / "opro_base").mkdir()
     (run / "opro_base" / "dev_predictions.parquet").touch()
     found = find_systems([str(run), _file(tmp_path / "my_vad_predictions.csv.gz")])
     assert [(one.name, one.title) for one in found.systems] == [
         ("base", "base"),
-        ("base_opro", "base_opro"),
         ("lora", "lora"),
+        ("base_opro", "base_opro"),
+        ("energy", "energy"),
         ("my_vad", "my vad"),
     ]
     on_dev = {one.name: one.dev for one in found.systems if one.dev}
