@@ -26,6 +26,7 @@ CountClips = Callable[[str, str | None, Sequence[str] | str], int | None]
 Unit = Literal["predictions", "training steps", ""]
 
 _FINALISTS = 3
+_CONTROLS = ("templates", "paraphrases")
 _EFFECTIVE_BATCH = 16
 _STANDARD = "standard"
 
@@ -123,7 +124,9 @@ def _search(config: Mapping[str, Any], clips: CountClips) -> Work:
     candidates = 1 + int(config["num_iterations"]) * int(config["candidates_per_step"])
     finalists = 1 + int(config.get("finalists", _FINALISTS))  # and the seed instruction
     most = candidates * each + finalists * (pairs - each)
-    return Work(min(most, int(config.get("budget") or most)), "predictions", at_most=True)
+    once = min(most, int(config.get("budget") or most))
+    # Each control may spend as much as the search.
+    return Work(once * (1 + len(config.get("controls", _CONTROLS))), "predictions", at_most=True)
 
 
 _COUNTED = {

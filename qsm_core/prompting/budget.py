@@ -29,7 +29,7 @@ class Budget:
             ConfigurationError: What it has to be at least.
         """
         first = self._dev.ends[1]
-        needed = candidates_per_step * first + self._dev.ends[-1] + self._reserve([])
+        needed = self.least(candidates_per_step)
         if self.limit is not None and self.limit < needed:
             problem = (
                 f"budget = {self.limit}: the seed instruction and {self._finalists} finalists on "
@@ -37,6 +37,10 @@ class Budget:
                 f"candidates on a block of {first}, need {needed}; null has no limit"
             )
             raise ConfigurationError("the search has too small a budget", [problem])
+
+    def least(self, candidates_per_step: int) -> int:
+        """Return what a step takes beside the seed instruction and the finalists on all of dev."""
+        return candidates_per_step * self._dev.ends[1] + self._dev.ends[-1] + self._reserve([])
 
     def affords(self, seed: int, others: Sequence[int], until: int) -> bool:
         """Say whether candidates can be scored on the first blocks, and finalists on all of dev.

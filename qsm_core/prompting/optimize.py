@@ -5,7 +5,8 @@ Inputs: `corpus` (a prepared corpus, or the part of one with its dev clips), `mo
 proposes) for the proposers that need them. Candidates race on blocks of dev; the best few and the
 seed instruction are scored on all of dev, and the best of these wins. Test clips are never read.
 
-Output: best_prompt.txt and .json, candidates.csv, opro_history.json, trajectory.jsonl,
+Output: best_prompt.txt and .json, candidates.csv, opro_history.json, trajectory.jsonl, controls.csv
+(what simpler ways reach at the same price) and best_control.txt,
 dev_metrics.json of the winner, dev_predictions.parquet of winner and seed instruction, and
 optimizer_llm.jsonl where an LLM was asked: every prompt and answer.
 
@@ -40,21 +41,25 @@ from qsm_core.models.savings import Savings
 from qsm_core.prompting.blocks import BLOCK_CLIPS, blocks_within, deal_blocks
 from qsm_core.prompting.budget import Budget
 from qsm_core.prompting.candidates import text_problem
+from qsm_core.prompting.controls import ControlName, control_table
 from qsm_core.prompting.dev_blocks import DevBlocks
 from qsm_core.prompting.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.live import LiveSearch
-from qsm_core.prompting.output import write_output
+from qsm_core.prompting.output import scored_once, write_controls, write_output
 from qsm_core.prompting.pages import SEARCH_PAGE
 from qsm_core.prompting.proposer_names import ProposerName
+from qsm_core.prompting.proposers.fixed import TemplateProposer
 from qsm_core.prompting.proposers.opening import (
     ANSWERS_FILE,
     OptimizerSettings,
     Proposing,
     opened_proposer,
 )
+from qsm_core.prompting.proposers.paraphrase import ParaphraseProposer
 from qsm_core.prompting.race import ALPHA
 from qsm_core.prompting.scored import Objective
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
+from qsm_core.prompting.templates import baseline, templates
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry
@@ -80,6 +85,7 @@ class OptimizePrompt:
         patience: End after so many iterations without a better candidate; null: never.
         objective: "reward", "balanced_accuracy", "log_loss" or "auroc".
         length_penalty: What 100 characters take off the score.
+        controls: What else is raced at the same price, to compare the search with.
         proposers: Who proposes, in turn.
         optimizer: The LLM of the proposers `llm` and `paraphrase`; null: there is none.
         conditions: Condition keys, "standard", or "as_recorded".
@@ -103,6 +109,7 @@ class OptimizePrompt:
     patience: Annotated[int, Field(ge=1)] | None = 5
     objective: Objective = "reward"
     length_penalty: Annotated[float, Field(ge=0)] = 0.0
+    controls: tuple[ControlName, ...] = ("templates", "paraphrases")
     proposers: Annotated[tuple[ProposerName, ...], Field(min_length=1)] = (
         "templates",
         "recombination",
@@ -178,13 +185,20 @@ def run(context: StageContext) -> dict[str, Any]:
         trajectory = Trajectory(context.work / TRAJECTORY_FILE)
         search = InstructionSearch(config.search, proposer, trajectory, ready.problem_of, dev)
         _go_through(search, ready.scorer, context)
+    raced = {
+        str(name): _run_control(name, search, config, context, ready) for name in config.controls
+    }
     answers = context.work / ANSWERS_FILE
     if answers.is_file():
         shutil.copyfile(answers, context.out / ANSWERS_FILE)
     seconds = {"preparation": prepared - started, "search": time.monotonic() - prepared}
     summary = write_output(context.out, context.work / TRAJECTORY_FILE, search, seconds)
+    controls = control_table(search, raced, config.objective)
+    write_controls(context.out, controls)
     (context.out / SEARCH_PAGE).write_text(live.page(), encoding="utf-8")
     return summary | {
+        "controls": dict(zip(controls["way"], controls["score"], strict=True)),
+        "clip_prompts": scored_once(search, *raced.values()),
         "objective": config.objective,
         "dev_clips": len(plan),
         "device": ready.llm.reason,
@@ -241,6 +255,24 @@ def _proposing(config: OptimizePrompt, ready: _Prepared) -> Proposing:
         answer_format=config.answer_format,
         problem_of=ready.problem_of,
     )
+
+
+def _run_control(
+    name: ControlName,
+    search: InstructionSearch,
+    config: OptimizePrompt,
+    context: StageContext,
+    ready: _Prepared,
+) -> InstructionSearch:
+    """Race another pool of candidates for the price of the search; what it shares costs nothing."""
+    budget = max(search.budget.spent, search.budget.least(config.candidates_per_step))
+    settings = replace(config.search, budget=budget, patience=None)
+    known = [one for one in (baseline(), *templates()) if ready.problem_of(one.text) is None]
+    proposer = TemplateProposer(known) if name == "templates" else ParaphraseProposer()
+    trajectory = Trajectory(context.work / f"control_{name}.jsonl")
+    control = InstructionSearch(settings, proposer, trajectory, ready.problem_of, ready.scorer.dev)
+    _go_through(control, ready.scorer, context)
+    return control
 
 
 def _go_through(search: InstructionSearch, scorer: DevScorer, context: StageContext) -> None:

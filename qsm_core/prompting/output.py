@@ -13,10 +13,12 @@ from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import write_metrics
 from qsm_core.evaluation.predictions import write_predictions
 from qsm_core.evaluation.scored_clips import instruction_digest
+from qsm_core.prompting.controls import BEST_CONTROL_FILE, best_instruction
 from qsm_core.prompting.scored import Finalist, ScoredCandidate
 from qsm_core.prompting.search import InstructionSearch
 from qsm_core.store.context import VOLATILE_FOLDER
 
+CONTROLS_FILE = "controls.csv"
 WINNER_SYSTEM = "best_instruction"
 SEED_SYSTEM = "seed_instruction"
 _MEASURES = (
@@ -52,6 +54,22 @@ def write_output(
     return summary
 
 
+def write_controls(out: Path, table: pd.DataFrame) -> None:
+    """Write what simpler ways reach, and the instruction of the best of them."""
+    table.to_csv(out / CONTROLS_FILE, index=False, lineterminator="\n")
+    (out / BEST_CONTROL_FILE).write_text(best_instruction(table) + "\n", encoding="utf-8")
+
+
+def scored_once(*searches: InstructionSearch) -> int:
+    """Return how many clip-prompts searches scored that share what they have in common."""
+    rows: dict[str, int] = {}
+    for search in searches:
+        for entry in search.history:
+            scored = len(search.predictions(entry.number))
+            rows[entry.candidate.text] = max(scored, rows.get(entry.candidate.text, 0))
+    return sum(rows.values())
+
+
 def _summary(
     search: InstructionSearch, best: ScoredCandidate, winner: Finalist, seed: Finalist
 ) -> dict[str, Any]:
@@ -69,7 +87,7 @@ def _summary(
         "seed_ba_clip_on_dev": seed.measures.ba_clip,
         "num_candidates": len(search.history),
         "num_iterations": max(entry.iteration for entry in search.history),
-        "clip_prompts": search.budget.spent,
+        "spent": search.budget.spent,
         "budget": search.budget.limit,
         "why_ended": search.why_ended,
     }

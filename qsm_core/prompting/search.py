@@ -131,6 +131,11 @@ class InstructionSearch:
         return [self._entries[number] for number in sorted(self._entries)]
 
     @property
+    def length_penalty(self) -> float:
+        """What 100 characters take off the score."""
+        return self._settings.length_penalty
+
+    @property
     def most_clip_prompts(self) -> int:
         """What the whole search scores at most."""
         settings = self._settings

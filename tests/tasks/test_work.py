@@ -37,16 +37,17 @@ def test_a_training_takes_steps_of_renderings() -> None:
 
 
 def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget() -> None:
-    # (1 + 4 x 8) candidates x 132 pairs, and (3 + 1) finalists x what is left of 60 clips x 3.
+    # (1 + 4 x 8) candidates x 132 pairs, and (3 + 1) finalists x what is left of 60 clips x 3;
+    # the search and two controls.
     config = {
         "conditions": CONDITIONS,
         "num_iterations": 4,
         "candidates_per_step": 8,
         "clips_per_candidate": 132,
     }
-    assert work_of("optimize_prompt", config, _clips(dev=60)).amount == 33 * 132 + 4 * 48
+    assert work_of("optimize_prompt", config, _clips(dev=60)).amount == 3 * (33 * 132 + 4 * 48)
     within = work_of("optimize_prompt", {**config, "budget": 4000}, _clips(dev=60))
-    assert within.told == "at most 4,000 predictions"
+    assert within.told == "at most 12,000 predictions"
 
 
 def test_what_depends_on_a_corpus_that_is_not_made_is_unknown() -> None:

@@ -29,6 +29,7 @@ FILES = (
     "candidates.csv",
     "trajectory.jsonl",
     "dev_metrics.json",
+    "controls.csv",
     "dev_predictions.parquet",
 )
 
@@ -66,8 +67,29 @@ def test_winner_has_the_best_score_on_all_of_dev_and_is_never_worse_than_the_see
     assert summary["dev_clips"] == 24
     # A race of 12 rows at most; the other 12 for the finalists.
     assert table["rows"].isin([6, 12]).all()
-    assert summary["clip_prompts"] == table["rows"].sum() + 12 * len(finals)
+    assert summary["spent"] == table["rows"].sum() + 12 * len(finals)
     assert table["dropped"].notna().sum() == 19 - len(finals)
+
+
+def test_controls_stand_beside_the_winner_at_the_same_price(optimized):
+    out, summary = optimized
+    table = pd.read_csv(out / "controls.csv").set_index("way")
+    assert list(table.index) == ["search", "seed", "calibration", "templates", "paraphrases"]
+    assert table.loc["search", "score"] == pytest.approx(summary["score_on_dev"])
+    assert table.loc["seed", "score"] == pytest.approx(summary["seed_score_on_dev"])
+    assert (table["search_adds"] == table.loc["search", "score"] - table["score"]).all()
+    # A threshold cannot change the log-loss, and makes the balanced accuracy no worse on dev.
+    assert table.loc["calibration", "score"] == table.loc["seed", "score"]
+    assert table.loc["calibration", "ba_clip"] >= table.loc["seed", "ba_clip"]
+    for name in ("templates", "paraphrases"):
+        assert table.loc[name, "spent"] <= max(summary["spent"], 24 * 4 + 6 * 6)
+        assert table.loc[name, "score"] >= table.loc["seed", "score"]
+    # The seed instruction and the templates that the search has scored too are scored once.
+    assert (
+        summary["clip_prompts"] < table.loc[["search", "templates", "paraphrases"], "spent"].sum()
+    )
+    best = table.loc[["seed", "templates", "paraphrases"]].sort_values("score")["instruction"]
+    assert (out / "best_control.txt").read_text().strip() == best.iloc[-1]
 
 
 def test_dev_predictions_give_the_recorded_measures(optimized):
