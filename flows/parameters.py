@@ -304,7 +304,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-3,
         "epochs": 3,
         "renderings_per_clip": 8,
-        "opro_iterations": 4,
+        "opro_iterations": 3,
         "opro_clips": 132,
         "opro_proposers": "templates,recombination",
         "optimizer_quantization": "none",

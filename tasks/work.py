@@ -25,7 +25,7 @@ from tasks.definitions import (
 CountClips = Callable[[str, str | None, Sequence[str] | str], int | None]
 Unit = Literal["predictions", "training steps", ""]
 
-_FINALISTS = 3
+_FINALISTS = 2
 _CONTROLS = ("templates", "paraphrases")
 _EFFECTIVE_BATCH = 16
 _STANDARD = "standard"

@@ -105,7 +105,7 @@ class OptimizePrompt:
     block_clips: Annotated[int, Field(ge=2)] = BLOCK_CLIPS
     alpha: Annotated[float, Field(gt=0, lt=1)] = ALPHA
     budget: Annotated[int, Field(ge=1)] | None = None
-    finalists: Annotated[int, Field(ge=1)] = 3
+    finalists: Annotated[int, Field(ge=1)] = 2
     patience: Annotated[int, Field(ge=1)] | None = 5
     objective: Objective = "reward"
     length_penalty: Annotated[float, Field(ge=0)] = 0.0

@@ -37,7 +37,7 @@ def test_a_training_takes_steps_of_renderings() -> None:
 
 
 def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget() -> None:
-    # (1 + 4 x 8) candidates x 132 pairs, and (3 + 1) finalists x what is left of 60 clips x 3;
+    # (1 + 4 x 8) candidates x 132 pairs, and (2 + 1) finalists x what is left of 60 clips x 3;
     # the search and two controls.
     config = {
         "conditions": CONDITIONS,
@@ -45,7 +45,7 @@ def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget
         "candidates_per_step": 8,
         "clips_per_candidate": 132,
     }
-    assert work_of("optimize_prompt", config, _clips(dev=60)).amount == 3 * (33 * 132 + 4 * 48)
+    assert work_of("optimize_prompt", config, _clips(dev=60)).amount == 3 * (33 * 132 + 3 * 48)
     within = work_of("optimize_prompt", {**config, "budget": 4000}, _clips(dev=60))
     assert within.told == "at most 12,000 predictions"
 
