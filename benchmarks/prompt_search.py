@@ -7,11 +7,11 @@ The simulation needs the published predictions of the original project (`--publi
 come in steps, as they do in a search, and each way of finding the best is given the same ones:
 
     full       every candidate on all of dev
-    subset     every candidate on 3 blocks; the best 3 on all of dev
+    subset     every candidate on 3 blocks; the best 2 on all of dev
     halving    all candidates at once; the better half goes on with twice the blocks
     race       what `qsm_core.prompting` does
     capo       CAPO's racing as promptolution implements it, where that is installed: per step, and
-               the best 3 on all of dev
+               the best 2 on all of dev
 
 "found" is the share of searches that return a candidate whose true balanced accuracy is within one
 point of the best candidate's; "saved" is the share of the clip-prompts of `full` that were not
@@ -36,7 +36,7 @@ from qsm_core.prompting.race import ALPHA, looks_at, losers
 from qsm_core.prompting.row_values import mean_of
 
 _STEP = 8
-_FINALISTS = 3
+_FINALISTS = 2
 _CLOSE = 0.01
 _PER_CENT = 100
 

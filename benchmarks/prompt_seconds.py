@@ -48,7 +48,7 @@ _SETTINGS = SearchSettings(
     candidates_per_step=8,
     objective="reward",
     patience=None,
-    finalists=3,
+    finalists=2,
 )
 
 
