@@ -31,14 +31,18 @@ def deal_blocks(plan: pd.DataFrame, block_clips: int, seed: int) -> tuple[np.nda
         DataError: A condition has clips of one class only.
     """
     queues = _queues(plan, seed)
-    each = max(1, round(block_clips / len(queues)))
-    count = max(1, min(len(queue) for queue in queues) // each)
+    fewest = min(len(queue) for queue in queues)
+    each = min(fewest, max(1, round(block_clips / len(queues))))
+    count = fewest // each
     blocks = [
         np.sort(np.concatenate([queue[number * each : (number + 1) * each] for queue in queues]))
         for number in range(count)
     ]
     rest = np.sort(np.concatenate([queue[count * each :] for queue in queues]))
-    if len(rest) >= block_clips:
+    if not len(rest):
+        return tuple(blocks)
+    # A rest of a few rows joins the last block, unless that would be all of dev in one.
+    if len(rest) >= block_clips or count == 1:
         parts = np.array_split(rest, max(1, round(len(rest) / block_clips)))
         return (*blocks, *parts)
     return (*blocks[:-1], np.sort(np.concatenate([blocks[-1], rest])))

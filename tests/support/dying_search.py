@@ -1,4 +1,4 @@
-"""The stage `optimize_prompt` in a process that kills itself behind the third event of a kind.
+"""The stage `optimize_prompt` in a process that kills itself behind the second event of a kind.
 
     python -m tests.support.dying_search --spec spec.json
 
@@ -18,7 +18,7 @@ from qsm_core.prompting.optimize import run
 from qsm_core.store.context import StageContext
 from qsm_core.store.entry import run_entry
 
-_EVENTS = 3
+_EVENTS = 2
 
 
 def dying(context: StageContext) -> dict[str, Any]:

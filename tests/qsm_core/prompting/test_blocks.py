@@ -35,7 +35,7 @@ def test_blocks_are_all_of_dev_and_hold_every_condition_and_class(
     assert len(counts) == 2 * conditions
     if len(blocks) > 1:
         assert counts.nunique() == 1
-        assert abs(len(blocks[0]) - max(size, 2 * conditions)) <= conditions
+        assert len(blocks[0]) <= max(size, 2 * conditions) + conditions
 
 
 def test_a_block_of_the_standard_grid_has_44_rows_of_as_many_clips_as_there_are():
@@ -59,6 +59,12 @@ def test_a_race_goes_on_for_whole_blocks():
     assert blocks_within(blocks, 131) == 2
     assert blocks_within(blocks, 132) == 3
     assert blocks_within(blocks, 10_000) == blocks_within(blocks, None) == 30
+
+
+def test_a_race_of_fewer_clips_than_dev_has_a_first_block_that_fits():
+    blocks = deal_blocks(plan(conditions=1, speech=5, nonspeech=5), 8, seed=1)
+    assert [len(block) for block in blocks] == [8, 2]
+    assert blocks_within(blocks, 8) == 1
 
 
 def test_too_few_clips_and_a_missing_class_are_refused():
