@@ -26,7 +26,13 @@ from tests.support.pipeline import (
 from tests.support.server_records import Server, wait_for
 from tests.support.slurm import EndedJob, Record, Slurm, empty_queue
 
-pytestmark = [pytest.mark.server, pytest.mark.slurm, pytest.mark.slow]
+# A busy machine takes minutes for the run that all tests share.
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.slurm,
+    pytest.mark.slow,
+    pytest.mark.timeout(1500),
+]
 
 # Three pieces of work in each stage that is disturbed: checkpoints, candidates, blocks of clips.
 SIZES = {

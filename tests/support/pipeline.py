@@ -94,7 +94,7 @@ def run_pipeline(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1200,  # the test itself is bounded by pytest
         check=False,
     )
 
