@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -86,6 +87,7 @@ class StageHandle:
         force: Whether to make it again although it is there.
         start: Lets everything that was submitted begin.
         spread: How others can do its work, if they can.
+        decided: Set once it is about to be queued, or is known never to be.
     """
 
     name: str
@@ -101,6 +103,7 @@ class StageHandle:
     verdict: Verdict | None = None
     task_run_id: UUID | None = None
     waits_for: tuple[str, ...] = ()
+    decided: threading.Event = field(default_factory=threading.Event, repr=False)
     future: Future[StageOutput] = field(default_factory=Future, repr=False)
 
     def result(self) -> StageOutput:

@@ -45,6 +45,9 @@ from tasks.spreading import EvaluationShards, KnownAnswers
 from tasks.submission import Submission
 
 _STOP_TIMEOUT_S = 20.0
+# How long a stage waits for earlier ones to be queued first; deciding takes longer only where
+# large outputs are verified.
+_GIVE_WAY_S = 10.0
 # What a stage ends with when its cluster is closed under it.
 _STOPPED = (StoppedError, futures.CancelledError, asyncio.CancelledError)
 
@@ -239,6 +242,7 @@ class StageRunner:
         else:
             handle.future.set_result(output)
         finally:
+            handle.decided.set()
             self._clusters.release(self._profile.pool(handle.definition))
 
     def _in_words(self, error: BaseException) -> str:
@@ -253,7 +257,17 @@ class StageRunner:
     def _wait_for_inputs(self, handle: StageHandle) -> dict[str, StageInput]:
         """Return the inputs with their content digests, once they are there."""
         self._wait_for(handle, handle.needs)
+        self._give_way(handle)
         return {name: input_of(value) for name, value in handle.inputs.items()}
+
+    def _give_way(self, handle: StageHandle) -> None:
+        """Let stages that were submitted earlier, and can begin as well, be queued first.
+
+        The flow names first what others wait for; where workers are few, it has to run first.
+        """
+        for other in self._handles[: self._handles.index(handle)]:
+            if all(needed.future.done() for needed in other.needs):
+                other.decided.wait(_GIVE_WAY_S)
 
     def _wait_for(self, handle: StageHandle, needs: Sequence[StageHandle]) -> None:
         """Wait until other stages have their outputs.
@@ -273,10 +287,12 @@ class StageRunner:
         spec = build_spec(handle.definition, handle.config, inputs)
         twin = self._twin(spec.key, handle)
         if twin is not None:
+            handle.decided.set()
             self._tell(handle, "waiting", message=f"{twin.name}, which is the same work")
             twin.future.exception()
         verdict, output = self._store.decide(spec, force=handle.force and twin is None)
         handle.spec, handle.verdict = spec, verdict
+        handle.decided.set()
         if output is None and handle.spread is not None:
             self._spread(handle, handle.spread, spec, inputs)
         if self._plan_only and output is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -258,6 +259,22 @@ def test_independent_stages_run_side_by_side(ran):
     progress = [one for one in both.watch.events if one.kind == "progress" and one.name == "left"]
     assert len(progress) >= 3
     assert all(one.total == 20 and 1 <= one.done <= 20 for one in progress)
+
+
+def test_stages_that_can_begin_together_are_queued_in_the_order_of_the_flow(ran, monkeypatch):
+    toys, store = ran
+    decide = Store.decide
+
+    def slow_for_left(self, spec, **options):
+        if spec.config == {"n": 31}:
+            time.sleep(1.0)
+        return decide(self, spec, **options)
+
+    monkeypatch.setattr(Store, "decide", slow_for_left)
+    both = run_toys(store, toys.name, config={"left": {"n": 31}, "right": {"n": 32}})
+    assert both.error is None
+    queued = [one.name for one in both.watch.events if one.kind == "queued"]
+    assert queued == ["left", "right", "total", "final"]
 
 
 def test_two_stages_with_the_same_work_do_it_once(ran, tmp_path):
