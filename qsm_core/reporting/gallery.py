@@ -198,8 +198,8 @@ def _of_optimization(sources: Sources) -> Iterator[Planned]:
         yield Planned(
             "search",
             "Search for an instruction (OPRO)",
-            "Each point is one instruction, the line the best so far, by the estimates of the race on "
-            "part of dev. The winner was chosen among the last ones by its score on all of dev.",
+            "Each point is one instruction, the line the best so far, by the estimates of the race "
+            "on part of dev. The winner was chosen among the last by its score on all of dev.",
             f"Dev score of each candidate instruction. {'; '.join(ends)}.",
             lambda: search_curves(scored),
         )
