@@ -6,11 +6,21 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # No test may reach for a model hub or call home; libraries read this when they are imported.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+# A busy machine is slow, which is no fault of the code. CI tries the same examples each time.
+settings.register_profile(
+    "qsm",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="QSM_NO_SKIPS" in os.environ,
+)
+settings.load_profile("qsm")
 
 pytest_plugins = [
     "tests.support.small_model",

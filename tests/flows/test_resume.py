@@ -110,11 +110,18 @@ def served(
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+    serving = psutil.Process(worker.pid)
     try:
-        yield Served(prefect_service, folder, psutil.Process(worker.pid))
+        yield Served(prefect_service, folder, serving)
+        # A worker that is stopped while a run of its ends may hang for good.
+        wait_for(lambda: not serving.children(), "the end of the last run's process")
     finally:
         worker.terminate()
-        worker.wait(timeout=120)
+        try:
+            worker.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
     wait_for(lambda: not processes_with(MARK, folder.name), "the end of all processes")
 
 
