@@ -2,7 +2,8 @@
 
 A process that finds this package's hook on its path stops, once, when it is about to keep the
 second piece of work of a stage: the second checkpoint, the second event of a search, the second
-block of an evaluation. It says in which SLURM job it is, and goes on when it is released.
+block of an evaluation. It says in which SLURM job it is, and goes on when its worker is told
+to stop.
 `tests.support.held_work` holds one process for good, to be killed there.
 """
 
@@ -51,8 +52,14 @@ def hold(event, arguments):
     write(held + ".new", "w", os.environ.get("SLURM_JOB_ID", ""))
     os.replace(held + ".new", held + ".held")
     end = time.monotonic() + LONGEST_S
-    while not os.path.exists(held + ".released") and time.monotonic() < end:
+    while not told_to_stop() and time.monotonic() < end:
         time.sleep(0.05)
+
+
+def told_to_stop():
+    """Say whether this worker has heard the SIGTERM of its job's end."""
+    stopping = sys.modules.get("tasks.stopping")
+    return stopping is not None and stopping._ending().request.asked
 
 
 if FOLDER:
@@ -86,10 +93,6 @@ class Hold:
         """Return the SLURM job in which a stage is held; empty where it is not, or not yet."""
         path = self.folder / f"{stage}.held"
         return path.read_text() if path.exists() else ""
-
-    def release(self, stage: str) -> None:
-        """Let a stage go on, also where its job has been cancelled."""
-        (self.folder / f"{stage}.released").touch()
 
     def kept(self, stage: str) -> list[str]:
         """Return what was kept of a stage, once for each time that it was."""
