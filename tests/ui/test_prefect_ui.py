@@ -271,7 +271,8 @@ def test_form_starts_a_run_with_what_was_filled_in(
     page.wait_for_url(re.compile("tab=Runs"))  # back on the page of the deployment
 
     runs = _ask(prefect_service, "flow_runs/filter", {})
-    (made,) = [run for run in runs if run["deployment_id"]]
+    (made,) = [run for run in runs if run["parameters"].get("data") == "my clips/"]
+    assert made["deployment_id"]
     given = {name: made["parameters"].get(name) for name in ("seed", "train_clips", "data")}
     assert given == {"seed": 7, "train_clips": 14, "data": "my clips/"}
     assert made["parameters"]["plan_only"] is True
