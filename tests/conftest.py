@@ -14,8 +14,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and so would all programs that
-# they start, some of which are ended with it.
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would all programs
+# that they start, some of which are ended with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
