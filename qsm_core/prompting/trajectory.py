@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from qsm_core.errors import DataError
+from qsm_core.store.journal import append_line, read_lines
 
 Event = dict[str, Any]
 
@@ -30,7 +30,7 @@ class Trajectory:
             DataError: A line before the last one cannot be read.
         """
         self._path = path
-        self._events = _read(path)
+        self._events: list[Event] = read_lines(path, "the trajectory of the search")
         self._place = 0  # how many events have happened in this process
 
     def events(self, kind: str) -> Iterator[Event]:
@@ -53,10 +53,7 @@ class Trajectory:
         if self._place < len(self._events):
             self._compare(self._events[self._place], event)
         else:
-            with self._path.open("ab") as file:
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            append_line(self._path, line.encode())
             self._events.append(event)
         self._place += 1
         return self._events[self._place - 1]
@@ -80,20 +77,3 @@ def _same(known: Any, now: Any) -> bool:
     if isinstance(known, float) and isinstance(now, float):
         return math.isclose(known, now, rel_tol=1e-6, abs_tol=1e-9)
     return bool(known == now)
-
-
-def _read(path: Path) -> list[Event]:
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
-    events = []
-    for number, line in enumerate(whole.splitlines(), start=1):
-        try:
-            events.append(json.loads(line))
-        except ValueError as error:
-            problem = f"{path}, line {number}: {error}; remove the work folder to start again"
-            raise DataError("the trajectory of the search is damaged", [problem]) from error
-    return events

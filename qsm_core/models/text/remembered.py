@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from qsm_core.models.text.protocol import TextLLM
+from qsm_core.store.journal import append_line, read_lines
 
 
 class RememberedLLM:
@@ -20,11 +20,15 @@ class RememberedLLM:
     """
 
     def __init__(self, llm: TextLLM, path: Path) -> None:
-        """Open the file, new or left by a kill: half a line at its end is cut off."""
+        """Open the file, new or left by a kill: half a line at its end is cut off.
+
+        Raises:
+            DataError: A line before the last one cannot be read.
+        """
         self._llm = llm
         self._path = path
         self.at_once = llm.at_once
-        self._events = _read(path)
+        self._events = read_lines(path, "the record of the optimizer LLM")
 
     def answers(self, prompt: str, seeds: Sequence[int]) -> list[str]:
         """Return one answer a seed; see `TextLLM`."""
@@ -40,18 +44,5 @@ class RememberedLLM:
 
     def _append(self, event: dict[str, Any]) -> None:
         line = json.dumps(event, ensure_ascii=False) + "\n"
-        with self._path.open("ab") as file:
-            file.write(line.encode("utf-8", errors="replace"))
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self._path, line.encode("utf-8", errors="replace"))
         self._events.append(event)
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
