@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.settings import CALIBRATED
 
-CALIBRATED = "@dev"
 _FAMILY = "named"
 _FORM = "give FIRST,SECOND or FIRST,SECOND,FAMILY"
 

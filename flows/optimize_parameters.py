@@ -21,31 +21,21 @@ PANELS = {
     "evaluate": "Run",
 }
 _RUN = ("preset", "seed", "name")
-_LAST = (
-    "force",
-    "plan_only",
-    "cluster",
-    "workers",
-    "eval_shards",
-    "device",
-    "batch_size",
-    "store",
-    "results",
-)
 # Of the main job, and nothing for a search: how an adapter is trained, and other detectors.
 _WITHOUT = {"instruction_base", "instruction_lora", "baselines", "num_seeds"}
 _TRAINING = ("lora_targets", "effective_batch_size")  # from the first to the last of them
+_NAMES = list(PipelineParameters.model_fields)
+_LAST = _NAMES[_NAMES.index("force") :]  # how a run goes, told after what it is
 
 
 def _shared() -> list[str]:
     """Return the names of the fields that a search shares with the main job, in their order."""
-    names = list(PipelineParameters.model_fields)
-    first, last = (names.index(name) for name in _TRAINING)
-    left_out = {*names[first : last + 1], *_WITHOUT, *_RUN, *_LAST}
-    return [*_RUN, *(name for name in names if name not in left_out)]
+    first, last = (_NAMES.index(name) for name in _TRAINING)
+    left_out = {*_NAMES[first : last + 1], *_WITHOUT, *_RUN, *_LAST}
+    return [*_RUN, *(name for name in _NAMES if name not in left_out)]
 
 
-def _fields(names: tuple[str, ...] | list[str]) -> dict[str, Any]:
+def _fields(names: list[str]) -> dict[str, Any]:
     """Return fields of the main job under their names, each with its own description and limits."""
     fields = PipelineParameters.model_fields
     return {name: (fields[name].annotation, copy(fields[name])) for name in names}

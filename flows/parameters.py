@@ -16,6 +16,7 @@ from flows.optimizer import optimizer_fields_to_leave, optimizer_problems
 from flows.validation import validated
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.errors import ConfigurationError
+from qsm_core.models.attention_names import AttentionName
 from qsm_core.models.baselines.registry import baseline_problems
 from tasks.profile_files import LOCAL, load_profile
 
@@ -253,7 +254,7 @@ class PipelineParameters(BaseModel):
         "this machine, 4 on a cluster.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
-    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = Field(
+    attention: AttentionName = Field(
         "auto",
         description="How attention is computed. auto: SDPA. flash_attention_2 needs a GPU, half "
         "precision and the package flash-attn.",

@@ -15,6 +15,7 @@ from flows.parameters import (
     parse_parameters,
 )
 from flows.validation import validated
+from qsm_core.models.attention_names import AttentionName
 
 PANELS = {"preset": "Check", "store": "Run"}
 # Clips of the synthetic corpus: it has three splits, and any clip will do.
@@ -51,7 +52,7 @@ class ParityParameters(BaseModel):
         True, description="Load the model again, with four bits or without, and compare."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
-    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = Field(
+    attention: AttentionName = Field(
         "auto", description="How attention is computed; it is compared with the plain formula."
     )
     again: bool = Field(False, description="Check again although a result is there.")

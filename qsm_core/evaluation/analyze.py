@@ -35,7 +35,6 @@ from qsm_core.evaluation.curve_tables import (
 from qsm_core.evaluation.curves import Curve, curves_of
 from qsm_core.evaluation.gaps import gap_table
 from qsm_core.evaluation.operating_point import (
-    CALIBRATED,
     OperatingPoint,
     choose_threshold,
     with_threshold,
@@ -53,7 +52,7 @@ from qsm_core.evaluation.replicates import (
 )
 from qsm_core.evaluation.scores import scores_of
 from qsm_core.evaluation.seeds import Run, runs_by_name, seed_tables, variance_table
-from qsm_core.evaluation.settings import AnalysisSettings, Pair
+from qsm_core.evaluation.settings import CALIBRATED, AnalysisSettings, Pair
 from qsm_core.evaluation.summaries import (
     clip_rows,
     condition_rows,

@@ -15,9 +15,8 @@ import pandas as pd
 
 from qsm_core.evaluation.decision import fit_decision
 from qsm_core.evaluation.scores import scores_of
+from qsm_core.evaluation.settings import CALIBRATED
 from qsm_core.labels import Label
-
-CALIBRATED = "@dev"
 
 
 @dataclass(frozen=True)

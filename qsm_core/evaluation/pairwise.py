@@ -20,9 +20,8 @@ from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.alignment import Rows
 from qsm_core.evaluation.counts import GroupCounts, rates_from
 from qsm_core.evaluation.detectors import detector_name
-from qsm_core.evaluation.operating_point import CALIBRATED
 from qsm_core.evaluation.replicates import Ensemble, Replicated
-from qsm_core.evaluation.settings import AnalysisSettings, Pair
+from qsm_core.evaluation.settings import CALIBRATED, AnalysisSettings, Pair
 from qsm_core.seeding import derive_rng
 from qsm_core.statistics.bootstrap import standard_error
 from qsm_core.statistics.mcnemar import mcnemar_exact

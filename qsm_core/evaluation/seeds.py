@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from qsm_core.evaluation.operating_point import CALIBRATED
 from qsm_core.evaluation.pairwise import interval_columns
 from qsm_core.evaluation.replicates import Ensemble, Replicated
+from qsm_core.evaluation.settings import CALIBRATED
 from qsm_core.statistics.variance import variance_shares
 
 Statistics = Mapping[str, Mapping[str, Replicated]]

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+# Ends the name of a system whose threshold was calibrated on dev.
+CALIBRATED = "@dev"
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -24,8 +24,7 @@ from qsm_core.evaluation.analysis import write_analysis
 from qsm_core.evaluation.analyze import analyze, read_dev
 from qsm_core.evaluation.clip_sets import common_rows, comparable_sets, merged
 from qsm_core.evaluation.foreign import read_any
-from qsm_core.evaluation.operating_point import CALIBRATED
-from qsm_core.evaluation.settings import AnalysisSettings, Pair
+from qsm_core.evaluation.settings import CALIBRATED, AnalysisSettings, Pair
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from transformers.utils import is_flash_attn_2_available
 
 from qsm_core.errors import ConfigurationError
+from qsm_core.models.attention_names import AttentionName
 from qsm_core.models.device import Placement
 
-ATTENTION = ("auto", "sdpa", "flash_attention_2", "eager")
+ATTENTION = get_args(AttentionName)
 
 
 def check_attention(name: str, placement: Placement) -> None:

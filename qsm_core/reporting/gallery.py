@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsm_core.evaluation.analysis import ALL
+from qsm_core.evaluation.settings import CALIBRATED
 from qsm_core.reporting.figures.confusion import confusion_by_condition
 from qsm_core.reporting.figures.curves import MOST_IN_ONE_PANEL, psychometric_curves
 from qsm_core.reporting.figures.forest import forest
@@ -20,7 +21,7 @@ from qsm_core.reporting.figures.systems import metric_panel, systems_figure, thr
 from qsm_core.reporting.formatting import decimal, percent, percent_with_ends, points, threshold
 from qsm_core.reporting.images import save_figure
 from qsm_core.reporting.page import FigureView, figure_view
-from qsm_core.reporting.sources import CALIBRATED, Sources
+from qsm_core.reporting.sources import Sources
 from qsm_core.reporting.tables import single_conditions
 from qsm_core.reporting.views.systems import defined_thresholds, unit_of
 

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from qsm_core.evaluation.analysis import Analysis
+from qsm_core.evaluation.settings import CALIBRATED
 from qsm_core.labels import Label
 from qsm_core.reporting.corpus_facts import CorpusFacts
 from qsm_core.reporting.formatting import (
@@ -28,7 +29,7 @@ from qsm_core.reporting.formatting import (
     points_of_row,
     threshold,
 )
-from qsm_core.reporting.sources import CALIBRATED, Sources
+from qsm_core.reporting.sources import Sources
 from qsm_core.reporting.tables import reference_of, results_table, single_conditions
 from qsm_core.reporting.views.systems import defined_thresholds, unit_of
 

@@ -17,12 +17,11 @@ import pandas as pd
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.analysis import Analysis, read_analysis
+from qsm_core.evaluation.settings import CALIBRATED
 from qsm_core.evaluation.sources import SYSTEMS_FILE
 from qsm_core.reporting.corpus_facts import CorpusFacts, read_corpus_facts
 from qsm_core.reporting.pieces import CALIBRATED_TITLE
 from qsm_core.reporting.titles import MODELS, titled
-
-CALIBRATED = "@dev"
 
 
 @dataclass(frozen=True)
