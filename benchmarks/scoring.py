@@ -6,12 +6,13 @@
 Stock is what a user of transformers writes: the processor pads every clip to 30 s, and `generate`
 answers each pair of a clip and an instruction, at its best batch size. It makes one token here,
 the fewest that it can; answers of several tokens would cost it as many steps. Ours is what
-evaluations and prompt searches run: encoder cut to the clip, run once; what stands before the
-instruction once for all instructions; one forward pass.
+evaluations and prompt searches run: encoder cut to the clip, run once; the system turn once for all
+clips, the audio once for all instructions; one forward pass.
 
 FLOPs are counted by torch while each path runs (matrix products, convolutions and attention).
 "needed" is what no way of computing the same answers could leave out: every clip once through the
-encoder at its own length, every token once, one row of logits for each answer.
+encoder at its own length, every token once and the system turn once for all, one row of logits for
+each answer.
 """
 
 from __future__ import annotations
@@ -264,13 +265,16 @@ def needed_flops(llm: AudioLLM, load: Workload, texts: Sequence[str]) -> float:
     encoder = convolutions + layers + 4 * shape.encoder_layers * d * frames**2
     encoder += 2 * d * h * audio
     parts = [prompt_parts(llm, text) for text in texts]
-    prefix, afters = len(parts[0].before) + audio, [len(part.after) for part in parts]
+    system, afters = len(parts[0].before), [len(part.after) for part in parts]
     token = 2 * (2 * h * h + 2 * h * shape.kv_width + 3 * h * shape.ffn) * shape.layers
     pair = 4 * h * shape.layers  # a query with a key, and its value
-    text = token * (prefix + sum(afters)) + pair * prefix * (prefix + 1) / 2
-    text += sum(pair * (after * prefix + after * (after + 1) / 2) for after in afters)
+
+    def text(tokens: int, behind: int) -> float:
+        return token * tokens + pair * tokens * (behind + (tokens + 1) / 2)
+
+    each = text(audio, system) + sum(text(after, system + audio) for after in afters)
     heads = 2 * h * 4 * len(texts)  # two answers, with and without a space before them
-    return load.clips * (encoder + text + heads)
+    return text(system, 0) + load.clips * (encoder + each + heads)
 
 
 def make_clips(load: Workload) -> list[np.ndarray]:

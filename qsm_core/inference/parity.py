@@ -108,6 +108,7 @@ class ParityCheck:
         yield self.compare("batches of one against batches of many", self.answers(batch_size=1))
         yield self._generated("one forward pass against constrained generate")
         yield self._prefix("shared prefix against the whole prompt")
+        yield self._system("system turn once against once a clip")
         yield self._answer_rows("answer rows against the whole vocabulary")
         yield self._attention("attention: SDPA against the plain formula")
         yield self._swapped("audio swapped between clips")
@@ -193,6 +194,10 @@ class ParityCheck:
     def _prefix(self, name: str) -> ParityRow:
         whole = self.answers(savings=Savings(shared_prefix=False))
         return self.compare(name, self.reference, against=whole)
+
+    def _system(self, name: str) -> ParityRow:
+        each = self.answers(savings=Savings(shared_system=False))
+        return self.compare(name, self.reference, against=each)
 
     def _answer_rows(self, name: str) -> ParityRow:
         scorer = InstructionScorer(self._llm, savings=Savings(answer_rows=True))

@@ -7,9 +7,9 @@ generating. `raw_text` is the answer that the likeliest single token begins; whe
 several tokens ("A" and " A", or three options of four), that one can be of the less likely label.
 An open answer is written greedily and parsed.
 
-Work is shared in two ways, both exact: a clip is encoded once for any number of instructions, and
+Work is shared, which changes no answer: a clip is encoded once for any number of instructions, and
 what stands before the instruction (system turn and audio) passes the language model once and
-stays in its key-value cache while the instructions take turns.
+stays in its key-value cache while the instructions take turns (`prefix.py`).
 
 Legend: N clips, B rows of a batch, K answer tokens, V vocabulary, A audio tokens, H width.
 """
@@ -32,6 +32,7 @@ from qsm_core.inference.answers import (
     answer_tokens,
 )
 from qsm_core.inference.parsing import parse_answer
+from qsm_core.inference.prefix import Prefix
 from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT, PromptParts, prompt_parts
 from qsm_core.labels import Label
 from qsm_core.models.batching import BatchLimit, run_in_batches
@@ -197,8 +198,10 @@ class InstructionScorer:
         if not questions:
             return results
 
+        prefix = self._prefix(questions[0])
+
         def work(rows: list[int]) -> None:
-            for number, logits, cache in self._ask_all(questions, features.take(rows)):
+            for number, logits, cache in self._ask_all(questions, features.take(rows), prefix):
                 self._store(questions[number], logits, cache, rows, results[number])
 
         self._in_batches(features, work, _teller(report, len(features), "clips scored"))
@@ -213,10 +216,11 @@ class InstructionScorer:
             ConfigurationError: An instruction that makes no prompt.
         """
         question = _Question(self._parts(instruction), AnswerChoices(AnswerFormat.OPEN, {}), None)
+        prefix = self._prefix(question)
         found: dict[int, Tensor] = {}
 
         def work(rows: list[int]) -> None:
-            for _, logits, _ in self._ask_all([question], features.take(rows)):
+            for _, logits, _ in self._ask_all([question], features.take(rows), prefix):
                 found.update(zip(rows, logits.cpu(), strict=True))
 
         self._in_batches(features, work)
@@ -241,13 +245,13 @@ class InstructionScorer:
         return lambda audio_tokens: rows_that_fit(account, audio_tokens, free)
 
     def _ask_all(
-        self, questions: Sequence[_Question], features: AudioFeatures
+        self, questions: Sequence[_Question], features: AudioFeatures, prefix: Prefix | None
     ) -> Iterator[tuple[int, Tensor, DynamicCache]]:
         """Yield for each question its number, the logits of the answer, and the cache behind it.
 
         The cache may be written on until the next question is asked.
         """
-        if not self._savings.shared_prefix:
+        if prefix is None:
             for number, question in enumerate(questions):
                 length = len(features.embeddings[0])
                 prompts = [question.parts.token_ids(length)] * len(features)
@@ -255,12 +259,20 @@ class InstructionScorer:
                 cache = DynamicCache()
                 yield number, last_logits(self._llm, embeddings, cache, self._rows(question)), cache
             return
-        cache = self._cache_prefix(features, questions[0].parts)
+        cache = prefix.cache(features.embeddings)
         start = cache.get_seq_length()
         for number, question in enumerate(questions):
             after = self._embed([question.parts.after] * len(features))
             yield number, last_logits(self._llm, after, cache, self._rows(question)), cache
             cache.crop(start - cache.get_seq_length())  # a negative number: so many are removed
+
+    def _prefix(self, question: _Question) -> Prefix | None:
+        """Return what the questions share; None where nothing is to be shared."""
+        if not self._savings.shared_prefix:
+            return None
+        with torch.no_grad():
+            shared = self._savings.shared_system
+            return Prefix(self._llm, question.parts, shared_system=shared)
 
     def _rows(self, question: _Question) -> tuple[int, ...] | None:
         """Return the tokens whose logits are needed; None for all."""
@@ -276,16 +288,6 @@ class InstructionScorer:
 
     def _parts(self, instruction: str) -> PromptParts:
         return prompt_parts(self._llm, instruction, system_prompt=self._system_prompt)
-
-    def _cache_prefix(self, features: AudioFeatures, parts: PromptParts) -> DynamicCache:
-        """Run system turn and audio through the language model; return its keys and values."""
-        prefix = parts.prefix(len(features.embeddings[0]))
-        embeddings = input_embeddings(self._llm, [prefix] * len(features), features.embeddings)
-        cache = DynamicCache()
-        self._llm.core.model.language_model(
-            inputs_embeds=embeddings, past_key_values=cache, use_cache=True
-        )
-        return cache
 
     def _store(
         self,

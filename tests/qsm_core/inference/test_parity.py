@@ -1,6 +1,7 @@
 """The parity check passes on a sound model; each planted fault fails the row that is its own."""
 
 import csv
+import dataclasses
 import json
 
 import pytest
@@ -8,11 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from qsm_core.errors import DataError, ModelError
-from qsm_core.inference import parity, scoring
+from qsm_core.inference import parity, prefix
 from qsm_core.inference.parity_stage import choose_clips, run
 from qsm_core.models import encoder
+from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.identity import EMBEDDED_FOLDER
 from tests.support.adapters import write_test_adapter
+from tests.support.clips import make_clip
 from tests.support.corpora import make_corpus
 from tests.support.stages import stage_context
 
@@ -22,6 +25,7 @@ TRIMMED = "trimmed encoder against the stock path on 30 s"
 PREFIX = "shared prefix against the whole prompt"
 SWAPPED = "audio swapped between clips"
 ADAPTER = "adapter on against off"
+SYSTEM = "system turn once against once a clip"
 BATCHES = "batches of one against batches of many"
 
 
@@ -60,7 +64,7 @@ def test_a_sound_model_with_an_adapter_passes_every_row(check, adapter):
     rows, summary = check(adapter=adapter, config=CONFIG | {"other_quantization": True})
     assert summary["verdict"] == "pass"
     assert {row["verdict"] for row in rows.values()} == {"pass"}
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert summary["largest_difference"] <= 1e-4
     assert rows["encoder output from the cache against fresh"]["largest_difference"] == 0.0
     assert rows[ADAPTER]["largest_difference"] > 0.01
@@ -72,6 +76,21 @@ def test_the_embedded_model_passes(check):
     verdicts = {name: row["verdict"] for name, row in rows.items()}
     assert verdicts.pop(ADAPTER) == "not made"
     assert set(verdicts.values()) == {"pass"}
+
+
+def test_a_sound_model_in_bfloat16_passes_every_row(
+    tmp_path, small_model_folder, adapter, record_property
+):
+    """Rounding is coarse there: logits differ by percents of their spread, the decisions do not."""
+    half = load_audio_llm(small_model_folder, adapter=adapter, device="cpu", dtype="bfloat16")
+    clips = [make_clip(seed, ms) for seed, ms in enumerate((1000, 200, 90, 1000, 330, 500, 510))]
+    rows = list(parity.ParityCheck(half, clips, ASK, tmp_path).rows())
+    for row in rows:
+        record_property(row.check, row.in_spreads)
+    assert {row.verdict for row in rows} == {"pass"}
+    exact = [row for row in rows if row.expected == "equal"]
+    assert len(exact) == 8
+    assert max(row.in_spreads for row in exact) <= 0.1
 
 
 def test_a_wrong_mask_fails(check, monkeypatch):
@@ -89,12 +108,12 @@ def test_a_wrong_mask_fails(check, monkeypatch):
 
 def test_dropped_audio_fails(check, monkeypatch):
     """The audio does not arrive in the prompt: the model answers blind."""
-    sound = scoring.input_embeddings
+    sound = prefix.input_embeddings
 
     def deaf(llm, token_ids, features):
         return sound(llm, token_ids, [torch.zeros_like(feature) for feature in features])
 
-    monkeypatch.setattr(scoring, "input_embeddings", deaf)
+    monkeypatch.setattr(prefix, "input_embeddings", deaf)
     rows, _ = check()
     assert rows[SWAPPED]["verdict"] == rows[TRIMMED]["verdict"] == "FAIL"
 
@@ -116,15 +135,26 @@ def test_an_adapter_that_does_nothing_fails(tmp_path, check, adapter, half):
 
 def test_a_prefix_that_is_not_the_prompts_own_fails(check, monkeypatch):
     """The cache holds another audio than the prompt asks about."""
-    sound = scoring.InstructionScorer._cache_prefix
+    sound = prefix.Prefix.cache
 
-    def of_others(self, features, parts):
-        turned = [*range(1, len(features)), 0]
-        return sound(self, features.take(turned), parts)
+    def of_others(self, embeddings):
+        return sound(self, [*embeddings[1:], embeddings[0]])
 
-    monkeypatch.setattr(scoring.InstructionScorer, "_cache_prefix", of_others)
+    monkeypatch.setattr(prefix.Prefix, "cache", of_others)
     rows, _ = check()
     assert rows[PREFIX]["verdict"] == rows[BATCHES]["verdict"] == "FAIL"
+
+
+def test_another_system_turn_than_the_prompts_own_fails(check, monkeypatch):
+    sound = prefix.Prefix.__init__
+
+    def without_its_end(self, llm, parts, *, shared_system):
+        shorter = dataclasses.replace(parts, before=parts.before[:-1])
+        sound(self, llm, shorter if shared_system else parts, shared_system=shared_system)
+
+    monkeypatch.setattr(prefix.Prefix, "__init__", without_its_end)
+    rows, _ = check()
+    assert rows[SYSTEM]["verdict"] == rows[PREFIX]["verdict"] == "FAIL"
 
 
 def test_decisions_within_the_noise_may_differ_and_others_may_not():

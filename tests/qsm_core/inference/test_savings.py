@@ -14,7 +14,8 @@ DURATIONS_MS = (1000, 200, 90, 1000, 330)
 CHOICES = {
     "none": NONE,
     "trimmed encoder": Savings(shared_prefix=False),
-    "shared prefix": Savings(trimmed_encoder=False),
+    "shared prefix": Savings(trimmed_encoder=False, shared_system=False),
+    "shared system turn": Savings(trimmed_encoder=False),
     "all": ALL,
 }
 
@@ -59,7 +60,7 @@ def test_answer_rows_give_the_margins_of_the_whole_vocabulary(small_llm, clips):
     assert np.isnan(two.answer_mass).all()
 
 
-@pytest.mark.parametrize("name", ["trimmed encoder", "shared prefix", "all"])
+@pytest.mark.parametrize("name", list(CHOICES)[1:])
 def test_in_bfloat16_the_decisions_are_equal(small_model_folder, clips, name):
     """Rounding is coarse there: the margins differ by some hundredths, the decisions do not."""
     half = load_audio_llm(small_model_folder, device="cpu", dtype="bfloat16")
