@@ -99,7 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
             summary=values["summary"],
             provenance=values["provenance"],
         )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreError(f"{path}: is missing") from error
     except (ValueError, KeyError, TypeError, AttributeError, SpecError) as error:
         raise StoreError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error

@@ -21,6 +21,7 @@ from qsm_core.store.commit import commit, record_output
 from qsm_core.store.context import Report, StageContext, StopCheck, never
 from qsm_core.store.digests import DigestMemo, digest_path
 from qsm_core.store.disk import full_disk_error, is_full_disk
+from qsm_core.store.earlier import earlier_manifests, latest_manifests
 from qsm_core.store.explain import Verdict, VerdictKind, compare, nearest
 from qsm_core.store.files import empty_folder, write_json
 from qsm_core.store.launch import Launch, run_in_process
@@ -99,12 +100,8 @@ class Store:
         return verdict, self._usable(spec, found, 1) if verdict.reuse else None
 
     def manifests(self, stage: str) -> Iterator[Manifest]:
-        """Yield the readable manifests of one stage."""
-        for folder in sorted((self.layout.outputs / stage).glob("*")):
-            try:
-                yield read_manifest(folder)
-            except StoreError as error:
-                logger.debug("left out: %s", error)
+        """Yield the readable manifests of one stage; each is read once by a process."""
+        return earlier_manifests(self.layout.outputs / stage)
 
     def generation(self, spec: StageSpec) -> int:
         """Return how often this key was made, 0 for never."""
@@ -209,7 +206,7 @@ class Store:
             )
         if force:
             return Verdict(VerdictKind.FORCED, stage, key)
-        earlier = nearest(spec, self.manifests(stage))
+        earlier = nearest(spec, latest_manifests(self.layout.outputs / stage))
         if earlier is None:
             return Verdict(VerdictKind.NEW, stage, key, resumes=resumes)
         return Verdict(

@@ -1,0 +1,52 @@
+"""The outputs of a stage that were made before: to say why another runs, and to learn from them.
+
+A thousand shards ask this a thousand times while the store fills with their own outputs. So a
+manifest is read once, as an output that stands does not change, and who asks for a reason looks
+at the latest alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from qsm_core.errors import StoreError
+from qsm_core.store.layout import MANIFEST
+from qsm_core.store.manifest import Manifest, read_manifest
+
+logger = logging.getLogger(__name__)
+
+_LATEST = 32
+
+
+def earlier_manifests(folder: Path) -> Iterator[Manifest]:
+    """Yield the readable manifests of all outputs below the folder of one stage, by key."""
+    for output in sorted(folder.glob("*")):
+        if (manifest := _read(output, _written_ns(output))) is not None:
+            yield manifest
+
+
+def latest_manifests(folder: Path, count: int = _LATEST) -> list[Manifest]:
+    """Return the readable manifests among the `count` that were written last, the latest first."""
+    written = [(_written_ns(output), output) for output in folder.glob("*")]
+    latest = heapq.nlargest(count, written)
+    return [found for at, output in latest if (found := _read(output, at)) is not None]
+
+
+def _written_ns(output: Path) -> int:
+    try:
+        return (output / MANIFEST).stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+@lru_cache(maxsize=1024)
+def _read(output: Path, _written_ns: int) -> Manifest | None:
+    try:
+        return read_manifest(output)
+    except StoreError as error:
+        logger.debug("left out: %s", error)
+        return None
