@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from qsm_core.store.layout import Layout
-from qsm_core.store.references import Reference, read_references, write_references
+from qsm_core.store.references import Reference, references_of, write_references
 from tasks.handle import StageHandle
 
 
@@ -37,7 +37,7 @@ class RunReferences:
                 return
             reached = self._asked
             # Read again each time: another run of the same name may go on beside this one.
-            noted = read_references(self._layout).get(self._run, ())
+            noted = references_of(self._layout, self._run)
             known = {one.name: one for one in noted} | self._now()
             write_references(self._layout, self._run, known.values())
             self._written = reached

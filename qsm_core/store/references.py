@@ -31,7 +31,7 @@ def write_references(layout: Layout, run: str, references: Iterable[Reference]) 
         run: Name of the run.
         references: Its outputs.
     """
-    path = layout.runs / f"{_file_name(run)}.json"
+    path = _note(layout, run)
     stages = {item.name: {"stage": item.stage, "key": item.key} for item in references}
     write_json(path, {"run": run, "at": utc_now(), "who": who(), "stages": stages})
     return path
@@ -43,20 +43,31 @@ def read_references(layout: Layout) -> Mapping[str, tuple[Reference, ...]]:
     Raises:
         StoreError: A note cannot be read. It is not passed over: what it refers to could be lost.
     """
-    runs: dict[str, tuple[Reference, ...]] = {}
-    for path in sorted(layout.runs.glob("*.json")):
-        try:
-            values = json.loads(path.read_text())
-            runs[values["run"]] = tuple(
-                Reference(name, place["stage"], place["key"])
-                for name, place in values["stages"].items()
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(
-                f"{path}: cannot be read ({error}); remove it if its run is not needed any more"
-            ) from error
-    return runs
+    return dict(_read(path) for path in sorted(layout.runs.glob("*.json")))
 
 
-def _file_name(run: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "_", run) or "run"
+def references_of(layout: Layout, run: str) -> tuple[Reference, ...]:
+    """Return what one run refers to; nothing if it has noted nothing.
+
+    Raises:
+        StoreError: Its note cannot be read.
+    """
+    path = _note(layout, run)
+    return _read(path)[1] if path.exists() else ()
+
+
+def _read(path: Path) -> tuple[str, tuple[Reference, ...]]:
+    try:
+        values = json.loads(path.read_text())
+        return values["run"], tuple(
+            Reference(name, place["stage"], place["key"])
+            for name, place in values["stages"].items()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error}); remove it if its run is not needed any more"
+        ) from error
+
+
+def _note(layout: Layout, run: str) -> Path:
+    return layout.runs / f"{re.sub(r'[^A-Za-z0-9._-]', '_', run) or 'run'}.json"
