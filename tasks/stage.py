@@ -37,6 +37,7 @@ from tasks.definitions import SCORE_SHARD
 from tasks.estimates import Estimator
 from tasks.events import EventKind, OnEvent, StageEvent, ignore_event
 from tasks.handle import NotMadeError, OutputPart, PlannedStage, StageHandle, StoppedError, input_of
+from tasks.order import give_way
 from tasks.outlook import look_ahead
 from tasks.references import RunReferences
 from tasks.resources import ResourceProfile
@@ -45,9 +46,6 @@ from tasks.spreading import EvaluationShards, KnownAnswers
 from tasks.submission import Submission
 
 _STOP_TIMEOUT_S = 20.0
-# How long a stage waits for earlier ones to be queued first; deciding takes longer only where
-# large outputs are verified.
-_GIVE_WAY_S = 10.0
 # What a stage ends with when its cluster is closed under it.
 _STOPPED = (StoppedError, futures.CancelledError, asyncio.CancelledError)
 
@@ -257,17 +255,8 @@ class StageRunner:
     def _wait_for_inputs(self, handle: StageHandle) -> dict[str, StageInput]:
         """Return the inputs with their content digests, once they are there."""
         self._wait_for(handle, handle.needs)
-        self._give_way(handle)
+        give_way(self._handles[: self._handles.index(handle)])
         return {name: input_of(value) for name, value in handle.inputs.items()}
-
-    def _give_way(self, handle: StageHandle) -> None:
-        """Let stages that were submitted earlier, and can begin as well, be queued first.
-
-        The flow names first what others wait for; where workers are few, it has to run first.
-        """
-        for other in self._handles[: self._handles.index(handle)]:
-            if all(needed.future.done() for needed in other.needs):
-                other.decided.wait(_GIVE_WAY_S)
 
     def _wait_for(self, handle: StageHandle, needs: Sequence[StageHandle]) -> None:
         """Wait until other stages have their outputs.

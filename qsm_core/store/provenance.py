@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def collect_provenance(
         "platform": platform.platform(),
         "python": platform.python_version(),
         "libraries": library_versions(noted),
-        "git": git_state(Path(qsm_core.__file__).parent),
+        "git": _own_git_state(),
         "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
         "slurm_partition": os.environ.get("SLURM_JOB_PARTITION"),
     }
@@ -83,6 +84,12 @@ def who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+@cache
+def _own_git_state() -> dict[str, str] | None:
+    """Return the state that the code of this process was loaded from, or nearly so."""
+    return git_state(Path(qsm_core.__file__).parent)
 
 
 def git_state(folder: Path) -> dict[str, str] | None:
