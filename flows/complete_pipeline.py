@@ -7,7 +7,8 @@
 Seven stages: (1) baseline evaluation over the psychoacoustic conditions, (2) LoRA fine-tuning,
 (3) base against LoRA, where 3a is the evaluation of stage 1, (4) prompt optimisation of the base
 model, (5) of the LoRA model, (6) and (7) their evaluations with the instructions that were found.
-Beside them, the plain detectors that a user would take instead.
+Beside them, what the searches are measured against: the best instruction that simpler ways found
+at the same price, and that of the other model; and the plain detectors that a user would take.
 A stage whose output is in the store is reused, so the same command resumes a run that failed.
 """
 
@@ -52,6 +53,7 @@ def seven_stages(study: Study) -> None:
     study.evaluate("baseline", system="base")  # stages 1 and 3a
     instruction = study.optimize_prompt("opro_base", given=p.instruction_base)  # stage 4
     study.evaluate("eval_base_opro", system="base_opro", instruction=instruction)  # stage 6
+    study.evaluate_further()  # the best controls of the searches, and prompt transfer
     study.evaluate_baselines()
     study.report("Speech detection with an audio language model")
 

@@ -7,7 +7,7 @@
 
 These are stages 4 and 6 (with an adapter: 5 and 7) of the main job, under the same keys: what one
 has made, the other reuses. The search hears dev clips only; the test clips are heard once, with the
-first instruction and with the winner.
+first instruction, with the winner and with the best instruction that simpler ways found.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def search_stages(run: OptimizeRun, study: Study) -> None:
         study.evaluate(
             f"eval_{model}_opro", system=f"{model}_opro", adapter=adapter, instruction=instruction
         )
+        study.evaluate_further()
         study.report("Prompt search for speech detection")
 
 

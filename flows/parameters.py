@@ -30,10 +30,13 @@ StageName = Literal[
     "opro_lora",
     "eval_base_opro",
     "eval_lora_opro",
+    "further_base",
+    "further_lora",
     "eval_silero",
     "eval_webrtc",
     "eval_energy",
     "analysis",
+    "instructions",
     "report",
 ]
 PresetName = Literal["embedded", "qwen2-audio-7b"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flows.corpus_config import is_searched, prepared_corpus, splits_read, synthetic_corpus
 from flows.evaluation_names import dev_predictions, evaluations_in_order, without_seed
+from flows.further_instructions import BestInstruction, analyzed_together, asked_on_test
 from flows.memory import check_memory, planned_memory
 from flows.optimizer import check_key, optimizer_config, optimizer_inputs, optimizer_runtime
 from flows.parameters import PipelineParameters, baseline_names
@@ -22,9 +23,11 @@ from qsm_core.store.spec import StageDefinition, StageInput
 from qsm_core.store.store import Store
 from tasks.definitions import (
     ANALYZE,
+    ANALYZE_INSTRUCTIONS,
     CHECK_PARITY,
     EVALUATE,
     EVALUATE_BASELINE,
+    EVALUATE_FURTHER,
     MAKE_CORPUS,
     MAKE_REPORT,
     MAKE_RIRS,
@@ -100,6 +103,7 @@ class Study:
         self._corpus: Handle = None
         self._rirs: Handle = None
         self._for_report: dict[str, Handle] = {}
+        self._found: dict[str, BestInstruction] = {}
 
     def digest(self, path: Path | str) -> StageInput:
         """Return a file or folder of the user as an input, by its content."""
@@ -154,12 +158,7 @@ class Study:
         calibrated on them is the free baseline of every comparison.
         """
         p = self.parameters
-        config: dict[str, Any] = {
-            "system": system,
-            "conditions": self._conditions,
-            "quantization": p.quantization,
-            "render": self._render(),
-        }
+        config = self._asked(system)
         if instruction is None:
             config["instruction"] = p.instruction
         inputs = self._inputs(corpus=self._split("test"), adapter=adapter, instruction=instruction)
@@ -250,8 +249,10 @@ class Study:
     def optimize_prompt(self, name: str, *, given: str | None, adapter: Handle = None) -> Handle:
         """Search a better instruction on the dev clips, or take the one that the user gave."""
         p = self.parameters
+        model = name.removeprefix("opro_")
         if given is not None:
-            return self.digest(given)
+            self._found[model] = BestInstruction(self.digest(given), None, adapter)
+            return self._found[model].instruction
         check_key(p)
         config = {
             "seed": p.seed,
@@ -275,7 +276,28 @@ class Study:
         output = self._submit(OPTIMIZE_PROMPT, name, config, inputs, runtime=optimizer_runtime(p))
         self._for_report[name] = output
         # Not the whole output: another way to the same instruction changes no evaluation.
-        return OutputPart(output, INSTRUCTION_FILE)
+        instruction = OutputPart(output, INSTRUCTION_FILE)
+        self._found[model] = BestInstruction(instruction, output, adapter)
+        return instruction
+
+    def evaluate_further(self) -> None:
+        """Ask each model on test what simpler ways found for it, and what helps other models."""
+        for model, found in self._found.items():
+            asked = asked_on_test(model, self._found)
+            if not asked:
+                continue
+            config = self._asked(model) | {
+                "instruction": self.parameters.instruction,
+                "asked": list(asked),
+            }
+            inputs = self._inputs(
+                corpus=self._split("test"),
+                adapter=found.adapter,
+                known_best=found.instruction,
+                **{f"ask_{name}": file for name, file in asked.items()},
+            )
+            name = f"further_{model}"
+            self._for_report[name] = self._submit(EVALUATE_FURTHER, name, config, inputs)
 
     def report(self, title: str) -> Handle:
         """Make the report of everything that was submitted before."""
@@ -286,9 +308,29 @@ class Study:
             {**evaluations_in_order(self._for_report), **dev_predictions(self._for_report)},
         )
         rirs = {} if self._rirs is None else {"rirs": self._rirs}
-        inputs = {"analysis": analysis, **rirs, **self._for_report}
+        inputs = {"analysis": analysis, **rirs, **self._for_report, **self._instructions()}
         config = {"title": title, "conditions": self._conditions, "render": self._render()}
         return self._submit(MAKE_REPORT, "report", config, inputs)
+
+    def _instructions(self) -> dict[str, Handle]:
+        """Analyze what models answered under further instructions, where they were asked."""
+        if not any(name.startswith("further_") for name in self._for_report):
+            return {}
+        config = {
+            "models": sorted(self._found),
+            "analysis": {"bootstrap": {"seed": self.parameters.seed}},
+        }
+        inputs = analyzed_together(self._found, self._for_report)
+        return {"instructions": self._submit(ANALYZE_INSTRUCTIONS, "instructions", config, inputs)}
+
+    def _asked(self, system: str) -> dict[str, Any]:
+        """Return what the configurations of all evaluations of a model say."""
+        return {
+            "system": system,
+            "conditions": self._conditions,
+            "quantization": self.parameters.quantization,
+            "render": self._render(),
+        }
 
     def _render(self) -> dict[str, Any]:
         return {"seed": self.parameters.seed, "snr_reference": self.parameters.snr_reference}

@@ -37,6 +37,14 @@ EVALUATE = StageDefinition(
     resource="gpu",
     package_data=("qsm_core/inference/*.json",),
 )
+EVALUATE_FURTHER = StageDefinition(
+    name="evaluate_further",
+    schema=1,
+    entry="qsm_core.evaluation.further_instructions",
+    libraries=(*_MODEL, *_TABLES, "scipy"),
+    resource="gpu",
+    package_data=("qsm_core/inference/*.json",),
+)
 EVALUATE_BASELINE = StageDefinition(
     name="evaluate_baseline",
     schema=1,
@@ -79,6 +87,12 @@ ANALYZE = StageDefinition(
     name="analyze",
     schema=1,
     entry="qsm_core.evaluation.analyze",
+    libraries=("numpy", "scikit-learn", "scipy", *_TABLES),
+)
+ANALYZE_INSTRUCTIONS = StageDefinition(
+    name="analyze_instructions",
+    schema=1,
+    entry="qsm_core.evaluation.instruction_tables",
     libraries=("numpy", "scikit-learn", "scipy", *_TABLES),
 )
 ANALYZE_SOURCES = StageDefinition(

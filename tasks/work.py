@@ -16,6 +16,7 @@ from qsm_core.store.manifest import Manifest
 from tasks.definitions import (
     EVALUATE,
     EVALUATE_BASELINE,
+    EVALUATE_FURTHER,
     OPTIMIZE_PROMPT,
     SCORE_SHARD,
     TRAIN_LORA,
@@ -73,7 +74,7 @@ def work_done(manifest: Manifest) -> int:
     """Return how much an earlier run did, in the units of `work_of`; 0 where it did nothing."""
     told = manifest.summary
     stage = manifest.spec.stage
-    if stage in (EVALUATE.name, SCORE_SHARD.name):
+    if stage in (EVALUATE.name, EVALUATE_FURTHER.name, SCORE_SHARD.name):
         return int(told.get("n_asked", told.get("n_samples", 0)))
     if stage == EVALUATE_BASELINE.name:
         return int(told.get("n_samples", 0))
@@ -89,6 +90,14 @@ def _evaluation(config: Mapping[str, Any], clips: CountClips) -> Work:
     if heard is None:
         return Work(None, "predictions")
     return Work(heard * count_conditions(config["conditions"]), "predictions")
+
+
+def _further(config: Mapping[str, Any], clips: CountClips) -> Work:
+    one = _evaluation(config, clips)
+    if one.amount is None:
+        return one
+    # Those that turn out to be the same text are asked once, or not at all.
+    return Work(one.amount * len(config["asked"]), "predictions", at_most=True)
 
 
 def _shard(config: Mapping[str, Any], clips: CountClips) -> Work:
@@ -132,6 +141,7 @@ def _search(config: Mapping[str, Any], clips: CountClips) -> Work:
 _COUNTED = {
     EVALUATE.name: _evaluation,
     EVALUATE_BASELINE.name: _evaluation,
+    EVALUATE_FURTHER.name: _further,
     SCORE_SHARD.name: _shard,
     TRAIN_LORA.name: _training,
     OPTIMIZE_PROMPT.name: _search,

@@ -149,7 +149,7 @@ def score_clips(
     corpus = Corpus.open(context.inputs["corpus"])
     plan = plan_renderings(corpus, config.conditions, config.split)
     rirs = load_rir_bank(context.inputs.get("rirs"))
-    blocks = _dealt(list(enumerate(_blocks(plan, config.block_clips))), shard, shards)
+    blocks = _dealt(list(enumerate(cut_into_blocks(plan, config.block_clips))), shard, shards)
     work = _Scoring(config, context, corpus, rirs, instruction)
     tables = list(work.tables(blocks))
     return ScoredClips(
@@ -271,35 +271,10 @@ class _Scoring:
 
     @cached_property
     def _scorer(self) -> InstructionScorer:
-        config, context = self._config, self._context
         started = time.monotonic()
-        threads = context.runtime.get("threads")
-        if threads is not None:
-            torch.set_num_threads(int(threads))
-        llm = load_audio_llm(
-            context.inputs["model"],
-            adapter=context.inputs.get("adapter"),
-            quantization=config.quantization,
-            device=context.runtime.get("device", "auto"),
-            dtype=config.dtype,
-            attention=context.runtime.get("attention", "auto"),
-        )
-        told = {
-            "device": str(llm.device),
-            "dtype": str(llm.dtype).removeprefix("torch."),
-            "placement": llm.reason,
-            "notes": list(llm.notes),
-        }
-        _write_json(context.work / SYSTEM_FILE, told)
+        scorer = open_scorer(self._config, self._context)
         self._load_seconds = time.monotonic() - started
-        return InstructionScorer(
-            llm,
-            system_prompt=config.system_prompt,
-            batch_size=context.runtime.get("batch_size"),
-            encoder_cache=open_encoder_cache(llm, context.runtime.get("encoder_cache")),
-            max_new_tokens=config.max_new_tokens,
-            short_clips=config.short_clips,
-        )
+        return scorer
 
     def _ask(self, rows: pd.DataFrame, report: Report) -> pd.DataFrame:
         config = self._config
@@ -327,7 +302,41 @@ def _dealt(blocks: list[Block], shard: int, shards: int) -> list[Block]:
     return blocks[shard::shards]
 
 
-def _blocks(plan: pd.DataFrame, block_clips: int) -> Iterator[pd.DataFrame]:
+def open_scorer(config: ScoringConfig, context: StageContext) -> InstructionScorer:
+    """Load the system that a configuration names, and note in the work folder where it runs.
+
+    Raises:
+        ModelError: The model or the adapter cannot be used.
+    """
+    threads = context.runtime.get("threads")
+    if threads is not None:
+        torch.set_num_threads(int(threads))
+    llm = load_audio_llm(
+        context.inputs["model"],
+        adapter=context.inputs.get("adapter"),
+        quantization=config.quantization,
+        device=context.runtime.get("device", "auto"),
+        dtype=config.dtype,
+        attention=context.runtime.get("attention", "auto"),
+    )
+    told = {
+        "device": str(llm.device),
+        "dtype": str(llm.dtype).removeprefix("torch."),
+        "placement": llm.reason,
+        "notes": list(llm.notes),
+    }
+    _write_json(context.work / SYSTEM_FILE, told)
+    return InstructionScorer(
+        llm,
+        system_prompt=config.system_prompt,
+        batch_size=context.runtime.get("batch_size"),
+        encoder_cache=open_encoder_cache(llm, context.runtime.get("encoder_cache")),
+        max_new_tokens=config.max_new_tokens,
+        short_clips=config.short_clips,
+    )
+
+
+def cut_into_blocks(plan: pd.DataFrame, block_clips: int) -> Iterator[pd.DataFrame]:
     """Cut a plan into blocks of `block_clips` corpus rows each."""
     position = plan["row"].rank(method="dense").astype(int) - 1
     for _, rows in plan.groupby(position // block_clips, sort=True):
@@ -342,9 +351,18 @@ def _instruction(config: ScoringConfig, folder: Path | None) -> str:
         raise ConfigurationError(title, [problem])
     if folder is None:
         return str(config.instruction)
-    path = folder / INSTRUCTION_FILE if folder.is_dir() else folder
+    return read_instruction(folder)
+
+
+def read_instruction(place: Path) -> str:
+    """Read an instruction from a file, or from the output of a search.
+
+    Raises:
+        DataError: There is no such file.
+    """
+    path = place / INSTRUCTION_FILE if place.is_dir() else place
     if not path.is_file():
-        raise DataError(title, [f"{path}: there is no such file"])
+        raise DataError("the instruction is not clear", [f"{path}: there is no such file"])
     return path.read_text(encoding="utf-8").strip()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from qsm_core.evaluation.instruction_tables import GAINS, TRANSFER
 from qsm_core.reporting.exports import ReportTable
 from qsm_core.reporting.gallery import MEASURE, Drawing
 from qsm_core.reporting.hardest import HardClip
@@ -32,6 +33,7 @@ from qsm_core.reporting.views.dev import (
     instructions_view,
     operating_points_view,
 )
+from qsm_core.reporting.views.prompts import controls_view, gains_view, transfer_view
 from qsm_core.reporting.views.sources import seeds_view, sizes_view, variance_view
 from qsm_core.reporting.views.systems import (
     calibration_view,
@@ -75,6 +77,7 @@ def report_tables(sources: Sources) -> dict[str, ReportTable]:
         **_of_systems(sources),
         **_of_conditions(sources),
         **_of_dev(sources),
+        **_of_prompts(sources),
         **_of_sources(sources),
     }
 
@@ -141,6 +144,22 @@ def _of_dev(sources: Sources) -> dict[str, ReportTable]:
         "seeds": ReportTable(analysis.seeds),
         "seed_summary": ReportTable(analysis.seed_summary, seeds_view(analysis.seed_summary)),
         "variance": ReportTable(analysis.variance, variance_view(analysis.variance)),
+    }
+
+
+def _of_prompts(sources: Sources) -> dict[str, ReportTable]:
+    """Return what the searches for instructions are worth."""
+    tables = {
+        f"controls_{one.name}": ReportTable(one.controls, controls_view(one.title, one.controls))
+        for one in sources.searches
+        if one.controls is not None
+    }
+    if sources.prompts is None:
+        return tables
+    gains, transfer = sources.prompts.gains, sources.prompts.transfer
+    return tables | {
+        GAINS: ReportTable(gains, gains_view(gains)),
+        TRANSFER: ReportTable(transfer, transfer_view(transfer)),
     }
 
 

@@ -1,8 +1,8 @@
 """The stage "report": one self-contained page, figures, tables and results.json.
 
-Inputs: `analysis` (all numbers, see `evaluation.analysis`) and any of `eval_<system>` (what it was
-asked), `opro_<model>`, `train_<model>`, `corpus` and `rirs` (cards, and the sound of the hardest
-clips).
+Inputs: `analysis` (all numbers, see `evaluation.analysis`) and any of `instructions` (what searches
+are worth, see `evaluation.instruction_tables`), `eval_<system>` (what it was asked),
+`opro_<model>`, `train_<model>`, `corpus` and `rirs` (cards, and the sound of the hardest clips).
 
 Output: `results.json`, `tables/*` (CSV, Parquet, LaTeX, Markdown), `figures/*.svg`,
 `figures/*.png`, `pieces/` for Prefect (see `reporting.pieces`), `volatile/report.html` and
@@ -23,6 +23,7 @@ from typing import Any
 import pandas as pd
 
 from qsm_core.conditions.rendering import RenderSettings
+from qsm_core.evaluation.instruction_tables import GAINS, TRANSFER
 from qsm_core.evaluation.metrics import to_json_values
 from qsm_core.evaluation.renderings import AS_RECORDED
 from qsm_core.reporting.content import ReportContent, report_tables
@@ -119,6 +120,11 @@ def results_json(content: ReportContent) -> dict[str, Any]:
             "abstract": abstracts(sources),
             **{name: content.tables[name].numbers.to_dict("records") for name in names},
             "instructions": dict(sources.instructions),
+            **{
+                name: content.tables[name].numbers.to_dict("records")
+                for name in (GAINS, TRANSFER)
+                if name in content.tables
+            },
         }
     )
     return values

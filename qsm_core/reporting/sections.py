@@ -12,6 +12,7 @@ from qsm_core.reporting.formatting import count, percent, percent_of_row, points
 from qsm_core.reporting.hardest import HardClip, Sound
 from qsm_core.reporting.images import data_uri
 from qsm_core.reporting.page import FigureView, Page, Section, SoundView, Tile
+from qsm_core.reporting.prompt_tables import gain_sentences
 from qsm_core.reporting.sentences import abstracts, caveats, corpus_sentences
 from qsm_core.reporting.tables import flat_table
 from qsm_core.reporting.views.table_view import TableView, record_view
@@ -55,7 +56,7 @@ def _summary(content: ReportContent) -> Section:
         "summary",
         "Abstract",
         abstract=[" ".join(told) for told in abstracts(sources)],
-        sentences=[*sources.remarks, *(told for told in plain if told)],
+        sentences=[*sources.remarks, *(told for told in plain if told), *_gains(content)],
         tiles=list(_tiles(content)),
     )
 
@@ -116,11 +117,18 @@ def _instructions(content: ReportContent) -> Section:
         "instructions",
         "Instructions",
         figures=_figures(content, "search"),
-        tables=_views(content, "instructions", "gaps"),
+        tables=_views(content, "search_gains", "prompt_transfer", "instructions", "gaps"),
         folded=_views(
-            content, *(name for name in content.tables if name.startswith("candidates_"))
+            content,
+            *(name for name in content.tables if name.startswith(("controls_", "candidates_"))),
         ),
     )
+
+
+def _gains(content: ReportContent) -> list[str]:
+    """Say what the searches for instructions are worth."""
+    prompts = content.sources.prompts
+    return [] if prompts is None else gain_sentences(prompts.gains)
 
 
 def _training(content: ReportContent) -> Section:

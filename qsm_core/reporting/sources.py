@@ -21,6 +21,7 @@ from qsm_core.evaluation.settings import CALIBRATED
 from qsm_core.evaluation.sources import SYSTEMS_FILE
 from qsm_core.reporting.corpus_facts import CorpusFacts, read_corpus_facts
 from qsm_core.reporting.pieces import CALIBRATED_TITLE
+from qsm_core.reporting.prompt_tables import PromptTables, read_prompt_tables
 from qsm_core.reporting.titles import MODELS, titled
 
 
@@ -35,12 +36,14 @@ class PromptSearch:
         candidates: Every scored candidate in order, the one that the search started from being
             number 0: number, iteration, instruction, score, best_so_far, and where known
             origin and score_on_dev (on all of dev, for the finalists).
+        controls: What it and simpler ways reached on dev, where that was looked at.
     """
 
     name: str
     title: str
     instruction: str
     candidates: pd.DataFrame
+    controls: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Sources:
         corpus: The clips, if they are there.
         remarks: What a reader should know of where the predictions come from.
         sets: Which systems answered the same clips; mostly there is one set of all.
+        prompts: What the searches are worth on test, if it was analyzed.
     """
 
     analysis: Analysis
@@ -76,6 +80,7 @@ class Sources:
     corpus: CorpusFacts | None
     remarks: tuple[str, ...] = ()
     sets: tuple[tuple[str, ...], ...] = ()
+    prompts: PromptTables | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def read_sources(inputs: Mapping[str, Path]) -> Sources:
     analysis = read_analysis(inputs["analysis"])
     told = _described_systems(inputs)
     titles = {name: _title(name, told.titles) for name in analysis.order}
-    corpus = inputs.get("corpus")
+    corpus, prompts = inputs.get("corpus"), inputs.get("instructions")
     return Sources(
         analysis=analysis,
         titles=titles,
@@ -121,6 +126,7 @@ def read_sources(inputs: Mapping[str, Path]) -> Sources:
         corpus=read_corpus_facts(corpus) if corpus else None,
         remarks=told.remarks,
         sets=told.sets or (analysis.order,),
+        prompts=read_prompt_tables(prompts) if prompts else None,
     )
 
 
@@ -164,11 +170,13 @@ def _read_search(name: str, folder: Path) -> PromptSearch:
     best = folder / "best_prompt.txt"
     if not best.is_file():
         raise DataError("a prompt search has no winner", [f"{best}: the file is missing"])
+    controls = folder / "controls.csv"
     return PromptSearch(
         name=name,
         title=titled(name.removeprefix("opro_"), MODELS),
         instruction=best.read_text(encoding="utf-8").strip(),
         candidates=_read_candidates(folder / "candidates.csv"),
+        controls=_read_csv(controls) if controls.is_file() else None,
     )
 
 

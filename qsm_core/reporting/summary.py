@@ -11,6 +11,7 @@ from typing import Any
 from qsm_core.reporting.content import ReportContent
 from qsm_core.reporting.markdown import picture_markdown, plain, view_markdown
 from qsm_core.reporting.pieces import Pieces
+from qsm_core.reporting.prompt_tables import gain_sentences
 from qsm_core.reporting.sentences import abstracts
 
 
@@ -35,6 +36,7 @@ def summary_markdown(content: ReportContent) -> str:
     parts = [
         "## Summary",
         "\n\n".join(" ".join(map(plain, told)) for told in abstracts(sources)),
+        *_gains(content),
         *_views(content, "results", "gaps"),
     ]
     return "\n\n".join(parts) + "\n"
@@ -47,7 +49,14 @@ def instructions_markdown(content: ReportContent) -> str:
     parts += [f"{plain(one.title)}:\n\n> {plain(one.instruction)}" for one in searches]
     if not searches:
         parts.append("No instruction was searched for.")
-    return "\n\n".join([*parts, *_views(content, "gaps", "instructions")]) + "\n"
+    controls = [name for name in content.tables if name.startswith("controls_")]
+    tables = ("search_gains", "prompt_transfer", *controls, "gaps", "instructions")
+    return "\n\n".join([*parts, *_gains(content), *_views(content, *tables)]) + "\n"
+
+
+def _gains(content: ReportContent) -> list[str]:
+    prompts = content.sources.prompts
+    return [] if prompts is None else [plain(one) for one in gain_sentences(prompts.gains)]
 
 
 def _records(content: ReportContent, name: str) -> list[dict[str, Any]]:
@@ -56,5 +65,5 @@ def _records(content: ReportContent, name: str) -> list[dict[str, Any]]:
 
 
 def _views(content: ReportContent, *names: str) -> list[str]:
-    tables = [content.tables[name] for name in names]
+    tables = [content.tables[name] for name in names if name in content.tables]
     return [view_markdown(one.view) for one in tables if one.view is not None and not one.empty]

@@ -153,19 +153,29 @@ def test_a_parameter_of_the_search_runs_the_searches_and_what_they_change(
         "opro_base": "Completed",
         "opro_lora": "Completed",
         "analysis": "Completed",
+        "instructions": "Completed",
         "report": "Completed",
     }
-    for model in ("base", "lora"):
-        winner = f"opro_{model}/best_prompt.txt"
+    for model, other in (("base", "lora"), ("lora", "base")):
+        winner, control = (f"opro_{model}/best_{what}.txt" for what in ("prompt", "control"))
         if again.content(winner) != first.content(winner):
             expected[f"eval_{model}_opro"] = "Completed"
+        read = (winner, control, f"opro_{other}/best_prompt.txt")
+        if any(again.content(file) != first.content(file) for file in read):
+            expected[f"further_{model}"] = "Completed"
     assert again.states == expected
 
 
-def test_a_parameter_of_the_training_leaves_the_base_model_alone(folder: Path, run: Run) -> None:
+def test_a_parameter_of_the_training_leaves_the_base_model_alone(
+    first: Ran, folder: Path, run: Run
+) -> None:
     again = run(folder, lora_dropout=0.2)
-    after_training = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "analysis", "report")
-    assert again.states == {**CACHED, **dict.fromkeys(after_training, "Completed")}
+    after_training = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora")
+    made = [*after_training, "analysis", "instructions", "report"]
+    winner = "opro_lora/best_prompt.txt"  # the base model is asked it as well
+    if again.content(winner) != first.content(winner):
+        made.append("further_base")
+    assert again.states == {**CACHED, **dict.fromkeys(made, "Completed")}
 
 
 def test_forced_training_with_the_same_bits_runs_alone(first: Ran, folder: Path, run: Run) -> None:
@@ -219,9 +229,11 @@ def test_further_seeds_are_trained_side_by_side_and_are_in_the_report(
     further = [
         f"{stage}_seed{seed}"
         for seed in (43, 44)
-        for stage in ("lora", "eval_lora", "opro_lora", "eval_lora_opro")
+        for stage in ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora")
     ]
-    expected = {**CACHED, **dict.fromkeys((*further, "analysis", "report"), "Completed")}
+    # The base model is asked what was found for every LoRA model.
+    made = (*further, "further_base", "analysis", "instructions", "report")
+    expected = {**CACHED, **dict.fromkeys(made, "Completed")}
     assert again.states == expected
     second = again.content("checkpoints/lora_seed43/final/adapter_model.safetensors")
     assert second != again.content(ADAPTER)

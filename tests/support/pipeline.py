@@ -38,7 +38,10 @@ STAGES = (
     "opro_lora",
     "eval_base_opro",
     "eval_lora_opro",
+    "further_base",
+    "further_lora",
     "analysis",
+    "instructions",
     "report",
 )
 

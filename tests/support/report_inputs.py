@@ -12,13 +12,16 @@ import pandas as pd
 
 from qsm_core.evaluation.analysis import write_analysis
 from qsm_core.evaluation.analyze import analyze
+from qsm_core.evaluation.instruction_tables import run as analyze_instructions
 from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import write_metrics
 from qsm_core.evaluation.predictions import read_predictions, write_predictions
 from qsm_core.evaluation.settings import AnalysisSettings, BootstrapSettings
 from qsm_core.reporting.report import run
 from qsm_core.store.context import StageContext
+from tests.support.instruction_inputs import write_instruction_inputs
 from tests.support.predictions import Listener, make_predictions
+from tests.support.stages import stage_context
 
 BASELINE = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 WINNER = "Listen for a <voice> & answer SPEECH or NONSPEECH."
@@ -42,6 +45,7 @@ def write_report_inputs(folder: Path, *, groups_per_class: int = 12) -> dict[str
         inputs[name] = _write_search(folder / name, start)
     inputs["train_lora"] = _write_training(folder / "train_lora")
     inputs["corpus"] = _write_corpus(folder / "corpus", groups_per_class)
+    inputs["instructions"] = _write_prompt_tables(folder / "instructions")
     inputs["analysis"] = write_small_analysis(folder / "analysis", inputs, with_dev=True)
     return inputs
 
@@ -85,10 +89,22 @@ def _write_search(folder: Path, start: float) -> Path:
     table["score_on_dev"] = table["score"].where(table["score"] > table["score"].quantile(0.8))
     table.to_csv(folder / "candidates.csv", index=False)
     (folder / "best_prompt.txt").write_text(WINNER + "\n")
+    controls = pd.DataFrame({"way": ["search", "seed"], "instruction": [WINNER, BASELINE]})
+    numbers = {"score": 1.0, "ba_clip": 0.8, "threshold": 0.0, "candidates": 25, "spent": 900}
+    controls.assign(**numbers, why_ended=None).to_csv(folder / "controls.csv", index=False)
     (folder / "dev_metrics.json").write_text(
         json.dumps({"ba_clip": 0.75, "intervals": {"ba_clip": {"low": 0.7, "high": 0.8}}})
     )
     return folder
+
+
+def _write_prompt_tables(folder: Path) -> Path:
+    """Analyze with few resamples what two models were asked."""
+    given = write_instruction_inputs(folder / "given")
+    config = {"models": ["base", "lora"], "analysis": {"bootstrap": {"num_resamples": 100}}}
+    context = stage_context(folder, config, given)
+    analyze_instructions(context)
+    return context.out
 
 
 def _write_training(folder: Path) -> Path:

@@ -21,6 +21,12 @@ def test_an_evaluation_hears_every_clip_in_every_condition() -> None:
     assert work_of("evaluate", {"conditions": "as_recorded"}, _clips(test=7)).amount == 7
 
 
+def test_further_instructions_are_asked_at_most_once_each() -> None:
+    config = {"conditions": CONDITIONS, "asked": ["control", "lora"]}
+    told = work_of("evaluate_further", config, _clips(test=40)).told
+    assert told == "at most 240 predictions"
+
+
 def test_shards_add_up_to_the_evaluation() -> None:
     # 40 clips are blocks of 16, 16 and 8: the first of two shards has two of the three.
     config = {"conditions": CONDITIONS, "shards": 2}
@@ -51,7 +57,7 @@ def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget
 
 
 def test_what_depends_on_a_corpus_that_is_not_made_is_unknown() -> None:
-    for stage in ("evaluate", "score_shard", "train_lora", "optimize_prompt"):
+    for stage in ("evaluate", "evaluate_further", "score_shard", "train_lora", "optimize_prompt"):
         work = work_of(stage, {"conditions": CONDITIONS}, _clips())
         assert work.amount is None
         assert work.told == "unknown until the corpus is made"

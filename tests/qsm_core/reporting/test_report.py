@@ -106,6 +106,7 @@ def test_files(report: Path) -> None:
     tables = {path.stem for path in (report / "tables").glob("*.csv")}
     assert {"results", "comparisons", "thresholds", "conditions", "confusion", "clips"} <= tables
     assert {"candidates_opro_base", "training_log_train_lora", "clips_by_split"} <= tables
+    assert {"controls_opro_base", "search_gains", "prompt_transfer"} <= tables
     for name in tables:
         numbers = pd.read_csv(report / "tables" / f"{name}.csv")
         kept = pd.read_parquet(report / "tables" / f"{name}.parquet")
@@ -213,6 +214,8 @@ def test_pieces_for_prefect(report: Path) -> None:
     assert pieces.instructions.startswith("## Winning instructions\n")
     assert f"> {html.escape(WINNER)}\n" in pieces.instructions
     assert BASELINE in pieces.instructions
+    for text in (pieces.summary, pieces.instructions, (report / PAGE).read_text()):
+        assert "LoRA model: the instruction that OPRO found has a balanced accuracy" in text
     assert [row["System"] for row in pieces.results] == [
         "Base",
         "LoRA",
