@@ -31,8 +31,9 @@ from scipy.special import stdtr
 
 from benchmarks.prompt_race import Published, Simulated, read_published, simulate
 from benchmarks.prompt_seconds import print_seconds
-from qsm_core.prompting.blocks import BLOCK_CLIPS, deal_blocks
-from qsm_core.prompting.race import ALPHA, looks_at, losers
+from qsm_core.prompting.blocks import deal_blocks
+from qsm_core.prompting.defaults import ALPHA, BLOCK_CLIPS
+from qsm_core.prompting.race import looks_at, losers
 from qsm_core.prompting.row_values import mean_of
 
 _STEP = 8

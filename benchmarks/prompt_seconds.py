@@ -29,8 +29,9 @@ from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.identity import EMBEDDED_FOLDER
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
-from qsm_core.prompting.blocks import BLOCK_CLIPS, blocks_within, deal_blocks
+from qsm_core.prompting.blocks import blocks_within, deal_blocks
 from qsm_core.prompting.candidates import text_problem
+from qsm_core.prompting.defaults import BLOCK_CLIPS
 from qsm_core.prompting.dev_blocks import DevBlocks
 from qsm_core.prompting.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer

@@ -39,12 +39,16 @@ def is_searched(parameters: PipelineParameters, system: str) -> bool:
     return parameters.instruction_lora is None
 
 
+def searches(parameters: PipelineParameters) -> bool:
+    """Say whether an instruction is searched for any model."""
+    return parameters.instruction_base is None or parameters.instruction_lora is None
+
+
 def splits_read(parameters: PipelineParameters) -> list[str]:
     """Return the splits that some stage reads, so that a corpus without one is refused."""
     needed = {"test"}
     if parameters.adapter is None:
         needed |= {"train", "dev"}
-    searches = parameters.instruction_base is None or parameters.instruction_lora is None
-    if searches or baseline_names(parameters):
+    if searches(parameters) or baseline_names(parameters):
         needed |= {"dev"}
     return sorted(needed)

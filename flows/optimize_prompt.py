@@ -39,8 +39,8 @@ from flows.optimize_parameters import (
     OptimizeRun,
     parse_optimize_parameters,
 )
-from flows.reporting import announce_memory, announce_plan, publish_results
-from flows.search_reporting import SEARCH_ONLY, publish_search
+from flows.reporting import announce_memory, announce_plan
+from flows.search_reporting import publish_search
 from flows.session import Session
 from flows.signature import flat_parameters
 from flows.study import Study
@@ -78,7 +78,4 @@ def optimize_prompt(run: OptimizeRun) -> dict[str, str]:
     if run.parameters.plan_only:
         return {}
     outputs = session.run(stages, [stage.name for stage in plan])
-    found = publish_search(run.parameters, outputs, f"opro_{run.model}")
-    if not run.evaluate:
-        return found
-    return found | publish_results(run.parameters, outputs, SEARCH_ONLY)
+    return publish_search(run.parameters, outputs, f"opro_{run.model}", evaluated=run.evaluate)

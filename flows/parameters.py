@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.budget import budget_problems
 from flows.optimizer import optimizer_fields_to_leave, optimizer_problems
 from flows.validation import validated
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.attention_names import AttentionName
 from qsm_core.models.baselines.registry import baseline_problems
+from qsm_core.prompting.defaults import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS
 from tasks.profile_files import LOCAL, load_profile
 
 StageName = Literal[
@@ -204,6 +206,29 @@ class PipelineParameters(BaseModel):
     opro_length_penalty: float = Field(
         0.0, ge=0, le=1, description="What 100 characters of an instruction take off its score."
     )
+    opro_alpha: float = Field(
+        ALPHA,
+        gt=0,
+        lt=1,
+        description="How often a race may drop a candidate to which no other is superior.",
+    )
+    opro_block_clips: int = Field(
+        BLOCK_CLIPS,
+        ge=2,
+        le=10_000,
+        description="About how many pairs of a dev clip and a condition a block of a race has.",
+    )
+    opro_finalists: int = Field(
+        FINALISTS,
+        ge=1,
+        le=50,
+        description="Best candidates that are scored on all of dev, beside the first instruction.",
+    )
+    opro_controls: str = Field(
+        ",".join(CONTROLS),
+        description="What is raced beside the search at the same price, with commas between: "
+        "templates, paraphrases; or none.",
+    )
     opro_proposers: str | None = Field(
         None,
         description="Who proposes instructions, in turn, with commas between: templates, "
@@ -339,6 +364,12 @@ def baseline_names(parameters: PipelineParameters) -> list[str]:
     return [] if names == ["none"] else list(dict.fromkeys(names))
 
 
+def control_names(parameters: PipelineParameters) -> list[str]:
+    """Return what the parameter `opro_controls` names, in order."""
+    names = [name.strip() for name in parameters.opro_controls.split(",") if name.strip()]
+    return [] if names == ["none"] else list(dict.fromkeys(names))
+
+
 def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
     """Validate `values`, fill them from the preset, and check what one field cannot say alone.
 
@@ -374,8 +405,19 @@ def _contradictions(parameters: PipelineParameters) -> list[str]:
     problems += _cluster_problems(parameters.cluster)
     if parameters.instruction_base is None or parameters.instruction_lora is None:
         problems += _too_few_clips_to_search(parameters)
+        problems += budget_problems(parameters)
+        problems += _control_problems(parameters)
         problems += optimizer_problems(parameters)
     return problems
+
+
+def _control_problems(parameters: PipelineParameters) -> list[str]:
+    return [
+        f"opro_controls = {name!r}: there is no such control; there are: {', '.join(CONTROLS)}; "
+        "or none"
+        for name in control_names(parameters)
+        if name not in CONTROLS
+    ]
 
 
 def _cluster_problems(cluster: str) -> Sequence[str]:

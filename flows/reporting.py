@@ -23,6 +23,7 @@ from tasks.artifacts import (
     publish_plan,
     publish_provenance,
     publish_report,
+    publish_search_pages,
 )
 from tasks.costs import JSON_FILE, RunCost, cost_sentence, write_cost
 from tasks.handle import PlannedStage
@@ -108,11 +109,15 @@ def publish_results(
         Path(parameters.results).expanduser() / str(parameters.name), result_links(outputs)
     )
     report = outputs["report"].path
+    publish_search_pages(outputs)
     publish_report(report, folder, note)
     publish_provenance(outputs)
     display = current_display()
     if display is not None:
-        display.conclude(_results_table(read_pieces(report).results))
+        pieces = read_pieces(report)
+        display.conclude(_results_table(pieces.results))
+        for told in pieces.gains:
+            display.conclude(Text(f"\n{told}"))
         display.conclude(f"\nresults: {_short(folder)}\nreport: {_short(folder / 'report.html')}")
     return {"results": str(folder), "report": str(folder / "report.html")}
 

@@ -10,36 +10,38 @@ from rich.text import Text
 
 from flows.display import current_display
 from flows.parameters import PipelineParameters
-from flows.reporting import result_links
+from flows.reporting import publish_results, result_links
 from qsm_core.store.store import StageOutput
-from tasks.artifacts import publish_search_page
+from tasks.artifacts import publish_search_pages
 from tasks.results import link_results
 
-SEARCH_ONLY = "A prompt search: its first instruction and its winner, on the test clips."
+_NOTE = "A prompt search: its first instruction and its winner, on the test clips."
 
 
 def publish_search(
-    parameters: PipelineParameters, outputs: dict[str, StageOutput], name: str
+    parameters: PipelineParameters, outputs: dict[str, StageOutput], name: str, *, evaluated: bool
 ) -> dict[str, str]:
-    """Link the results, show the search and the instruction that it found.
+    """Link the results, show the search, the instruction that it found, and what that is worth.
 
     Args:
         parameters: Of the run.
         outputs: Of its stages.
         name: Of the search among them.
+        evaluated: Whether there is a report on the test clips.
 
     Returns:
         The instruction, and where the results are.
     """
-    folder = link_results(
-        Path(parameters.results).expanduser() / str(parameters.name), result_links(outputs)
-    )
+    folder = Path(parameters.results).expanduser() / str(parameters.name)
     found = json.loads((outputs[name].path / "best_prompt.json").read_text(encoding="utf-8"))
-    publish_search_page(outputs[name].path, name)
     display = current_display()
     if display is not None:
         display.conclude(Text(f"\nBest instruction on dev: {found['instruction']}"))
         display.conclude(f"{in_words(found)}\nfile: {folder / name / 'best_prompt.txt'}")
+    if evaluated:
+        return {"instruction": found["instruction"]} | publish_results(parameters, outputs, _NOTE)
+    publish_search_pages(outputs)
+    folder = link_results(folder, result_links(outputs))
     return {"instruction": found["instruction"], "results": str(folder)}
 
 

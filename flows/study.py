@@ -10,17 +10,24 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flows.corpus_config import is_searched, prepared_corpus, splits_read, synthetic_corpus
+from flows.budget import check_search
+from flows.corpus_config import (
+    is_searched,
+    prepared_corpus,
+    searches,
+    splits_read,
+    synthetic_corpus,
+)
 from flows.evaluation_names import dev_predictions, evaluations_in_order, without_seed
 from flows.further_instructions import BestInstruction, analyzed_together, asked_on_test
 from flows.memory import check_memory, planned_memory
 from flows.optimizer import check_key, optimizer_config, optimizer_inputs, optimizer_runtime
-from flows.parameters import PipelineParameters, baseline_names
+from flows.parameters import PipelineParameters, baseline_names, control_names
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import model_input
 from qsm_core.store.spec import StageDefinition, StageInput
-from qsm_core.store.store import Store
+from qsm_core.store.store import StageOutput, Store
 from tasks.definitions import (
     ANALYZE,
     ANALYZE_INSTRUCTIONS,
@@ -131,7 +138,9 @@ class Study:
             self._corpus = self._submit(PREPARE_CORPUS, "corpus", preparation, sources)
         self._for_report["corpus"] = self._corpus
         if p.data is not None or p.test_data is not None:
-            self._check_first(self._corpus)
+            made = self._check_first(self._corpus)
+            if isinstance(made, StageOutput) and searches(p):
+                check_search(p, made.path)
         return self._corpus
 
     def lora_seeds(self) -> list[tuple[int, str]]:
@@ -264,6 +273,10 @@ class Study:
             "patience": p.opro_patience or None,
             "objective": p.opro_objective,
             "length_penalty": p.opro_length_penalty,
+            "alpha": p.opro_alpha,
+            "block_clips": p.opro_block_clips,
+            "finalists": p.opro_finalists,
+            "controls": control_names(p),
             "conditions": self._conditions,
             "quantization": p.quantization,
             "render": self._render(),

@@ -87,8 +87,14 @@ class LivePage:
         self._shown: float | None = None
         self._artifact: UUID | None = None
 
-    def show(self) -> None:
-        """Show the page if it is there and another than the one that is shown."""
+    def show(self, last: Path | None = None) -> None:
+        """Show the page if it is there and another than the one that is shown.
+
+        Args:
+            last: The page that the stage left in its output, once its work folder is gone.
+        """
+        if last is not None:
+            self._path, self._shown = last, None
         try:
             changed, text = self._path.stat().st_mtime, self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -104,15 +110,17 @@ class LivePage:
         self._shown = changed
 
 
-def publish_search_page(search: Path, name: str) -> None:
-    """Show the page that a prompt search left: its course, and every candidate.
+def publish_search_pages(outputs: Mapping[str, StageOutput]) -> None:
+    """Show the page that each prompt search left: its course, and every candidate.
 
     Args:
-        search: Output of the search.
-        name: What the run calls it.
+        outputs: Of the stages of a run by name.
     """
-    text = (search / SEARCH_PAGE).read_text(encoding="utf-8")
-    create_markdown_artifact(text, key=artifact_key(name), description="The prompt search")
+    for name, output in outputs.items():
+        page = output.path / SEARCH_PAGE
+        if page.is_file():
+            text = page.read_text(encoding="utf-8")
+            create_markdown_artifact(text, key=artifact_key(name), description="The prompt search")
 
 
 def publish_memory(rows: Sequence[Mapping[str, Any]]) -> None:

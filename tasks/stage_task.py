@@ -34,6 +34,7 @@ from qsm_core.errors import (
     as_qsm_error,
     is_transient,
 )
+from qsm_core.prompting.pages import SEARCH_PAGE
 from qsm_core.store.context import LIVE_FILE
 from qsm_core.store.launch import Launch, run_in_process
 from qsm_core.store.layout import WorkFolder, result_name
@@ -136,7 +137,7 @@ def make_stage(
                 launch=_launch(stop, apart=apart, timeout_s=timeout_s, threads=own.get("threads")),
                 stop=stop,
             )
-        progress.finish()
+        progress.finish(output.path / SEARCH_PAGE)
     except QsmError:
         raise
     except Exception as error:
@@ -176,6 +177,7 @@ class ProgressArtifact:
         self._last = time.monotonic()
         self._artifact: UUID | None = None
         self._showing: threading.Thread | None = None
+        self._last_page: Path | None = None
 
     def __call__(self, done: int, total: int, message: str) -> None:
         """Report progress; see `StageContext.report`."""
@@ -192,9 +194,14 @@ class ProgressArtifact:
         if self._showing is not None:
             self._showing.join(_SHOWN_WITHIN_S)
 
-    def finish(self) -> None:
-        """Show that the stage is done, if it had an artifact."""
+    def finish(self, last_page: Path | None = None) -> None:
+        """Show that the stage is done, if it had an artifact.
+
+        Args:
+            last_page: The page that it left in its output, if it leaves one.
+        """
         self.wait()
+        self._last_page = last_page
         if self._artifact is not None and not self._is_busy:
             self._begin_to_show(100.0, "finished")
             self.wait()
@@ -217,7 +224,7 @@ class ProgressArtifact:
         try:
             self._show(percent, description)
             if self._live is not None:
-                self._live.show()
+                self._live.show(self._last_page)
         except (httpx.HTTPError, PrefectException) as error:
             # A stage of many hours does not end because its progress cannot be shown.
             get_run_logger().warning("progress could not be shown: %s", error)

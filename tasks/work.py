@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from qsm_core.evaluation.workload import count_blocks, count_conditions
+from qsm_core.prompting.defaults import CONTROLS, FINALISTS
 from qsm_core.store.manifest import Manifest
 from tasks.definitions import (
     EVALUATE,
@@ -26,8 +27,6 @@ from tasks.definitions import (
 CountClips = Callable[[str, str | None, Sequence[str] | str], int | None]
 Unit = Literal["predictions", "training steps", ""]
 
-_FINALISTS = 2
-_CONTROLS = ("templates", "paraphrases")
 _EFFECTIVE_BATCH = 16
 _STANDARD = "standard"
 
@@ -131,11 +130,11 @@ def _search(config: Mapping[str, Any], clips: CountClips) -> Work:
     pairs = heard * count_conditions(conditions)
     each = min(pairs, int(config.get("clips_per_candidate") or pairs))
     candidates = 1 + int(config["num_iterations"]) * int(config["candidates_per_step"])
-    finalists = 1 + int(config.get("finalists", _FINALISTS))  # and the seed instruction
+    finalists = 1 + int(config.get("finalists", FINALISTS))  # and the seed instruction
     most = candidates * each + finalists * (pairs - each)
     once = min(most, int(config.get("budget") or most))
     # Each control may spend as much as the search.
-    return Work(once * (1 + len(config.get("controls", _CONTROLS))), "predictions", at_most=True)
+    return Work(once * (1 + len(config.get("controls", CONTROLS))), "predictions", at_most=True)
 
 
 _COUNTED = {

@@ -13,9 +13,8 @@ import pandas as pd
 
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.labels import Label
+from qsm_core.prompting.defaults import rows_of_each
 from qsm_core.seeding import derive_rng
-
-BLOCK_CLIPS = 30
 
 
 def deal_blocks(plan: pd.DataFrame, block_clips: int, seed: int) -> tuple[np.ndarray, ...]:
@@ -32,7 +31,7 @@ def deal_blocks(plan: pd.DataFrame, block_clips: int, seed: int) -> tuple[np.nda
     """
     queues = _queues(plan, seed)
     fewest = min(len(queue) for queue in queues)
-    each = min(fewest, max(1, round(block_clips / len(queues))))
+    each = rows_of_each(fewest, len(queues), block_clips)
     count = fewest // each
     blocks = [
         np.sort(np.concatenate([queue[number * each : (number + 1) * each] for queue in queues]))

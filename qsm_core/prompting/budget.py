@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qsm_core.errors import ConfigurationError
+from qsm_core.prompting.defaults import budget_problem, least_budget
 from qsm_core.prompting.dev_blocks import DevBlocks
 
 
@@ -28,19 +29,23 @@ class Budget:
         Raises:
             ConfigurationError: What it has to be at least.
         """
-        first = self._dev.ends[1]
-        needed = self.least(candidates_per_step)
-        if self.limit is not None and self.limit < needed:
-            problem = (
-                f"budget = {self.limit}: the seed instruction and {self._finalists} finalists on "
-                f"all {self._dev.ends[-1]} clip-conditions of dev, and {candidates_per_step} new "
-                f"candidates on a block of {first}, need {needed}; null has no limit"
-            )
+        if self.limit is None:
+            return
+        problem = budget_problem(
+            "budget",
+            self.limit,
+            whole=self._dev.ends[-1],
+            first_block=self._dev.ends[1],
+            candidates=candidates_per_step,
+            finalists=self._finalists,
+        )
+        if problem is not None:
             raise ConfigurationError("the search has too small a budget", [problem])
 
     def least(self, candidates_per_step: int) -> int:
         """Return what a step takes beside the seed instruction and the finalists on all of dev."""
-        return candidates_per_step * self._dev.ends[1] + self._dev.ends[-1] + self._reserve([])
+        ends = self._dev.ends
+        return least_budget(ends[-1], ends[1], candidates_per_step, self._finalists)
 
     def affords(self, seed: int, others: Sequence[int], until: int) -> bool:
         """Say whether candidates can be scored on the first blocks, and finalists on all of dev.

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import pandas as pd
 
@@ -26,7 +25,6 @@ from qsm_core.prompting.search import InstructionSearch
 
 SEARCH, SEED, CALIBRATION = "search", "seed", "calibration"
 BEST_CONTROL_FILE = "best_control.txt"
-ControlName = Literal["templates", "paraphrases"]
 
 
 @dataclass(frozen=True)

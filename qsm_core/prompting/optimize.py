@@ -38,28 +38,26 @@ from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
-from qsm_core.prompting.blocks import BLOCK_CLIPS, blocks_within, deal_blocks
+from qsm_core.prompting.blocks import blocks_within, deal_blocks
 from qsm_core.prompting.budget import Budget
 from qsm_core.prompting.candidates import text_problem
-from qsm_core.prompting.controls import ControlName, control_table
+from qsm_core.prompting.controls import control_table
+from qsm_core.prompting.defaults import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS, ControlName
 from qsm_core.prompting.dev_blocks import DevBlocks
 from qsm_core.prompting.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.live import LiveSearch
 from qsm_core.prompting.output import scored_once, write_controls, write_output
 from qsm_core.prompting.pages import SEARCH_PAGE
 from qsm_core.prompting.proposer_names import ProposerName
-from qsm_core.prompting.proposers.fixed import TemplateProposer
+from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.proposers.opening import (
     ANSWERS_FILE,
     OptimizerSettings,
     Proposing,
-    opened_proposer,
+    opened_proposers,
 )
-from qsm_core.prompting.proposers.paraphrase import ParaphraseProposer
-from qsm_core.prompting.race import ALPHA
 from qsm_core.prompting.scored import Objective
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
-from qsm_core.prompting.templates import baseline, templates
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry
@@ -105,11 +103,11 @@ class OptimizePrompt:
     block_clips: Annotated[int, Field(ge=2)] = BLOCK_CLIPS
     alpha: Annotated[float, Field(gt=0, lt=1)] = ALPHA
     budget: Annotated[int, Field(ge=1)] | None = None
-    finalists: Annotated[int, Field(ge=1)] = 2
+    finalists: Annotated[int, Field(ge=1)] = FINALISTS
     patience: Annotated[int, Field(ge=1)] | None = 5
     objective: Objective = "reward"
     length_penalty: Annotated[float, Field(ge=0)] = 0.0
-    controls: tuple[ControlName, ...] = ("templates", "paraphrases")
+    controls: tuple[ControlName, ...] = CONTROLS
     proposers: Annotated[tuple[ProposerName, ...], Field(min_length=1)] = (
         "templates",
         "recombination",
@@ -181,13 +179,16 @@ def run(context: StageContext) -> dict[str, Any]:
     context = replace(context, report=live.report)
     ready = _prepare(config, context, corpus, dev)
     prepared = time.monotonic()
-    with opened_proposer(_proposing(config, ready), context, ready.llm) as proposer:
+    with opened_proposers(_proposing(config, ready), context, ready.llm) as proposers:
         trajectory = Trajectory(context.work / TRAJECTORY_FILE)
-        search = InstructionSearch(config.search, proposer, trajectory, ready.problem_of, dev)
+        search = InstructionSearch(
+            config.search, proposers.of_search, trajectory, ready.problem_of, dev
+        )
         _go_through(search, ready.scorer, context)
-    raced = {
-        str(name): _run_control(name, search, config, context, ready) for name in config.controls
-    }
+        raced: dict[str, InstructionSearch] = {}
+        for name in config.controls:
+            asked = proposers.of_control(name)
+            raced[name] = _run_control(name, asked, search, config, context, ready)
     answers = context.work / ANSWERS_FILE
     if answers.is_file():
         shutil.copyfile(answers, context.out / ANSWERS_FILE)
@@ -259,6 +260,7 @@ def _proposing(config: OptimizePrompt, ready: _Prepared) -> Proposing:
 
 def _run_control(
     name: ControlName,
+    proposer: Proposer,
     search: InstructionSearch,
     config: OptimizePrompt,
     context: StageContext,
@@ -267,8 +269,6 @@ def _run_control(
     """Race another pool of candidates for the price of the search; what it shares costs nothing."""
     budget = max(search.budget.spent, search.budget.least(config.candidates_per_step))
     settings = replace(config.search, budget=budget, patience=None)
-    known = [one for one in (baseline(), *templates()) if ready.problem_of(one.text) is None]
-    proposer = TemplateProposer(known) if name == "templates" else ParaphraseProposer()
     trajectory = Trajectory(context.work / f"control_{name}.jsonl")
     control = InstructionSearch(settings, proposer, trajectory, ready.problem_of, ready.scorer.dev)
     _go_through(control, ready.scorer, context)

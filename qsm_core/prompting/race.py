@@ -29,8 +29,6 @@ from scipy.special import stdtr
 
 from qsm_core.prompting.row_values import FloatArray, Rows, mean_of
 
-ALPHA = 0.2
-
 
 @dataclass(frozen=True)
 class Comparison:

@@ -22,10 +22,11 @@ import pandas as pd
 from qsm_core.errors import ConfigurationError
 from qsm_core.prompting.budget import Budget
 from qsm_core.prompting.candidates import Candidate, Refusal, clean_text
+from qsm_core.prompting.defaults import ALPHA
 from qsm_core.prompting.dev_blocks import DevBlocks, Scoreboard
 from qsm_core.prompting.duplicates import KnownTexts
 from qsm_core.prompting.proposers import Proposer
-from qsm_core.prompting.race import ALPHA, looks_at, losers
+from qsm_core.prompting.race import looks_at, losers
 from qsm_core.prompting.row_values import FloatArray, mean_of, values_of
 from qsm_core.prompting.scored import (
     Finalist,

@@ -7,7 +7,7 @@ is reused shows the same. This module imports nothing heavy, so that a flow can 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,17 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Pieces:
-    """Summary and instructions as markdown, two tables as flat rows, pictures as markdown."""
+    """Summary and instructions as markdown, two tables as flat rows, pictures as markdown.
+
+    `gains` says in a sentence for each search what it adds to simpler ways.
+    """
 
     summary: str
     instructions: str
     results: Rows
     conditions: Rows
     pictures: Mapping[str, str]
+    gains: tuple[str, ...] = ()
 
 
 def write_pieces(report: Path, pieces: Pieces) -> None:
@@ -38,7 +42,12 @@ def write_pieces(report: Path, pieces: Pieces) -> None:
     (folder / _PICTURES).mkdir(parents=True, exist_ok=True)
     (folder / "summary.md").write_text(pieces.summary, encoding="utf-8")
     (folder / "instructions.md").write_text(pieces.instructions, encoding="utf-8")
-    for name, rows in (("results", pieces.results), ("conditions", pieces.conditions)):
+    lists: dict[str, Sequence[object]] = {
+        "results": pieces.results,
+        "conditions": pieces.conditions,
+        "gains": pieces.gains,
+    }
+    for name, rows in lists.items():
         text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     for name, text in pieces.pictures.items():
@@ -54,5 +63,6 @@ def read_pieces(report: Path) -> Pieces:
         instructions=(folder / "instructions.md").read_text(encoding="utf-8"),
         results=json.loads((folder / "results.json").read_text(encoding="utf-8")),
         conditions=json.loads((folder / "conditions.json").read_text(encoding="utf-8")),
+        gains=tuple(json.loads((folder / "gains.json").read_text(encoding="utf-8"))),
         pictures={path.stem: path.read_text(encoding="utf-8") for path in pictures},
     )

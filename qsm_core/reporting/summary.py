@@ -27,6 +27,7 @@ def make_pieces(content: ReportContent) -> Pieces:
         results=_records(content, "results"),
         conditions=_records(content, "conditions"),
         pictures=pictures,
+        gains=tuple(_gains(content)),
     )
 
 
@@ -36,7 +37,7 @@ def summary_markdown(content: ReportContent) -> str:
     parts = [
         "## Summary",
         "\n\n".join(" ".join(map(plain, told)) for told in abstracts(sources)),
-        *_gains(content),
+        *map(plain, _gains(content)),
         *_views(content, "results", "gaps"),
     ]
     return "\n\n".join(parts) + "\n"
@@ -51,12 +52,12 @@ def instructions_markdown(content: ReportContent) -> str:
         parts.append("No instruction was searched for.")
     controls = [name for name in content.tables if name.startswith("controls_")]
     tables = ("search_gains", "prompt_transfer", *controls, "gaps", "instructions")
-    return "\n\n".join([*parts, *_gains(content), *_views(content, *tables)]) + "\n"
+    return "\n\n".join([*parts, *map(plain, _gains(content)), *_views(content, *tables)]) + "\n"
 
 
 def _gains(content: ReportContent) -> list[str]:
     prompts = content.sources.prompts
-    return [] if prompts is None else [plain(one) for one in gain_sentences(prompts.gains)]
+    return [] if prompts is None else gain_sentences(prompts.gains)
 
 
 def _records(content: ReportContent, name: str) -> list[dict[str, Any]]:

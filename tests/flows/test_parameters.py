@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.parameters import PRESETS, PipelineParameters, parse_parameters
+from flows.parameters import PRESETS, PipelineParameters, control_names, parse_parameters
 from qsm_core.errors import ConfigurationError
 
 
@@ -56,3 +56,23 @@ def test_a_search_with_too_few_clips_is_refused_before_anything_runs() -> None:
     assert parse_parameters({"opro_clips": 44}).opro_clips == 44
     given = {"opro_clips": 40, "instruction_base": "a.txt", "instruction_lora": "b.txt"}
     assert parse_parameters(given).opro_clips == 40
+
+
+def test_a_budget_that_holds_no_step_is_refused_with_the_least() -> None:
+    # 8 candidates on 22 conditions x 2 classes; first instruction and 2 finalists on 60 x 22.
+    with pytest.raises(ConfigurationError, match="opro_budget = 4311: the least is 4312"):
+        parse_parameters({"opro_budget": 4311})
+    assert parse_parameters({"opro_budget": 4312}).opro_budget == 4312
+    few = {"conditions": "dur_20ms,snr_0dB", "dev_clips": 10, "opro_candidates": 3}
+    # 3 candidates on blocks of 5 clips of each class in 2 conditions; 1 + 4 on all 20.
+    values = {**few, "opro_block_clips": 24, "opro_clips": 20, "opro_finalists": 4}
+    with pytest.raises(ConfigurationError, match="opro_budget = 1: the least is 160"):
+        parse_parameters({**values, "opro_budget": 1})
+
+
+def test_unknown_controls_are_refused() -> None:
+    with pytest.raises(
+        ConfigurationError, match="opro_controls = 'luck': there is no such control"
+    ):
+        parse_parameters({"opro_controls": "templates,luck"})
+    assert control_names(parse_parameters({"opro_controls": "none"})) == []

@@ -50,6 +50,38 @@ def test_without_a_use_for_dev_clips_none_are_needed(tmp_path: Path, instruction
     assert not [name for name in given if name.startswith(("dev_", "opro_"))]
 
 
+def test_each_model_is_asked_its_best_control_and_what_others_found(
+    tmp_path: Path, instruction: str
+) -> None:
+    searched = _planned(tmp_path, num_seeds=2)
+    asked = {
+        name: handle.config["asked"]
+        for name, handle in searched.items()
+        if name.startswith("further_")
+    }
+    assert asked == {
+        "further_base": ["control", "lora", "lora_seed43"],
+        "further_lora": ["control", "base"],
+        "further_lora_seed43": ["control", "base"],
+    }
+    assert searched["further_lora"].inputs["ask_base"].stage is searched["opro_base"]
+    assert searched["further_lora"].inputs["known_best"].stage is searched["opro_lora"]
+    read = set(searched["instructions"].inputs)
+    assert {"found_lora_seed43", "search_lora_seed43", "seed_base", "further_base"} <= read
+    # An instruction that was given has no control, but may help the other model.
+    both = {"instruction_base": instruction, "instruction_lora": instruction}
+    given = _planned(tmp_path, **both)
+    assert given["further_base"].config["asked"] == ["lora"]
+    assert "search_base" not in given["instructions"].inputs
+
+
+def test_a_search_takes_what_the_form_says(tmp_path: Path) -> None:
+    values = {"opro_alpha": 0.1, "opro_block_clips": 50, "opro_finalists": 3}
+    search = _planned(tmp_path, **values, opro_controls="paraphrases")["opro_base"].config
+    assert (search["alpha"], search["block_clips"], search["finalists"]) == (0.1, 50, 3)
+    assert search["controls"] == ["paraphrases"]
+
+
 def test_order_of_tables() -> None:
     names = ("eval_energy", "eval_lora_seed43", "eval_lora_opro", "eval_lora", "eval_base", "rirs")
     assert list(evaluations_in_order(dict.fromkeys(names))) == [

@@ -6,6 +6,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from tasks.artifacts import LivePage
+from tasks.stage_task import ProgressArtifact
 
 
 @pytest.mark.server
@@ -22,8 +23,20 @@ def test_a_page_is_one_artifact_that_changes(prefect_api, tmp_path):
             page.show()
             page.show()
 
+        # What a stage showed last is not what it ended with, and its work folder is gone.
+        last = tmp_path / "search.md"
+        last.write_text("last")
+        progress = ProgressArtifact("search", every_s=0.0, live=path)
+        progress(1, 2, "clips scored")
+        progress.wait()
+        path.unlink()
+        progress.finish(last)
+
     show()
     with get_client(sync_client=True) as client:
         wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["live-my-stage"]))
         found = client.read_artifacts(artifact_filter=wanted)
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["live-search"]))
+        ended = client.read_artifacts(artifact_filter=wanted)
     assert [one.data for one in found] == ["second"]
+    assert [one.data for one in ended] == ["last"]

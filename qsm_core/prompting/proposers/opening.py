@@ -17,6 +17,7 @@ from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
 from qsm_core.models.text.protocol import TextLLM
 from qsm_core.models.text.remembered import RememberedLLM
+from qsm_core.prompting.defaults import ControlName
 from qsm_core.prompting.pool import read_pool
 from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, ProposerName
 from qsm_core.prompting.proposers.fixed import PoolProposer, TemplateProposer
@@ -28,6 +29,10 @@ from qsm_core.prompting.templates import baseline, templates
 from qsm_core.store.context import StageContext
 
 ANSWERS_FILE = "optimizer_llm.jsonl"
+_OF_CONTROL: dict[ControlName, ProposerName] = {
+    "templates": "templates",
+    "paraphrases": "paraphrase",
+}
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,24 @@ class Proposing:
     problem_of: Callable[[str], str | None]
 
 
+@dataclass(frozen=True)
+class Proposers:
+    """Whom a search and its controls ask.
+
+    Attributes:
+        of_search: Asked by the search.
+        of_control: Returns whom a control asks.
+    """
+
+    of_search: Proposer
+    of_control: Callable[[ControlName], Proposer]
+
+
 @contextmanager
-def opened_proposer(
+def opened_proposers(
     proposing: Proposing, context: StageContext, scorer: AudioLLM
-) -> Iterator[Proposer]:
-    """Give a search its proposer; the optimizer LLM is freed behind the block.
+) -> Iterator[Proposers]:
+    """Give a search and its controls their proposers; the LLM is freed behind the block.
 
     Args:
         proposing: What it is made from.
@@ -87,7 +105,10 @@ def opened_proposer(
         if proposing.optimizer is not None and needed:
             opened = stack.enter_context(_opened(proposing.optimizer, context, scorer))
             llm = RememberedLLM(opened, context.work / ANSWERS_FILE)
-        yield Chain([_proposer(name, proposing, context, llm) for name in proposing.names])
+        yield Proposers(
+            Chain([_proposer(name, proposing, context, llm) for name in proposing.names]),
+            lambda control: _proposer(_OF_CONTROL[control], proposing, context, llm),
+        )
 
 
 def _proposer(

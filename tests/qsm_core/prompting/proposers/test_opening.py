@@ -63,9 +63,11 @@ def test_a_server_that_is_down_fails_the_stage_and_the_search_goes_on_later(inpu
         context, _ = search(tmp_path, inputs, runtime, **SERVED)
     assert pd.read_csv(context.out / "candidates.csv")["instruction"][1] == POOLED
     # The answer from before the outage was not asked for again.
-    seeds = [request["seed"] for request in server.requests]
+    questions = [(str(request["messages"]), request["seed"]) for request in server.requests]
     assert asked == 7
-    assert seeds[0] not in seeds[asked:]
+    assert questions[0] not in questions[asked:]
+    # The control that paraphrases asks the same LLM.
+    assert any("Rewrite this instruction" in question for question, _ in questions[asked:])
 
 
 @pytest.mark.parametrize(
