@@ -105,6 +105,12 @@ def test_first_run_makes_every_file(first: Ran) -> None:
         assert first.content(f"{search}/best_prompt.txt").strip()
         history = json.loads(first.content(f"{search}/opro_history.json"))
         assert len(history["candidates"]) == 1 + 8
+    gains = pd.read_csv(first.results / "instructions" / "search_gains.csv")
+    assert list(gains["way"]) == 2 * ["search", "seed", "calibration", "templates", "paraphrases"]
+    assert gains.groupby("model")["best_on_dev"].sum().to_dict() == {"base": 1, "lora": 1}
+    assert gains.loc[gains["best_on_dev"], "difference"].notna().all()
+    transfer = pd.read_csv(first.results / "instructions" / "prompt_transfer.csv")
+    assert list(transfer["instruction_of"]) == ["seed", "base", "lora", "seed", "lora", "base"]
     assert json.loads(first.content("checkpoints/lora/final/adapter_config.json"))["r"] == 4
     assert len(first.content(ADAPTER)) > 1000
     assert first.content("report.html").startswith(b"<!")

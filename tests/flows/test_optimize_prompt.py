@@ -95,7 +95,12 @@ def test_a_search_asks_the_server_and_the_key_is_found_nowhere(
     ):
         wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["opro-lora"]))
         (shown,) = client.read_artifacts(artifact_filter=wanted)
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["instructions"]))
+        (worth,) = client.read_artifacts(artifact_filter=wanted)
     assert "optimizer LLM, step 1" in str(shown.data)
+    for told in (str(worth.data), " ".join(done.stdout.split())):
+        assert "LoRA model: the instruction that OPRO found has a balanced accuracy" in told
+    assert "What OPRO adds to simpler ways at the same price" in str(worth.data)
 
     metrics = [
         json.loads((results / name / "metrics.json").read_text())
