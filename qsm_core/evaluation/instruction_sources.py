@@ -106,7 +106,7 @@ def _calibrated(table: pd.DataFrame, search: Path) -> pd.DataFrame | None:
 
 def _read_ways(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, float_precision="round_trip")
+        return pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise DataError("the controls of a search cannot be read", [f"{path}: {error}"]) from error
 
