@@ -198,15 +198,12 @@ def _print_times() -> None:
                 for i in parts:
                     ensemble.interval(statistic if i is None else statistic.at(i))
 
-    weights = ensemble.weights()
     first = next(iter(tables.values()))
     work = {
         "same rows?": lambda: check_same_rows(tables),
         "bootstrap: BAs and recalls, all and by condition": bootstrap,
         "their 740 intervals": intervals,
-        "AUROC of one system, all and by condition": lambda: area_statistics(
-            ensemble, first, weights
-        ),
+        "AUROC of one system, all and by condition": lambda: area_statistics(ensemble, first),
     }
     times = {name: min((_Timing.of(one) for _ in range(3)), key=_cpu) for name, one in work.items()}
     for name, one in times.items():

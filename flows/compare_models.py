@@ -67,6 +67,7 @@ def analysis_config(parameters: CompareParameters, found: Found) -> dict[str, ob
                 "num_resamples": parameters.num_resamples,
                 "seed": parameters.seed,
                 "unit": parameters.unit,
+                "method": parameters.interval,
             },
             "margin": parameters.margin,
             "pairs": found.pairs(parameters.pairs),

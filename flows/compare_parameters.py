@@ -58,6 +58,10 @@ class CompareParameters(BaseModel):
     unit: Literal["group", "clip"] = Field(
         "group", description="What is resampled for intervals: speakers and recordings, or clips."
     )
+    interval: Literal["percentile", "bca"] = Field(
+        "percentile",
+        description="bca: bias-corrected intervals, for rates close to 0 or 1 and 10 to 60 groups.",
+    )
     num_resamples: int = Field(10_000, ge=100, le=1_000_000, description="Of the bootstrap.")
     margin: float = Field(0.02, gt=0, lt=1, description="Of the non-inferiority verdicts.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Root of the resampling.")

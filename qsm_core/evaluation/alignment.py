@@ -40,20 +40,32 @@ def check_same_rows(tables: Mapping[str, pd.DataFrame]) -> None:
 
 @dataclass(frozen=True)
 class Rows:
-    """Right answers of each system in one order of rows, and the group of each row."""
+    """The answers of each system in one order of rows, and the group of each row.
+
+    Attributes:
+        right: Whether each answer is its label.
+        answers: The answers themselves, empty where one could not be read.
+        groups: The group of each row as a number.
+    """
 
     right: Mapping[str, npt.NDArray[np.bool_]]
+    answers: Mapping[str, npt.NDArray[np.object_]]
     groups: npt.NDArray[np.int64]
+
+    def same_answers(self, first: str, second: str) -> bool:
+        """Say whether two systems answered every row alike."""
+        return bool(np.array_equal(self.answers[first], self.answers[second]))
 
     @classmethod
     def of(cls, tables: Mapping[str, pd.DataFrame], ensemble: Ensemble) -> Rows:
         """Align tables by clip and condition."""
-        right = {}
+        right, answers = {}, {}
         codes = np.zeros(0, dtype=np.int64)
         for name, table in tables.items():
             order = table.reset_index(drop=True).sort_values(["clip_id", "condition"]).index
             right[name] = is_correct(table)[order]
+            answers[name] = table["prediction"].astype(object).fillna("").to_numpy()[order]
             if not codes.size:
                 units = in_units(table, ensemble.settings)["group_id"].iloc[order]
                 codes = pd.Index(ensemble.first.groups).get_indexer(pd.Index(units.astype(str)))
-        return cls(right, codes.astype(np.int64))
+        return cls(right, answers, codes.astype(np.int64))

@@ -36,9 +36,13 @@ _TESTS = (
     "p_bh",
     "p_obuchowski",
     "p_mcnemar",
+    "groups_differ",
+    "smallest_p",
+    "smallest_p_holm",
     "only_first",
     "only_second",
     "standard_error",
+    "degrees",
     "minimum_detectable",
     "margin",
     "verdict",
@@ -168,8 +172,11 @@ class Analysis:
             nonspeech_acc, auroc, d_prime, criterion. `p_value` is that of the cluster sign-flip
             test (ba_clip and ba_conditions), corrected within the pair's `family`. `p_obuchowski`
             and `p_mcnemar` (ba_clip only) are about rows; the latter is NaN unless each
-            group is one row. `verdict` is "better", "worse", "not worse" (by more than `margin`)
-            or "undecided".
+            group is one row. `smallest_p` is the least that the groups in which the two differ
+            (`groups_differ`) could have given, `smallest_p_holm` the same after the correction.
+            `degrees` of freedom are those of the standard error. `verdict` is "better", "worse",
+            "not worse" (by more than `margin`), "undecided", or "same answers"; it is null where
+            the metric is not defined.
         condition_comparisons: Differences of the balanced accuracy in each condition, corrected
             over the conditions of a pair.
         curve_points: Measured shares by level. `measure` is "balanced accuracy" or "speech

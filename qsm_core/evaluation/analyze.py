@@ -14,7 +14,9 @@ makes every number again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,6 @@ from qsm_core.evaluation.pairwise import compare, pairs_to_compare
 from qsm_core.evaluation.predictions import read_predictions
 from qsm_core.evaluation.replicates import (
     Ensemble,
-    FloatArray,
     Replicated,
     area_statistics,
     assemble,
@@ -70,6 +71,15 @@ WINNER, SEED = "best_instruction", "seed_instruction"
 _SEED_SUFFIX = ".seed_instruction"
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """What is known of one system on its own: statistics, curves, and rows of the tables."""
+
+    statistics: dict[str, Replicated]
+    curves: list[Curve]
+    rows: dict[str, Rowlist]
+
+
 @dataclass
 class _Draft:
     """What has been computed so far."""
@@ -77,10 +87,15 @@ class _Draft:
     tables: dict[str, pd.DataFrame]
     ensemble: Ensemble
     levels: pd.DataFrame
-    weights: FloatArray | None
     rows: dict[str, Rowlist] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     statistics: dict[str, dict[str, Replicated]] = field(default_factory=dict)
     curves: dict[str, list[Curve]] = field(default_factory=dict)
+
+    def take(self, name: str, found: _Measured) -> None:
+        """Add what was measured of a system."""
+        self.statistics[name], self.curves[name] = found.statistics, found.curves
+        for table, rows in found.rows.items():
+            self.rows[table] += rows
 
 
 def analyze(
@@ -90,6 +105,7 @@ def analyze(
     runs: Mapping[str, Run] | None = None,
     settings: AnalysisSettings | None = None,
     report: Progress | None = None,
+    threads: int = 1,
 ) -> Analysis:
     """Compute all tables.
 
@@ -101,6 +117,7 @@ def analyze(
             names, where `lora_opro_seed43` is the model `lora`.
         settings: What to compute; None for the defaults.
         report: Called with steps done, steps in all, and what is being done.
+        threads: Systems that are measured at the same time; no number depends on it.
 
     Raises:
         ConfigurationError: A pair names a system that is not there.
@@ -113,18 +130,16 @@ def analyze(
     points = _operating_points(tables, dev) if settings.calibrate else {}
     everything = dict(tables) | _calibrated(tables, points)
     pairs = pairs_to_compare(list(everything), settings.pairs)
-    tell = _Steps(report, 2 * len(everything) + 2)
+    tell = _Steps(report, len(everything) + 2)
     tell("resampling the groups")
     draft = _draft(everything, settings)
-    for name in everything:
-        tell(f"{name}: rates, AUROC, signal detection")
-        _measure(draft, name)
-        tell(f"{name}: psychometric curves")
-        _fit(draft, name, settings)
-        if name in tables:
-            found = calibrate(draft.ensemble, name, tables[name], dev.get(name), settings.bins)
-            draft.rows["calibration"] += found.calibration
-            draft.rows["reliability"] += found.reliability
+    measure = partial(_measure, draft, dev, settings)
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        # A calibrated system has the scores of its own one, which is measured before it.
+        for names in (list(tables), [name for name in everything if name not in tables]):
+            for name, found in zip(names, pool.map(measure, names), strict=True):
+                draft.take(name, found)
+                tell(f"{name}: measured")
     tell("comparing the systems")
     _compare(draft, pairs, settings)
     _about_runs(draft, dev, runs)
@@ -185,26 +200,55 @@ def _point_row(system: str, point: OperatingPoint | str) -> dict[str, Any]:
 
 def _draft(tables: dict[str, pd.DataFrame], settings: AnalysisSettings) -> _Draft:
     ensemble = assemble(tables, settings.bootstrap)
-    levels = condition_order(next(iter(tables.values())))
-    return _Draft(tables, ensemble, levels, ensemble.weights())
+    return _Draft(tables, ensemble, condition_order(next(iter(tables.values()))))
 
 
-def _measure(draft: _Draft, name: str) -> None:
-    """Compute the statistics of one system and its rows in the tables."""
+def _measure(
+    draft: _Draft, dev: Mapping[str, pd.DataFrame], settings: AnalysisSettings, name: str
+) -> _Measured:
+    """Compute the statistics of one system, its curves, and its rows in the tables."""
     ensemble, table = draft.ensemble, draft.tables[name]
     statistics = rate_statistics(ensemble, name) | detection_statistics(ensemble, name)
     reasons = reasons_of(ensemble.counts[name])
     areas = _areas(draft, name)
     scored = scores_of(table)
     notes = {} if isinstance(scored, str) or scored.note is None else {"auroc": scored.note}
+    if _a_class_is_unread(table):
+        # Errors in both classes would make it a detector that hears everything the wrong way round.
+        for metric in ("d_prime", "criterion"):
+            statistics.pop(metric)
+            reasons.setdefault(metric, "no answer about the clips of a class could be read")
     if isinstance(areas, str):
-        reasons["auroc"] = areas
+        reasons.setdefault("auroc", areas)
     else:
         statistics |= areas
-    draft.statistics[name] = statistics
-    draft.rows["systems"] += system_rows(ensemble, name, table, statistics, reasons, notes)
-    draft.rows["conditions"] += condition_rows(ensemble, name, table, statistics, draft.levels)
-    draft.rows["confusion"] += confusion_rows(name, table, ensemble.first.conditions)
+    rows: dict[str, Rowlist] = {
+        "systems": list(system_rows(ensemble, name, table, statistics, reasons, notes)),
+        "conditions": list(condition_rows(ensemble, name, table, statistics, draft.levels)),
+        "confusion": list(confusion_rows(name, table, ensemble.first.conditions)),
+    }
+    if not name.endswith(CALIBRATED):
+        found = calibrate(ensemble, name, table, dev.get(name), settings.bins)
+        rows |= {"calibration": found.calibration, "reliability": found.reliability}
+    curves = list(curves_of(ensemble, name, draft.levels))
+    return _Measured(statistics, curves, rows | _curve_rows(ensemble, name, curves, settings))
+
+
+def _a_class_is_unread(table: pd.DataFrame) -> bool:
+    return bool(table["prediction"].isna().groupby(table["label"]).all().any())
+
+
+def _curve_rows(
+    ensemble: Ensemble, name: str, curves: list[Curve], settings: AnalysisSettings
+) -> dict[str, Rowlist]:
+    return {
+        "curve_points": [row for one in curves for row in point_rows(ensemble, name, one)],
+        "curve_fits": [fit_row(name, one) for one in curves],
+        "curve_bands": [row for one in curves for row in band_rows(ensemble, name, one)],
+        "thresholds": [
+            row for one in curves for row in threshold_rows(ensemble, name, one, settings.targets)
+        ],
+    }
 
 
 def _areas(draft: _Draft, name: str) -> dict[str, Replicated] | str:
@@ -213,16 +257,7 @@ def _areas(draft: _Draft, name: str) -> dict[str, Replicated] | str:
     if own != name and own in draft.statistics:
         known = draft.statistics[own]
         return {key: known[key] for key in ("auroc", "condition_auroc") if key in known}
-    return area_statistics(draft.ensemble, draft.tables[name], draft.weights)
-
-
-def _fit(draft: _Draft, name: str, settings: AnalysisSettings) -> None:
-    draft.curves[name] = list(curves_of(draft.ensemble, name, draft.levels))
-    for curve in draft.curves[name]:
-        draft.rows["curve_points"] += point_rows(draft.ensemble, name, curve)
-        draft.rows["curve_fits"].append(fit_row(name, curve))
-        draft.rows["curve_bands"] += band_rows(draft.ensemble, name, curve)
-        draft.rows["thresholds"] += threshold_rows(draft.ensemble, name, curve, settings.targets)
+    return area_statistics(draft.ensemble, draft.tables[name])
 
 
 def _compare(draft: _Draft, pairs: tuple[Pair, ...], settings: AnalysisSettings) -> None:
@@ -262,7 +297,13 @@ def run(context: StageContext) -> dict[str, Any]:
         elif name.startswith("dev_"):
             system = name.removeprefix("dev_")
             dev[system.removesuffix(_SEED_SUFFIX)] = read_dev(path, system)
-    analysis = analyze(tables, dev=dev, settings=settings, report=context.report)
+    analysis = analyze(
+        tables,
+        dev=dev,
+        settings=settings,
+        report=context.report,
+        threads=int(context.runtime.get("threads", 1)),
+    )
     write_analysis(context.out, analysis)
     headline = analysis.systems[analysis.systems["metric"] == "ba_clip"]
     return {"ba_clip": dict(zip(headline["system"], headline["value"], strict=True))}

@@ -13,8 +13,6 @@ from qsm_core.evaluation.pairwise import interval_columns
 from qsm_core.evaluation.replicates import Ensemble, Replicated, in_units
 from qsm_core.evaluation.scores import RowScores, scores_of
 from qsm_core.labels import Label
-from qsm_core.seeding import derive_rng
-from qsm_core.statistics.bootstrap import resample_sums
 from qsm_core.statistics.calibration import (
     adaptive_bins,
     brier_scores,
@@ -153,12 +151,7 @@ def _group_sums(
 
 
 def _statistics(ensemble: Ensemble, sums: FloatArray, num_bins: int) -> dict[str, Replicated]:
-    drawn = None
-    if ensemble.reason is None:
-        rng = derive_rng(ensemble.settings.seed, ensemble.stream)
-        drawn = resample_sums(
-            sums, ensemble.strata, num_resamples=ensemble.settings.num_resamples, rng=rng
-        )
+    drawn = ensemble.resample(sums)
     whole = sums.sum(axis=0)
     parts = [_values(one, num_bins) for one in (whole, drawn, whole - sums) if one is not None]
     if drawn is None:
@@ -169,6 +162,7 @@ def _statistics(ensemble: Ensemble, sums: FloatArray, num_bins: int) -> dict[str
 def _values(sums: FloatArray, num_bins: int) -> dict[str, FloatArray]:
     sum_p, sum_positive, rows = (sums[..., i * num_bins : (i + 1) * num_bins] for i in range(3))
     count = rows.sum(axis=-1)
+    count = np.where(count > 0, count, np.nan)  # without the only group there is nothing left
     return {
         "ece": calibration_error(sum_p, sum_positive, rows),
         "brier": sums[..., -2] / count,

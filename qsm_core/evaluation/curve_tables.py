@@ -53,7 +53,7 @@ def fit_row(system: str, curve: Curve) -> dict[str, Any]:
 
 def band_rows(ensemble: Ensemble, system: str, curve: Curve) -> Iterator[dict[str, Any]]:
     """Yield the fitted curve and its band on a fine grid."""
-    band = curve.band(ensemble.settings.confidence)
+    band = curve.band(ensemble)
     for x, fitted, low, high in band.itertuples(index=False):
         ends = {"fit": float(fitted), "low": float(low), "high": float(high)}
         yield _place(system, curve, curve.axis.level(x), x) | ends
@@ -131,15 +131,15 @@ def _difference(
         return row | interval_columns(refused(reason, confidence=confidence, method=METHOD))
     with np.errstate(invalid="ignore"):
         drawn = axis.level(drawn_after) - axis.level(drawn_before)
-    return row | interval_columns(_interval(drawn, confidence))
+    return row | interval_columns(_interval(drawn, confidence, ensemble.tail))
 
 
-def _interval(drawn: Any, confidence: float) -> Interval:
+def _interval(drawn: Any, confidence: float, tail: float) -> Interval:
     undefined = float(np.mean(np.isnan(drawn)))
     if undefined > _MOST_UNDEFINED:
         reason = f"neither system reaches it in {100 * undefined:.1f} % of the resamples"
         return refused(reason, confidence=confidence, method=METHOD)
-    interval = interval_of(drawn[~np.isnan(drawn)], confidence)
+    interval = interval_of(drawn[~np.isnan(drawn)], confidence, tail)
     if interval.note is None:
         return interval
     return Interval(

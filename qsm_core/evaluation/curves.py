@@ -124,10 +124,11 @@ class Curve:
             lowest=float(self.x[0]),
             highest=float(self.x[-1]),
             confidence=ensemble.settings.confidence,
+            tail=None if ensemble.reason else ensemble.tail,
             reason=ensemble.reason,
         )
 
-    def band(self, confidence: float) -> pd.DataFrame:
+    def band(self, ensemble: Ensemble) -> pd.DataFrame:
         """Return x, fit, low and high on a fine grid of tested levels."""
         grid = np.linspace(self.x[0], self.x[-1], _BAND_POINTS)
         if self.fit is None:
@@ -136,7 +137,7 @@ class Curve:
             {"x": grid, "fit": self.fit.at(grid)[0], "low": np.nan, "high": np.nan}
         )
         if self.resampled is not None:
-            tail = (1 - confidence) / 2
+            tail = ensemble.tail
             ends = np.quantile(self.resampled.at(grid), [tail, 1 - tail], axis=0)
             table["low"], table["high"] = ends
         return table

@@ -42,7 +42,7 @@ def metrics_with_intervals(
     name = metrics.system
     ensemble = assemble({name: predictions}, settings)
     statistics = rate_statistics(ensemble, name)
-    areas = area_statistics(ensemble, predictions, ensemble.weights(), by_condition=False)
+    areas = area_statistics(ensemble, predictions, by_condition=False)
     if not isinstance(areas, str):
         statistics |= areas
     intervals = {

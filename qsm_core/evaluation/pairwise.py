@@ -2,7 +2,7 @@
 
 The difference of a metric comes with the interval of a paired cluster bootstrap; that of a balanced
 accuracy with the p-value of a cluster sign-flip test (the two systems exchanged within a group) and
-beside it the modified Obuchowski test; other metrics with a z-test on the bootstrap's standard
+beside it the modified Obuchowski test; other metrics with a t-test on the bootstrap's standard
 error. p-values are corrected within the family that the user names.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,11 @@ from qsm_core.evaluation.detectors import detector_name
 from qsm_core.evaluation.replicates import Ensemble, Replicated
 from qsm_core.evaluation.settings import CALIBRATED, AnalysisSettings, Pair
 from qsm_core.seeding import derive_rng
-from qsm_core.statistics.bootstrap import standard_error
+from qsm_core.statistics.few_groups import Freedom, freedom_of
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from qsm_core.statistics.multiplicity import benjamini_hochberg, by_family, holm
 from qsm_core.statistics.obuchowski import obuchowski_test
-from qsm_core.statistics.power import minimum_detectable, verdict_of
+from qsm_core.statistics.power import Verdict, minimum_detectable, verdict_of
 from qsm_core.statistics.sign_flip import SignFlipResult, sign_flip_tests
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,7 +45,8 @@ METRICS = (
 # threshold alone help, is an audio model needed at all?
 SYSTEMS, BASELINE, CALIBRATION = "systems", "calibrated baseline", "calibration"
 DETECTORS = "plain detectors"
-SIGN_FLIP, BOOTSTRAP_Z = "cluster sign flip", "z on the bootstrap's standard error"
+SIGN_FLIP, BOOTSTRAP_T = "cluster sign flip", "t on the bootstrap's standard error"
+SAME_ANSWERS = "the two systems gave the same answers"
 _TESTED_BY_SIGNS = ("ba_clip", "ba_conditions")
 # Where more is better; a difference of recalls or criteria alone is a shift, not a gain.
 _WITH_VERDICT = (*_TESTED_BY_SIGNS, "auroc", "d_prime")
@@ -131,12 +131,14 @@ def _overall(
 ) -> list[dict[str, Any]]:
     made = []
     first, second = statistics[pair.first], statistics[pair.second]
+    same_answers = rows.same_answers(pair.first, pair.second)
     for metric in METRICS:
         if metric not in first or metric not in second:
             continue
         difference = second[metric] - first[metric]
-        interval = ensemble.interval(difference)
-        error = np.nan if difference.resampled is None else standard_error(difference.resampled)
+        same = _is_same(metric, difference, same_answers)
+        interval = ensemble.interval(difference, SAME_ANSWERS if same else None)
+        freedom, error = _error_of(difference, ensemble)
         by_signs = metric in _TESTED_BY_SIGNS
         row: dict[str, Any] = {
             "family": pair.family,
@@ -145,9 +147,12 @@ def _overall(
             "metric": metric,
             "value": float(difference.value),
             **interval_columns(interval),
-            "test": SIGN_FLIP if by_signs else BOOTSTRAP_Z,
-            "p_value": _p_value(metric, tests) if by_signs else _z_test(difference, error),
+            "test": SIGN_FLIP if by_signs else BOOTSTRAP_T,
+            "p_value": _p_value(metric, tests) if by_signs else _t_test(difference, error, freedom),
+            **_limits(metric, tests),
             "standard_error": error,
+            "degrees": freedom.degrees,
+            "same": same,
         }
         made.append(row | (_about_rows(rows, pair, ensemble) if metric == "ba_clip" else {}))
     return made
@@ -165,14 +170,38 @@ def interval_columns(interval: Any) -> dict[str, Any]:
     }
 
 
+def _limits(metric: str, tests: Mapping[str, SignFlipResult]) -> dict[str, float]:
+    """Return in how many groups two systems differ, and the least p that these can give."""
+    if metric not in tests:
+        return {"groups_differ": np.nan, "smallest_p": np.nan}
+    one = tests[metric]
+    return {"groups_differ": float(one.num_groups), "smallest_p": one.smallest_p}
+
+
 def _p_value(metric: str, tests: Mapping[str, SignFlipResult]) -> float:
     return tests[metric].p_value if metric in tests else np.nan
 
 
-def _z_test(difference: Replicated, error: float) -> float:
+def _error_of(difference: Replicated, ensemble: Ensemble) -> tuple[Freedom, float]:
+    """Return the standard error of a difference, and how well it is known."""
+    if difference.resampled is None:
+        return Freedom(np.nan, 1.0), np.nan
+    freedom = freedom_of(ensemble.strata, difference.jackknife)
+    return freedom, freedom.error(difference.resampled)
+
+
+def _t_test(difference: Replicated, error: float, freedom: Freedom) -> float:
     if not np.isfinite(difference.value) or not error > 0:
         return np.nan
-    return 2 * NormalDist().cdf(-abs(float(difference.value)) / error)
+    return freedom.p_value(float(difference.value), error)
+
+
+def _is_same(metric: str, difference: Replicated, same_answers: bool) -> bool:
+    """Say whether there is no difference at all; an AUROC is about scores and not about answers."""
+    if metric != "auroc":
+        return same_answers
+    drawn = difference.resampled
+    return float(difference.value) == 0 and (drawn is None or not np.any(drawn))
 
 
 def _about_rows(rows: Rows, pair: Pair, ensemble: Ensemble) -> dict[str, Any]:
@@ -267,6 +296,10 @@ def _correct(rows: list[dict[str, Any]], family: Any) -> None:
     for name, correction in (("p_holm", holm), ("p_bh", benjamini_hochberg)):
         for row, value in zip(rows, by_family(values, families, correction), strict=True):
             row[name] = float(value)
+    smallest = [row.get("smallest_p", np.nan) for row in rows]
+    for row, value in zip(rows, by_family(smallest, families, holm), strict=True):
+        # Holm's correction never turns smaller p-values into larger ones: none can be below this.
+        row["smallest_p_holm"] = float(value)
 
 
 def _judge(
@@ -275,10 +308,16 @@ def _judge(
     """Add the minimum detectable effect, the margin and the verdict to a comparison."""
     same = [r for r in rows if (r["family"], r["metric"]) == (row["family"], row["metric"])]
     row["minimum_detectable"] = minimum_detectable(
-        row["standard_error"], alpha=settings.alpha, power=settings.power, tests=len(same)
+        np.nan if row["same"] else row["standard_error"],
+        alpha=settings.alpha,
+        power=settings.power,
+        tests=len(same),
+        degrees=row["degrees"],
     )
     row["margin"] = settings.margin if row["metric"] in _WITH_MARGIN else np.nan
-    if row["metric"] in _WITH_VERDICT:
+    if row.pop("same"):
+        row["verdict"] = Verdict.SAME.value if row["metric"] in _WITH_VERDICT else None
+    elif row["metric"] in _WITH_VERDICT and np.isfinite(row["value"]):
         row["verdict"] = verdict_of(
             row["low"],
             row["high"],

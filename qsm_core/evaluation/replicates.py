@@ -30,15 +30,17 @@ from qsm_core.statistics.auroc import (
     resampled_areas,
 )
 from qsm_core.statistics.bootstrap import (
-    BCA_METHOD,
-    METHOD,
+    EXPANDED_BCA_METHOD,
+    EXPANDED_METHOD,
+    WeightArray,
     bca_interval,
     draw_weights,
     note_on_few_groups,
     percentile_interval,
     reason_to_refuse,
-    resample_sums,
+    weighted_sums,
 )
+from qsm_core.statistics.few_groups import freedom_of
 from qsm_core.statistics.interval import Interval, refused
 from qsm_core.statistics.signal_detection import detection
 
@@ -108,7 +110,7 @@ class Ensemble:
         correct: Sums of the right rows by system.
         strata: The stratum of each group, shape (K,).
         settings: Of the resampling.
-        stream: Name of the stream of random numbers.
+        weights: How often each resample draws each group, shape (B, K); None where none is drawn.
         reason: Why there are no resamples.
         note: What to warn of.
     """
@@ -118,7 +120,7 @@ class Ensemble:
     correct: Mapping[str, Sums]
     strata: IntArray
     settings: BootstrapSettings
-    stream: str
+    weights: WeightArray | None
     reason: str | None
     note: str | None
 
@@ -131,13 +133,14 @@ class Ensemble:
         """Return the interval of a single number, or why there is none."""
         settings = self.settings
         confidence = settings.confidence
-        method = BCA_METHOD if settings.method == "bca" else METHOD
+        method = EXPANDED_BCA_METHOD if settings.method == "bca" else EXPANDED_METHOD
         if reason is None and not np.isfinite(statistic.value):
             reason = "the statistic is undefined"
         if reason is None and statistic.resampled is None:
             reason = self.reason or "not resampled"
         if reason is not None or statistic.resampled is None:
             return refused(str(reason), confidence=confidence, method=method)
+        tail = freedom_of(self.strata, statistic.jackknife).tail(confidence)
         if settings.method == "bca" and statistic.jackknife is not None:
             interval = bca_interval(
                 statistic.resampled,
@@ -145,21 +148,25 @@ class Ensemble:
                 jackknife=statistic.jackknife,
                 strata=self.strata,
                 confidence=confidence,
+                tail=tail,
             )
         else:
-            interval = percentile_interval(statistic.resampled, confidence=confidence)
+            interval = percentile_interval(statistic.resampled, confidence=confidence, tail=tail)
         if not interval.known or self.note is None:
             return interval
         notes = [note for note in (interval.note, self.note) if note is not None]
         return replace(interval, note="; ".join(notes))
 
-    def weights(self) -> FloatArray | None:
-        """Return how often each group is drawn, shape (B, K); None where none is resampled."""
-        if self.reason is not None:
+    @property
+    def tail(self) -> float:
+        """The share of the resamples to cut off at each end, for statistics without jackknife."""
+        return freedom_of(self.strata).tail(self.settings.confidence)
+
+    def resample(self, sums: FloatArray) -> FloatArray | None:
+        """Return the sums of each resample, shape (B, M), of the sums of each group, (K, M)."""
+        if self.weights is None:
             return None
-        rng = derive_rng(self.settings.seed, self.stream)
-        parts = draw_weights(self.strata, num_resamples=self.settings.num_resamples, rng=rng)
-        return np.concatenate(list(parts))
+        return weighted_sums(sums, self.strata, self.weights)
 
 
 def assemble(
@@ -183,14 +190,13 @@ def assemble(
     reason = reason_to_refuse(groups)
     blocks = [first.total, *(one.correct for one in counts.values())]
     drawn: list[FloatArray | None] = [None] * len(blocks)
+    weights = None
     if reason is None:
-        num_groups = len(first.groups)
-        sums = resample_sums(
-            np.concatenate([block.reshape(num_groups, -1) for block in blocks], axis=1),
-            first.strata,
-            num_resamples=settings.num_resamples,
-            rng=derive_rng(settings.seed, stream),
-        )
+        rng = derive_rng(settings.seed, stream)
+        parts = draw_weights(first.strata, num_resamples=settings.num_resamples, rng=rng)
+        weights = np.concatenate(list(parts))
+        by_group = np.concatenate([one.reshape(len(one), -1) for one in blocks], axis=1)
+        sums = weighted_sums(by_group, first.strata, weights)
         shape = (settings.num_resamples, len(first.conditions), 2)
         drawn = [part.reshape(shape) for part in np.split(sums, len(blocks), axis=1)]
     made = [_sums(block, part) for block, part in zip(blocks, drawn, strict=True)]
@@ -200,7 +206,7 @@ def assemble(
         correct=dict(zip(counts, made[1:], strict=True)),
         strata=first.strata,
         settings=settings,
-        stream=stream,
+        weights=weights,
         reason=reason,
         note=None if reason else note_on_few_groups(groups, settings.unit),
     )
@@ -277,11 +283,7 @@ def detection_statistics(ensemble: Ensemble, system: str) -> dict[str, Replicate
 
 
 def area_statistics(
-    ensemble: Ensemble,
-    table: pd.DataFrame,
-    weights: FloatArray | None,
-    *,
-    by_condition: bool = True,
+    ensemble: Ensemble, table: pd.DataFrame, *, by_condition: bool = True
 ) -> dict[str, Replicated] | str:
     """Return auroc and condition_auroc (shape (C,)), or the reason why there are none."""
     scored = scores_of(table)
@@ -293,7 +295,7 @@ def area_statistics(
     if is_speech.all() or not is_speech.any():
         return "only one class is present"
     whole = count_wins(scored.values, is_speech, codes)
-    made = {"auroc": _area(whole, weights, len(ensemble.strata))}
+    made = {"auroc": _area(whole, ensemble)}
     if not by_condition:
         return made
     condition = table["condition"].to_numpy()
@@ -301,7 +303,7 @@ def area_statistics(
     for key in ensemble.first.conditions:
         rows = condition == key
         pairs = count_wins(scored.values[rows], is_speech[rows], codes[rows])
-        parts.append(_area(pairs, weights, len(ensemble.strata)))
+        parts.append(_area(pairs, ensemble))
     made["condition_auroc"] = Replicated(
         np.stack([one.value for one in parts]),
         _stacked([one.resampled for one in parts]),
@@ -310,13 +312,13 @@ def area_statistics(
     return made
 
 
-def _area(pairs: PairWins, weights: FloatArray | None, num_groups: int) -> Replicated:
-    if weights is None:
+def _area(pairs: PairWins, ensemble: Ensemble) -> Replicated:
+    if ensemble.weights is None:
         return Replicated(np.asarray(pairs.area))
     return Replicated(
         np.asarray(pairs.area),
-        resampled_areas(pairs, weights),
-        jackknife_areas(pairs, num_groups),
+        resampled_areas(pairs, ensemble.weights),
+        jackknife_areas(pairs, len(ensemble.strata)),
     )
 
 

@@ -74,6 +74,7 @@ def run(context: StageContext) -> dict[str, Any]:
             dev=_dev_of(members, context.inputs),
             settings=replace(config.analysis, pairs=pairs),
             report=context.report,
+            threads=int(context.runtime.get("threads", 1)),
         )
         for members, pairs in zip(sets, named, strict=True)
     ]

@@ -26,6 +26,7 @@ _BY_CONDITION = {
     "d_prime": "condition_d_prime",
     "criterion": "condition_criterion",
 }
+_CLASSES = {"speech": "speech_acc", "nonspeech": "nonspeech_acc"}
 _CLASS_OF = {"speech_acc": 0, "nonspeech_acc": 1}
 
 
@@ -146,17 +147,19 @@ def or_wilson(interval: Interval, total: np.ndarray, correct: np.ndarray) -> Int
 
 def reasons_of(counts: GroupCounts) -> dict[str, str]:
     """Say why a metric of these counts cannot be computed, by metric."""
-    reasons = {}
+    reasons: dict[str, str] = {}
     total = counts.total.sum(axis=0)
-    for kind, name in enumerate(("speech", "nonspeech")):
+    for kind, (name, metric) in enumerate(_CLASSES.items()):
         if total[:, kind].sum() == 0:
             text = f"no {name} clip in the table"
-            for metric in (f"{name}_acc", "ba_clip", "d_prime", "criterion"):
-                reasons[metric] = text
+            missing = (metric, "ba_clip", "ba_conditions", "d_prime", "criterion", "auroc")
+            reasons |= dict.fromkeys(missing, text)
+    if reasons:
+        return reasons
     lacking = [
         f"{key} has no {name} clip"
         for i, key in enumerate(counts.conditions)
-        for kind, name in enumerate(("speech", "nonspeech"))
+        for kind, name in enumerate(_CLASSES)
         if total[i, kind] == 0 and counts.dimensions[i] is not None
     ]
     if not any(counts.dimensions):

@@ -89,10 +89,9 @@ def _of_systems(sources: Sources) -> dict[str, ReportTable]:
     thresholds = thresholds_table(analysis, titles)
     differences = analysis.threshold_differences
     calibration = calibration_table(analysis, titles)
-    margin = analysis.settings.margin
     return {
         "results": ReportTable(results, results_view(results, analysis, titles)),
-        "comparisons": ReportTable(comparisons, comparisons_view(comparisons, margin)),
+        "comparisons": ReportTable(comparisons, comparisons_view(comparisons, analysis)),
         "thresholds": ReportTable(thresholds, thresholds_view(thresholds, titles, MEASURE)),
         "thresholds_of_recall": ReportTable(
             thresholds[thresholds["measure"] == "speech recall"],

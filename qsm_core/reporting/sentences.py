@@ -39,7 +39,7 @@ Row = Mapping[Hashable, Any]
 _MANY_UNPARSEABLE = 0.01
 _MOST_PROBLEMS = 20
 _SAME_CLIPS = frozenset({"dur_1000ms", "reverb_none", "filter_none"})
-_VERDICTS = ("better", "worse", "not worse", "undecided")
+_VERDICTS = ("better", "worse", "not worse", "undecided", "same answers")
 _MEASURE = "balanced accuracy"
 
 
@@ -60,7 +60,7 @@ def abstract(analysis: Analysis, titles: Titles) -> list[str]:
     best = _row(results, first)
     return [
         *sentences,
-        _comes_first(best, len(results)),
+        _comes_first(best, results),
         _differences(analysis, best, titles),
         _at_any_threshold(analysis, results, best),
         _where_it_fails(analysis, best),
@@ -167,8 +167,10 @@ def _what_was_answered(analysis: Analysis, results: pd.DataFrame) -> str:
     )
 
 
-def _comes_first(best: Row, systems: int) -> str:
-    rank = f", the first of {systems}" if systems > 1 else ""
+def _comes_first(best: Row, results: pd.DataFrame) -> str:
+    equal = results[(results["ba_clip"] == best["ba_clip"]) & (results["system"] != best["system"])]
+    shared = f", as has {', '.join(equal['title'])}" if len(equal) else ""
+    rank = f", the first of {len(results)}{shared}" if len(results) > 1 else ""
     return (
         f"{best['title']} has a balanced accuracy over clips of {percent_of_row(best, 'ba_clip')} "
         f"%{rank}, with a recall of speech of {percent_of_row(best, 'speech_acc')} % and of "
@@ -180,20 +182,51 @@ def _differences(analysis: Analysis, best: Row, titles: Titles) -> str:
     pairs = analysis.comparisons[analysis.comparisons["metric"] == "ba_clip"]
     if pairs.empty:
         return "There is no second system, so no difference is told."
-    counts = Counter(str(verdict) for verdict in pairs["verdict"].dropna())
-    told = ", ".join(f"{counts[one]} {one}" for one in _VERDICTS if counts[one])
     confidence = percent(1 - analysis.settings.alpha, 0)
     summary = (
-        f"of the {len(pairs)} paired differences the verdicts are {told or 'not defined'} "
-        f"(interval of {confidence} %, p corrected by Holm's method within a family)"
+        f"{_verdicts(pairs)} (interval of {confidence} %, p corrected by Holm's method within a "
+        f"family){_undecidable(pairs, analysis.settings.alpha)}"
     )
     reference = reference_of(analysis)
     if reference is None or best["difference"] != best["difference"]:
         return summary[:1].upper() + summary[1:] + "."
+    p = float(best["p_holm"])
+    tested = f"corrected p {_p(p)}" if p == p else "not tested: a class has one group only"
     return (
         f"Against {titles[reference]} that is a difference of "
-        f"{points_of_row(best, 'difference')} points (corrected p {_p(float(best['p_holm']))}); "
-        f"{summary}."
+        f"{points_of_row(best, 'difference')} points ({tested}); {summary}."
+    )
+
+
+def _verdicts(pairs: pd.DataFrame) -> str:
+    """Return how often each verdict was given."""
+    counts = Counter(str(verdict) for verdict in pairs["verdict"].dropna())
+    if not counts:
+        return "no paired difference has a verdict"
+    if len(pairs) == 1:
+        return f"the verdict on the one paired difference is {_quoted(next(iter(counts)))}"
+    told = ", ".join(f"{_quoted(one)} {_times(counts[one])}" for one in _VERDICTS if counts[one])
+    return f"the verdicts on the {len(pairs)} paired differences are {told}"
+
+
+def _quoted(text: str) -> str:
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _undecidable(pairs: pd.DataFrame, alpha: float) -> str:
+    """Say how many comparisons have too few groups for any p below alpha."""
+    found = pairs[(pairs["smallest_p_holm"] >= alpha) & (pairs["verdict"] != "same answers")]
+    if found.empty:
+        return ""
+    which = "all" if len(found) == len(pairs) else str(len(found))
+    least = p_value(float(found["smallest_p_holm"].min()))
+    return (
+        f", of which {which} cannot be decided by these clips: the systems differ in so few groups "
+        f"that no corrected p can be below {least}"
     )
 
 
@@ -237,15 +270,15 @@ def _where_it_fails(analysis: Analysis, best: Row) -> str:
     ]
     rows = single_conditions(analysis)
     rows = rows[(rows["system"] == system) & (rows["metric"] == "ba")].dropna(subset=["value"])
-    crossed = f"The fitted curves of {best['title']} cross 75 % at {' and '.join(told)}; "
+    crossed = f"Where the fitted curves of {best['title']} reach 75 %: {', '.join(told)}; "
     start = crossed if told else ""
     if len(rows) < 2:
         return (start or "With one condition there is no curve to be fitted; ").rstrip("; ") + "."
     lowest = rows.loc[rows["value"].idxmin()]
     value = percent_with_ends(lowest["value"], lowest["low"], lowest["high"])
     rest = (
-        f"of its {len(rows)} conditions {lowest['condition']} has the balanced accuracy closest "
-        f"to chance (50 %), {value} %."
+        f"of its {len(rows)} conditions {lowest['condition']} has the lowest balanced accuracy, "
+        f"{value} % (chance: 50 %)."
     )
     return start + (rest if start else rest[:1].upper() + rest[1:])
 

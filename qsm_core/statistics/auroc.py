@@ -19,6 +19,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_AT_ONCE = 1000  # resamples whose numbers stay in the processor's cache
+
 
 @dataclass(frozen=True)
 class PairWins:
@@ -83,14 +85,17 @@ def count_wins(
 def resampled_areas(pairs: PairWins, weights: npt.NDArray[np.floating]) -> FloatArray:
     """Return the AUROC of resamples that draw group k weights[:, k] times, shape (B,)."""
     kind = weights.dtype
-    first, second = weights[:, pairs.positive], weights[:, pairs.negative]
     scale = pairs.num_positive.sum() * pairs.num_negative.sum() or 1.0
     # As a share of all pairs, so that single precision holds it to six digits.
-    won = np.einsum("bq,bq->b", first @ (pairs.wins / scale).astype(kind), second)
-    positive = first @ pairs.num_positive.astype(kind)
-    count = positive.astype(np.float64) * (second @ pairs.num_negative.astype(kind)) / scale
+    wins = (pairs.wins / scale).astype(kind)
+    ups, downs = pairs.num_positive.astype(kind), pairs.num_negative.astype(kind)
     areas = np.full(len(weights), np.nan)
-    np.divide(won, count, out=areas, where=count > 0)
+    for begin in range(0, len(weights), _AT_ONCE):
+        part = slice(begin, begin + _AT_ONCE)
+        first, second = weights[part, pairs.positive], weights[part, pairs.negative]
+        won = np.sum(np.multiply(first @ wins, second), axis=1, dtype=np.float64)
+        count = (first @ ups).astype(np.float64) * (second @ downs) / scale
+        np.divide(won, count, out=areas[part], where=count > 0)
     return areas
 
 

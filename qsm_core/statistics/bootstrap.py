@@ -28,6 +28,8 @@ WeightArray = npt.NDArray[np.float32]
 
 METHOD = "cluster bootstrap, percentile"
 BCA_METHOD = "cluster bootstrap, BCa"
+EXPANDED_METHOD = "cluster bootstrap, expanded percentile"
+EXPANDED_BCA_METHOD = "cluster bootstrap, expanded BCa"
 FEW_GROUPS = 10
 _MAX_UNDEFINED_SHARE = 0.01
 _NO_WIDTH = 1e-12
@@ -54,14 +56,22 @@ def resample_sums(
     """
     if sums.ndim != 2 or strata.shape != (len(sums),):
         raise ValueError(f"sums {sums.shape} and strata {strata.shape}: give (K, M) and (K,)")
-    blocks = [_Block.of(sums, members) for members in members_of_strata(strata)]
-    resamples = np.zeros((num_resamples, sums.shape[1]))
-    start = 0
-    for weights in draw_weights(strata, num_resamples=num_resamples, rng=rng):
-        part = resamples[start : start + len(weights)]
-        for block in blocks:
-            part[:, block.columns] += weights[:, block.members] @ block.sums
-        start += len(weights)
+    parts = draw_weights(strata, num_resamples=num_resamples, rng=rng)
+    return np.concatenate([weighted_sums(sums, strata, weights) for weights in parts])
+
+
+def weighted_sums(sums: FloatArray, strata: IntArray, weights: WeightArray) -> FloatArray:
+    """Sum the columns of resamples that draw group k weights[:, k] times, shape (B, M).
+
+    Args:
+        sums: The sums of each group, shape (K, M).
+        strata: The stratum of each group, shape (K,).
+        weights: How often each group is drawn, shape (B, K).
+    """
+    resamples = np.zeros((len(weights), sums.shape[1]))
+    for members in members_of_strata(strata):
+        block = _Block.of(sums, members)
+        resamples[:, block.columns] += weights[:, block.members] @ block.sums
     return resamples
 
 
@@ -113,8 +123,13 @@ class _Block:
         return cls(members, columns, block.astype(kind))
 
 
-def percentile_interval(resamples: FloatArray, *, confidence: float = 0.95) -> Interval:
+def percentile_interval(
+    resamples: FloatArray, *, confidence: float = 0.95, tail: float | None = None
+) -> Interval:
     """Return the middle `confidence` share of the resampled values, shape (B,).
+
+    `tail` is the share that is cut off at each end, where the few groups ask for another one than
+    (1 - confidence) / 2; see `few_groups`.
 
     Resamples in which the statistic is undefined (NaN: a class was not drawn) are left out when
     they are at most one in a hundred; with more of them the interval is refused. So is one
@@ -127,9 +142,10 @@ def percentile_interval(resamples: FloatArray, *, confidence: float = 0.95) -> I
     defined, reason = _defined(resamples)
     if reason is not None:
         return refused(reason, confidence=confidence, method=METHOD)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(float(low), float(high), confidence, METHOD)
+    cut = (1 - confidence) / 2 if tail is None else tail
+    low, high = np.quantile(defined, [cut, 1 - cut])
+    method = METHOD if tail is None else EXPANDED_METHOD
+    return Interval(float(low), float(high), confidence, method)
 
 
 def bca_interval(
@@ -139,6 +155,7 @@ def bca_interval(
     jackknife: FloatArray,
     strata: IntArray,
     confidence: float = 0.95,
+    tail: float | None = None,
 ) -> Interval:
     """Return the bias-corrected and accelerated interval (Efron 1987; Davison and Hinkley 1997).
 
@@ -153,6 +170,7 @@ def bca_interval(
         jackknife: The value without each group, shape (K,).
         strata: The stratum of each group, shape (K,).
         confidence: Of the interval.
+        tail: In place of (1 - confidence) / 2, as in `percentile_interval`.
 
     Raises:
         ValueError: The confidence is no share between 0 and 1.
@@ -170,13 +188,14 @@ def bca_interval(
         return refused(reason, confidence=confidence, method=BCA_METHOD)
     normal = NormalDist()
     shift, acceleration = normal.inv_cdf(float(below)), acceleration_of(jackknife, strata)
-    tail = (1 - confidence) / 2
+    cut = max((1 - confidence) / 2 if tail is None else tail, 1 / len(defined) ** 2)
     levels = []
-    for share in (tail, 1 - tail):
+    for share in (cut, 1 - cut):
         z = shift + normal.inv_cdf(share)
         levels.append(normal.cdf(shift + z / (1 - acceleration * z)))
     low, high = np.quantile(defined, levels)
-    interval = Interval(float(low), float(high), confidence, BCA_METHOD)
+    method = BCA_METHOD if tail is None else EXPANDED_BCA_METHOD
+    interval = Interval(float(low), float(high), confidence, method)
     if min(levels) * len(defined) < 10 or (1 - max(levels)) * len(defined) < 10:
         return replace(interval, note="rests on fewer than 10 resamples in a tail")
     return interval
@@ -231,11 +250,11 @@ def reason_to_refuse(groups_by_stratum: dict[str, int]) -> str | None:
 
 
 def note_on_few_groups(groups_by_stratum: dict[str, int], unit: str = "group") -> str | None:
-    """Warn of strata with so few groups that the percentile interval is too narrow."""
+    """Warn of strata with so few groups that no interval is exact."""
     few = [f"{name}: {n}" for name, n in groups_by_stratum.items() if n < FEW_GROUPS]
     if not few:
         return None
-    return f"few {unit}s ({', '.join(few)}); the true interval is wider"
+    return f"few {unit}s ({', '.join(few)}), so that they are rough"
 
 
 def _multinomial_weights(size: int, num_groups: int, rng: np.random.Generator) -> IntArray:

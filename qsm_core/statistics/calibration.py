@@ -73,7 +73,10 @@ def calibration_error(sum_p: FloatArray, sum_positive: FloatArray, rows: FloatAr
     negative, so noise lifts it: of two perfectly calibrated systems the one with fewer rows
     has the larger one.
     """
-    return np.asarray(np.abs(sum_p - sum_positive).sum(axis=-1) / rows.sum(axis=-1))
+    count = rows.sum(axis=-1)
+    return np.asarray(
+        np.abs(sum_p - sum_positive).sum(axis=-1) / np.where(count > 0, count, np.nan)
+    )
 
 
 def expected_calibration_error(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,7 @@ def mcnemar_exact(first: npt.ArrayLike, second: npt.ArrayLike) -> McNemarResult:
     only_first, only_second = int(np.sum(a & ~b)), int(np.sum(~a & b))
     discordant = only_first + only_second
     # Without a discordant row the two systems cannot be told apart: p is 1, not undefined.
-    p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
+    # At 1/2 the distribution is symmetric: both tails are twice the shorter one.
+    tail = special.bdtr(min(only_first, only_second), discordant, 0.5) if discordant else 1.0
+    p_value = min(1.0, 2 * float(tail))
     return McNemarResult(only_first, only_second, p_value)

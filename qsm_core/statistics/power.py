@@ -11,12 +11,15 @@ import math
 from enum import StrEnum
 from statistics import NormalDist
 
+from scipy.special import stdtrit
+
 
 class Verdict(StrEnum):
     """What the interval of a difference (second minus first) says."""
 
     BETTER = "better"
     WORSE = "worse"
+    SAME = "same answers"
     NOT_WORSE = "not worse"
     UNDECIDED = "undecided"
 
@@ -28,7 +31,8 @@ def verdict_of(
 
     Better or worse: the interval leaves out zero and the (corrected) p-value is below `alpha`. Not
     worse: the interval lies above -margin, so a loss of the margin or more is ruled out. All else
-    is undecided, which is not the same as equal.
+    is undecided, which is not the same as equal. Systems that gave the same answers have no
+    difference to be tested; whoever knows of them says so in place of this.
 
     Args:
         low: Lower end of the interval; NaN where there is none.
@@ -54,20 +58,26 @@ def verdict_of(
 
 
 def minimum_detectable(
-    standard_error: float, *, alpha: float = 0.05, power: float = 0.8, tests: int = 1
+    standard_error: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    tests: int = 1,
+    degrees: float = math.inf,
 ) -> float:
     """Return the smallest true difference that a two-sided test finds with `power`.
 
-    It is (z(1 - alpha / 2 tests) + z(power)) times the standard error of the difference, where
-    `tests` is the size of the family: the first step of Holm's correction has to be passed.
+    It is (t(1 - alpha / 2 tests) + t(power)) times the standard error of the difference, where
+    `tests` is the size of the family: the first step of Holm's correction has to be passed; t is
+    that of the `degrees` of freedom with which the standard error is known, and normal without.
 
     Raises:
         ValueError: alpha or power is no share between 0 and 1, or there is no test.
     """
     if not (0 < alpha < 1 and 0 < power < 1) or tests < 1:
         raise ValueError(f"alpha {alpha}, power {power}: shares below 1; tests {tests}: 1 or more")
-    normal = NormalDist()
-    return (normal.inv_cdf(1 - alpha / (2 * tests)) + normal.inv_cdf(power)) * standard_error
+    steps = (float(stdtrit(degrees, share)) for share in (1 - alpha / (2 * tests), power))
+    return sum(steps) * standard_error
 
 
 def pairs_needed(

@@ -28,6 +28,7 @@ FloatArray = npt.NDArray[np.float64]
 
 LOCATION, LOG_SLOPE, LAPSE, GUESS = range(4)
 _STEPS = 100
+_AT_ONCE = 5000  # data sets; more of them only take more memory
 _TINY = 1e-9
 _WIDTHS = 4.4  # slope times the distance in which the logistic function rises from 0.1 to 0.9
 
@@ -89,8 +90,17 @@ def fit(
     hits, total = (np.atleast_2d(np.asarray(a, dtype=np.float64)) for a in (right, rows))
     _check(levels, hits, total)
     limits = _limits(levels, bounds or Bounds())
-    parameters = _best_of_grid(levels, hits, total, limits, start)
-    return _climb(levels, hits, total, limits, parameters)
+    parts = []
+    for begin in range(0, len(hits), _AT_ONCE):
+        # Data sets along the last axis: every sum over levels adds whole vectors.
+        own = (np.ascontiguousarray(all_of[begin : begin + _AT_ONCE].T) for all_of in (hits, total))
+        own_hits, own_total = own
+        first = _best_of_grid(levels, own_hits, own_total, limits, start)
+        parts.append(_climb(levels, own_hits, own_total, limits, first))
+    return Fits(
+        np.concatenate([one.parameters for one in parts]),
+        np.concatenate([one.log_likelihood for one in parts]),
+    )
 
 
 def deviance(fits: Fits, right: npt.ArrayLike, rows: npt.ArrayLike) -> FloatArray:
@@ -127,12 +137,6 @@ def _limits(levels: FloatArray, bounds: Bounds) -> FloatArray:
     return limits
 
 
-def _log_likelihood(p: FloatArray, hits: FloatArray, total: FloatArray) -> FloatArray:
-    inside = np.clip(p, _TINY, 1 - _TINY)
-    value: FloatArray = np.sum(xlogy(hits, inside) + xlogy(total - hits, 1 - inside), axis=-1)
-    return value
-
-
 def _best_of_grid(
     levels: FloatArray,
     hits: FloatArray,
@@ -140,52 +144,51 @@ def _best_of_grid(
     limits: FloatArray,
     start: FloatArray | None,
 ) -> FloatArray:
-    """Return the best of a coarse grid for each data set, so that no climb starts far away."""
+    """Return where each data set starts to climb, shape (4, B), so that none starts far away.
+
+    The likelihood chooses between the curves of a coarse grid, `start`, and a level line.
+    """
     share = np.divide(hits, total, out=np.full_like(hits, 0.5), where=total > 0)
-    low, high = np.min(share, axis=1), np.max(share, axis=1)
-    first = limits.mean(axis=0) if start is None else start
-    best = _allowed(np.tile(first, (len(hits), 1)), limits)
-    best_value = _log_likelihood(shares(best, levels), hits, total)
+    low, high = np.min(share, axis=0), np.max(share, axis=0)
     width = float(np.ptp(levels))
+    first = limits.mean(axis=0) if start is None else start
+    best = _allowed(np.tile(first[:, None], len(low)), limits)
+    value = _log_likelihood(_curve_at(best, levels), hits, total)
+
+    def take_the_better(trial: FloatArray) -> None:
+        allowed = _allowed(trial, limits)
+        trial_value = _log_likelihood(_curve_at(allowed, levels), hits, total)
+        better = trial_value > value
+        best[:, better], value[better] = allowed[:, better], trial_value[better]
+
     for location in np.linspace(levels[0] - 0.25 * width, levels[-1] + 0.25 * width, 7):
         for rise in (0.15, 0.5, 1.5):
-            trial = np.column_stack(
-                [
-                    np.full(len(hits), location),
-                    np.full(len(hits), np.log(_WIDTHS / (rise * width))),
-                    1 - high,
-                    low,
-                ]
-            )
-            best, best_value = _better_of(best, best_value, trial, levels, hits, total, limits)
+            log_slope = np.log(_WIDTHS / (rise * width))
+            take_the_better(np.stack(np.broadcast_arrays(location, log_slope, 1 - high, low)))
     # A level line, for data that do not rise.
-    mean = np.clip(hits.sum(axis=1) / np.maximum(total.sum(axis=1), _TINY), 0.0, 1.0)
-    flat = np.column_stack([best[:, LOCATION], best[:, LOG_SLOPE], 1 - mean, mean])
-    best, _ = _better_of(best, best_value, flat, levels, hits, total, limits)
+    mean = np.clip(hits.sum(axis=0) / np.maximum(total.sum(axis=0), _TINY), 0.0, 1.0)
+    take_the_better(np.stack([best[LOCATION], best[LOG_SLOPE], 1 - mean, mean]))
     return best
 
 
-def _better_of(
-    best: FloatArray,
-    best_value: FloatArray,
-    trial: FloatArray,
-    levels: FloatArray,
-    hits: FloatArray,
-    total: FloatArray,
-    limits: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Return the better of two candidates of each data set, and its log-likelihood."""
-    trial = _allowed(trial, limits)
-    value = _log_likelihood(shares(trial, levels), hits, total)
-    better = value > best_value
-    return np.where(better[:, None], trial, best), np.where(better, value, best_value)
-
-
 def _allowed(parameters: FloatArray, limits: FloatArray) -> FloatArray:
-    """Return the nearest parameters within the bounds whose curve does not fall."""
-    inside: FloatArray = np.clip(parameters, limits[0], limits[1])
-    inside[:, LAPSE] = np.minimum(inside[:, LAPSE], 1 - inside[:, GUESS])
+    """Return the nearest parameters within the bounds whose curve does not fall, shape (4, B)."""
+    inside: FloatArray = np.clip(parameters, limits[0][:, None], limits[1][:, None])
+    inside[LAPSE] = np.minimum(inside[LAPSE], 1 - inside[GUESS])
     return inside
+
+
+def _curve_at(parameters: FloatArray, levels: FloatArray) -> FloatArray:
+    """Return P of each data set at the levels, shape (L, B)."""
+    location, log_slope, lapse, guess = parameters
+    rise = expit(np.exp(log_slope) * (levels[:, None] - location))
+    return np.asarray(guess + (1 - guess - lapse) * rise, dtype=np.float64)
+
+
+def _log_likelihood(p: FloatArray, hits: FloatArray, total: FloatArray) -> FloatArray:
+    inside = np.clip(p, _TINY, 1 - _TINY)
+    value: FloatArray = np.sum(hits * np.log(inside) + (total - hits) * np.log(1 - inside), axis=0)
+    return value
 
 
 def _climb(
@@ -196,25 +199,25 @@ def _climb(
     parameters: FloatArray,
 ) -> Fits:
     """Climb by damped Fisher scoring within the bounds, all data sets at once."""
-    value = _log_likelihood(shares(parameters, levels), hits, total)
-    damping = np.full(len(hits), 1e-2)
-    moving = np.arange(len(hits))
+    value = _log_likelihood(_curve_at(parameters, levels), hits, total)
+    damping = np.full(hits.shape[1], 1e-2)
+    moving = np.arange(hits.shape[1])
     for _ in range(_STEPS):
         if not len(moving):
             break
-        now = parameters[moving]
-        step = _step(levels, hits[moving], total[moving], limits, now, damping[moving])
+        now, own_hits, own_total = parameters[:, moving], hits[:, moving], total[:, moving]
+        step = _step(levels, own_hits, own_total, limits, now, damping[moving])
         trial = _allowed(now + step, limits)
-        trial_value = _log_likelihood(shares(trial, levels), hits[moving], total[moving])
+        trial_value = _log_likelihood(_curve_at(trial, levels), own_hits, own_total)
         gain = trial_value - value[moving]
         better = gain > 0
         accepted = moving[better]
-        parameters[accepted], value[accepted] = trial[better], trial_value[better]
+        parameters[:, accepted], value[accepted] = trial[:, better], trial_value[better]
         damping[moving] = np.where(better, damping[moving] / 5, damping[moving] * 5)
         damping[moving] = np.maximum(damping[moving], 1e-9)
         settled = (better & (gain < 1e-7)) | (damping[moving] > 1e6)
         moving = moving[~settled]
-    return Fits(parameters, value)
+    return Fits(parameters.T, value)
 
 
 def _step(
@@ -225,27 +228,53 @@ def _step(
     parameters: FloatArray,
     damping: FloatArray,
 ) -> FloatArray:
-    """Return the damped scoring step, shape (B, 4); a parameter held at a bound does not move."""
-    p = np.clip(shares(parameters, levels), _TINY, 1 - _TINY)
-    slopes = _derivatives(parameters, levels)
-    weight = total / (p * (1 - p))
-    share = np.divide(hits, total, out=p.copy(), where=total > 0)
-    gradient = np.einsum("bl,bli->bi", weight * (share - p), slopes)
-    information = np.einsum("bl,bli,blj->bij", weight, slopes, slopes)
-    at_low = (parameters <= limits[0] + 1e-12) & (gradient <= 0)
-    at_high = (parameters >= limits[1] - 1e-12) & (gradient >= 0)
-    free = ~(at_low | at_high)
-    information *= free[:, :, None] & free[:, None, :]
-    diagonal = np.einsum("bii->bi", information)
-    diagonal += damping[:, None] * diagonal + np.where(free, 1e-10, 1.0)
-    return np.linalg.solve(information, (gradient * free)[..., None])[..., 0]
-
-
-def _derivatives(parameters: FloatArray, levels: FloatArray) -> FloatArray:
-    """Return the derivatives of P by location, log slope, lapse, guess; shape (B, L, 4)."""
-    location, log_slope, lapse, guess = (parameters[:, [i]] for i in range(4))
+    """Return the damped scoring step, shape (4, B); a parameter held at a bound does not move."""
+    location, log_slope, lapse, guess = parameters
     slope = np.exp(log_slope)
-    z = slope * (levels - location)
+    z = slope * (levels[:, None] - location)
     rise = expit(z)
+    p = np.clip(guess + (1 - guess - lapse) * rise, _TINY, 1 - _TINY)
     height = (1 - guess - lapse) * rise * (1 - rise)
-    return np.stack([-height * slope, height * z, -rise, 1 - rise], axis=-1)
+    # Derivatives of P by location, log slope, lapse, guess; (L, B) each.
+    slopes = (-height * slope, height * z, -rise, 1 - rise)
+    free = [i for i in range(4) if limits[0, i] < limits[1, i]]
+    inverse = 1 / (p * (1 - p))
+    residual, weight = (hits - total * p) * inverse, total * inverse
+    gradient = np.stack([np.sum(residual * slopes[i], axis=0) for i in free])
+    low, high = limits[0, free][:, None], limits[1, free][:, None]
+    held = (parameters[free] <= low + 1e-12) & (gradient <= 0)
+    held |= (parameters[free] >= high - 1e-12) & (gradient >= 0)
+    information = np.empty((len(free), len(free), len(damping)))
+    for i, one in enumerate(free):
+        weighted = weight * slopes[one]
+        for j, other in enumerate(free[: i + 1]):
+            together = np.sum(weighted * slopes[other], axis=0)
+            information[i, j] = np.where(held[i] | held[j], 0.0, together)
+        information[i, i] += damping * information[i, i] + np.where(held[i], 1.0, 1e-10)
+    step = np.zeros_like(parameters)
+    step[free] = _solved(information, np.where(held, 0.0, gradient))
+    return step
+
+
+def _solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """Solve B small systems at once by Cholesky's method, without a loop over B.
+
+    Args:
+        matrix: Symmetric and positive definite; of shape (n, n, B), the lower triangle is read.
+        right: The right sides, shape (n, B).
+    """
+    size = len(matrix)
+    lower = np.zeros_like(matrix)
+    solved = np.empty_like(right)
+    for i in range(size):
+        for j in range(i):
+            rest = matrix[i, j] - np.sum(lower[i, :j] * lower[j, :j], axis=0)
+            lower[i, j] = rest / lower[j, j]
+        rest = matrix[i, i] - np.sum(np.square(lower[i, :i]), axis=0)
+        # Rounding must not turn a pivot of nearly nothing into one below it.
+        lower[i, i] = np.sqrt(np.maximum(rest, 1e-12 * matrix[i, i]))
+        solved[i] = (right[i] - np.sum(lower[i, :i] * solved[:i], axis=0)) / lower[i, i]
+    for i in reversed(range(size)):
+        behind = np.sum(lower[i + 1 :, i] * solved[i + 1 :], axis=0)
+        solved[i] = (solved[i] - behind) / lower[i, i]
+    return solved

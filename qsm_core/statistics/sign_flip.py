@@ -29,7 +29,8 @@ class SignFlipResult:
     """A difference summed over groups and its two-sided p-value under exchange.
 
     `statistic` is the difference over its standard error; `num_patterns` says how many patterns
-    of signs were looked at, `exact` whether these were all.
+    of signs were looked at, `exact` whether these were all. `num_groups` contribute to the
+    difference.
     """
 
     difference: float
@@ -37,6 +38,23 @@ class SignFlipResult:
     p_value: float
     num_patterns: int
     exact: bool
+    num_groups: int
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p that so many groups could have given, however large the difference."""
+        return smallest_p(self.num_groups, self.num_patterns)
+
+
+def smallest_p(num_groups: int, num_permutations: int) -> float:
+    """Return the smallest p of a test with so many groups in which two systems differ.
+
+    A pattern of signs and its opposite are equally extreme, so that with K groups no p lies below
+    2 / 2^K. Where patterns are drawn, none lies below 1 / (drawn + 1).
+    """
+    if num_groups <= _MAX_EXACT_GROUPS:
+        return min(1.0, 2.0 ** (1 - num_groups))
+    return 1.0 / (num_permutations + 1)
 
 
 def sign_flip_test(
@@ -89,7 +107,7 @@ def sign_flip_test(
         extreme += int(np.sum(np.abs(statistic) >= limit))
         seen += len(signs)
     p_value = extreme / seen if exact else (extreme + 1) / (seen + 1)
-    return SignFlipResult(difference, observed, p_value, seen, exact)
+    return SignFlipResult(difference, observed, p_value, seen, exact, len(moving))
 
 
 def sign_flip_tests(
@@ -161,6 +179,7 @@ def _drawn_tests(
             p_value=float((extreme[i] + 1) / (num_permutations + 1)),
             num_patterns=num_permutations,
             exact=False,
+            num_groups=int(np.count_nonzero(values[:, i])),
         )
         for i in range(num_tests)
     ]

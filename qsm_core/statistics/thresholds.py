@@ -92,6 +92,7 @@ def threshold_of(
     lowest: float,
     highest: float,
     confidence: float = 0.95,
+    tail: float | None = None,
     reason: str | None = None,
 ) -> Threshold:
     """Name the outcome of a crossing and put an interval beside it.
@@ -104,6 +105,7 @@ def threshold_of(
         lowest: Lowest tested level.
         highest: Highest tested level.
         confidence: Of the interval.
+        tail: Share of the resamples to cut off at each end; None for (1 - confidence) / 2.
         reason: Why there are no resamples.
 
     Raises:
@@ -118,14 +120,14 @@ def threshold_of(
         interval, share = refused(text, confidence=confidence, method=METHOD), np.nan
     else:
         share = float(np.mean((resampled >= lowest) & (resampled <= highest)))
-        interval = interval_of(resampled, confidence)
+        interval = interval_of(resampled, confidence, tail)
     value = level if np.isfinite(level) else np.nan
     return Threshold(target, _outcome(level, lowest, highest), value, interval, share)
 
 
-def interval_of(resampled: FloatArray, confidence: float) -> Interval:
+def interval_of(resampled: FloatArray, confidence: float, tail: float | None = None) -> Interval:
     """Return the middle share of resampled crossings; an end may be infinite."""
-    tail = (1 - confidence) / 2
+    tail = (1 - confidence) / 2 if tail is None else tail
     # Order statistics, since between infinite values nothing can be interpolated.
     low, high = np.quantile(resampled, [tail, 1 - tail], method="inverted_cdf")
     beyond = float(np.mean(np.isposinf(resampled))), float(np.mean(np.isneginf(resampled)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ from qsm_core.reporting.formatting import (
     threshold,
 )
 from qsm_core.reporting.views.table_view import TableView, Titles, text_of
+from qsm_core.statistics.power import Verdict
 
 
 def results_view(results: pd.DataFrame, analysis: Analysis, titles: Titles) -> TableView:
@@ -111,8 +112,9 @@ def threshold_differences_view(differences: pd.DataFrame, titles: Titles) -> Tab
     )
 
 
-def comparisons_view(comparisons: pd.DataFrame, margin: float) -> TableView:
+def comparisons_view(comparisons: pd.DataFrame, analysis: Analysis) -> TableView:
     """Return the paired comparisons: one row a pair."""
+    margin = analysis.settings.margin
     rows = [
         (
             str(row["title"]),
@@ -120,6 +122,7 @@ def comparisons_view(comparisons: pd.DataFrame, margin: float) -> TableView:
             points_of_row(row, "ba_conditions"),
             p_value(row["p_value"]),
             p_value(row["p_holm"]),
+            p_value(row["smallest_p_holm"]),
             p_value(row["p_obuchowski"]),
             points(row["minimum_detectable"]).removeprefix("+"),
             text_of(row["verdict"]),
@@ -134,25 +137,43 @@ def comparisons_view(comparisons: pd.DataFrame, margin: float) -> TableView:
     return TableView(
         caption="Paired comparisons: balanced accuracies in percentage points with 95 % intervals; "
         f"verdict of the corrected test, where \N{LEFT DOUBLE QUOTATION MARK}not worse"
-        f"\N{RIGHT DOUBLE QUOTATION MARK} means by more than {percent(margin, 0)} points",
+        f"\N{RIGHT DOUBLE QUOTATION MARK} means by more than {percent(margin, 0)} points; "
+        "rows gained: only the system that is named first has them right, lost: only the other",
         headers=(
             "Comparison",
             "Change, clips",
             "Change, conditions",
             "p (sign flip)",
             "p, Holm",
+            "Smallest possible p, Holm",
             "p (Obuchowski)",
             "Smallest detectable",
             "Verdict",
             "Change, AUROC",
             "Change, d\N{PRIME}",
-            "Only the first is right",
-            "Only the second is right",
+            "Rows gained",
+            "Rows lost",
             "Family of tests",
         ),
         rows=tuple(rows),
-        text_columns=frozenset({0, 7, 12}),
+        notes=tuple(undecidable(comparisons, analysis.settings.alpha)),
+        text_columns=frozenset({0, 8, 13}),
     )
+
+
+def undecidable(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
+    """Say which comparisons no answers whatever could have decided, and why."""
+    for row in comparisons.to_dict("records"):
+        if not row["smallest_p_holm"] >= alpha or row["verdict"] == Verdict.SAME:
+            continue
+        groups = "one group" if row["groups_differ"] == 1 else f"{row['groups_differ']:.0f} groups"
+        least, corrected = (p_value(row[name]) for name in ("smallest_p", "smallest_p_holm"))
+        after = "" if least == corrected else f", or {corrected} after the correction"
+        yield (
+            f"{row['title']}: the two differ in {groups} only, so p cannot be below {least}"
+            f"{after}. This test cannot decide between them, whatever their difference is; test "
+            "clips from more groups can, or fewer comparisons in one family."
+        )
 
 
 def calibration_view(calibration: pd.DataFrame) -> TableView:
@@ -182,20 +203,22 @@ def unit_of(thresholds: pd.DataFrame, name: str) -> str:
 
 
 def _missing(systems: pd.DataFrame, titles: Titles) -> Iterable[str]:
-    """Say why numbers or intervals of the results table are missing."""
+    """Say why numbers or intervals of the results table are missing, each reason once."""
     known = systems[systems["reason"].notna() & systems["metric"].isin(_SHOWN)]
-    for row in known.to_dict("records"):
-        yield f"{titles[row['system']]}, {row['metric']}: {row['reason']}"
+    for reason, rows in known.groupby("reason", sort=False):
+        which = ", ".join(titles[name] for name in dict.fromkeys(rows["system"]))
+        what = ", ".join(_SHOWN[metric] for metric in dict.fromkeys(rows["metric"]))
+        yield f"{which} ({what}): {reason}"
 
 
-_SHOWN: Sequence[str] = (
-    "ba_clip",
-    "ba_conditions",
-    "speech_acc",
-    "nonspeech_acc",
-    "auroc",
-    "d_prime",
-)
+_SHOWN = {
+    "ba_clip": "balanced accuracy over clips",
+    "ba_conditions": "over conditions",
+    "speech_acc": "recall of speech",
+    "nonspeech_acc": "recall of non-speech",
+    "auroc": "AUROC",
+    "d_prime": "d\N{PRIME}",
+}
 
 
 def _plain_ends(low: float, high: float, digits: int) -> str:

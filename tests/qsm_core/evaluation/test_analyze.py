@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from qsm_core.errors import ConfigurationError, DataError
@@ -117,8 +118,11 @@ def test_families_are_corrected_apart(tables) -> None:
     assert rows["p_holm"][2] == rows["p_value"][2]
     # The detectable effect of a family of two is larger than that of one, per standard error.
     ratio = rows["minimum_detectable"] / rows["standard_error"]
-    assert ratio[0] == pytest.approx(3.083, abs=1e-3)  # z(1 - 0.05 / 4) + z(0.8)
-    assert ratio[2] == pytest.approx(2.802, abs=1e-3)
+    # t(1 - 0.05 / 4) + t(0.8) with the degrees of freedom of each; with endless ones 3.083, 2.802.
+    for row, share in ((0, 0.9875), (2, 0.975)):
+        expected = stats.t.ppf([share, 0.8], rows["degrees"][row]).sum()
+        assert ratio[row] == pytest.approx(expected)
+    assert 15 < rows["degrees"][0] < 30
 
 
 def test_mcnemar_only_for_independent_rows(analysis) -> None:
@@ -218,7 +222,7 @@ def test_bca_and_clips_as_units(tables) -> None:
     few = {name: tables[name] for name in ("base", "lora")}
     made = analyze(few, settings=settings)
     row = _value(made.systems, system="base", metric="ba_clip")
-    assert row["method"] == "cluster bootstrap, BCa"
+    assert row["method"] == "cluster bootstrap, expanded BCa"
     plain = _value(analyze(few, settings=QUICK).systems, system="base", metric="ba_clip")
     # 45 clips a class in 15 groups whose rows agree: clips as units look better known.
     assert row["high"] - row["low"] < plain["high"] - plain["low"]
@@ -242,7 +246,7 @@ def test_one_group_a_class_has_values_and_reasons(tables) -> None:
     assert np.isfinite(row["value"])
     assert "comes from 1 group" in row["reason"]
     assert made.comparisons["p_value"].isna().all()
-    assert (made.comparisons["verdict"].dropna() == "undecided").all()
+    assert (made.comparisons["verdict"].dropna() == "same answers").all()
     assert np.isfinite(made.curve_fits["location"]).all()
 
 
@@ -317,3 +321,46 @@ def test_needs_no_torch() -> None:
         "print({'torch', 'transformers', 'peft'} & set(sys.modules))"
     )
     assert out.strip() == "set()"
+
+
+def test_same_answers_are_no_undecided_difference(tables) -> None:
+    base = tables["base"]
+    made = analyze({"base": base, "copy": base.assign(system="copy")}, settings=QUICK).comparisons
+    row = _value(made, metric="ba_clip")
+    assert (row["verdict"], row["value"], row["p_value"]) == ("same answers", 0, 1)
+    assert row["reason"] == "the two systems gave the same answers"
+    assert np.isnan(row["minimum_detectable"])
+    assert _value(made, metric="auroc")["verdict"] == "same answers"
+
+
+def test_a_system_that_only_fails_has_no_ear_to_measure(tables) -> None:
+    base = tables["base"]
+    failed = base.assign(system="failed", prediction=None, p_speech=np.nan, margin=np.nan)
+    made = analyze({"base": base, "failed": failed}, settings=QUICK)
+    row = _value(made.systems, system="failed", metric="d_prime")
+    assert np.isnan(row["value"])
+    assert row["reason"] == "no answer about the clips of a class could be read"
+    assert _value(made.comparisons, metric="ba_clip")["verdict"] == "worse"
+    assert "d_prime" not in set(made.comparisons["metric"])
+
+
+@pytest.mark.parametrize("kept", ["one class", "one clip", "a group for each class"])
+def test_what_cannot_be_compared_has_no_verdict_or_none_at_all(tables, kept: str) -> None:
+    def reduced(table: pd.DataFrame) -> pd.DataFrame:
+        if kept == "a group for each class":
+            return table.assign(group_id=table["label"])
+        own = "label" if kept == "one class" else "clip_id"
+        return table[table[own] == table[own].iloc[0]].reset_index(drop=True)
+
+    made = analyze({name: reduced(tables[name]) for name in ("base", "lora")}, settings=QUICK)
+    row = _value(made.comparisons, metric="ba_clip")
+    assert np.isnan(row["p_value"])
+    assert row["reason"]
+    assert pd.isna(row["verdict"]) or row["verdict"] == "undecided"
+
+
+def test_threads_change_nothing(tables) -> None:
+    few = {name: tables[name] for name in ("base", "lora", "base_opro")}
+    alone, together = (analyze(few, settings=QUICK, threads=n) for n in (1, 3))
+    for name, table in alone.tables().items():
+        pd.testing.assert_frame_equal(table, together.tables()[name])

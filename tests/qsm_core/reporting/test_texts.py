@@ -69,13 +69,14 @@ def test_the_abstract_tells_numbers_with_intervals() -> None:
         "LoRA + OPRO has a balanced accuracy over clips of 95.0 [92.0, 97.4] %, the first of 4, "
         "with a recall of speech of 93.0 [88.0, 97.0] % and of non-speech of 97.0 [94.0, 99.4] %.",
         "Against Base that is a difference of +30.0 [+26.0, +33.2] points (corrected p = 0.001); "
-        "of the 3 paired differences the verdicts are 3 better (interval of 95 %, p corrected by "
-        "Holm's method within a family).",
+        "the verdicts on the 3 paired differences are \N{LEFT DOUBLE QUOTATION MARK}better"
+        "\N{RIGHT DOUBLE QUOTATION MARK} 3 times (interval of 95 %, p corrected by Holm's method "
+        "within a family).",
         "At any threshold: the AUROC of LoRA + OPRO is 0.990 [0.980, 0.998] and its d\N{PRIME} "
         "2.00 [1.80, 2.16], those of Base 0.690 [0.680, 0.698] and 0.80 [0.60, 0.96].",
-        "The fitted curves of LoRA + OPRO cross 75 % at DT75 41.2 [33.0, 47.8] ms and SNR75 "
-        f"{MINUS}13.8 [{MINUS}16.5, {MINUS}11.6] dB; of its 22 conditions dur_20ms has the "
-        "balanced accuracy closest to chance (50 %), 53.9 [49.9, 57.1] %.",
+        "Where the fitted curves of LoRA + OPRO reach 75 %: DT75 41.2 [33.0, 47.8] ms, SNR75 "
+        f"{MINUS}13.8 [{MINUS}16.5, {MINUS}11.6] dB; of its 22 conditions dur_20ms has the lowest "
+        "balanced accuracy, 53.9 [49.9, 57.1] % (chance: 50 %).",
     ]
 
 
@@ -125,13 +126,35 @@ def test_unread_answers_are_a_caveat() -> None:
 
 
 def test_comparisons_show_both_tests_and_the_verdict() -> None:
-    table = comparisons_table(make_analysis(3), titles_of(3))
-    view = comparisons_view(table, 0.02)
+    analysis = make_analysis(3)
+    view = comparisons_view(comparisons_table(analysis, titles_of(3)), analysis)
     row = view.records()[1]
     assert row["Comparison"] == "Base + OPRO against Base"
     assert row["Change, clips"] == "+26.7 [+22.7, +29.9]"
     assert (row["p (sign flip)"], row["p, Holm"], row["Verdict"]) == ("< 0.001", "0.001", "better")
     assert row["Smallest detectable"] == "5.6"
+    assert view.notes == ()
+
+
+def test_what_no_answer_could_decide_is_told() -> None:
+    # 5 groups differ: p is 2 / 2^5 = 0.0625 at best, above 0.05 whatever the systems are.
+    analysis = make_analysis(2)
+    pairs = analysis.comparisons.assign(
+        groups_differ=5.0, smallest_p=0.0625, smallest_p_holm=0.0625, verdict="undecided"
+    )
+    few = replace(analysis, comparisons=pairs)
+    (note,) = comparisons_view(comparisons_table(few, titles_of(2)), few).notes
+    assert note.startswith("LoRA against Base: the two differ in 5 groups only, so p cannot")
+    assert "no corrected p can be below 0.062" in abstract(few, titles_of(2))[2]
+
+
+def test_systems_with_the_same_answers() -> None:
+    analysis = make_analysis(2)
+    pairs = analysis.comparisons.assign(smallest_p_holm=1.0, verdict="same answers")
+    same = replace(analysis, comparisons=pairs)
+    told = abstract(same, titles_of(2))[2]
+    assert "the verdict on the one paired difference is \N{LEFT DOUBLE QUOTATION MARK}same" in told
+    assert comparisons_view(comparisons_table(same, titles_of(2)), same).notes == ()
 
 
 def test_thresholds_that_are_chance_everywhere_have_no_column() -> None:
