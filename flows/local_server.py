@@ -28,12 +28,14 @@ _START_TIMEOUT_S = 180.0
 def offline_environment(current: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that keep Prefect and the model libraries from calling out.
 
-    A value that the user has set stays.
+    And from importing torch's compiler, which would take every worker two seconds: nothing here is
+    compiled. A value that the user has set stays.
     """
     quiet = {
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        "TORCHDYNAMO_DISABLE": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",

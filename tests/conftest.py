@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,7 +14,11 @@ from hypothesis import HealthCheck, settings
 # No test may reach for a model hub or call home; libraries read this when they are imported.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # as flows.local_server does
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+# The tests start hundreds of Python processes: each would compile the sources anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would all programs
 # that they start, some of which are ended with it.
@@ -32,18 +38,54 @@ pytest_plugins = [
     "tests.support.small_model",
     "tests.support.small_text_model",
     "tests.support.toys",
-    "tests.support.prefect_api",
+    "tests.support.prefect_home",
     "tests.support.pipeline",
+    "tests.support.prefect_api",
     "tests.support.slurm",
     "tests.support.postgres",
     "tests.support.team",
 ]
 
 
+# The files that take minutes, the longest first: a process of pytest-xdist must not end on one.
+LONGEST = (
+    "flows/test_faults.py",
+    "slurm/test_disturbances.py",
+    "flows/test_complete_pipeline.py",
+    "slurm/test_pipeline.py",
+    "deployments/test_service.py",
+    "flows/test_resume.py",
+    "ui/test_prefect_ui.py",
+    "deployments/test_automations.py",
+    "deployments/test_team.py",
+    "tasks/test_stage.py",
+    "qsm_core/prompting/test_optimize.py",
+)
+# Files that stand on the same expensive thing, by what that is: one process runs them all.
+TOGETHER = {
+    "tests/deployments/test_automations.py": "the service of a team",
+    "tests/deployments/test_team.py": "the service of a team",
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files with slow tests first, so that no process of pytest-xdist ends on one alone."""
+    """Put the longest files first, then the others that have slow tests."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (ranks.get(item.path, len(ranks)), item.path not in slow))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out whole files, as `--dist loadfile` does, and some files only together."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return TOGETHER.get(file, file)
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True)

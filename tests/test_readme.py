@@ -32,6 +32,10 @@ SEARCH = (
 )
 TESTED_ELSEWHERE = {
     "make demo": "tests/flows/test_complete_pipeline.py::test_first_run_makes_every_file",
+    "python -m flows.complete_pipeline --test-data other_clips/": (
+        "tests/flows/test_complete_pipeline.py::"
+        "test_an_external_test_set_reaches_neither_training_nor_search"
+    ),
     "make test": "tests/test_readme.py::test_make_runs_what_it_says",
     "make ui": SERVICE + "test_address_is_printed_and_deployments_are_there",
     "export PREFECT_API_URL=http://127.0.0.1:4200/api": SERVICE
@@ -128,7 +132,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the user of the README stands in, with clips under the README's names."""
     folder = tmp_path_factory.mktemp("readme")
     write_class_folders(folder / "my_clips", groups=8)
-    write_class_folders(folder / "other_clips", groups=4)
     return folder
 
 

@@ -67,16 +67,20 @@ def code_digests(entry: str, *, package_data: tuple[str, ...] = ()) -> dict[str,
         SpecError: A module is missing or cannot be parsed, or a glob finds nothing.
     """
     digests: dict[str, str] = {}
-    waiting = [entry]
+    waiting, seen = [entry], set[str]()
     if _find(entry) is None:
         raise SpecError(f"entry {entry}: there is no such module")
     while waiting:
-        source = _find(waiting.pop())
-        if source is None or source.name in digests or _is_machinery(source.name):
+        name = waiting.pop()
+        if name in seen or _is_machinery(name):
+            continue
+        seen.add(name)
+        source = _find(name)
+        if source is None:
             continue
         module = _read(source)
-        digests[source.name] = module.digest
-        waiting += _parents(source.name)
+        digests[name] = module.digest
+        waiting += _parents(name)
         waiting += [name for name in module.imports if _is_followed(name, entry)]
     for pattern in package_data:
         digests.update(_data_digests(entry, pattern))

@@ -14,6 +14,7 @@ import pytest
 
 from flows.parameters import PANELS, PipelineParameters
 from tests.support.pipeline import pipeline_command
+from tests.support.prefect_home import MakeHome
 
 ROOT = Path(__file__).parents[2]
 # What takes seconds to import and is not needed to answer a user who only asks.
@@ -104,8 +105,9 @@ def test_wrong_flag_is_told_before_anything_starts(
 @pytest.mark.server
 @pytest.mark.slow
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(
-    tmp_path: Path, small_model_folder: Path
+    tmp_path: Path, small_model_folder: Path, prefect_home: MakeHome
 ) -> None:
+    prefect_home(tmp_path / ".qsm" / "prefect")
     command = pipeline_command(tmp_path, model=small_model_folder)
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -33,6 +34,11 @@ MADE = dict.fromkeys(STAGES, "Completed")
 CACHED = dict.fromkeys(STAGES, "Cached")
 EVALUATIONS = ("eval_baseline", "eval_base", "eval_lora", "eval_base_opro", "eval_lora_opro")
 ADAPTER = "checkpoints/lora/final/adapter_model.safetensors"
+# The stages that a second seed adds.
+SECOND_SEED = tuple(
+    f"{name}_seed43"
+    for name in ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora")
+)
 INSTRUCTIONS = {"base": "Is there a human voice? Answer SPEECH or NONSPEECH.", "lora": "Voice?"}
 
 
@@ -78,7 +84,15 @@ def _states(service: PrefectService, folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Ran:
     """The first run of all; only to be looked at and copied."""
-    return run(tmp_path_factory.mktemp("first"))
+    return run(tmp_path_factory.mktemp("first"), workers=2)
+
+
+@pytest.fixture(scope="module")
+def changed(first: Ran, tmp_path_factory: pytest.TempPathFactory, run: Run) -> Ran:
+    """A run on what the first one made: with one seed more, and the training made again."""
+    folder = tmp_path_factory.mktemp("changed")
+    shutil.copytree(first.folder / "store", folder / "store")
+    return run(folder, workers=2, num_seeds=2, force="lora")
 
 
 @pytest.fixture
@@ -104,7 +118,7 @@ def test_first_run_makes_every_file(first: Ran) -> None:
     for search in ("opro_base", "opro_lora"):
         assert first.content(f"{search}/best_prompt.txt").strip()
         history = json.loads(first.content(f"{search}/opro_history.json"))
-        assert len(history["candidates"]) == 1 + 8
+        assert len(history["candidates"]) == 1 + TINY["opro_candidates"]
     gains = pd.read_csv(first.results / "instructions" / "search_gains.csv")
     assert list(gains["way"]) == 2 * ["search", "seed", "calibration", "templates", "paraphrases"]
     assert gains.groupby("model")["best_on_dev"].sum().to_dict() == {"base": 1, "lora": 1}
@@ -134,7 +148,7 @@ def test_evaluations_use_the_adapter_and_the_instructions_that_were_found(first:
     assert not np.array_equal(*predictions)
 
 
-def test_second_run_is_cached_and_starts_no_worker(
+def test_second_run_is_cached_starts_no_worker_and_costs_nothing(
     first: Ran, folder: Path, prefect_service: PrefectService, small_model_folder: Path
 ) -> None:
     before = _outputs(folder)
@@ -142,69 +156,99 @@ def test_second_run_is_cached_and_starts_no_worker(
     family, workers = psutil.Process(process.pid), set()
     while process.poll() is None:
         workers |= worker_processes(family)
-        time.sleep(0.05)
+        time.sleep(0.2)
     assert process.returncode == 0, (folder / "log.txt").read_text()
     assert _states(prefect_service, folder) == CACHED
     assert workers == set()
     assert _outputs(folder) == before
     assert (folder / "results/tiny/report.html").read_bytes() == first.content("report.html")
+    cost = json.loads(first.content("cost.json"))
+    spared = json.loads((folder / "results/tiny/cost.json").read_bytes())
+    assert not any(one["made"] for one in spared["stages"])
+    assert spared["totals"]["seconds"] == 0
+    assert spared["totals"]["seconds_spared"] == cost["totals"]["seconds"]
 
 
-def test_a_parameter_of_the_search_runs_the_searches_and_what_they_change(
-    first: Ran, folder: Path, run: Run
+def test_a_run_tells_what_it_cost(first: Ran) -> None:
+    cost = json.loads(first.content("cost.json"))
+    assert {one["stage"] for one in cost["stages"]} == set(STAGES)
+    assert all(one["made"] and one["seconds"] > 0 for one in cost["stages"])
+    assert all(one["peak_memory_mib"] > 50 for one in cost["stages"])
+    assert cost["totals"]["stages_made"] == len(STAGES)
+    assert f"Cost: {len(STAGES)} stages made" in first.printed
+
+
+def test_a_seed_more_and_a_forced_training_run_themselves_and_nothing_else(changed: Ran) -> None:
+    # The base model is asked what was found for every LoRA model.
+    made = ("lora", *SECOND_SEED, "further_base", "analysis", "instructions", "report")
+    assert changed.states == {**CACHED, **dict.fromkeys(made, "Completed")}
+
+
+def test_forced_training_has_the_same_bits(first: Ran, changed: Ran) -> None:
+    assert changed.content(ADAPTER) == first.content(ADAPTER)
+    assert _manifest(changed, "checkpoints/lora/final").generation == 2
+
+
+def test_further_seeds_are_trained_side_by_side_and_are_in_the_report(changed: Ran) -> None:
+    second = changed.content("checkpoints/lora_seed43/final/adapter_model.safetensors")
+    assert second != changed.content(ADAPTER)
+    trained = [
+        _manifest(changed, f"checkpoints/{name}/final").provenance
+        for name in ("lora", "lora_seed43")
+    ]
+    starts, ends = ([one[f"{when}_at"] for one in trained] for when in ("started", "finished"))
+    assert max(starts) < min(ends), "two workers trained two seeds one after the other"
+    report = _manifest(changed, "report").spec.inputs
+    for seed in ("", "_seed43"):
+        for system in (f"eval_lora{seed}", f"eval_lora_opro{seed}"):
+            assert report[system] == _manifest(changed, system).digest
+
+
+def _manifest(ran: Ran, name: str) -> Manifest:
+    return read_manifest((ran.results / name).resolve())
+
+
+@pytest.fixture
+def plan(
+    folder: Path, prefect_service: PrefectService, small_model_folder: Path
+) -> Callable[..., dict[str, list[str]]]:
+    """Plan a run on what the first one made; returns what is told, by stage, in words."""
+    wide = PrefectService(
+        prefect_service.api_url, {**prefect_service.environment, "COLUMNS": "200"}
+    )
+
+    def go(**parameters: object) -> dict[str, list[str]]:
+        given = {"name": "tiny", "model": small_model_folder, "workers": 2, **parameters}
+        before = _outputs(folder)
+        planned = run_pipeline(wide, folder, "--plan-only", **given)
+        assert planned.returncode == 0, planned.stderr
+        assert _states(prefect_service, folder) == {}
+        assert _outputs(folder) == before
+        assert not (folder / "results").exists()
+        assert f"cpu: workers 2, cores {max(1, (os.cpu_count() or 1) // 2)}" in planned.stderr
+        return {line.split()[0]: line.split()[1:] for line in planned.stderr.splitlines() if line}
+
+    return go
+
+
+def test_a_plan_for_another_search_runs_both_searches(
+    plan: Callable[..., dict[str, list[str]]],
 ) -> None:
-    again = run(folder, opro_candidates=3)
-    expected = {
-        **CACHED,
-        "opro_base": "Completed",
-        "opro_lora": "Completed",
-        "analysis": "Completed",
-        "instructions": "Completed",
-        "report": "Completed",
-    }
-    for model, other in (("base", "lora"), ("lora", "base")):
-        winner, control = (f"opro_{model}/best_{what}.txt" for what in ("prompt", "control"))
-        if again.content(winner) != first.content(winner):
-            expected[f"eval_{model}_opro"] = "Completed"
-        read = (winner, control, f"opro_{other}/best_prompt.txt")
-        if any(again.content(file) != first.content(file) for file in read):
-            expected[f"further_{model}"] = "Completed"
-    assert again.states == expected
-
-
-def test_a_parameter_of_the_training_leaves_the_base_model_alone(
-    first: Ran, folder: Path, run: Run
-) -> None:
-    again = run(folder, lora_dropout=0.2)
-    after_training = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora")
-    made = [*after_training, "analysis", "instructions", "report"]
-    winner = "opro_lora/best_prompt.txt"  # the base model is asked it as well
-    if again.content(winner) != first.content(winner):
-        made.append("further_base")
-    assert again.states == {**CACHED, **dict.fromkeys(made, "Completed")}
-
-
-def test_forced_training_with_the_same_bits_runs_alone(first: Ran, folder: Path, run: Run) -> None:
-    again = run(folder, force="lora")
-    assert again.states == {**CACHED, "lora": "Completed"}
-    assert again.content(ADAPTER) == first.content(ADAPTER)
-    assert read_manifest((again.results / "checkpoints/lora/final").resolve()).generation == 2
+    told = plan(opro_candidates=3)
+    for name in ("opro_base", "opro_lora"):
+        assert told[name][0] == "runs"
+        assert "candidates_per_step changed from 4 to 3" in " ".join(told[name])
+    reused = ("corpus", "rirs", "baseline", "lora", "eval_lora")
+    assert {name: told[name][0] for name in reused} == dict.fromkeys(reused, "reused")
+    for waiting, needed in {"eval_base_opro": "opro_base", "eval_lora_opro": "opro_lora"}.items():
+        assert told[waiting][0] == "waits"
+        assert f"is decided after {needed}" in " ".join(told[waiting])
 
 
 def test_a_plan_runs_nothing_and_says_each_verdict(
-    folder: Path, prefect_service: PrefectService, small_model_folder: Path
+    plan: Callable[..., dict[str, list[str]]],
 ) -> None:
-    before = _outputs(folder)
-    planned = run_pipeline(
-        PrefectService(prefect_service.api_url, {**prefect_service.environment, "COLUMNS": "200"}),
-        folder,
-        "--plan-only",
-        name="tiny",
-        model=small_model_folder,
-        lora_rank=2,
-    )
-    assert planned.returncode == 0, planned.stderr
-    told = {line.split()[0]: line.split()[1:] for line in planned.stderr.splitlines() if line}
+    told = plan(lora_rank=2)
     assert [told[name][0] for name in ("corpus", "rirs", "baseline", "opro_base")] == ["reused"] * 4
     assert told["eval_base_opro"][0] == "reused"
     assert told["lora"][0] == "runs"
@@ -212,7 +256,6 @@ def test_a_plan_runs_nothing_and_says_each_verdict(
     assert "at most 2 training steps" in " ".join(told["lora"])
     assert "(1 earlier run)" in " ".join(told["lora"])
     assert "40 predictions" in " ".join(told["eval_lora"])
-    assert "cpu: workers 2, cores 1" in planned.stderr
     assert "rank changed from 4 to 2" in " ".join(told["lora"])
     for waiting, needed in {
         "eval_lora": "lora",
@@ -223,64 +266,18 @@ def test_a_plan_runs_nothing_and_says_each_verdict(
     }.items():
         assert told[waiting][0] == "waits"
         assert f"is decided after {needed}" in " ".join(told[waiting])
-    assert _states(prefect_service, folder) == {}
-    assert _outputs(folder) == before
-    assert not (folder / "results").exists()
 
 
-def test_further_seeds_are_trained_side_by_side_and_are_in_the_report(
-    first: Ran, folder: Path, run: Run
-) -> None:
-    again = run(folder, num_seeds=3)
-    further = [
-        f"{stage}_seed{seed}"
-        for seed in (43, 44)
-        for stage in ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora")
-    ]
-    # The base model is asked what was found for every LoRA model.
-    made = (*further, "further_base", "analysis", "instructions", "report")
-    expected = {**CACHED, **dict.fromkeys(made, "Completed")}
-    assert again.states == expected
-    second = again.content("checkpoints/lora_seed43/final/adapter_model.safetensors")
-    assert second != again.content(ADAPTER)
-    assert again.content(ADAPTER) == first.content(ADAPTER)
-    trained = [_manifest(again, f"checkpoints/lora_seed{n}/final").provenance for n in (43, 44)]
-    starts, ends = ([one[f"{when}_at"] for one in trained] for when in ("started", "finished"))
-    assert max(starts) < min(ends), "two workers trained two seeds one after the other"
-    report = _manifest(again, "report").spec.inputs
-    for seed in ("", "_seed43", "_seed44"):
-        for system in (f"eval_lora{seed}", f"eval_lora_opro{seed}"):
-            assert report[system] == _manifest(again, system).digest
-
-
-def _manifest(ran: Ran, name: str) -> Manifest:
-    return read_manifest((ran.results / name).resolve())
-
-
-def test_a_run_tells_what_it_cost(first: Ran, folder: Path, run: Run) -> None:
-    cost = json.loads(first.content("cost.json"))
-    assert {one["stage"] for one in cost["stages"]} == set(STAGES)
-    assert all(one["made"] and one["seconds"] > 0 for one in cost["stages"])
-    assert all(one["peak_memory_mib"] > 50 for one in cost["stages"])
-    assert cost["totals"]["stages_made"] == len(STAGES)
-    assert f"Cost: {len(STAGES)} stages made" in first.printed
-    again = run(folder)
-    spared = json.loads(again.content("cost.json"))
-    assert not any(one["made"] for one in spared["stages"])
-    assert spared["totals"]["seconds"] == 0
-    assert spared["totals"]["seconds_spared"] == cost["totals"]["seconds"]
-
-
-def _write_external_test(folder: Path, seed: int) -> Path:
+def _write_external_test(folder: Path) -> Path:
     """Write three clips of each class: a hum that may pass for a voice, and noise."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(1)
     times = np.arange(20_000) / 16_000
     for number in range(3):
         pitch_hz = rng.uniform(90, 300)
         hum = sum(np.sin(2 * np.pi * k * pitch_hz * times) / k for k in range(1, 9)) / 4
         noise = rng.standard_normal(times.size) / 8
         for label, samples in (("speech", hum), ("nonspeech", noise)):
-            path = folder / label / f"set{seed}-{label}{number}.wav"
+            path = folder / label / f"{label}{number}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, samples, 16_000)
     return folder
@@ -289,26 +286,20 @@ def _write_external_test(folder: Path, seed: int) -> Path:
 def test_an_external_test_set_reaches_neither_training_nor_search(
     first: Ran, folder: Path, run: Run, tmp_path: Path
 ) -> None:
-    runs = [
-        run(folder, f"external{seed}", test_data=_write_external_test(tmp_path / f"{seed}", seed))
-        for seed in (1, 2)
-    ]
-    for ran, seed in zip(runs, (1, 2), strict=True):
-        _check_external_test(ran, seed)
-        # Their keys hold the digests of their clips: nothing of a test set can be among them.
-        untouched = ("training_corpus", "rirs", "lora", "opro_base", "opro_lora")
-        assert ran.states == {**MADE, **dict.fromkeys(untouched, "Cached")}
+    ran = run(folder, "external", test_data=_write_external_test(tmp_path / "external"))
+    _check_external_test(ran)
+    # Their keys hold the digests of their clips: nothing of the test set can be among them.
+    untouched = ("training_corpus", "rirs", "lora", "opro_base", "opro_lora")
+    assert ran.states == {**MADE, **dict.fromkeys(untouched, "Cached")}
     for name in ("checkpoints/lora/final", "opro_base", "opro_lora"):
-        assert len({(ran.results / name).resolve().name for ran in (first, *runs)}) == 1
-    scores = {ran.content("eval_base/predictions.parquet") for ran in (first, *runs)}
-    assert len(scores) == 3
+        assert (ran.results / name).resolve().name == (first.results / name).resolve().name
+    table = "eval_base/predictions.parquet"
+    assert ran.content(table) != first.content(table)
 
 
-def _check_external_test(ran: Ran, seed: int) -> None:
+def _check_external_test(ran: Ran) -> None:
     clips = pd.read_parquet(ran.results / "corpus" / "manifest.parquet")
-    external = {
-        f"{label}/set{seed}-{label}{n}" for label in ("speech", "nonspeech") for n in range(3)
-    }
+    external = {f"{label}/{label}{n}" for label in ("speech", "nonspeech") for n in range(3)}
     in_test = clips["split"] == "test"
     assert set(clips.loc[in_test, "clip_id"]) == external
     assert len(clips[~in_test]) == TINY["train_clips"] + TINY["dev_clips"]

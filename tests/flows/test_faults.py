@@ -12,13 +12,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from qsm_core.store.manifest import Manifest, read_manifest
-from tests.support.held_work import Hold
+from tests.support.holding import BLOCK, CHECKPOINT, SEARCH_EVENT, SHARD_BLOCK, Hold
 from tests.support.pipeline import (
     STAGES,
     PrefectService,
@@ -32,14 +32,16 @@ from tests.support.server_records import Server, wait_for
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 SIZES = {
+    "workers": 2,
     "train_clips": 24,
-    "test_clips": 80,
+    "test_clips": 36,
     "epochs": 3,
     "opro_iterations": 2,
-    "opro_candidates": 4,
+    "opro_candidates": 2,
     "name": "run",
 }
 MARK = "QSM_TEST_RUN"
+Start = Callable[[dict[str, str]], subprocess.Popen[bytes]]
 # Adds a line to a file for each output that is begun, whoever begins it.
 COUNT_THE_WORK = """
 import os, sys
@@ -124,19 +126,38 @@ def _blocks(folder: Path) -> int:
 
 
 # Where a worker holds in each of the three kinds of work: at its second checkpoint, in the middle
-# of the search's second step, at its second block.
+# of the search's first step, at its second block.
 HOLDS = {
-    _checkpoints: (r"/work/train_lora/.*/checkpoint-[^/]*/complete$", 2),
-    _scored_candidates: (r"/work/optimize_prompt/.*/trajectory\.jsonl$", 7),
-    _blocks: (r"/work/evaluate/.*/blocks/[^/]*\.parquet$", 2),
+    "training": (CHECKPOINT, 2, _checkpoints),
+    "search": (SEARCH_EVENT, 7, _scored_candidates),
+    "evaluation": (BLOCK, 2, _blocks),
 }
 
 
-def _kill_flow_when_held(process: subprocess.Popen[bytes], hold: Hold) -> None:
-    """Kill the flow's own process, and nothing else, while one of its workers holds."""
-    hold.wait()
+def _kill_flow_while_held(folder: Path, waiting: set[str], start: Start) -> set[str]:
+    """Start a run, and kill the flow's own process, and nothing else, while its workers hold.
+
+    Args:
+        folder: A new one, for the hold.
+        waiting: The kinds of work that may hold.
+        start: Starts the run in an environment.
+
+    Returns:
+        What held: as many kinds of work as there are workers, if that many were waiting.
+    """
+    places = {kind: HOLDS[kind][:2] for kind in waiting}
+    hold = Hold.make(folder, places)
+    process = start({MARK: str(folder), **hold.environment})
+
+    def held() -> set[str]:
+        return {kind for kind in waiting if hold.held(kind)}
+
+    enough = min(len(waiting), int(SIZES["workers"]))
+    wait_for(lambda: len(held()) >= enough, "workers that hold", timeout_s=500)
     process.send_signal(signal.SIGKILL)
     assert process.wait(timeout=60) == -signal.SIGKILL
+    _wait_for_workers_to_end(str(folder))
+    return held()
 
 
 def _wait_for_workers_to_end(mark: str) -> None:
@@ -150,18 +171,19 @@ def test_killed_runs_go_on_and_end_with_the_same_bits(
     small_model_folder: Path,
     tmp_path: Path,
 ) -> None:
+    def start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        return start_pipeline(
+            prefect_service, tmp_path, environment=environment, model=small_model_folder, **SIZES
+        )
+
     kept: dict[tuple[str, str], str] = {}
     resumable: dict[Path, bytes] = {}
-    for count, (pattern, times) in HOLDS.items():
-        mark = f"{tmp_path.name}{count.__name__}"
-        hold = Hold(tmp_path / count.__name__, pattern, times)
-        watched = {MARK: mark, **hold.environment}
-        process = start_pipeline(
-            prefect_service, tmp_path, environment=watched, model=small_model_folder, **SIZES
-        )
-        _kill_flow_when_held(process, hold)
-        _wait_for_workers_to_end(mark)
-        assert count(tmp_path) > 0, "nothing was kept of the killed stage"
+    waiting = set(HOLDS)
+    while waiting:
+        killed = _kill_flow_while_held(tmp_path / f"hold{len(waiting)}", waiting, start)
+        for kind in killed:
+            assert HOLDS[kind][2](tmp_path) > 0, f"nothing was kept of the killed {kind}"
+        waiting -= killed
         resumable |= {
             path: path.read_bytes()
             for path in tmp_path.glob("store/work/optimize_prompt/*/resume/trajectory.jsonl")
@@ -233,11 +255,12 @@ def test_an_evaluation_in_shards_outlives_a_worker_and_has_the_same_bits(
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(undisturbed / "store", store)
-    shutil.rmtree(store / "outputs" / "evaluate")
+    evaluated = (undisturbed / "results" / "run" / "eval_base").resolve()
+    shutil.rmtree(store / "outputs" / "evaluate" / evaluated.name)
     sharded = {**SIZES, "model": small_model_folder, "eval_shards": 2}
-    hold = Hold(tmp_path / "hold", r"/work/score_shard/.*/blocks/[^/]*\.parquet$", 1)
+    hold = Hold.make(tmp_path / "hold", {"shard": (SHARD_BLOCK, 1)})
     process = start_pipeline(prefect_service, tmp_path, environment=hold.environment, **sharded)
-    os.kill(hold.wait(), signal.SIGKILL)
+    os.kill(hold.wait("shard").pid, signal.SIGKILL)
     assert process.wait(timeout=300) == 2
     assert "was killed" in (tmp_path / "log.txt").read_text()
     before = _shards(tmp_path)
@@ -252,11 +275,10 @@ def test_an_evaluation_in_shards_outlives_a_worker_and_has_the_same_bits(
     assert states["baseline"] == "Completed"
     shards = {states["baseline_shard1of2"], states["baseline_shard2of2"]}
     assert shards <= {"Cached", "Completed"}
-    evaluated = {key: one for key, one in _manifests(tmp_path).items() if key[0] == "evaluate"}
-    whole = {key: one for key, one in _manifests(undisturbed).items() if key[0] == "evaluate"}
-    assert {key: one.digest for key, one in evaluated.items()} == {
-        key: one.digest for key, one in whole.items()
-    }
+    made, whole = (
+        _manifests(folder)["evaluate", evaluated.name] for folder in (tmp_path, undisturbed)
+    )
+    assert made.digest == whole.digest
     plain = run_pipeline(prefect_service, tmp_path, **{**sharded, "eval_shards": 5})
     assert plain.returncode == 0, plain.stderr
     assert set(_states(prefect_service, tmp_path).values()) == {"Cached"}

@@ -13,6 +13,7 @@ import pytest
 
 from flows.local_server import offline_environment, prefect_server, running_server, started_server
 from qsm_core.errors import ConfigurationError
+from tests.support.prefect_home import MakeHome
 
 
 def test_a_configured_server_is_used_as_it_is(
@@ -48,7 +49,10 @@ def test_a_server_is_started_on_loopback_and_stopped(
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_the_server_does_not_outlive_a_killed_command(tmp_path: Path) -> None:
+def test_the_server_does_not_outlive_a_killed_command(
+    tmp_path: Path, prefect_home: MakeHome
+) -> None:
+    prefect_home(tmp_path)
     script = (
         "import sys, time\n"
         "from pathlib import Path\n"

@@ -25,7 +25,10 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 MARK = "QSM_TEST_SERVED"
 CACHED = dict.fromkeys(STAGES, "Cached")
-AFTER_TRAINING = ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "analysis", "report")
+AFTER_TRAINING = (
+    *("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora"),
+    *("analysis", "instructions", "report"),
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class Served:
 
         wait_for(ended, f"the end of attempt {run_count} of the run", timeout_s=500)
         return self.server.flow_run(flow_run_id)
+
+    def found_for_lora(self) -> bytes:
+        """Return the instruction that the search of the last run has found for the LoRA model."""
+        (path,) = self.folder.glob("results/*/opro_lora/best_prompt.txt")
+        return path.read_bytes()
 
     def outputs(self) -> set[str]:
         """Return the first digits of the keys of all finished outputs."""
@@ -118,7 +126,7 @@ def served(
     finally:
         worker.terminate()
         try:
-            worker.wait(timeout=60)
+            worker.wait(timeout=10)
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
@@ -210,7 +218,10 @@ def test_another_run_of_the_deployment_after_a_stage_failed(served: Served) -> N
     assert served.server.states(failed["id"])["corpus"] == "Cached"
 
     weights.write_bytes(whole)
+    before = served.found_for_lora()
     ended = served.wait_for_end(served.run_deployment(lora_dropout=0.2))
     assert ended["state_name"] == "Completed"
     expected = {**CACHED, **dict.fromkeys(AFTER_TRAINING, "Completed")}
+    if served.found_for_lora() != before:
+        expected["further_base"] = "Completed"  # the base model is asked it as well
     assert served.server.states(ended["id"]) == expected

@@ -24,6 +24,7 @@ from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
 from tasks.slurm.pools import slurm_profile
 from tests.support.pipeline import ROOT, PrefectService
+from tests.support.prefect_home import MakeHome
 from tests.support.server_records import wait_for
 from tests.support.slurm import Record, Slurm, empty_queue
 from tests.support.slurm_toy import ToyCluster, holds_secret
@@ -97,7 +98,7 @@ def test_a_lost_node_costs_no_finished_step(
     run.wait_for_step(10)
     slurm.set_node("down")
     try:
-        run.wait_for("again (1 of 3 times)", 120)
+        run.wait_for("again (1 of 3 times)")
     finally:
         slurm.set_node("resume")
     record_property("recovery_s", run.wait_for_attempt(2))
@@ -130,10 +131,9 @@ def test_the_controller_is_away_when_a_job_is_submitted_and_while_it_runs(
 
 
 def test_the_prefect_server_is_away_for_half_a_minute(
-    cluster: ToyCluster, prefect_service: PrefectService, slurm: Slurm
+    cluster: ToyCluster, prefect_service: PrefectService, slurm: Slurm, prefect_home: MakeHome
 ) -> None:
-    port, home = free_port(), cluster.folder / "prefect"
-    home.mkdir()
+    port, home = free_port(), prefect_home(cluster.folder / "prefect")
     with started_server(home, port) as api_url:
         environment = {"PREFECT_API_URL": api_url, "PREFECT_HOME": str(home)}
         run = cluster.start(n=40, seconds=1.0, environment=environment)
@@ -149,7 +149,7 @@ def test_a_stage_longer_than_the_walltime_goes_on_in_a_new_job(
 ) -> None:
     before = slurm.submitted()
     run = cluster.start(n=40, seconds=1.0, walltime='"00:01:00"', stop_margin='"00:00:30"')
-    run.wait_for("again (1 of 3 times)", 90)
+    run.wait_for("again (1 of 3 times)")
     asked_at = run.steps
     record_property("recovery_s", run.wait_for_attempt(2))
     result = run.result()
@@ -165,7 +165,7 @@ def test_a_stage_in_a_process_of_its_own_keeps_its_work_until_it_is_lost_too_oft
     run = cluster.start(n=1000, resubmissions="1", subprocess="true")
     cancel, kill = ["scancel"], ["scancel", "--signal=KILL", "--full"]
     for attempt, end in enumerate([cancel, kill], start=1):
-        wait_for(lambda attempt=attempt: run.attempts == attempt, f"attempt {attempt}", 120)
+        wait_for(lambda attempt=attempt: run.attempts == attempt, f"attempt {attempt}", 240)
         assert run.stage_is_a_process_of_its_own
         run.wait_for_step(run.first_step + 10)
         (job,) = slurm.running("cpu")
@@ -203,7 +203,7 @@ def test_cancelling_in_the_ui_a_run_of_a_deployment_leaves_no_job(
         record_property("until_empty_s", slurm.wait_until_empty())
         server = cluster.server
         wait_for(
-            lambda: server.flow_run(flow_run_id)["state_type"] == "CANCELLED", "the state", 120
+            lambda: server.flow_run(flow_run_id)["state_type"] == "CANCELLED", "the state", 240
         )
     assert worker.attempts == 1
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.holding import Hold
+from tests.support.holding import BLOCK, CHECKPOINT, SEARCH_EVENT, Hold
 from tests.support.pipeline import (
     STAGES,
     PrefectService,
@@ -43,8 +43,8 @@ SIZES = {
     "name": "run",
 }
 SHARDED = ("baseline", "eval_lora", "eval_base_opro", "eval_lora_opro")
-# Stages of the run that are disturbed, by the name of what they do.
-DISTURBED = {"train_lora": "lora", "optimize_prompt": "opro_base", "evaluate": "baseline"}
+# Stages that are disturbed, and what each is about to keep a second piece of when it is.
+DISTURBED = {"lora": CHECKPOINT, "opro_base": SEARCH_EVENT, "baseline": BLOCK}
 
 
 @dataclass(frozen=True)
@@ -175,29 +175,31 @@ def test_cancelled_jobs_cost_what_they_were_doing(
     """Training, search and evaluation each lose their job in the middle of their work."""
     _copy_without(finished, tmp_path, "checkpoints/lora/final", "opro_base", "eval_base")
     shutil.rmtree(tmp_path / "store" / "outputs" / "score_shard")  # they hold the answers
-    hold, log = Hold.make(tmp_path / "hold"), tmp_path / "log.txt"
+    places = {stage: (pattern, 2) for stage, pattern in DISTURBED.items()}
+    hold, log = Hold.make(tmp_path / "hold", places), tmp_path / "log.txt"
     # None waits for the place of another that is held.
     profile = cluster.slurm.write_profile(tmp_path / "profile.yaml", max_jobs="3")
     before = cluster.slurm.submitted()
     process = cluster.start(tmp_path, hold.environment, eval_shards=1, cluster=profile)
-    waiting = dict(DISTURBED)
+    waiting = set(DISTURBED)
     while waiting:
         wait_for(
-            lambda: any(map(hold.job, waiting)) or process.poll() is not None, "work to lose", 240
+            lambda: any(map(hold.held, waiting)) or process.poll() is not None, "work to lose", 500
         )
         assert process.poll() is None, log.read_text()
-        stage = next(one for one in waiting if hold.job(one))
-        cluster.slurm.command("scancel", hold.job(stage))
-        working = f" {waiting.pop(stage)} running: "
-        again_s = wait_for(lambda: log.read_text().count(working) >= 2, "the second job", 240)  # noqa: B023
+        stage, held = next((one, held) for one in waiting if (held := hold.held(one)))
+        cluster.slurm.command("scancel", held.job)
+        waiting.remove(stage)
+        working = f" {stage} running: "
+        again_s = wait_for(lambda: log.read_text().count(working) >= 2, "the second job", 500)  # noqa: B023
         record_property(f"recovery_s of {stage}", again_s)
-    assert process.wait(timeout=400) == 0, log.read_text()
-    assert sorted(cluster.crashed(tmp_path)) == sorted(DISTURBED.values())
+    assert process.wait(timeout=500) == 0, log.read_text()
+    assert sorted(cluster.crashed(tmp_path)) == sorted(DISTURBED)
     states = cluster.states(tmp_path)
     again = {name for name, state in states.items() if state == "Completed"}
-    assert again == set(DISTURBED.values())
+    assert again == set(DISTURBED)
     assert states == {**dict.fromkeys(STAGES, "Cached"), **dict.fromkeys(again, "Completed")}
-    for stage in ("train_lora", "evaluate"):
+    for stage in ("lora", "baseline"):
         kept = hold.kept(stage)
         assert kept.count(kept[0]) == 1, f"{kept[0]} was finished and made again"
         assert len(kept) - len(set(kept)) <= 1, "only what was held may be made again"

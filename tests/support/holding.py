@@ -1,10 +1,9 @@
-"""Hold the work of a stage at a known place, so that a test disturbs it there and nowhere else.
+"""Hold work at known places, so that a test disturbs it there and nowhere else.
 
-A process that finds this package's hook on its path stops, once, when it is about to keep the
-second piece of work of a stage: the second checkpoint, the second event of a search, the second
-block of an evaluation. It says in which SLURM job it is, and goes on when its worker is told
-to stop.
-`tests.support.held_work` holds one process for good, to be killed there.
+A test that waits for a file and then kills races the work: on a fast machine the stage has ended
+before the kill arrives. Here the working process itself stops at a file that it is about to keep,
+the test sees that it does, and nothing is left to chance. The process goes on only when its Dask
+worker is told to stop, as SLURM tells it before a job ends.
 """
 
 from __future__ import annotations
@@ -13,87 +12,123 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_FOLDER = "QSM_TEST_HOLD"
+from tests.support.server_records import wait_for
+
+# What stages keep while they work, each by the end of its path.
+CHECKPOINT = r"/work/train_lora/.*/checkpoint-[^/]*/complete$"
+SEARCH_EVENT = r"/work/optimize_prompt/.*/resume/trajectory\.jsonl$"
+BLOCK = r"/work/evaluate/.*/blocks/[^/]*\.parquet$"
+SHARD_BLOCK = r"/work/score_shard/.*/blocks/[^/]*\.parquet$"
+
 _HOOK = '''
-import os, sys, time
+import os, re, sys, time
 
-FOLDER, SECOND, LONGEST_S = os.environ.get("QSM_TEST_HOLD", ""), 2, 300.0
-kept = {}
-
-
-def place(event, arguments):
-    """Return the file that a piece of work is about to be kept in, empty for anything else."""
-    if event == "os.rename":
-        path = str(arguments[1])
-        return path if path.endswith(".parquet") and "/resume/blocks/" in path else ""
-    if event == "open":
-        path = str(arguments[0])
-        mark = path.endswith("/complete") and "/resume/checkpoint-" in path
-        line = path.endswith("/resume/trajectory.jsonl") and str(arguments[1]).startswith("a")
-        return path if mark or line else ""
-    return ""
-
-
-def write(path, mode, text):
-    with open(path, mode) as stream:
-        stream.write(text)
+FOLDER, LONGEST_S = {folder!r}, 1500.0
+PLACES = {{name: (re.compile(pattern), times) for name, (pattern, times) in {places!r}.items()}}
+seen = dict.fromkeys(PLACES, 0)
 
 
 def hold(event, arguments):
-    path = place(event, arguments)
-    if "/store/work/" not in path:
+    if event == "os.rename":
+        path = str(arguments[1])
+    elif event == "open" and arguments[2] & (os.O_CREAT | os.O_APPEND):
+        path = str(arguments[0])
+    else:
         return
-    stage, _, piece = path.split("/store/work/")[1].split("/", 2)
-    held = os.path.join(FOLDER, stage)
-    write(held + ".kept", "a", piece + "\\n")
-    kept[stage] = kept.get(stage, 0) + 1
-    if kept[stage] != SECOND or os.path.exists(held + ".held"):
-        return
-    write(held + ".new", "w", os.environ.get("SLURM_JOB_ID", ""))
-    os.replace(held + ".new", held + ".held")
+    for name, (pattern, times) in PLACES.items():
+        if pattern.search(path):
+            seen[name] += 1
+            note(name, path)
+            if seen[name] == times and is_first(name):
+                wait()
+
+
+def note(name, path):
+    with open(os.path.join(FOLDER, name + ".kept"), "a") as stream:
+        stream.write(path + "\\n")
+
+
+def is_first(name):
+    held = os.path.join(FOLDER, name + ".held")
+    part = "%s.%d" % (held, os.getpid())
+    with open(part, "w") as stream:
+        stream.write("%d %s" % (os.getpid(), os.environ.get("SLURM_JOB_ID", "")))
+    try:
+        os.link(part, held)
+    except FileExistsError:
+        return False
+    return True
+
+
+def wait():
     end = time.monotonic() + LONGEST_S
     while not told_to_stop() and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def told_to_stop():
-    """Say whether this worker has heard the SIGTERM of its job's end."""
+    """Say whether this worker has heard the SIGTERM of its end."""
     stopping = sys.modules.get("tasks.stopping")
     return stopping is not None and stopping._ending().request.asked
 
 
-if FOLDER:
-    sys.addaudithook(hold)
+sys.addaudithook(hold)
 '''
 
 
 @dataclass(frozen=True)
+class Held:
+    """A process that holds, and the SLURM job that it is in, if it is in one."""
+
+    pid: int
+    job: str
+
+
+@dataclass(frozen=True)
 class Hold:
-    """A hold for each stage of the processes that have `environment`.
+    """Places at which the first process to come there stops, of those with `environment`.
 
     Args:
-        folder: Where they say how far they are; no other test uses it.
+        folder: Where processes say how far they are; no other test uses it.
     """
 
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path) -> Hold:
-        """Write the hook into a new folder."""
+    def make(cls, folder: Path, places: Mapping[str, tuple[str, int]]) -> Hold:
+        """Write the hook into a new folder.
+
+        Args:
+            folder: Of the hook and its marks.
+            places: By name, a regular expression over the path of a file that is renamed into
+                place, created, or opened to be added to; and at which of these events in one
+                process it stops: the file is not there then, those before it are.
+        """
         folder.mkdir()
-        (folder / "sitecustomize.py").write_text(_HOOK)
+        text = _HOOK.format(folder=str(folder), places=dict(places))
+        (folder / "sitecustomize.py").write_text(text)
         return cls(folder)
 
     @property
-    def environment(self) -> Mapping[str, str]:
-        """What a process needs that starts the others."""
-        return {"PYTHONPATH": str(self.folder), _FOLDER: str(self.folder)}
+    def environment(self) -> dict[str, str]:
+        """What brings the hook into a process, and into those that it starts."""
+        return {"PYTHONPATH": str(self.folder)}
 
-    def job(self, stage: str) -> str:
-        """Return the SLURM job in which a stage is held; empty where it is not, or not yet."""
-        path = self.folder / f"{stage}.held"
-        return path.read_text() if path.exists() else ""
+    def held(self, place: str) -> Held | None:
+        """Return the process that holds at a place; None where there is none, or not yet."""
+        path = self.folder / f"{place}.held"
+        if not path.exists():
+            return None
+        pid, _, job = path.read_text().partition(" ")
+        return Held(int(pid), job)
 
-    def kept(self, stage: str) -> list[str]:
-        """Return what was kept of a stage, once for each time that it was."""
-        return (self.folder / f"{stage}.kept").read_text().splitlines()
+    def wait(self, place: str, timeout_s: float = 500) -> Held:
+        """Wait until a process holds at a place."""
+        wait_for(lambda: self.held(place) is not None, f"a process that holds: {place}", timeout_s)
+        held = self.held(place)
+        assert held is not None
+        return held
+
+    def kept(self, place: str) -> list[str]:
+        """Return what was about to be kept at a place, once for each time that it was."""
+        return (self.folder / f"{place}.kept").read_text().splitlines()

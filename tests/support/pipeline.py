@@ -13,10 +13,13 @@ import psutil
 import pytest
 
 from flows.local_server import free_port, offline_environment, started_server
+from tests.support.prefect_home import MakeHome
 
 ROOT = Path(__file__).parents[2]
-# The smallest numbers with which every stage has something to do.
+# The smallest numbers with which every stage has something to do. A second worker would import all
+# libraries once more; tests of what runs side by side ask for it.
 TINY = {
+    "workers": 1,
     "train_clips": 12,
     "dev_clips": 8,
     "test_clips": 8,
@@ -25,6 +28,7 @@ TINY = {
     "renderings_per_clip": 2,
     "lora_rank": 4,
     "opro_iterations": 1,
+    "opro_candidates": 4,
     "opro_clips": 10,
     "baselines": "none",
 }
@@ -60,9 +64,11 @@ class PrefectService:
 
 
 @pytest.fixture(scope="session")
-def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectService]:
+def prefect_service(
+    prefect_home: MakeHome, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectService]:
     """Run one real server for all tests of a worker process of pytest."""
-    home = tmp_path_factory.mktemp("prefect")
+    home = prefect_home(tmp_path_factory.mktemp("prefect"))
     with started_server(home, free_port()) as api_url:
         yield PrefectService(
             api_url,

@@ -1,4 +1,4 @@
-"""A real Prefect server for the tests of one session, on loopback, with a database of its own."""
+"""The real Prefect server of a test session, for flows that run in the process of pytest."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.pipeline import PrefectService
+
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_api(prefect_service: PrefectService) -> Iterator[str]:
     """The address of a Prefect API that this process and its workers use."""
-    from flows.local_server import free_port, offline_environment, started_server
+    from flows.local_server import offline_environment
 
     os.environ.update(offline_environment(os.environ))
     from prefect.logging.handlers import APILogWorker
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-    home = tmp_path_factory.mktemp("prefect")
-    server = started_server(home, free_port())
-    with server as url, temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: str(home)}):
+    url, home = prefect_service.api_url, prefect_service.environment["PREFECT_HOME"]
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
         yield url
         APILogWorker.drain_all(timeout=10)

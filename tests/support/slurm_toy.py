@@ -86,7 +86,7 @@ class ToyRun:
         pid = int((self.folder / "attempts.txt").read_text().splitlines()[-1].split()[0])
         return "qsm_core.store.child" in psutil.Process(pid).cmdline()
 
-    def wait_for(self, text: str, timeout_s: float = 60.0) -> None:
+    def wait_for(self, text: str, timeout_s: float = 240.0) -> None:
         """Wait until it has printed a text."""
         wait_for(lambda: text in self.told or self._ended(), f"{text!r} in its output", timeout_s)
         if text not in self.told:
@@ -94,14 +94,14 @@ class ToyRun:
 
     def wait_for_step(self, step: int) -> None:
         """Wait until the stage has counted so far."""
-        wait_for(lambda: self.steps >= step or self._ended(), f"step {step}", 120)
+        wait_for(lambda: self.steps >= step or self._ended(), f"step {step}", 240)
         if self.steps < step:
             raise AssertionError(f"it ended before step {step}:\n{self.told}")
 
     def wait_for_attempt(self, attempt: int) -> float:
         """Wait until a stage has begun so often; return the seconds."""
         return wait_for(
-            lambda: self.attempts >= attempt or self._ended(), f"attempt {attempt}", 120
+            lambda: self.attempts >= attempt or self._ended(), f"attempt {attempt}", 240
         )
 
     def result(self, timeout_s: float = 240.0) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class ToyRun:
             raise AssertionError(f"exit {code}:\n{self.told}")
         return dict(json.loads(self.told.splitlines()[-1]))
 
-    def failure(self, timeout_s: float = 120.0) -> str:
+    def failure(self, timeout_s: float = 240.0) -> str:
         """Return what a failed flow printed."""
         if self.process.wait(timeout=timeout_s) == 0:
             raise AssertionError(f"it did not fail:\n{self.told}")
@@ -197,7 +197,7 @@ class ToyCluster:
         words = ["prefect", "worker", "start", "--pool", _POOL, "--type", "process"]
         worker = self._run(words, {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"})
         try:
-            wait_for(self._has_pool, "the worker", 120)
+            wait_for(self._has_pool, "the worker", 240)
             flow = self.server.ask("flows/", {"name": "slurm-toy"})["id"]
             made = {"name": "toy", "flow_id": flow, "work_pool_name": _POOL}
             made["entrypoint"] = f"{FLOW}.count_on_slurm"

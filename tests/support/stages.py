@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,7 +58,13 @@ def stage_context(
 
 
 def start_stage(
-    module: str, folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Path], **runtime: Any
+    module: str,
+    folder: Path,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    *,
+    environment: Mapping[str, str] = {},
+    **runtime: Any,
 ) -> subprocess.Popen[bytes]:
     """Start `python -m <module>` on one thread, so that its bits do not depend on the machine."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +80,7 @@ def start_stage(
         return subprocess.Popen(
             [sys.executable, "-m", module, "--spec", str(folder / "spec.json")],
             cwd=_REPOSITORY,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
             stdout=log,
             stderr=log,
         )
@@ -88,15 +92,3 @@ def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
     log = (folder / "log.txt").read_text(errors="replace")
     if code != 0:
         raise RuntimeError(f"the stage ended with {code}:\n{log[-3000:]}")
-
-
-def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
-    """Send SIGKILL as soon as `reached` says so; the process must not have ended by then."""
-    deadline = time.monotonic() + 300
-    while not reached():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("the stage ended before it could be killed")
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    if process.wait(timeout=60) != -signal.SIGKILL:
-        raise RuntimeError("the stage had ended already")

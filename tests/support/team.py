@@ -128,7 +128,7 @@ def running(
     finally:
         process.terminate()
         try:
-            process.wait(timeout=60)
+            process.wait(timeout=10)  # a worker of Prefect may hang for good
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -90,12 +90,13 @@ def toy_flow(
     force: list[str],
     plan_only: bool,
     interrupt: bool,
+    workers: int,
 ) -> dict[str, int]:
     """Run the four stages."""
     watch = WATCHES[-1]
     count = StageDefinition("count", 1, f"{package}.count", ("numpy",))
     total = StageDefinition("total", 1, f"{package}.total")
-    profile = CountingProfile(watch, local_profile(2, gpus=0))
+    profile = CountingProfile(watch, local_profile(workers, gpus=0))
     with StageRunner(
         Store(Path(store)),
         profile,
@@ -167,6 +168,7 @@ def run_toys(store: Path, package: str, **options: Any) -> Ran:
         "force": [],
         "plan_only": False,
         "interrupt": False,
+        "workers": 1,
     }
     state: Any = toy_flow(str(store), package, **{**defaults, **options}, return_state=True)
     value = state.result(raise_on_failure=False)

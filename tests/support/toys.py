@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,17 @@ class Toys:
         text = path.read_text()
         if old not in text:
             raise ValueError(f"{module} has no {old!r}")
-        path.write_text(text.replace(old, new))
+        self.write({path: text.replace(old, new)})
+
+    def write(self, sources: Mapping[Path, str]) -> None:
+        """Write modules, and forget what was compiled of them.
+
+        Python takes compiled code for that of a file with the same size that was written in the
+        same second.
+        """
+        for path, text in sources.items():
+            path.write_text(text)
+        shutil.rmtree(self.folder / "__pycache__", ignore_errors=True)
 
     def start(self, code: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Run Python code in a process of its own that can import the toys."""

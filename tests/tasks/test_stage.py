@@ -48,8 +48,7 @@ def ran(finished, tmp_path) -> tuple[Toys, Path]:
     sources = {path: path.read_text() for path in toys.folder.glob("*.py")}
     shutil.copytree(store, tmp_path / "store")
     yield toys, tmp_path / "store"
-    for path, text in sources.items():
-        path.write_text(text)
+    toys.write(sources)
 
 
 def output(store: Path, toys: Toys, n: int) -> Path:
@@ -251,7 +250,8 @@ def test_independent_stages_run_side_by_side(ran):
     toys, store = ran
     config = {"left": {"n": 20}, "right": {"n": 21}}
     slow = {"seconds": 0.2}
-    both = run_toys(store, toys.name, config=config, runtime={"left": slow, "right": slow})
+    slow_ones = {"left": slow, "right": slow}
+    both = run_toys(store, toys.name, config=config, runtime=slow_ones, workers=2)
     assert both.error is None
     order = [(one.name, one.kind) for one in both.watch.events]
     first_end = min(order.index((name, "finished")) for name in ("left", "right"))
@@ -336,9 +336,8 @@ def test_an_error_of_the_flow_itself_stops_everything(ran, tmp_path):
     config = {"left": {"n": 1000}, "right": {"n": 1001}}
     here = {"seconds": 1.0, "log": str(tmp_path / "pids")}
     apart = {**here, "subprocess": True}
-    stopped = run_toys(
-        store, toys.name, config=config, runtime={"left": apart, "right": here}, interrupt=True
-    )
+    runtime = {"left": apart, "right": here}
+    stopped = run_toys(store, toys.name, config=config, runtime=runtime, interrupt=True, workers=2)
     pids = [int(line.split()[0]) for line in (tmp_path / "pids").read_text().splitlines()]
     wait_for(lambda: not any(map(psutil.pid_exists, pids)), "the end of both stages")
     assert isinstance(stopped.error, KeyError)

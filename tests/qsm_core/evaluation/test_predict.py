@@ -23,7 +23,7 @@ from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.store.context import StageContext, never
 from tests.support.chirp_corpus import write_chirp_corpus, write_noise_rirs
 from tests.support.clips import make_clip
-from tests.support.held_work import Hold
+from tests.support.holding import Hold
 from tests.support.pipeline import ROOT
 from tests.support.stages import StopAfter
 
@@ -165,7 +165,7 @@ def test_a_stage_killed_by_the_system_goes_on(
         "runtime": {"threads": torch.get_num_threads()},
     }
     (tmp_path / "spec.json").write_text(json.dumps(spec))
-    hold = Hold(tmp_path / "hold", r"/blocks/[^/]*\.parquet$", 3)
+    hold = Hold.make(tmp_path / "hold", {"block": (r"/blocks/[^/]*\.parquet$", 3)})
     command = [sys.executable, "-m", "qsm_core.evaluation.predict", "--spec"]
     process = subprocess.Popen(
         [*command, str(tmp_path / "spec.json")],
@@ -174,7 +174,7 @@ def test_a_stage_killed_by_the_system_goes_on(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    hold.wait()
+    hold.wait("block")
     process.kill()
     process.wait()
     blocks = tmp_path / "killed" / "work" / "blocks"

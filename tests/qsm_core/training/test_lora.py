@@ -18,7 +18,8 @@ from qsm_core.training.lora import run
 from qsm_core.training.progress import last_checkpoint
 from tests.support.clips import make_clip
 from tests.support.corpora import make_corpus
-from tests.support.stages import StopAfter, finish, kill_when, stage_context, start_stage
+from tests.support.holding import Hold
+from tests.support.stages import StopAfter, finish, stage_context, start_stage
 
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 CONFIG = {
@@ -275,13 +276,17 @@ def test_a_training_that_is_asked_to_stop_before_its_first_step_ends_at_once(inp
 @pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_bits(inputs, tmp_path):
     """SIGKILL behind the second checkpoint, against an uninterrupted training."""
-    config = CONFIG | {"epochs": 30, "eval_every_steps": 10, "patience": None}
+    config = CONFIG | {"epochs": 8, "eval_every_steps": 4, "patience": None}
     module = "qsm_core.training.lora"
     whole = tmp_path / "whole"
     uninterrupted = start_stage(module, whole, config, inputs)
     killed = tmp_path / "killed"
-    process = start_stage(module, killed, config, inputs)
-    kill_when(process, (killed / "work" / "checkpoint-20" / "complete").exists)
+    hold = Hold.make(tmp_path / "hold", {"checkpoint": (r"/checkpoint-[^/]*/complete$", 3)})
+    process = start_stage(module, killed, config, inputs, environment=hold.environment)
+    hold.wait("checkpoint")
+    process.kill()
+    process.wait()
+    assert (killed / "work" / "checkpoint-8" / "complete").exists()
     assert not (killed / "out" / "adapter_model.safetensors").exists()
     finish(start_stage(module, killed, config, inputs), killed)
     finish(uninterrupted, whole)
