@@ -6,7 +6,6 @@ and one that is started where another was killed, to SIGTERM.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ import pytest
 from flows.local_server import free_port
 from tests.support.pipeline import TINY
 from tests.support.prefect_home import MakeHome
+from tests.support.server_records import Server
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -53,13 +53,7 @@ class Service:
 
     def ask(self, path: str, body: Any = None) -> Any:
         """Return what the API answers."""
-        request = urllib.request.Request(
-            f"{self.api_url}/{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        return Server(self.api_url).ask(path, body)
 
     def flow_runs(self) -> list[dict[str, Any]]:
         return list(self.ask("flow_runs/filter", {}))
@@ -134,12 +128,14 @@ def started_again(
     folder = tmp_path_factory.mktemp("killed")
     prefect_home(folder / ".qsm" / "prefect")
     killed = _start(folder, free_port())
-    _wait_until_ready(killed)
-    killed.run_deployment()
-    _wait_for(lambda: killed.flow_runs()[0]["state_type"] == "RUNNING", "the start of the run")
-    family = killed.family()
-    killed.process.kill()
-    killed.process.wait()
+    try:
+        _wait_until_ready(killed)
+        killed.run_deployment()
+        _wait_for(lambda: killed.flow_runs()[0]["state_type"] == "RUNNING", "the start of the run")
+        family = killed.family()
+    finally:
+        killed.process.kill()
+        killed.process.wait()
     _, alive = psutil.wait_procs(family, timeout=90)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
     following = _start(folder, free_port())
