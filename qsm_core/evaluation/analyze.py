@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.alignment import Rows, check_same_rows
@@ -134,7 +135,8 @@ def analyze(
     tell("resampling the groups")
     draft = _draft(everything, settings)
     measure = partial(_measure, draft, dev, settings)
-    with ThreadPoolExecutor(max(1, threads)) as pool:
+    # Threads of the matrix products beside those of the systems would wait for each other.
+    with threadpool_limits(1 if threads > 1 else None), ThreadPoolExecutor(max(1, threads)) as pool:
         # A calibrated system has the scores of its own one, which is measured before it.
         for names in (list(tables), [name for name in everything if name not in tables]):
             for name, found in zip(names, pool.map(measure, names), strict=True):

@@ -38,6 +38,7 @@ from qsm_core.reporting.views.sources import seeds_view, sizes_view, variance_vi
 from qsm_core.reporting.views.systems import (
     calibration_view,
     comparisons_view,
+    more_comparisons_view,
     results_view,
     threshold_differences_view,
     thresholds_view,
@@ -92,6 +93,7 @@ def _of_systems(sources: Sources) -> dict[str, ReportTable]:
     return {
         "results": ReportTable(results, results_view(results, analysis, titles)),
         "comparisons": ReportTable(comparisons, comparisons_view(comparisons, analysis)),
+        "comparisons_more": ReportTable(comparisons, more_comparisons_view(comparisons)),
         "thresholds": ReportTable(thresholds, thresholds_view(thresholds, titles, MEASURE)),
         "thresholds_of_recall": ReportTable(
             thresholds[thresholds["measure"] == "speech recall"],

@@ -80,7 +80,7 @@ def _results(content: ReportContent) -> Section:
         "Results on test",
         figures=_figures(content, "overview", "differences"),
         tables=_views(content, "results", "comparisons"),
-        folded=_views(content, "confusion"),
+        folded=_views(content, "comparisons_more", "confusion"),
     )
 
 

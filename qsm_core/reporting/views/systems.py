@@ -114,50 +114,74 @@ def threshold_differences_view(differences: pd.DataFrame, titles: Titles) -> Tab
 
 def comparisons_view(comparisons: pd.DataFrame, analysis: Analysis) -> TableView:
     """Return the paired comparisons: one row a pair."""
-    margin = analysis.settings.margin
     rows = [
         (
             str(row["title"]),
             points_of_row(row, "ba_clip"),
             points_of_row(row, "ba_conditions"),
+            decimal_of_row(row, "auroc", signed=True),
             p_value(row["p_value"]),
             p_value(row["p_holm"]),
             p_value(row["smallest_p_holm"]),
-            p_value(row["p_obuchowski"]),
             points(row["minimum_detectable"]).removeprefix("+"),
             text_of(row["verdict"]),
-            decimal_of_row(row, "auroc", signed=True),
-            decimal_of_row(row, "d_prime", 2, signed=True),
-            count(row["only_second"]),
-            count(row["only_first"]),
-            str(row["family"]),
         )
         for row in comparisons.to_dict("records")
     ]
     return TableView(
         caption="Paired comparisons: balanced accuracies in percentage points with 95 % intervals; "
         f"verdict of the corrected test, where \N{LEFT DOUBLE QUOTATION MARK}not worse"
-        f"\N{RIGHT DOUBLE QUOTATION MARK} means by more than {percent(margin, 0)} points; "
-        "rows gained: only the system that is named first has them right, lost: only the other",
+        "\N{RIGHT DOUBLE QUOTATION MARK} means by more than "
+        f"{percent(analysis.settings.margin, 0)} points",
         headers=(
             "Comparison",
             "Change, clips",
             "Change, conditions",
+            "Change, AUROC",
             "p (sign flip)",
             "p, Holm",
-            "Smallest possible p, Holm",
-            "p (Obuchowski)",
+            "Smallest possible",
             "Smallest detectable",
             "Verdict",
-            "Change, AUROC",
-            "Change, d\N{PRIME}",
-            "Rows gained",
-            "Rows lost",
-            "Family of tests",
         ),
         rows=tuple(rows),
         notes=tuple(undecidable(comparisons, analysis.settings.alpha)),
-        text_columns=frozenset({0, 8, 13}),
+        text_columns=frozenset({0, 8}),
+    )
+
+
+def more_comparisons_view(comparisons: pd.DataFrame) -> TableView:
+    """Return what else is known of each pair: the other tests, and the rows that changed."""
+    rows = [
+        (
+            str(row["title"]),
+            str(row["family"]),
+            p_value(row["p_bh"]),
+            p_value(row["p_obuchowski"]),
+            p_value(row["p_mcnemar"]),
+            decimal_of_row(row, "d_prime", 2, signed=True),
+            count(row["only_second"]),
+            count(row["only_first"]),
+            count(row["groups_differ"]),
+        )
+        for row in comparisons.to_dict("records")
+    ]
+    return TableView(
+        caption="More of the paired comparisons: other corrections and tests, and rows that only "
+        "the system named first in the comparison has right (gained) or only the other (lost)",
+        headers=(
+            "Comparison",
+            "Family of tests",
+            "p, Benjamini-Hochberg",
+            "p (Obuchowski)",
+            "p (McNemar)",
+            "Change, d\N{PRIME}",
+            "Rows gained",
+            "Rows lost",
+            "Groups that differ",
+        ),
+        rows=tuple(rows),
+        text_columns=frozenset({0, 1}),
     )
 
 

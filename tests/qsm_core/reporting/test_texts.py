@@ -18,7 +18,11 @@ from qsm_core.reporting.run_card import clip_prompts
 from qsm_core.reporting.sentences import abstract, caveats
 from qsm_core.reporting.tables import comparisons_table, flat_table, reference_of, results_table
 from qsm_core.reporting.views.dev import candidates_view
-from qsm_core.reporting.views.systems import comparisons_view, thresholds_view
+from qsm_core.reporting.views.systems import (
+    comparisons_view,
+    more_comparisons_view,
+    thresholds_view,
+)
 from qsm_core.reporting.views.table_view import TableView
 from tests.support.analyses import SMALL, make_analysis, titles_of
 
@@ -133,6 +137,9 @@ def test_comparisons_show_both_tests_and_the_verdict() -> None:
     assert row["Change, clips"] == "+26.7 [+22.7, +29.9]"
     assert (row["p (sign flip)"], row["p, Holm"], row["Verdict"]) == ("< 0.001", "0.001", "better")
     assert row["Smallest detectable"] == "5.6"
+    more = more_comparisons_view(comparisons_table(analysis, titles_of(3))).records()[1]
+    assert (more["p (Obuchowski)"], more["p, Benjamini-Hochberg"]) == ("< 0.001", "< 0.001")
+    assert (more["Rows gained"], more["Rows lost"]) == ("2,520", "120")
     assert view.notes == ()
 
 
