@@ -47,8 +47,9 @@ def publish_search(
 
 def in_words(found: dict[str, Any]) -> str:
     """Say what the winner of a search is worth on dev."""
-    steps = f"{found['num_candidates']} candidates in {found['num_iterations']} steps"
+    steps = "1 step" if found["num_iterations"] == 1 else f"{found['num_iterations']} steps"
     return (
         f"score {found['score_on_dev']:.4f} (first instruction {found['seed_score_on_dev']:.4f}), "
-        f"from {found['origin']}\n{steps}; ended because {found['why_ended']}"
+        f"from {found['origin']}\n{found['num_candidates']} candidates in {steps}; "
+        f"ended because {found['why_ended']}"
     )

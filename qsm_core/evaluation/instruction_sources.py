@@ -7,18 +7,16 @@ best that a simpler way found, chosen on dev), or the name of another model, who
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from qsm_core.errors import DataError
 from qsm_core.evaluation.analyze import read_dev
 from qsm_core.evaluation.operating_point import choose_threshold, with_threshold
 from qsm_core.evaluation.predictions import read_predictions
+from qsm_core.evaluation.stage_files import read_csv, read_json
 
 INSTRUCTIONS_FILE = "instructions.json"
 SEARCH, SEED, CALIBRATION, CONTROL = "search", "seed", "calibration", "control"
@@ -64,12 +62,12 @@ def read_model(model: str, inputs: Mapping[str, Path]) -> ModelAnswers:
     """
     by_text, instructions = {}, {}
     for role, place in ((SEED, f"seed_{model}"), (SEARCH, f"found_{model}")):
-        text = str(_read_json(inputs[place] / _METRICS)["instruction"])
+        text = str(read_json(inputs[place] / _METRICS)["instruction"])
         instructions[role] = text
         by_text[text] = read_predictions(inputs[place] / _PREDICTIONS)
     further = inputs.get(f"further_{model}")
     if further is not None:
-        asked = _read_json(further / INSTRUCTIONS_FILE)
+        asked = read_json(further / INSTRUCTIONS_FILE)
         instructions |= {role: str(told["instruction"]) for role, told in asked.items()}
         by_text |= _answers(further, [role for role in asked if asked[role]["asked"]], instructions)
     tables = {role: by_text[text] for role, text in instructions.items()}
@@ -80,7 +78,7 @@ def read_model(model: str, inputs: Mapping[str, Path]) -> ModelAnswers:
     if calibrated is not None:
         instructions[CALIBRATION] = instructions[SEED]
         tables[CALIBRATION] = calibrated
-    return ModelAnswers(model, instructions, tables, _read_ways(search / _CONTROLS))
+    return ModelAnswers(model, instructions, tables, read_csv(search / _CONTROLS))
 
 
 def _answers(
@@ -102,18 +100,3 @@ def _calibrated(table: pd.DataFrame, search: Path) -> pd.DataFrame | None:
         return None
     moved = with_threshold(table, point)
     return table if isinstance(moved, str) else moved  # the threshold changes no answer
-
-
-def _read_ways(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError("the controls of a search cannot be read", [f"{path}: {error}"]) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError("a file of a stage cannot be read", [f"{path}: {error}"]) from error
-    return values

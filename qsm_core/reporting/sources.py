@@ -7,7 +7,6 @@ anywhere has a systems.json with their titles.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from qsm_core.errors import DataError
 from qsm_core.evaluation.analysis import Analysis, read_analysis
 from qsm_core.evaluation.settings import CALIBRATED
 from qsm_core.evaluation.sources import SYSTEMS_FILE
+from qsm_core.evaluation.stage_files import read_csv, read_json
 from qsm_core.reporting.corpus_facts import CorpusFacts, read_corpus_facts
 from qsm_core.reporting.pieces import CALIBRATED_TITLE
 from qsm_core.reporting.prompt_tables import PromptTables, read_prompt_tables
@@ -146,13 +146,13 @@ def _described_systems(
     sets: list[tuple[str, ...]] = []
     file = inputs["analysis"] / SYSTEMS_FILE
     if file.is_file():
-        told = _read_json(file)
+        told = read_json(file)
         titles = {one["name"]: one["title"] for one in told["systems"]}
         remarks = told["remarks"]
         sets = [tuple(members) for members in told["sets"]]
     for name, folder in inputs.items():
         if name.startswith("eval_") and folder.is_dir():
-            metrics = _read_json(folder / "metrics.json")
+            metrics = read_json(folder / "metrics.json")
             instructions[name.removeprefix("eval_")] = metrics.get("instruction")
     return _Described(titles, instructions, tuple(remarks), tuple(sets))
 
@@ -161,8 +161,8 @@ def _read_training(name: str, folder: Path) -> Training:
     return Training(
         name=name,
         title=titled(name.removeprefix("train_")),
-        log=_read_csv(folder / "training_log.csv"),
-        card=_read_json(folder / "adapter_card.json"),
+        log=read_csv(folder / "training_log.csv"),
+        card=read_json(folder / "adapter_card.json"),
     )
 
 
@@ -176,12 +176,12 @@ def _read_search(name: str, folder: Path) -> PromptSearch:
         title=titled(name.removeprefix("opro_"), MODELS),
         instruction=best.read_text(encoding="utf-8").strip(),
         candidates=_read_candidates(folder / "candidates.csv"),
-        controls=_read_csv(controls) if controls.is_file() else None,
+        controls=read_csv(controls) if controls.is_file() else None,
     )
 
 
 def _read_candidates(path: Path) -> pd.DataFrame:
-    table = _read_csv(path)
+    table = read_csv(path)
     missing = [name for name in ("iteration", "instruction", "score") if name not in table]
     if missing:
         raise DataError(
@@ -190,18 +190,3 @@ def _read_candidates(path: Path) -> pd.DataFrame:
     table["best_so_far"] = table["score"].cummax()
     table.insert(0, "number", range(len(table)))
     return table
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError("a table of a stage cannot be read", [f"{path}: {error}"]) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError("a file of a stage cannot be read", [f"{path}: {error}"]) from error
-    return values
