@@ -37,6 +37,8 @@ _TESTS = (
     "p_obuchowski",
     "p_mcnemar",
     "groups_differ",
+    "carried_by",
+    "carrying_groups",
     "smallest_p",
     "smallest_p_holm",
     "only_first",
@@ -174,9 +176,10 @@ class Analysis:
             and `p_mcnemar` (ba_clip only) are about rows; the latter is NaN unless each
             group is one row. `smallest_p` is the least that the groups in which the two differ
             (`groups_differ`) could have given, `smallest_p_holm` the same after the correction.
-            `degrees` of freedom are those of the standard error. `verdict` is "better", "worse",
-            "not worse" (by more than `margin`), "undecided", or "same answers"; it is null where
-            the metric is not defined.
+            `carried_by` is the class in which most of the difference arises, from
+            `carrying_groups` groups. `degrees` of freedom are those of the standard error.
+            `verdict` is "better", "worse", "not worse" (by more than `margin`), "undecided", or
+            "same answers"; it is null where the metric is not defined.
         condition_comparisons: Differences of the balanced accuracy in each condition, corrected
             over the conditions of a pair.
         curve_points: Measured shares by level. `measure` is "balanced accuracy" or "speech

@@ -58,6 +58,10 @@ class GroupCounts:
         codes: IntArray = holds.astype(np.int64) @ np.array([1, 2], dtype=np.int64)
         return codes
 
+    def stratum_name(self, code: int) -> str:
+        """Return the name of a stratum."""
+        return _STRATUM_NAMES[code]
+
     def groups_by_stratum(self) -> dict[str, int]:
         """Return the number of groups of each stratum by its name."""
         codes, counts = np.unique(self.strata, return_counts=True)

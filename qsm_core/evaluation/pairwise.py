@@ -154,7 +154,9 @@ def _overall(
             "degrees": freedom.degrees,
             "same": same,
         }
-        made.append(row | (_about_rows(rows, pair, ensemble) if metric == "ba_clip" else {}))
+        if metric == "ba_clip":
+            row |= _about_rows(rows, pair, ensemble) | _carried(ensemble, pair)
+        made.append(row)
     return made
 
 
@@ -282,6 +284,18 @@ def _contributions(
     for i, key in enumerate(first.conditions):
         made[key] = rates.condition_ba[:, i], _shares(first.total[:, i].sum(axis=1), first.strata)
     return made
+
+
+def _carried(ensemble: Ensemble, pair: Pair) -> dict[str, Any]:
+    """Return the class in which most of a difference arises, and from how many groups."""
+    first, second = ensemble.counts[pair.first], ensemble.counts[pair.second]
+    parts, _ = _contributions(first, second)["ba_clip"]
+    if not np.all(np.isfinite(parts)) or not np.any(parts):
+        return {}
+    strata = first.strata
+    most = max(np.unique(strata), key=lambda code: abs(float(parts[strata == code].sum())))
+    groups = int(np.count_nonzero(parts[strata == most]))
+    return {"carried_by": first.stratum_name(int(most)), "carrying_groups": float(groups)}
 
 
 def _shares(rows: FloatArray, strata: npt.NDArray[np.int64]) -> FloatArray:

@@ -36,6 +36,8 @@ _TESTED = (
     "p_obuchowski",
     "p_mcnemar",
     "groups_differ",
+    "carried_by",
+    "carrying_groups",
     "smallest_p",
     "smallest_p_holm",
     "only_first",

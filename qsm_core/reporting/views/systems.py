@@ -145,7 +145,10 @@ def comparisons_view(comparisons: pd.DataFrame, analysis: Analysis) -> TableView
             "Verdict",
         ),
         rows=tuple(rows),
-        notes=tuple(undecidable(comparisons, analysis.settings.alpha)),
+        notes=(
+            *undecidable(comparisons, analysis.settings.alpha),
+            *from_few_groups(comparisons, analysis.settings.alpha),
+        ),
         text_columns=frozenset({0, 8}),
     )
 
@@ -197,6 +200,24 @@ def undecidable(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
             f"{row['title']}: the two differ in {groups} only, so p cannot be below {least}"
             f"{after}. This test cannot decide between them, whatever their difference is; test "
             "clips from more groups can, or fewer comparisons in one family."
+        )
+
+
+def from_few_groups(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
+    """Explain intervals that leave out zero beside a corrected p that is not below alpha."""
+    tests = comparisons["family"].where(comparisons["p_value"].notna()).value_counts()
+    for row in comparisons.to_dict("records"):
+        leaves_out_zero = row["ba_clip_low"] > 0 or row["ba_clip_high"] < 0
+        if not (leaves_out_zero and row["p_holm"] >= alpha and row["carrying_groups"] > 0):
+            continue
+        least = 2.0 ** (1 - row["carrying_groups"])
+        yield (
+            f"{row['title']}: the interval leaves out zero, but the corrected p is "
+            f"{p_value(row['p_holm'])}. Most of the difference comes from "
+            f"{row['carrying_groups']:.0f} groups of {row['carried_by']}; with these alone p is at "
+            f"best {p_value(least)}, and {p_value(min(1.0, least * tests[row['family']]))} as the "
+            f"smallest of {tests[row['family']]} in its family. Clips from more such groups, or "
+            "fewer comparisons in the family, can decide it."
         )
 
 

@@ -155,6 +155,17 @@ def test_what_no_answer_could_decide_is_told() -> None:
     assert "no corrected p can be below 0.062" in abstract(few, titles_of(2))[2]
 
 
+def test_an_interval_without_zero_beside_a_large_p_is_explained() -> None:
+    # 7 voices: p is 2 / 2^7 = 0.0156 at best.
+    analysis = make_analysis(2)
+    pairs = analysis.comparisons.assign(
+        p_holm=0.068, smallest_p_holm=0.001, carried_by="SPEECH", carrying_groups=7.0
+    )
+    few = replace(analysis, comparisons=pairs)
+    (note,) = comparisons_view(comparisons_table(few, titles_of(2)), few).notes
+    assert "comes from 7 groups of SPEECH; with these alone p is at best 0.016" in note
+
+
 def test_systems_with_the_same_answers() -> None:
     analysis = make_analysis(2)
     pairs = analysis.comparisons.assign(smallest_p_holm=1.0, verdict="same answers")
