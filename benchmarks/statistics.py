@@ -26,6 +26,7 @@ from qsm_core.evaluation.predictions import validate
 from qsm_core.evaluation.replicates import area_statistics, assemble, rate_statistics
 from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.statistics.bootstrap import bca_interval, percentile_interval, resample_sums
+from qsm_core.statistics.few_groups import freedom_of
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from qsm_core.statistics.obuchowski import obuchowski_test
 from qsm_core.statistics.psychometric import Bounds, fit, shares
@@ -93,9 +94,10 @@ def _print_coverage(rng: np.random.Generator, repeats: int) -> None:
     error = 196 * np.sqrt(0.05 * 0.95 / repeats)
     typer.echo(f"\nCoverage of 95 % intervals in {repeats} studies (error +- {error:.1f} %)")
     typer.echo(
-        f"{'groups':>7} {'true rate':>10} {'percentile':>11} {'BCa':>7} {'rows as units':>14}"
+        f"{'groups':>7} {'true rate':>10} {'percentile':>11} {'expanded':>9} {'exp. BCa':>9} "
+        f"{'rows as units':>14}"
     )
-    for groups in (10, 20, 60, 200):
+    for groups in (7, 10, 20, 60, 200):
         for rate in (0.8, 0.95):
             covered = _coverage(rng, groups, rate, repeats)
             cells = "  ".join(f"{100 * one:8.1f}" for one in covered)
@@ -103,19 +105,17 @@ def _print_coverage(rng: np.random.Generator, repeats: int) -> None:
 
 
 def _coverage(rng: np.random.Generator, groups: int, rate: float, repeats: int) -> np.ndarray:
-    strata, covered = np.zeros(groups, dtype=np.int64), np.zeros(3)
+    strata, covered = np.zeros(groups, dtype=np.int64), np.zeros(4)
     for _ in range(repeats):
         right = rng.binomial(10, rng.beta(10 * rate, 10 * (1 - rate), groups)).astype(float)
         whole, rows = right.sum(), 10.0 * groups
         drawn = resample_sums(right[:, None], strata, num_resamples=999, rng=rng)[:, 0] / rows
+        without = (whole - right) / (rows - 10)
+        tail = freedom_of(strata, without).tail(0.95)
         intervals = (
             percentile_interval(drawn),
-            bca_interval(
-                drawn,
-                estimate=whole / rows,
-                jackknife=(whole - right) / (rows - 10),
-                strata=strata,
-            ),
+            percentile_interval(drawn, tail=tail),
+            bca_interval(drawn, estimate=whole / rows, jackknife=without, strata=strata, tail=tail),
         )
         known = [i.low is not None and i.low <= rate <= (i.high or 0) for i in intervals]
         naive = stats.binomtest(int(whole), int(rows)).proportion_ci(method="wilson")
