@@ -12,6 +12,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+# How long news of task runs may be on its way after the end of their flow.
+_NEWS_S = 2.0
 # Types of state in which nothing happens any more.
 ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
@@ -81,9 +83,17 @@ class Server:
         def read() -> list[dict[str, Any]]:
             return [run for run in self._task_runs(flow_run_id) if run["id"] not in besides]
 
-        wait_for(
-            lambda: all(run["state_type"] in ENDED for run in read()), "the end of all task runs"
-        )
+        known: list[set[str] | None] = [None]
+
+        def settled() -> bool:
+            runs = read()
+            known.append({run["id"] for run in runs})
+            if known[-1] != known[-2]:  # the server hears of a task run after its flow has ended
+                time.sleep(_NEWS_S)
+                return False
+            return all(run["state_type"] in ENDED for run in runs)
+
+        wait_for(settled, "the end of all task runs")
         return [_record(run) for run in read()]
 
     def _task_runs(self, flow_run_id: str) -> list[dict[str, Any]]:
