@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.support.adapters import write_test_adapter
@@ -53,6 +55,19 @@ def holds_the_key(path: Path) -> bool:
         return False
 
 
+def latest_artifact(service: PrefectService, key: str) -> Artifact:
+    """Return the artifact that was made last; other tests leave theirs on the same server."""
+    with (
+        temporary_settings({PREFECT_API_URL: service.api_url}),
+        get_client(sync_client=True) as client,
+    ):
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        latest = client.read_artifacts(
+            artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=1
+        )
+    return latest[0]
+
+
 @pytest.mark.slow
 @pytest.mark.server
 def test_a_search_asks_the_server_and_the_key_is_found_nowhere(
@@ -89,14 +104,7 @@ def test_a_search_asks_the_server_and_the_key_is_found_nowhere(
     told = (search / "trajectory.jsonl").read_text()
     assert '"origin": "optimizer LLM, step 1"' in told
     assert "does not say how to answer" in told
-    with (
-        temporary_settings({PREFECT_API_URL: prefect_service.api_url}),
-        get_client(sync_client=True) as client,
-    ):
-        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["opro-lora"]))
-        (shown,) = client.read_artifacts(artifact_filter=wanted)
-        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["instructions"]))
-        (worth,) = client.read_artifacts(artifact_filter=wanted)
+    shown, worth = (latest_artifact(prefect_service, key) for key in ("opro-lora", "instructions"))
     assert "optimizer LLM, step 1" in str(shown.data)
     for told in (str(worth.data), " ".join(done.stdout.split())):
         assert "LoRA model: the instruction that OPRO found has a balanced accuracy" in told
