@@ -160,7 +160,8 @@ def test_the_batch_follows_the_budget(small_llm):
         scorer.score(scorer.encode(clips), ASK)
     finally:
         hook.remove()
-    assert sizes == [2, 2, 2, 2, 2, 2]  # 80 % of what three rows take; prefix and instruction
+    # The system turn; then prefix and instruction of 80 % of what three rows take.
+    assert sizes == [1, 2, 2, 2, 2, 2, 2]
 
 
 def account_row(llm, audio_tokens):
