@@ -22,6 +22,10 @@ from tasks.handle import LostWorkerError, StoppedError
 from tasks.resources import JobPlace, Jobs, WorkerPool
 from tasks.slurm.jobs import Job
 
+# More tasks than this are not queued in Dask at once where stages share workers: each keeps a
+# thread of the flow busy, and a thousand starved the connection to the scheduler until it broke.
+_QUEUED = 64
+
 
 @dataclass
 class _OpenPool:
@@ -31,6 +35,7 @@ class _OpenPool:
     stack: ExitStack = field(default_factory=ExitStack)
     runner: DaskTaskRunner | None = None
     jobs: Jobs | None = None
+    queue: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_QUEUED))
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,10 @@ class Clusters:
         if runner is None:
             raise StoppedError("the run was stopped")
         if jobs is None:
-            yield Place(pool, runner, None)
+            with state.queue:
+                if self._closed:
+                    raise StoppedError("the run was stopped")
+                yield Place(pool, runner, None)
             return
         with jobs.place(pool, stage, tell) as job:
             yield Place(pool, runner, job)
