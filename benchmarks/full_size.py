@@ -10,7 +10,7 @@ import torch
 from transformers import AutoProcessor, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 
 from qsm_core.models.shape import QWEN2_AUDIO_7B
-from qsm_core.models.small import build_small_qwen2_audio
+from qsm_core.models.small import build_small_audio_llm
 
 
 def build_full_size(folder: Path, texts: Sequence[str]) -> Path:
@@ -20,7 +20,7 @@ def build_full_size(folder: Path, texts: Sequence[str]) -> Path:
     have a few more tokens than with the real one.
     """
     shape = QWEN2_AUDIO_7B
-    build_small_qwen2_audio(folder, texts=texts)
+    build_small_audio_llm(folder, texts=texts)
     config = Qwen2AudioConfig.from_pretrained(folder)
     for name, value in {
         "d_model": shape.encoder_width,

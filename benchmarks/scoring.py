@@ -40,7 +40,7 @@ from qsm_core.models.memory import Account
 from qsm_core.models.peak_memory import measure_peak
 from qsm_core.models.savings import Savings
 from qsm_core.models.shape import ModelShape
-from qsm_core.models.small import build_small_qwen2_audio
+from qsm_core.models.small import build_small_audio_llm
 
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 SAMPLE_RATE_HZ = 16_000
@@ -129,7 +129,7 @@ def main(
 def make_model(folder: Path, size: str, dtype: str, quantization: str) -> AudioLLM:
     """Write a model with random weights and load it: speed does not depend on the weights."""
     if size == "small":
-        build_small_qwen2_audio(folder, texts=[ASK, DEFAULT_SYSTEM_PROMPT], **SMALL)
+        build_small_audio_llm(folder, texts=[ASK, DEFAULT_SYSTEM_PROMPT], **SMALL)
         return load_audio_llm(
             folder, device="cpu", dtype=dtype, quantization=quantization, self_test=False
         )

@@ -172,6 +172,7 @@ class ParityCheck:
                 **self._stock_inputs(clip),
                 max_new_tokens=1,
                 do_sample=False,
+                repetition_penalty=1.0,  # many a model's own settings have one
                 prefix_allowed_tokens_fn=lambda _batch, _ids: allowed,
                 output_scores=True,
                 return_dict_in_generate=True,
@@ -243,7 +244,7 @@ class ParityCheck:
         inputs = processor(
             text=[text], audio=[clip], sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt"
         )
-        return inputs.to(self._llm.device)
+        return inputs.to(self._llm.device, dtype=self._llm.dtype)
 
 
 def judge(

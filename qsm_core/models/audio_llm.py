@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError
-from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
+from transformers import AutoProcessor
 
 from qsm_core.errors import ModelError
 from qsm_core.models.adapters import load_adapter
+from qsm_core.models.architectures import architecture_in
 from qsm_core.models.attention import check_attention
 from qsm_core.models.device import Placement, resolve_placement
 from qsm_core.models.encoder import check_front_end
@@ -44,7 +46,7 @@ def load_audio_llm(
     attention: str = "auto",
     self_test: bool = True,
 ) -> AudioLLM:
-    """Load a Qwen2-Audio model for inference or as the base of a training.
+    """Load an audio LLM for inference or as the base of a training.
 
     Args:
         source: "embedded", a local folder, or a Hub id.
@@ -107,9 +109,10 @@ def _load_processor(folder: Path) -> Any:
 
 def _load_model(folder: Path, placement: Placement, stored: Quantization, attention: str) -> Any:
     quantized = quantization_config(stored, placement.dtype)
+    model_class = getattr(transformers, architecture_in(folder).model_class)
     on_device = placement.device.type != "cpu" or quantized is not None
     try:
-        model, found = Qwen2AudioForConditionalGeneration.from_pretrained(
+        model, found = model_class.from_pretrained(
             folder,
             dtype=placement.dtype,
             quantization_config=quantized,

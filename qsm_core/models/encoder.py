@@ -1,8 +1,8 @@
 """Clips to audio embeddings: the stock result, without the work on thirty seconds of padding.
 
 The stock path pads every clip to 30 s and runs the encoder on 1500 frames, of which a one-second
-clip needs 50. Qwen2-Audio masks the padding out of its attention, so the padding can be cut off
-exactly; three borders decide where:
+clip needs 50. It masks the padding out of its attention, so the padding can be cut off exactly;
+three borders decide where:
 
 - the log-mel is taken of the clip extended with zeros, so that the reflection at the end of the
   Fourier transform touches no kept frame, and its floor (8 below the maximum) sees the maximum of
@@ -188,11 +188,14 @@ def _encode_padded(llm: AudioLLM, clips: Sequence[np.ndarray]) -> Tensor:
     num_frames = num_encoder_frames(len(clips[0]))
     mel = log_mel(llm.feature_extractor, clips, MAX_MEL_FRAMES)
     weight = core.audio_tower.conv1.weight
-    mask = torch.zeros(
-        len(clips), 1, 1, MAX_MEL_FRAMES // 2, dtype=weight.dtype, device=weight.device
-    )
-    mask[..., num_frames:] = torch.finfo(weight.dtype).min
-    hidden = core.audio_tower(mel.to(weight.device), attention_mask=mask).last_hidden_state
+    valid = torch.arange(MAX_MEL_FRAMES // 2, device=weight.device) < num_frames
+    if llm.architecture.mel_mask:
+        mask = {"input_features_mask": valid.repeat_interleave(2).expand(len(clips), -1)}
+    else:
+        lowest = torch.finfo(weight.dtype).min
+        attention = torch.where(valid, 0.0, lowest).to(weight.dtype)
+        mask = {"attention_mask": attention.expand(len(clips), 1, 1, -1)}
+    hidden = core.audio_tower(mel.to(weight), **mask).last_hidden_state
     embeddings: Tensor = core.multi_modal_projector(hidden[:, : num_frames // 2])
     return embeddings
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qsm_core.errors import ModelError, TransientError
+from qsm_core.models.architectures import ARCHITECTURES
 from qsm_core.store.digests import digest_folder
 from qsm_core.store.spec import StageInput
 
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded" / "weights"
-MODEL_TYPE = "qwen2_audio"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -63,7 +63,7 @@ def model_input(
 def resolve_model_folder(
     source: str | Path, revision: str | None = None, kind: ModelKind | None = None
 ) -> Path:
-    """Return the local folder of a complete model, a Qwen2-Audio model unless told otherwise.
+    """Return the local folder of a complete model, an audio LLM unless told otherwise.
 
     Raises:
         ModelError: The model is missing, incomplete, of another architecture, or not pinned.
@@ -90,7 +90,7 @@ def check_model_folder(folder: Path, name: str, kind: ModelKind) -> None:
 
 
 def model_folder_problems(folder: Path) -> list[str]:
-    """List what keeps `folder` from being a loadable Qwen2-Audio model."""
+    """List what keeps `folder` from being a loadable audio LLM."""
     if not folder.is_dir():
         return [f"{folder} is no folder"]
     problems = _architecture_problems(folder / "config.json")
@@ -128,8 +128,9 @@ def _architecture_problems(path: Path) -> list[str]:
         found = json.loads(path.read_text(encoding="utf-8")).get("model_type")
     except (ValueError, AttributeError):
         return ["config.json is not a JSON object"]
-    if found != MODEL_TYPE:
-        return [f"config.json has model_type {found!r}: only {MODEL_TYPE!r} is supported"]
+    if found not in ARCHITECTURES:
+        allowed = ", ".join(map(repr, ARCHITECTURES))
+        return [f"config.json has model_type {found!r}: supported are {allowed}"]
     return []
 
 

@@ -7,17 +7,18 @@ from typing import Any
 
 import torch
 
+from qsm_core.models.architectures import Architecture, architecture_of
 from qsm_core.models.memory import Account
 from qsm_core.models.shape import ModelShape
 
 
 @dataclass(frozen=True)
 class AudioLLM:
-    """A Qwen2-Audio model ready for use, plain, quantized, or with an adapter around it.
+    """A model ready for use, plain, quantized, or with an adapter around it.
 
     Attributes:
-        model: Qwen2AudioForConditionalGeneration, or a PeftModel around one.
-        processor: Its Qwen2AudioProcessor.
+        model: Of a class in `architectures.py`, or a PeftModel around one.
+        processor: Its processor.
         device: Where tensors enter and leave the model.
         dtype: The number format of what is not quantized.
         reason: Why this device and number format, for the log and the run card.
@@ -36,9 +37,14 @@ class AudioLLM:
 
     @property
     def core(self) -> Any:
-        """The Qwen2AudioForConditionalGeneration itself; an adapter in it stays active."""
+        """The model itself, of the class of its architecture; an adapter in it stays active."""
         unwrap = getattr(self.model, "get_base_model", None)
         return unwrap() if unwrap is not None else self.model
+
+    @property
+    def architecture(self) -> Architecture:
+        """Which architecture it is."""
+        return architecture_of(self.core.config.to_dict())
 
     @property
     def tokenizer(self) -> Any:

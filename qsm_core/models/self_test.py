@@ -82,7 +82,7 @@ def _stock_inputs(llm: AudioLLM) -> Any:
     )
     if "input_features" not in inputs:
         raise ModelError("the processor made no audio features: its version ignores the audio")
-    return inputs.to(llm.device)
+    return inputs.to(llm.device, dtype=llm.dtype)
 
 
 def _trimmed_logits(llm: AudioLLM, token_ids: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The sizes of a Qwen2-Audio model, read from its config.json: no torch, no weights."""
+"""The sizes of an audio LLM, read from its config.json: no torch, no weights."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from qsm_core.errors import ModelError
+from qsm_core.models.architectures import architecture_of
 
-# What transformers takes where a file leaves a field out: the sizes of Qwen2-Audio-7B.
+# What transformers takes where a file leaves a field out, for either architecture.
 _ENCODER = {"d_model": 1280, "encoder_layers": 32, "encoder_ffn_dim": 5120, "num_mel_bins": 128}
 _TEXT = {
     "hidden_size": 4096,
@@ -18,6 +19,12 @@ _TEXT = {
     "num_hidden_layers": 32,
     "num_attention_heads": 32,
     "vocab_size": 151_936,
+}
+# The same field under the name that Audio Flamingo 3 gives it.
+_ENCODER_NAMES = {
+    "hidden_size": "d_model",
+    "num_hidden_layers": "encoder_layers",
+    "intermediate_size": "encoder_ffn_dim",
 }
 _POSITIONS = 1500
 
@@ -37,6 +44,7 @@ class ModelShape:
     kv_heads: int
     vocabulary: int
     tied: bool = False
+    projector_layers: int = 1
 
     @classmethod
     def read(cls, folder: Path) -> ModelShape:
@@ -54,7 +62,8 @@ class ModelShape:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ModelShape:
         """Take the shape from the content of a config.json."""
-        audio = _ENCODER | dict(config.get("audio_config") or {})
+        given = dict(config.get("audio_config") or {})
+        audio = _ENCODER | {_ENCODER_NAMES.get(name, name): given[name] for name in given}
         text = _TEXT | dict(config.get("text_config") or {})
         heads = int(text["num_attention_heads"])
         return cls(
@@ -69,6 +78,7 @@ class ModelShape:
             kv_heads=int(text.get("num_key_value_heads") or heads),
             vocabulary=int(text["vocab_size"]),
             tied=bool(config.get("tie_word_embeddings", False)),
+            projector_layers=architecture_of(config).projector_layers,
         )
 
     @property
@@ -82,7 +92,7 @@ class ModelShape:
         d, h = self.encoder_width, self.width
         encoder = self.encoder_layers * (4 * d * d + 2 * d * self.encoder_ffn)
         text = self.layers * (2 * h * h + 2 * h * self.kv_width + 3 * h * self.ffn)
-        return encoder + text + d * h
+        return encoder + text + d * h + (self.projector_layers - 1) * h * h
 
     @property
     def other_parameters(self) -> int:
@@ -91,7 +101,8 @@ class ModelShape:
         convolutions = 3 * d * (self.mel_bins + d) + 2 * d
         encoder = self.encoder_layers * (3 * d + self.encoder_ffn + d + 4 * d)
         text = self.layers * (h + 2 * self.kv_width + 2 * h)
-        rest = _POSITIONS * d + 2 * d + h + h  # positions, last norms, the projector's bias
+        projector = self.projector_layers * h  # its biases
+        rest = _POSITIONS * d + 2 * d + h + projector  # positions, last norms
         words = self.vocabulary * h * (1 if self.tied else 2)
         return convolutions + encoder + text + rest + words
 

@@ -1,22 +1,26 @@
-"""A small Qwen2-Audio model in a folder: the real architecture, with few and random weights.
+"""A small audio LLM in a folder: a real architecture, with few and random weights.
 
 The folder is complete: configuration, safetensors weights, a byte-level BPE tokenizer trained on
 given texts, the chat template and the Whisper feature extractor. It loads offline by
-`AutoProcessor` and `Qwen2AudioForConditionalGeneration.from_pretrained`. Tests run on such a
-model, and the embedded model is one of them, trained.
+`AutoProcessor` and the class of its architecture. Tests run on such models, and the embedded model
+is one of them, trained.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
+    AudioFlamingo3Config,
+    AudioFlamingo3EncoderConfig,
+    AudioFlamingo3ForConditionalGeneration,
+    AudioFlamingo3Processor,
     GenerationConfig,
     Qwen2AudioConfig,
     Qwen2AudioEncoderConfig,
@@ -28,21 +32,18 @@ from transformers import (
 )
 
 from qsm_core.errors import ConfigurationError
+from qsm_core.models.architectures import AUDIO_FLAMINGO_3, QWEN2_AUDIO, Architecture
 
 MEL_BINS = 128
 MAX_SOURCE_POSITIONS = 1500  # encoder frames of 20 ms in Whisper's 30 s window
 END_OF_TEXT = "<|endoftext|>"
 END_OF_TURN = "<|im_end|>"
-AUDIO_TOKEN = "<|AUDIO|>"  # noqa: S105 - a token of the vocabulary, not a secret
-SPECIAL_TOKENS = (
-    END_OF_TEXT,
-    "<|im_start|>",
-    END_OF_TURN,
-    AUDIO_TOKEN,
-    "<|audio_bos|>",
-    "<|audio_eos|>",
-)
-CHAT_TEMPLATE_PATH = Path(__file__).with_name("chat_template.jinja")
+_CHAT_TOKENS = (END_OF_TEXT, "<|im_start|>", END_OF_TURN)
+# Beside those of the chat, the first one stands for the audio.
+_AUDIO_TOKENS = {
+    QWEN2_AUDIO: ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"),
+    AUDIO_FLAMINGO_3: ("<sound>",),
+}
 
 # How Qwen2 cuts text before byte pairs are merged: contractions, words with the one sign before
 # them, single digits, runs of signs, line ends, other white space.
@@ -53,10 +54,11 @@ _PRE_TOKENS = (
 _BYTES = 256
 
 
-def build_small_qwen2_audio(
+def build_small_audio_llm(
     folder: Path,
     *,
     texts: Iterable[str],
+    architecture: Architecture = QWEN2_AUDIO,
     vocab_size: int = 512,
     encoder_layers: int = 2,
     encoder_dim: int = 32,
@@ -69,13 +71,14 @@ def build_small_qwen2_audio(
     initializer_range: float = 0.02,
     tie_word_embeddings: bool = False,
 ) -> Path:
-    """Write a complete small Qwen2-Audio model with random weights.
+    """Write a complete small model with random weights.
 
     Args:
         folder: Where the model goes; made where it does not exist.
         texts: What the tokenizer learns its merges from.
-        vocab_size: Largest vocabulary, special tokens included (256 bytes and 6 special tokens are
-            always there). Few texts give fewer merges and a smaller vocabulary.
+        architecture: Of the model.
+        vocab_size: Largest vocabulary; 256 bytes and the special tokens are always in it. Few
+            texts give fewer merges and a smaller vocabulary.
         encoder_layers: Layers of the audio encoder.
         encoder_dim: Width of the audio encoder; a multiple of `heads`.
         text_layers: Layers of the language model.
@@ -93,16 +96,16 @@ def build_small_qwen2_audio(
     Raises:
         ConfigurationError: Sizes that make no model.
     """
-    _check_sizes(vocab_size, encoder_dim, text_dim, heads)
+    special = special_tokens(architecture)
+    _check_sizes(vocab_size, len(special), encoder_dim, text_dim, heads)
     folder = Path(folder)
-    tokenizer = train_tokenizer(texts, vocab_size)
-    encoder = Qwen2AudioEncoderConfig(
-        num_mel_bins=MEL_BINS,
-        encoder_layers=encoder_layers,
-        encoder_attention_heads=heads,
-        encoder_ffn_dim=encoder_ffn_dim or 4 * encoder_dim,
-        d_model=encoder_dim,
-        max_source_positions=MAX_SOURCE_POSITIONS,
+    tokenizer = train_tokenizer(texts, vocab_size, special)
+    encoder = _encoder_config(
+        architecture,
+        layers=encoder_layers,
+        width=encoder_dim,
+        heads=heads,
+        ffn=encoder_ffn_dim or 4 * encoder_dim,
         initializer_range=initializer_range,
     )
     text = Qwen2Config(
@@ -119,21 +122,64 @@ def build_small_qwen2_audio(
         eos_token_id=tokenizer.convert_tokens_to_ids(END_OF_TURN),
         pad_token_id=tokenizer.pad_token_id,
     )
-    config = Qwen2AudioConfig(
-        audio_config=encoder.to_dict(),
+    kind = Qwen2AudioConfig if architecture is QWEN2_AUDIO else AudioFlamingo3Config
+    config = kind(
+        audio_config=encoder,
         text_config=text.to_dict(),
-        audio_token_index=tokenizer.convert_tokens_to_ids(AUDIO_TOKEN),
+        audio_token_id=tokenizer.convert_tokens_to_ids(_AUDIO_TOKENS[architecture][0]),
         initializer_range=initializer_range,
         tie_word_embeddings=tie_word_embeddings,
     )
     model = _random_model(config, seed)
     model.generation_config = _generation_config(tokenizer)
     model.save_pretrained(folder)
-    _processor(tokenizer).save_pretrained(folder)
+    _processor(architecture, tokenizer).save_pretrained(folder)
     return folder
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Qwen2Tokenizer:
+def special_tokens(architecture: Architecture) -> tuple[str, ...]:
+    """Return the special tokens of a small model, in the order of their numbers."""
+    return _CHAT_TOKENS + _AUDIO_TOKENS[architecture]
+
+
+def _encoder_config(
+    architecture: Architecture,
+    *,
+    layers: int,
+    width: int,
+    heads: int,
+    ffn: int,
+    initializer_range: float,
+) -> dict[str, Any]:
+    common = {
+        "num_mel_bins": MEL_BINS,
+        "max_source_positions": MAX_SOURCE_POSITIONS,
+        "initializer_range": initializer_range,
+    }
+    config: Any
+    if architecture is AUDIO_FLAMINGO_3:
+        config = AudioFlamingo3EncoderConfig(
+            hidden_size=width,
+            intermediate_size=ffn,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            **common,
+        )
+    else:
+        config = Qwen2AudioEncoderConfig(
+            d_model=width,
+            encoder_ffn_dim=ffn,
+            encoder_layers=layers,
+            encoder_attention_heads=heads,
+            **common,
+        )
+    sizes: dict[str, Any] = config.to_dict()
+    return sizes
+
+
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, special: Sequence[str]
+) -> Qwen2Tokenizer:
     """Train a byte-level BPE tokenizer that cuts text the way Qwen2 does.
 
     Returns:
@@ -149,7 +195,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Qwen2Tokenizer:
     )
     learner.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - len(SPECIAL_TOKENS),
+        vocab_size=vocab_size - len(special),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -161,7 +207,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Qwen2Tokenizer:
         unk_token=END_OF_TEXT,
         eos_token=END_OF_TEXT,
         pad_token=END_OF_TEXT,
-        additional_special_tokens=list(SPECIAL_TOKENS[1:]),
+        additional_special_tokens=list(special[1:]),
         model_max_length=4096,
         padding_side="left",
     )
@@ -172,10 +218,13 @@ def _model_state(learner: Tokenizer) -> dict[str, Any]:
     return state
 
 
-def _processor(tokenizer: Qwen2Tokenizer) -> Qwen2AudioProcessor:
+def _processor(architecture: Architecture, tokenizer: Qwen2Tokenizer) -> Any:
     extractor = WhisperFeatureExtractor(feature_size=MEL_BINS, return_attention_mask=True)
-    template = CHAT_TEMPLATE_PATH.read_text(encoding="utf-8")
-    return Qwen2AudioProcessor(extractor, tokenizer, chat_template=template)
+    path = Path(__file__).with_name(f"{architecture.model_type}_chat_template.jinja")
+    template = path.read_text(encoding="utf-8")
+    if architecture is QWEN2_AUDIO:
+        return Qwen2AudioProcessor(extractor, tokenizer, chat_template=template)
+    return AudioFlamingo3Processor(extractor, tokenizer, chat_template=template)
 
 
 def _generation_config(tokenizer: Qwen2Tokenizer) -> GenerationConfig:
@@ -183,10 +232,13 @@ def _generation_config(tokenizer: Qwen2Tokenizer) -> GenerationConfig:
     return GenerationConfig(do_sample=False, eos_token_id=ends, pad_token_id=ends[1])
 
 
-def _random_model(config: Qwen2AudioConfig, seed: int) -> Qwen2AudioForConditionalGeneration:
+def _random_model(config: Qwen2AudioConfig | AudioFlamingo3Config, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Qwen2AudioForConditionalGeneration(config)
+        if isinstance(config, Qwen2AudioConfig):
+            model: Any = Qwen2AudioForConditionalGeneration(config)
+        else:
+            model = AudioFlamingo3ForConditionalGeneration(config)
     positions = model.model.audio_tower.embed_positions.weight
     with torch.no_grad():
         positions.copy_(_sinusoids(*positions.shape))
@@ -200,9 +252,11 @@ def _sinusoids(length: int, width: int) -> torch.Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-def _check_sizes(vocab_size: int, encoder_dim: int, text_dim: int, heads: int) -> None:
+def _check_sizes(
+    vocab_size: int, special: int, encoder_dim: int, text_dim: int, heads: int
+) -> None:
     problems = []
-    smallest = _BYTES + len(SPECIAL_TOKENS)
+    smallest = _BYTES + special
     if vocab_size < smallest:
         problems.append(f"vocab_size = {vocab_size}: at least {smallest}")
     if heads < 1 or encoder_dim % max(heads, 1) or encoder_dim % 2 or encoder_dim < 4:

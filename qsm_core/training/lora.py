@@ -24,6 +24,7 @@ from torch import Tensor
 from qsm_core.data.schema import Split
 from qsm_core.labels import Label
 from qsm_core.models.adapters import CONFIG_FILE, WEIGHTS_FILE
+from qsm_core.models.architectures import architecture_in
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder import encode_clips, prepare_clips
 from qsm_core.models.encoder_cache import open_encoder_cache
@@ -198,6 +199,7 @@ def _write_output(
         trained.outcome,
         scope=target_modules(config.targets, include_encoder=config.include_encoder),
         base_digest=digest_folder(context.inputs["model"]),
+        model_class=architecture_in(context.inputs["model"]).model_class,
         answers=trained.answers,
         data={"train": data_counts(parts.train.plan), "dev": data_counts(parts.dev.plan)},
     )

@@ -47,7 +47,7 @@ def put_lora(model: Any, config: LoraTraining) -> Any:
     is the model that is evaluated.
 
     Args:
-        model: Qwen2AudioForConditionalGeneration.
+        model: A loaded audio LLM's `core`.
         config: Scope, rank, alpha, dropout. The random weights come from torch's global generator.
 
     Raises:
@@ -82,6 +82,6 @@ def _check_scope(model: Any, *, include_encoder: bool) -> None:
     if outside or not names:
         found = ", ".join(outside[:3]) or "no parameter at all"
         raise ModelError(
-            f"LoRA would train {found}: this model's modules are named differently than those of "
-            "Qwen2-Audio in the locked version of transformers"
+            f"LoRA would train {found}: this model's modules are named differently than in the "
+            "locked version of transformers"
         )

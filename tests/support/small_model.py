@@ -21,11 +21,11 @@ TEXTS = (
 
 
 def build_small_model(folder: Path, **changes: Any) -> Path:
-    """Write the small test model, with any argument of `build_small_qwen2_audio` changed."""
-    from qsm_core.models.small import build_small_qwen2_audio
+    """Write the small test model, with any argument of `build_small_audio_llm` changed."""
+    from qsm_core.models.small import build_small_audio_llm
 
     settings: dict[str, Any] = {"texts": TEXTS, "seed": 7, "initializer_range": 0.1}
-    return build_small_qwen2_audio(folder, **(settings | changes))
+    return build_small_audio_llm(folder, **(settings | changes))
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from qsm_core.models.embedded.pretraining import (
     pretrain_encoder,
 )
 from qsm_core.models.embedded.wordings import GENERAL_TEXTS
-from qsm_core.models.small import build_small_qwen2_audio
+from qsm_core.models.small import build_small_audio_llm
 from qsm_core.seeding import derive_rng, derive_seed
 
 Report = Callable[[int, int, str], None]
@@ -204,7 +204,7 @@ def _seed(settings: RecipeSettings, *names: str) -> int:
 def _write_random_model(folder: Path, settings: RecipeSettings) -> None:
     """Write the untrained model with a tokenizer that knows the words of instructions."""
     texts = sample_texts(derive_rng(settings.seed, "embedded", "tokenizer"), 4000)
-    build_small_qwen2_audio(
+    build_small_audio_llm(
         folder,
         texts=[*texts, *GENERAL_TEXTS],
         vocab_size=settings.vocab_size,

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import pytest
 import torch
@@ -91,6 +92,17 @@ def test_a_sound_model_in_bfloat16_passes_every_row(
     exact = [row for row in rows if row.expected == "equal"]
     assert len(exact) == 8
     assert max(row.in_spreads for row in exact) <= 0.1
+
+
+def test_the_models_own_settings_of_generation_play_no_part(check, small_model_folder, tmp_path):
+    """Published models come with sampling and a penalty on repeated words, SPEECH among them."""
+    model = shutil.copytree(small_model_folder, tmp_path / "model")
+    path = model / "generation_config.json"
+    settings = json.loads(path.read_text())
+    settings |= {"do_sample": True, "repetition_penalty": 1.3, "temperature": 0.7, "top_k": 20}
+    path.write_text(json.dumps(settings))
+    rows, _ = check(model=model)
+    assert rows["one forward pass against constrained generate"]["verdict"] == "pass"
 
 
 def test_a_wrong_mask_fails(check, monkeypatch):

@@ -42,7 +42,7 @@ def test_what_is_missing_is_told_together(tmp_path):
     with pytest.raises(ModelError) as caught:
         resolve_model_folder(tmp_path)
     text = str(caught.value)
-    assert "model_type 'whisper': only 'qwen2_audio' is supported" in text
+    assert "model_type 'whisper': supported are 'qwen2_audio', 'audioflamingo3'" in text
     assert "model.safetensors (or model.safetensors.index.json with its shards) is missing" in text
     assert "tokenizer.json is missing" in text
     assert "processor_config.json (or preprocessor_config.json) is missing" in text

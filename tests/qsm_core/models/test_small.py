@@ -6,7 +6,8 @@ import torch
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.models.small import SPECIAL_TOKENS
+from qsm_core.models.architectures import QWEN2_AUDIO
+from qsm_core.models.small import special_tokens
 from tests.support.small_model import build_small_model
 
 MESSAGES = [
@@ -57,7 +58,7 @@ def test_tokenizer_round_trips_any_text_and_keeps_special_tokens_whole(small_mod
     tokenizer = AutoProcessor.from_pretrained(small_model_folder).tokenizer
     text = "Speech? 12 clips,\n\tñandú 人类的语音 <|AUDIO|><|im_end|>"
     assert tokenizer.decode(tokenizer(text).input_ids) == text
-    for token in SPECIAL_TOKENS:
+    for token in special_tokens(QWEN2_AUDIO):
         assert len(tokenizer(token).input_ids) == 1
     assert tokenizer.padding_side == "left"
 
