@@ -25,6 +25,7 @@ from flows.optimizer import check_key, optimizer_config, optimizer_inputs, optim
 from flows.parameters import PipelineParameters, baseline_names, control_names
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
 from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.instructions import INSTRUCTION_FILE
 from qsm_core.models.identity import model_input
 from qsm_core.store.spec import StageDefinition, StageInput
 from qsm_core.store.store import StageOutput, Store
@@ -47,8 +48,6 @@ from tasks.spreading import EvaluationShards
 
 if TYPE_CHECKING:
     from qsm_core.data.schema import Split  # loads pandas
-
-INSTRUCTION_FILE = "best_prompt.txt"
 
 Handle = Any  # of the runner or of the planner; a study only passes it on
 
@@ -104,6 +103,7 @@ class Study:
             "batch_size": parameters.batch_size,
             "encoder_cache": str(store.layout.encoder_cache),
         }
+        self._shards = EvaluationShards(parameters.eval_shards or 1)
         self._model = model_input(str(parameters.model), parameters.model_revision)
         self.memory = planned_memory(parameters, self._model.path)
         check_memory(parameters, self.memory)
@@ -171,8 +171,7 @@ class Study:
         if instruction is None:
             config["instruction"] = p.instruction
         inputs = self._inputs(corpus=self._split("test"), adapter=adapter, instruction=instruction)
-        shards = EvaluationShards(p.eval_shards or 1)
-        output = self._submit(EVALUATE, name, config, inputs, spread=shards)
+        output = self._submit(EVALUATE, name, config, inputs, spread=self._shards)
         self._for_report[f"eval_{system}"] = output
         if not is_searched(p, system) and "dev" in splits_read(p):
             on_dev = inputs | {"corpus": self._split("dev")}
@@ -310,7 +309,9 @@ class Study:
                 **{f"ask_{name}": file for name, file in asked.items()},
             )
             name = f"further_{model}"
-            self._for_report[name] = self._submit(EVALUATE_FURTHER, name, config, inputs)
+            self._for_report[name] = self._submit(
+                EVALUATE_FURTHER, name, config, inputs, spread=self._shards
+            )
 
     def report(self, title: str) -> Handle:
         """Make the report of everything that was submitted before."""

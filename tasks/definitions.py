@@ -67,6 +67,14 @@ SCORE_SHARD = StageDefinition(
     resource="gpu",
     package_data=("qsm_core/inference/*.json",),
 )
+SCORE_FURTHER_SHARD = StageDefinition(
+    name="score_further_shard",
+    schema=1,
+    entry=SCORE_SHARD.entry,
+    libraries=SCORE_SHARD.libraries,
+    resource="gpu",
+    package_data=SCORE_SHARD.package_data,
+)
 TRAIN_LORA = StageDefinition(
     name="train_lora",
     schema=1,
@@ -112,3 +120,6 @@ MAKE_REPORT = StageDefinition(
         "qsm_core/reporting/*.json",
     ),
 )
+
+# What does a share of the work of an evaluation, by the name of the evaluation.
+SHARD_OF = {EVALUATE.name: SCORE_SHARD, EVALUATE_FURTHER.name: SCORE_FURTHER_SHARD}

@@ -9,12 +9,13 @@ from statistics import median
 from typing import NamedTuple
 
 from qsm_core.store.store import Store
-from tasks.definitions import EVALUATE, SCORE_SHARD
+from tasks.definitions import SHARD_OF
 from tasks.work import Work, work_done
 
 _NOT_A_GPU = " CPU, "
 _SECONDS_A_MINUTE = 60
 _SECONDS_AN_HOUR = 3600
+_WHOLE_OF = {shard.name: name for name, shard in SHARD_OF.items()}
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,7 @@ class Estimator:
         """
         if work.amount is None:
             return None
-        same = SCORE_SHARD.name if stage == EVALUATE.name else stage
-        rates = self._rates(same, inputs.get("model"))
+        rates = self._rates(_WHOLE_OF.get(stage, stage), inputs.get("model"))
         if not rates:
             return None
         device = rates[-1].device  # the latest
@@ -79,7 +79,7 @@ class Estimator:
 
     def _read_rates(self, stage: str, model: str | None) -> tuple[_Rate, ...]:
         """Read what one unit of work took, the latest last."""
-        stages = (EVALUATE.name, SCORE_SHARD.name) if stage == SCORE_SHARD.name else (stage,)
+        stages = (stage, SHARD_OF[stage].name) if stage in SHARD_OF else (stage,)
         rates = []
         for manifest in (one for name in stages for one in self._store.manifests(name)):
             made, done = manifest.provenance, work_done(manifest)

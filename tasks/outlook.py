@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qsm_core.evaluation.workload import count_clips
 from qsm_core.store.spec import StageInput
-from tasks.definitions import EVALUATE, MAKE_CORPUS
+from tasks.definitions import MAKE_CORPUS, SHARD_OF
 from tasks.estimates import Estimator
 from tasks.handle import OutputPart, PlannedStage, StageHandle
 from tasks.resources import WorkerPool
@@ -36,7 +36,7 @@ def look_ahead(handle: StageHandle, pool: WorkerPool, estimator: Estimator) -> P
 def _work(handle: StageHandle) -> Work:
     if handle.shards:
         return Work(0, note=f"takes the answers of {len(handle.shards)} shards")
-    if handle.definition.name == EVALUATE.name and handle.definition.resource == "cpu":
+    if handle.definition.name in SHARD_OF and handle.definition.resource == "cpu":
         return Work(0, note="its answers are known")
     return work_of(handle.definition.name, handle.config, _counter(handle))
 

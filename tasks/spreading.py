@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qsm_core.evaluation.instructions import read_asked, without_known
 from qsm_core.evaluation.workload import count_blocks, count_clips
 from qsm_core.store.closure import code_digests
 from qsm_core.store.spec import StageInput, StageSpec, library_versions
 from qsm_core.store.store import Store
-from tasks.definitions import EVALUATE, SCORE_SHARD
+from tasks.definitions import SHARD_OF
 
 _SCORING = "qsm_core.evaluation.scored_clips"
 # Fields of the configuration that change no answer.
@@ -30,7 +31,7 @@ class KnownAnswers:
 
     Args:
         folders: Where they are.
-        complete: Whether one of them holds all answers.
+        complete: Whether nothing is left to ask.
     """
 
     folders: tuple[Path, ...] = ()
@@ -59,18 +60,30 @@ class EvaluationShards:
         common = {name: config[name] for name in config if name not in _NO_ANSWERS}
         return [{**common, "shard": number, "shards": shards} for number in range(shards)]
 
-    def known(self, store: Store, spec: StageSpec) -> KnownAnswers:
+    def known(
+        self, store: Store, spec: StageSpec, inputs: Mapping[str, StageInput]
+    ) -> KnownAnswers:
         """Look for finished outputs that hold answers of an evaluation."""
-        code = code_digests(_SCORING, package_data=SCORE_SHARD.package_data)
-        libraries = library_versions(SCORE_SHARD.libraries)
-        folders, complete = [], False
-        for stage in (EVALUATE.name, SCORE_SHARD.name):
+        shard = SHARD_OF[spec.stage]
+        code = code_digests(_SCORING, package_data=shard.package_data)
+        libraries = library_versions(shard.libraries)
+        folders, complete = [], _asks_nothing(spec.config, inputs)
+        for stage in (spec.stage, shard.name):
             for manifest in store.manifests(stage):
                 other = manifest.spec
                 if _same_answers(spec, other, code, libraries) and store.find(other) is not None:
                     folders.append(store.layout.output(stage, other.key))
-                    complete = complete or stage == EVALUATE.name
+                    complete = complete or stage == spec.stage
         return KnownAnswers(tuple(folders), complete)
+
+
+def _asks_nothing(config: Mapping[str, Any], inputs: Mapping[str, StageInput]) -> bool:
+    """Say whether other evaluations have asked all instructions that this one names."""
+    if "asked" not in config:
+        return False
+    paths = {name: given.path for name, given in inputs.items()}
+    texts = read_asked(config["asked"], paths)
+    return not without_known(texts, config.get("instruction"), paths)
 
 
 def _same_answers(

@@ -33,7 +33,7 @@ from qsm_core.store.layout import WorkFolder
 from qsm_core.store.spec import StageDefinition, StageInput, StageSpec, build_spec
 from qsm_core.store.store import StageOutput, Store
 from tasks.clusters import Clusters
-from tasks.definitions import SCORE_SHARD
+from tasks.definitions import SHARD_OF
 from tasks.estimates import Estimator
 from tasks.events import EventKind, OnEvent, StageEvent, ignore_event
 from tasks.handle import NotMadeError, OutputPart, PlannedStage, StageHandle, StoppedError, input_of
@@ -308,7 +308,7 @@ class StageRunner:
         inputs: dict[str, StageInput],
     ) -> None:
         """Have the work of a stage done by shards, as far as it is not done; wait for them."""
-        known = KnownAnswers() if handle.force else spread.known(self._store, spec)
+        known = KnownAnswers() if handle.force else spread.known(self._store, spec, inputs)
         folders = list(known.folders)
         if not known.complete:
             configs = spread.configs(handle.config, inputs)
@@ -328,7 +328,7 @@ class StageRunner:
     ) -> StageHandle:
         """Submit a shard of a stage; it stands before the stage wherever stages are listed."""
         shard = self.submit(
-            SCORE_SHARD,
+            SHARD_OF[handle.definition.name],
             name=f"{handle.name}_{name}",
             config=config,
             inputs=handle.inputs,

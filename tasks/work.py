@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from qsm_core.evaluation.workload import count_blocks, count_conditions
@@ -19,7 +19,9 @@ from tasks.definitions import (
     EVALUATE_BASELINE,
     EVALUATE_FURTHER,
     OPTIMIZE_PROMPT,
+    SCORE_FURTHER_SHARD,
     SCORE_SHARD,
+    SHARD_OF,
     TRAIN_LORA,
 )
 
@@ -29,6 +31,7 @@ Unit = Literal["predictions", "training steps", ""]
 
 _EFFECTIVE_BATCH = 16
 _STANDARD = "standard"
+_SHARDS = frozenset(shard.name for shard in SHARD_OF.values())
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def work_done(manifest: Manifest) -> int:
     """Return how much an earlier run did, in the units of `work_of`; 0 where it did nothing."""
     told = manifest.summary
     stage = manifest.spec.stage
-    if stage in (EVALUATE.name, EVALUATE_FURTHER.name, SCORE_SHARD.name):
+    if stage in SHARD_OF or stage in _SHARDS:
         return int(told.get("n_asked", told.get("n_samples", 0)))
     if stage == EVALUATE_BASELINE.name:
         return int(told.get("n_samples", 0))
@@ -100,13 +103,13 @@ def _further(config: Mapping[str, Any], clips: CountClips) -> Work:
 
 
 def _shard(config: Mapping[str, Any], clips: CountClips) -> Work:
-    whole = _evaluation(config, clips)
+    whole = _further(config, clips) if "asked" in config else _evaluation(config, clips)
     heard = clips("corpus", config.get("split", "test"), config["conditions"])
     if whole.amount is None or not heard:
         return whole
     blocks = count_blocks(heard)
     mine = len(range(blocks)[config["shard"] :: config["shards"]])
-    return Work(round(whole.amount * mine / blocks), "predictions")
+    return replace(whole, amount=round(whole.amount * mine / blocks))
 
 
 def _training(config: Mapping[str, Any], clips: CountClips) -> Work:
@@ -142,6 +145,7 @@ _COUNTED = {
     EVALUATE_BASELINE.name: _evaluation,
     EVALUATE_FURTHER.name: _further,
     SCORE_SHARD.name: _shard,
+    SCORE_FURTHER_SHARD.name: _shard,
     TRAIN_LORA.name: _training,
     OPTIMIZE_PROMPT.name: _search,
 }

@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from qsm_core.evaluation.predictions import COLUMNS, read_predictions
+from qsm_core.evaluation.predictions import COLUMNS, KEY, read_predictions
 
-_KEY = ["clip_id", "condition"]
+_KEY = list(KEY)
 
 
 class BlockFolder:
@@ -58,7 +58,7 @@ class BlockFolder:
 
 
 class KnownBlocks:
-    """Rows that other outputs hold, by clip and condition."""
+    """Rows that other outputs hold, by system, clip and condition."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         """Take the predictions tables `files`.

@@ -18,11 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from qsm_core.evaluation.asking import PREDICTIONS_FILE
 from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import Metrics, write_metrics
 from qsm_core.evaluation.predictions import write_predictions
-from qsm_core.evaluation.scored_clips import PREDICTIONS_FILE, ScoringConfig, score_clips
+from qsm_core.evaluation.scored_clips import score_clips
+from qsm_core.evaluation.scoring_config import ScoringConfig, own_instruction
 from qsm_core.evaluation.settings import BootstrapSettings
+from qsm_core.inference.answers import answer_choices
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry
 
@@ -49,9 +52,11 @@ def run(context: StageContext) -> dict[str, Any]:
         ModelError: The model or the adapter cannot be used.
     """
     config = parse_config(EvaluateConfig, context.config)
-    scored = score_clips(config, context)
+    instruction = own_instruction(config, context.inputs)
+    answered = str(answer_choices(instruction, config.answer_format).answer_format)
+    scored = score_clips(config, context, {config.system: instruction})
     metrics = metrics_with_intervals(
-        scored.predictions, instruction=scored.instruction, settings=config.bootstrap
+        scored.predictions, instruction=instruction, settings=config.bootstrap
     )
     write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
     write_metrics(context.out / METRICS_FILE, metrics)
@@ -60,7 +65,7 @@ def run(context: StageContext) -> dict[str, Any]:
         **_headline(metrics),
         **scored.system,
         "n_asked": scored.asked,
-        "answer_format": scored.answer_format,
+        "answer_format": answered,
         "answer_mass": scored.answer_mass,
     }
 

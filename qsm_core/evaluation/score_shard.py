@@ -1,9 +1,10 @@
-"""The stage "score_shard": ask one system about a share of the clips of an evaluation.
+"""The stages that ask one system about a share of the clips of an evaluation.
 
     python -m qsm_core.evaluation.score_shard --spec spec.json
 
-Inputs: as for the stage "evaluate". Output: predictions.parquet with the rows of this shard, and
-volatile/timings.json, volatile/system.json.
+Inputs: as for the stage "evaluate", or as for "evaluate_further" where the configuration names what
+is `asked`. Output: predictions.parquet with the rows of this shard, and volatile/timings.json,
+volatile/system.json.
 
 The evaluation itself takes the answers from the finished shards; see `qsm_core.evaluation.predict`.
 """
@@ -15,8 +16,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.asking import PREDICTIONS_FILE
+from qsm_core.evaluation.instructions import read_asked, without_known
 from qsm_core.evaluation.predictions import write_predictions
-from qsm_core.evaluation.scored_clips import PREDICTIONS_FILE, ScoringConfig, score_clips
+from qsm_core.evaluation.scored_clips import score_clips
+from qsm_core.evaluation.scoring_config import ScoringConfig, own_instruction
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry
 
@@ -28,10 +33,12 @@ class ScoreShardConfig(ScoringConfig):
     Args:
         shard: Which one, from 0.
         shards: How many there are.
+        asked: Names of further instructions; none: the evaluation is of one instruction.
     """
 
     shard: Annotated[int, Field(ge=0)]
     shards: Annotated[int, Field(ge=1)]
+    asked: tuple[str, ...] = ()
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -43,11 +50,24 @@ def run(context: StageContext) -> dict[str, Any]:
         ModelError: The model or the adapter cannot be used.
     """
     config = parse_config(ScoreShardConfig, context.config)
-    scored = score_clips(config, context, shard=config.shard, shards=config.shards)
+    texts = _texts(config, context)
+    scored = score_clips(config, context, texts, shard=config.shard, shards=config.shards)
     write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
     scored.write_notes(context.out)
     counts = {"n_samples": len(scored.predictions), "n_asked": scored.asked}
     return {"system": config.system, **counts, **scored.system}
+
+
+def _texts(config: ScoreShardConfig, context: StageContext) -> dict[str, str]:
+    """Return the instructions that the whole evaluation asks, by the names of its systems."""
+    if not config.asked:
+        return {config.system: own_instruction(config, context.inputs)}
+    asked = read_asked(config.asked, context.inputs)
+    texts = without_known(asked, config.instruction, context.inputs)
+    if not texts:
+        problem = f"asked = {list(config.asked)}: all of these are known; there is nothing to share"
+        raise ConfigurationError("the evaluation cannot be divided", [problem])
+    return texts
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ class InstructionScorer:
     """Scores clips under instructions with one model.
 
     Attributes:
+        llm: The model.
         limit: The batch size in use; memory running out halves it.
     """
 
@@ -135,7 +136,7 @@ class InstructionScorer:
             savings: Which exact savings are made.
         """
         self.limit = BatchLimit.choose(batch_size, llm.device)
-        self._llm = llm
+        self.llm = llm
         self._system_prompt = system_prompt
         self._max_new_tokens = max_new_tokens
         self._short_clips = ShortClipPolicy(short_clips)
@@ -155,7 +156,7 @@ class InstructionScorer:
             ModelError: A single clip does not fit into memory.
         """
         embeddings = encode_clips(
-            self._llm,
+            self.llm,
             waveforms,
             self.limit,
             short_clips=self._short_clips,
@@ -241,7 +242,7 @@ class InstructionScorer:
         account = self._account
         if account is None:
             return None
-        free = self._memory_bytes or free_bytes(self._llm.device)
+        free = self._memory_bytes or free_bytes(self.llm.device)
         return lambda audio_tokens: rows_that_fit(account, audio_tokens, free)
 
     def _ask_all(
@@ -255,15 +256,15 @@ class InstructionScorer:
             for number, question in enumerate(questions):
                 length = len(features.embeddings[0])
                 prompts = [question.parts.token_ids(length)] * len(features)
-                embeddings = input_embeddings(self._llm, prompts, features.embeddings)
+                embeddings = input_embeddings(self.llm, prompts, features.embeddings)
                 cache = DynamicCache()
-                yield number, last_logits(self._llm, embeddings, cache, self._rows(question)), cache
+                yield number, last_logits(self.llm, embeddings, cache, self._rows(question)), cache
             return
         cache = prefix.cache(features.embeddings)
         start = cache.get_seq_length()
         for number, question in enumerate(questions):
             after = self._embed([question.parts.after] * len(features))
-            yield number, last_logits(self._llm, after, cache, self._rows(question)), cache
+            yield number, last_logits(self.llm, after, cache, self._rows(question)), cache
             cache.crop(start - cache.get_seq_length())  # a negative number: so many are removed
 
     def _prefix(self, question: _Question) -> Prefix | None:
@@ -272,7 +273,7 @@ class InstructionScorer:
             return None
         with torch.no_grad():
             shared = self._savings.shared_system
-            return Prefix(self._llm, question.parts, shared_system=shared)
+            return Prefix(self.llm, question.parts, shared_system=shared)
 
     def _rows(self, question: _Question) -> tuple[int, ...] | None:
         """Return the tokens whose logits are needed; None for all."""
@@ -283,11 +284,11 @@ class InstructionScorer:
     def _question(self, instruction: str, answer_format: str) -> _Question:
         choices = answer_choices(instruction, answer_format)
         parts = self._parts(instruction)
-        tokens = answer_tokens(self._llm.tokenizer, choices) if choices.meanings else None
+        tokens = answer_tokens(self.llm.tokenizer, choices) if choices.meanings else None
         return _Question(parts, choices, tokens)
 
     def _parts(self, instruction: str) -> PromptParts:
-        return prompt_parts(self._llm, instruction, system_prompt=self._system_prompt)
+        return prompt_parts(self.llm, instruction, system_prompt=self._system_prompt)
 
     def _store(
         self,
@@ -306,7 +307,7 @@ class InstructionScorer:
 
     def _write(self, logits: Tensor, cache: DynamicCache) -> list[str]:
         """Write greedily from the logits of the first position, (B, V); return B texts."""
-        ends = torch.tensor(sorted(self._llm.end_token_ids), device=logits.device)
+        ends = torch.tensor(sorted(self.llm.end_token_ids), device=logits.device)
         steps: list[Tensor] = []
         done = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
         for _ in range(self._max_new_tokens):
@@ -315,19 +316,19 @@ class InstructionScorer:
             done |= torch.isin(token, ends)
             if bool(done.all()) or len(steps) == self._max_new_tokens:
                 break
-            logits = last_logits(self._llm, self._embed(token[:, None]), cache)
+            logits = last_logits(self.llm, self._embed(token[:, None]), cache)
         written = torch.stack(steps, dim=1).tolist() if steps else [[]] * len(logits)
         return [self._decode(tokens) for tokens in written]
 
     def _decode(self, tokens: list[int]) -> str:
-        ends = self._llm.end_token_ids
+        ends = self.llm.end_token_ids
         length = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
-        text: str = self._llm.tokenizer.decode(tokens[:length], skip_special_tokens=True)
+        text: str = self.llm.tokenizer.decode(tokens[:length], skip_special_tokens=True)
         return text.strip()
 
     def _embed(self, token_ids: Sequence[Sequence[int]] | Tensor) -> Tensor:
-        ids = torch.as_tensor(token_ids, dtype=torch.long, device=self._llm.device)
-        embeddings: Tensor = self._llm.core.get_input_embeddings()(ids)
+        ids = torch.as_tensor(token_ids, dtype=torch.long, device=self.llm.device)
+        embeddings: Tensor = self.llm.core.get_input_embeddings()(ids)
         return embeddings
 
 

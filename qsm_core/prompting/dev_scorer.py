@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from qsm_core.evaluation.asking import predictions_of
 from qsm_core.evaluation.blocks import BlockFolder
+from qsm_core.evaluation.instructions import instruction_digest
 from qsm_core.evaluation.predictions import COLUMNS, validate
-from qsm_core.evaluation.scored_clips import instruction_digest, predictions_of
 from qsm_core.inference.scoring import AudioFeatures, InstructionScorer
 from qsm_core.prompting.dev_blocks import DevBlocks
 

@@ -20,7 +20,6 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import Field
 
 from qsm_core.conditions.rendering import RenderSettings
@@ -32,10 +31,8 @@ from qsm_core.evaluation.renderings import (
     plan_renderings,
     render_plan,
 )
+from qsm_core.inference.opened_scorer import open_scorer
 from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
-from qsm_core.inference.scoring import InstructionScorer
-from qsm_core.models.audio_llm import load_audio_llm
-from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
 from qsm_core.prompting.blocks import blocks_within, deal_blocks
@@ -217,24 +214,14 @@ def _prepare(
         load_rir_bank(context.inputs.get("rirs")),
         as_recorded=config.conditions == AS_RECORDED,
     )
-    if context.runtime.get("threads") is not None:
-        torch.set_num_threads(int(context.runtime["threads"]))
     context.report(0, len(dev.plan), "loading the model")
-    llm = load_audio_llm(
-        context.inputs["model"],
-        adapter=context.inputs.get("adapter"),
+    scorer = open_scorer(
+        context,
         quantization=config.quantization,
-        device=context.runtime.get("device", "auto"),
         dtype=config.dtype,
-        attention=context.runtime.get("attention", "auto"),
-    )
-    scorer = InstructionScorer(
-        llm,
         system_prompt=config.system_prompt,
-        batch_size=context.runtime.get("batch_size"),
-        encoder_cache=open_encoder_cache(llm, context.runtime.get("encoder_cache")),
-        savings=Savings(answer_rows=True),
         short_clips=config.short_clips,
+        savings=Savings(answer_rows=True),
     )
 
     def report(done: int, total: int, message: str) -> None:
@@ -243,9 +230,9 @@ def _prepare(
 
     answer = score_blocks(scorer, scorer.encode(waveforms, report), dev, config.answer_format)
     at_once = int(context.runtime.get("candidates_at_once") or _AT_ONCE)
-    tokens = tuple(sorted(llm.tokenizer.get_added_vocab()))
+    tokens = tuple(sorted(scorer.llm.tokenizer.get_added_vocab()))
     kept = DevScorer(dev, answer, context.work / "blocks", at_once)
-    return _Prepared(llm, kept, config.answer_format, tokens)
+    return _Prepared(scorer.llm, kept, config.answer_format, tokens)
 
 
 def _proposing(config: OptimizePrompt, ready: _Prepared) -> Proposing:

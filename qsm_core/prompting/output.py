@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from qsm_core.evaluation.instructions import INSTRUCTION_FILE, instruction_digest
 from qsm_core.evaluation.intervals import metrics_with_intervals
 from qsm_core.evaluation.metrics import write_metrics
 from qsm_core.evaluation.predictions import write_predictions
-from qsm_core.evaluation.scored_clips import instruction_digest
 from qsm_core.prompting.controls import BEST_CONTROL_FILE, best_instruction
 from qsm_core.prompting.scored import Finalist, ScoredCandidate
 from qsm_core.prompting.search import InstructionSearch
@@ -42,7 +42,7 @@ def write_output(
     history = search.history
     winner, seed = search.winner, search.finalists[0]
     best = history[winner.number]
-    (out / "best_prompt.txt").write_text(best.candidate.text + "\n", encoding="utf-8")
+    (out / INSTRUCTION_FILE).write_text(best.candidate.text + "\n", encoding="utf-8")
     summary = _summary(search, best, winner, seed)
     _write_json(out / "best_prompt.json", summary | _dev_measures(winner, seed))
     _write_json(out / "opro_history.json", _history(search))

@@ -43,6 +43,7 @@ SIZES = {
     "name": "run",
 }
 SHARDED = ("baseline", "eval_lora", "eval_base_opro", "eval_lora_opro")
+FURTHER = ("further_base", "further_lora")  # spread too, where they have something to ask
 # Stages that are disturbed, and what each is about to keep a second piece of when it is.
 DISTURBED = {"lora": CHECKPOINT, "opro_base": SEARCH_EVENT, "baseline": BLOCK}
 
@@ -150,7 +151,9 @@ def test_each_class_has_jobs_of_its_own(
     # Jobs are shared by the stages of their class: fewer jobs than stages.
     assert len(finished.jobs) < len(STAGES)
     assert len({job.name for job in finished.jobs}) == 2
-    shards = {f"{name}_shard{one}of2" for name in SHARDED for one in (1, 2)}
+    results = finished.folder / "results" / "run"
+    asked = [name for name in FURTHER if (results / name / "predictions.parquet").exists()]
+    shards = {f"{name}_shard{one}of2" for name in (*SHARDED, *asked) for one in (1, 2)}
     assert cluster.states(finished.folder) == dict.fromkeys([*STAGES, *shards], "Completed")
 
 

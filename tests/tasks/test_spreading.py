@@ -9,7 +9,7 @@ import pytest
 from qsm_core.store.launch import Launched
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
-from tasks.definitions import EVALUATE, SCORE_SHARD
+from tasks.definitions import EVALUATE, EVALUATE_FURTHER, SCORE_FURTHER_SHARD, SCORE_SHARD
 from tasks.spreading import EvaluationShards
 from tests.support.corpora import make_corpus
 
@@ -52,10 +52,10 @@ def test_as_many_shards_as_wanted_but_no_more_than_blocks(inputs):
 
 
 def test_shards_of_any_number_are_known(store, spec, inputs):
-    assert EvaluationShards(2).known(store, spec).folders == ()
+    assert EvaluationShards(2).known(store, spec, inputs).folders == ()
     config = {**CONFIG, "shard": 1, "shards": 3}
     made = _finish(store, build_spec(SCORE_SHARD, config, inputs), inputs)
-    known = EvaluationShards(2).known(store, spec)
+    known = EvaluationShards(2).known(store, spec, inputs)
     assert known.folders == (made,)
     assert not known.complete
 
@@ -65,8 +65,8 @@ def test_an_evaluation_with_other_code_of_the_metrics_is_known(store, spec, inpu
     before = replace(spec, code={**spec.code, METRICS: "another"})
     made = _finish(store, before, inputs)
     assert before.key != spec.key
-    assert EvaluationShards().known(store, spec).folders == (made,)
-    assert EvaluationShards().known(store, spec).complete
+    assert EvaluationShards().known(store, spec, inputs).folders == (made,)
+    assert EvaluationShards().known(store, spec, inputs).complete
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_answers_that_may_differ_are_not_known(store, spec, inputs, change):
     other = replace(spec, **change(spec))
     given = {name: replace(inputs[name], digest=digest) for name, digest in other.inputs.items()}
     _finish(store, other, given)
-    assert EvaluationShards().known(store, spec).folders == ()
+    assert EvaluationShards().known(store, spec, inputs).folders == ()
 
 
 def test_a_damaged_output_is_not_known(store, spec, inputs):
@@ -92,4 +92,25 @@ def test_a_damaged_output_is_not_known(store, spec, inputs):
     path = _finish(store, before, inputs) / "predictions.parquet"
     path.chmod(0o644)
     path.write_text("other")
-    assert EvaluationShards().known(store, spec).folders == ()
+    assert EvaluationShards().known(store, spec, inputs).folders == ()
+
+
+def _further(store, inputs, tmp_path, text):
+    """Plan an evaluation of one further instruction beside that of CONFIG."""
+    (tmp_path / "ask.txt").write_text(text)
+    given = {**inputs, "ask_control": store.digest(tmp_path / "ask.txt")}
+    return build_spec(EVALUATE_FURTHER, {**CONFIG, "asked": ["control"]}, given), given
+
+
+def test_shards_of_further_instructions_are_known(store, inputs, tmp_path):
+    spec, given = _further(store, inputs, tmp_path, "Noise?")
+    configs = EvaluationShards(2).configs(spec.config, given)
+    assert [(one["asked"], one["shard"]) for one in configs] == [(["control"], 0), (["control"], 1)]
+    made = _finish(store, build_spec(SCORE_FURTHER_SHARD, configs[0], given), given)
+    known = EvaluationShards(2).known(store, spec, given)
+    assert (known.folders, known.complete) == ((made,), False)
+
+
+def test_where_all_instructions_were_asked_before_nothing_is_left(store, inputs, tmp_path):
+    spec, given = _further(store, inputs, tmp_path, CONFIG["instruction"])
+    assert EvaluationShards(2).known(store, spec, given).complete

@@ -34,6 +34,9 @@ def test_shards_add_up_to_the_evaluation() -> None:
         work_of("score_shard", {**config, "shard": n}, _clips(test=40)).amount for n in (0, 1)
     ]
     assert amounts == [80, 40]
+    further = {**config, "asked": ["control", "lora"], "shard": 0}
+    told = work_of("score_further_shard", further, _clips(test=40)).told
+    assert told == "at most 160 predictions"
 
 
 def test_a_training_takes_steps_of_renderings() -> None:

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qsm_core.errors import DataError, InterruptedStageError
-from qsm_core.evaluation import further_instructions, predict
+from qsm_core.errors import ConfigurationError, DataError, InterruptedStageError
+from qsm_core.evaluation import further_instructions, predict, score_shard
 from qsm_core.evaluation.predictions import read_predictions
 from tests.support.chirp_corpus import write_chirp_corpus
 from tests.support.stages import StopAfter, stage_context
@@ -34,14 +34,26 @@ def inputs(tmp_path_factory, small_model_folder):
     return {"corpus": corpus, "model": small_model_folder, **files}
 
 
-def further(folder, inputs, asked, known=(), **context):
-    """Ask instructions under names; `asked` and `known` say which text each has."""
+def context_of(folder, inputs, asked, known=(), config=CONFIG, **context):
+    """Prepare to ask instructions under names; `asked` and `known` say which text each has."""
     given = {name: inputs[name] for name in ("corpus", "model")}
     given |= {f"ask_{name}": inputs[text] for name, text in asked.items()}
     given |= {f"known_{text}": inputs[text] for text in known}
-    config = CONFIG | {"instruction": TEXTS["seed"], "asked": list(asked)}
-    made = stage_context(folder, config, given, **context)
+    config = config | {"instruction": TEXTS["seed"], "asked": list(asked)}
+    return stage_context(folder, config, given, **context)
+
+
+def further(*args, **kwargs):
+    """Ask instructions under names."""
+    made = context_of(*args, **kwargs)
     return made.out, further_instructions.run(made)
+
+
+def shard_of_two(folder, number, *args, **kwargs):
+    """Ask them about one half of the clips."""
+    config = CONFIG | {"shard": number, "shards": 2}
+    made = context_of(folder, *args, config=config, **kwargs)
+    return made.out, score_shard.run(made)
 
 
 def test_answers_are_those_of_an_evaluation(inputs, tmp_path):
@@ -96,3 +108,21 @@ def test_a_stop_keeps_the_blocks_that_are_scored(inputs, tmp_path):
 def test_a_missing_instruction_is_named(inputs, tmp_path):
     with pytest.raises(DataError, match=r"nowhere\.txt: there is no such file"):
         further(tmp_path, inputs | {"best": tmp_path / "nowhere.txt"}, {"control": "best"})
+
+
+def test_shards_have_the_same_bits_and_leave_nothing_to_ask(inputs, tmp_path):
+    asked = {"control": "control", "lora": "best"}
+    whole, summary = further(tmp_path / "whole", inputs, asked)
+    halves = [shard_of_two(tmp_path / str(n), n, inputs, asked) for n in (0, 1)]
+    assert sum(told["n_asked"] for _, told in halves) == summary["n_asked"]
+    scored = {"scored": [str(folder) for folder, _ in halves]}
+    no_model = inputs | {"model": tmp_path / "nowhere"}
+    out, told = further(tmp_path / "taken", no_model, asked, runtime=scored)
+    assert told["n_asked"] == 0
+    for name in ("predictions.parquet", "instructions.json"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_shard_of_nothing_says_so(inputs, tmp_path):
+    with pytest.raises(ConfigurationError, match="all of these are known"):
+        shard_of_two(tmp_path, 0, inputs, {"control": "seed"})

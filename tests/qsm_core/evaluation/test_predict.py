@@ -15,10 +15,10 @@ from qsm_core.conditions.rendering import RenderSettings, render
 from qsm_core.data.corpus import Corpus, CorpusClip, write_corpus
 from qsm_core.data.schema import ClipRow
 from qsm_core.errors import ConfigurationError, DataError, InterruptedStageError
+from qsm_core.evaluation.instructions import instruction_digest
 from qsm_core.evaluation.metrics import compute_metrics
 from qsm_core.evaluation.predict import run
 from qsm_core.evaluation.predictions import COLUMNS, read_predictions
-from qsm_core.evaluation.scored_clips import instruction_digest
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.store.context import StageContext, never
 from tests.support.chirp_corpus import write_chirp_corpus, write_noise_rirs
