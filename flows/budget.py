@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qsm_core.conditions.grid import STANDARD_GRID
+from flows.listed_values import condition_keys
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.workload import count_conditions
 from qsm_core.prompting.defaults import budget_problem, rows_of_each
@@ -26,11 +26,8 @@ def budget_problems(parameters: PipelineParameters) -> list[str]:
     p = parameters
     if p.opro_budget is None or p.data is not None or p.dev_clips is None:
         return []
-    if p.conditions in ("standard", "as_recorded"):
-        conditions = count_conditions(p.conditions)
-    else:
-        conditions = len([key for key in p.conditions.split(",") if key.strip()])
-    queues = _CLASSES * max(1, conditions)
+    conditions = count_conditions(condition_keys(p.conditions))
+    queues = _CLASSES * conditions
     each = rows_of_each(p.dev_clips // _CLASSES, queues, _block_clips(p))
     problem = budget_problem(
         _FIELD,
@@ -61,10 +58,7 @@ def check_search(parameters: PipelineParameters, corpus: Path) -> None:
     p = parameters
     if p.opro_budget is None:
         return
-    standard = [condition.key for condition in STANDARD_GRID]
-    named = standard if p.conditions == "standard" else p.conditions.split(",")
-    conditions = p.conditions if p.conditions == "as_recorded" else [key.strip() for key in named]
-    plan = plan_renderings(Corpus.open(corpus), conditions, "dev")
+    plan = plan_renderings(Corpus.open(corpus), condition_keys(p.conditions), "dev")
     problem = budget_problem(
         _FIELD,
         p.opro_budget,

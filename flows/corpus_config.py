@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.parameters import PipelineParameters, baseline_names
+from flows.listed_values import baseline_names
+from flows.parameters import PipelineParameters
 
 
 def synthetic_corpus(parameters: PipelineParameters) -> dict[str, Any]:

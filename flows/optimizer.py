@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.listed_values import listed, proposer_names
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import TEXT_LLM, model_input
 from qsm_core.models.text.endpoint import needs_key, url_problem
@@ -35,16 +36,7 @@ def optimizer_fields_to_leave(parameters: PipelineParameters, proposers: str) ->
     """
     p = parameters
     another = p.optimizer_url is not None or p.optimizer_model is not None
-    return _MODEL if another or not _ASKING & set(_names(p.opro_proposers or proposers)) else ()
-
-
-def proposer_names(parameters: PipelineParameters) -> list[str]:
-    """Return the proposers that the parameters name, in order."""
-    return _names(str(parameters.opro_proposers))
-
-
-def _names(text: str) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    return _MODEL if another or not _ASKING & set(listed(p.opro_proposers or proposers)) else ()
 
 
 def optimizer_problems(parameters: PipelineParameters) -> list[str]:

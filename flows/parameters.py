@@ -7,20 +7,17 @@ Nothing here imports torch or Prefect, so that `--help` answers at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.budget import budget_problems
-from flows.optimizer import optimizer_fields_to_leave, optimizer_problems
+from flows.contradictions import contradictions
+from flows.optimizer import optimizer_fields_to_leave
+from flows.presets import PRESETS, PresetName
 from flows.validation import validated
-from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.attention_names import AttentionName
-from qsm_core.models.baselines.registry import baseline_problems
 from qsm_core.prompting.defaults import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS
-from tasks.profile_files import LOCAL, load_profile
 
 StageName = Literal[
     "corpus",
@@ -41,7 +38,6 @@ StageName = Literal[
     "instructions",
     "report",
 ]
-PresetName = Literal["embedded", "qwen2-audio-7b"]
 DataKind = Literal[
     "auto",
     "canonical",
@@ -320,55 +316,6 @@ PANELS = {
     "force": "Run",
 }
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # Values at which the whole job takes minutes on two cores of a CPU.
-    "embedded": {
-        "model": "embedded",
-        "quantization": "none",
-        "train_clips": 240,
-        "dev_clips": 60,
-        "test_clips": 60,
-        "lora_rank": 16,
-        "lora_alpha": 32,
-        "learning_rate": 2e-3,
-        "epochs": 3,
-        "renderings_per_clip": 8,
-        "opro_iterations": 3,
-        "opro_clips": 132,
-        "opro_proposers": "templates,recombination",
-        "optimizer_quantization": "none",
-    },
-    # The settings of the first system's final LoRA and OPRO runs.
-    "qwen2-audio-7b": {
-        "model": "Qwen/Qwen2-Audio-7B-Instruct",
-        "model_revision": "0a095220c30b7b31434169c3086508ef3ea5bf0a",
-        "quantization": "nf4",
-        "lora_rank": 64,
-        "lora_alpha": 16,
-        "learning_rate": 5e-5,
-        "epochs": 3,
-        "renderings_per_clip": 22,
-        "opro_iterations": 15,
-        "opro_clips": 500,
-        "opro_proposers": "templates,llm",
-        "optimizer_model": "Qwen/Qwen2.5-7B-Instruct",
-        "optimizer_revision": "a09a35458c702b33eeacc393d103063234e8bc28",
-        "optimizer_quantization": "nf4",
-    },
-}
-
-
-def baseline_names(parameters: PipelineParameters) -> list[str]:
-    """Return the detectors that the parameter `baselines` names, in order."""
-    names = [name.strip() for name in parameters.baselines.split(",") if name.strip()]
-    return [] if names == ["none"] else list(dict.fromkeys(names))
-
-
-def control_names(parameters: PipelineParameters) -> list[str]:
-    """Return what the parameter `opro_controls` names, in order."""
-    names = [name.strip() for name in parameters.opro_controls.split(",") if name.strip()]
-    return [] if names == ["none"] else list(dict.fromkeys(names))
-
 
 def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
     """Validate `values`, fill them from the preset, and check what one field cannot say alone.
@@ -377,69 +324,7 @@ def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
     parameters = validated(PipelineParameters, values).resolved()
-    problems = [*_contradictions(parameters), *baseline_problems(baseline_names(parameters))]
+    problems = contradictions(parameters)
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
     return parameters
-
-
-def _contradictions(parameters: PipelineParameters) -> list[str]:
-    """List what is wrong between fields."""
-    problems = []
-    if parameters.data is None and parameters.preset != "embedded":
-        problems.append(
-            f"data is empty: preset {parameters.preset} needs your labelled clips; "
-            "give a folder with speech/ and nonspeech/, or a manifest"
-        )
-    if parameters.dev_fraction + parameters.test_fraction >= 1:
-        problems.append(
-            f"dev_fraction + test_fraction = "
-            f"{parameters.dev_fraction + parameters.test_fraction:g}: "
-            "nothing is left for training; their sum must be below 1"
-        )
-    if parameters.adapter is not None and parameters.num_seeds > 1:
-        problems.append(
-            f"num_seeds = {parameters.num_seeds}: an existing adapter is given, so nothing is "
-            "trained; leave num_seeds at 1"
-        )
-    problems += _cluster_problems(parameters.cluster)
-    if parameters.instruction_base is None or parameters.instruction_lora is None:
-        problems += _too_few_clips_to_search(parameters)
-        problems += budget_problems(parameters)
-        problems += _control_problems(parameters)
-        problems += optimizer_problems(parameters)
-    return problems
-
-
-def _control_problems(parameters: PipelineParameters) -> list[str]:
-    return [
-        f"opro_controls = {name!r}: there is no such control; there are: {', '.join(CONTROLS)}; "
-        "or none"
-        for name in control_names(parameters)
-        if name not in CONTROLS
-    ]
-
-
-def _cluster_problems(cluster: str) -> Sequence[str]:
-    """Tell what is wrong with the cluster profile."""
-    if cluster == LOCAL:
-        return ()
-    try:
-        load_profile(cluster)
-    except ConfigurationError as error:
-        return error.problems
-    return ()
-
-
-def _too_few_clips_to_search(parameters: PipelineParameters) -> list[str]:
-    """Tell a search that cannot hear both classes in every condition; a stage would end on it."""
-    if parameters.conditions == "as_recorded" or parameters.opro_clips is None:
-        return []
-    standard = parameters.conditions == "standard"
-    count = len(STANDARD_GRID) if standard else parameters.conditions.count(",") + 1
-    if parameters.opro_clips >= 2 * count:
-        return []
-    return [
-        f"opro_clips = {parameters.opro_clips}: the search needs a clip of each class in each of "
-        f"{count} conditions, {2 * count} pairs or more"
-    ]

@@ -8,12 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.parameters import (
     BASELINE_INSTRUCTION,
-    PRESETS,
     DataKind,
     PipelineParameters,
-    PresetName,
     parse_parameters,
 )
+from flows.presets import PRESETS, PresetName
 from flows.validation import validated
 from qsm_core.models.attention_names import AttentionName
 

@@ -20,12 +20,13 @@ from flows.corpus_config import (
 )
 from flows.evaluation_names import dev_predictions, evaluations_in_order, without_seed
 from flows.further_instructions import BestInstruction, analyzed_together, asked_on_test
+from flows.listed_values import baseline_names, condition_keys
 from flows.memory import check_memory, planned_memory
-from flows.optimizer import check_key, optimizer_config, optimizer_inputs, optimizer_runtime
-from flows.parameters import PipelineParameters, baseline_names, control_names
-from qsm_core.conditions.grid import STANDARD_GRID, Dimension, parse_conditions
-from qsm_core.errors import ConfigurationError
-from qsm_core.evaluation.instructions import INSTRUCTION_FILE
+from flows.model_configs import asked, rendered, searched, trained
+from flows.optimizer import check_key, optimizer_inputs, optimizer_runtime
+from flows.parameters import PipelineParameters
+from qsm_core.conditions.grid import Dimension, parse_conditions
+from qsm_core.evaluation.instructions import ASK, INSTRUCTION_FILE
 from qsm_core.models.identity import model_input
 from qsm_core.store.spec import StageDefinition, StageInput
 from qsm_core.store.store import StageOutput, Store
@@ -167,7 +168,7 @@ class Study:
         calibrated on them is the free baseline of every comparison.
         """
         p = self.parameters
-        config = self._asked(system)
+        config = asked(p, system, self._conditions)
         if instruction is None:
             config["instruction"] = p.instruction
         inputs = self._inputs(corpus=self._split("test"), adapter=adapter, instruction=instruction)
@@ -191,7 +192,7 @@ class Study:
             config = {
                 "detector": detector,
                 "conditions": self._conditions,
-                "render": self._render(),
+                "render": rendered(p),
             }
             given = {name: handle for name, handle in inputs.items() if handle is not None}
             name = f"eval_{detector}"
@@ -229,26 +230,7 @@ class Study:
         p = self.parameters
         if p.adapter is not None:
             return self.digest(p.adapter)
-        config = {
-            "seed": seed,
-            "instructions": [p.instruction],
-            "targets": p.lora_targets,
-            "include_encoder": p.tune_encoder,
-            "rank": p.lora_rank,
-            "alpha": p.lora_alpha,
-            "dropout": p.lora_dropout,
-            "learning_rate": p.learning_rate,
-            "epochs": p.epochs,
-            "warmup_fraction": p.warmup_fraction,
-            "patience": p.patience or None,
-            "gradient_checkpointing": p.gradient_checkpointing,
-            "effective_batch_size": p.effective_batch_size,
-            "quantization": p.quantization,
-            "augment": self._rendered(),
-            "renderings_per_clip": p.renderings_per_clip,
-            "snr_reference": p.snr_reference,
-            "base_model": str(p.model),
-        }
+        config = trained(p, seed, self._rendered())
         inputs = self._inputs(train=self._split("train"), dev=self._split("dev"))
         output = self._submit(TRAIN_LORA, name, config, inputs)
         self._for_report[f"train_{name}"] = output
@@ -262,29 +244,11 @@ class Study:
             self._found[model] = BestInstruction(self.digest(given), None, adapter)
             return self._found[model].instruction
         check_key(p)
-        config = {
-            "seed": p.seed,
-            "seed_instruction": p.instruction,
-            "num_iterations": p.opro_iterations,
-            "candidates_per_step": p.opro_candidates,
-            "clips_per_candidate": p.opro_clips,
-            "budget": p.opro_budget,
-            "patience": p.opro_patience or None,
-            "objective": p.opro_objective,
-            "length_penalty": p.opro_length_penalty,
-            "alpha": p.opro_alpha,
-            "block_clips": p.opro_block_clips,
-            "finalists": p.opro_finalists,
-            "controls": control_names(p),
-            "conditions": self._conditions,
-            "quantization": p.quantization,
-            "render": self._render(),
-            **optimizer_config(p),
-        }
         pool = None if p.opro_pool is None else self.digest(p.opro_pool)
         inputs = self._inputs(
             corpus=self._split("dev"), adapter=adapter, pool=pool, **optimizer_inputs(p)
         )
+        config = searched(p, self._conditions)
         output = self._submit(OPTIMIZE_PROMPT, name, config, inputs, runtime=optimizer_runtime(p))
         self._for_report[name] = output
         # Not the whole output: another way to the same instruction changes no evaluation.
@@ -294,19 +258,18 @@ class Study:
 
     def evaluate_further(self) -> None:
         """Ask each model on test what simpler ways found for it, and what helps other models."""
+        p = self.parameters
         for model, found in self._found.items():
-            asked = asked_on_test(model, self._found)
-            if not asked:
+            further = asked_on_test(model, self._found)
+            if not further:
                 continue
-            config = self._asked(model) | {
-                "instruction": self.parameters.instruction,
-                "asked": list(asked),
-            }
+            config = asked(p, model, self._conditions)
+            config |= {"instruction": p.instruction, "asked": list(further)}
             inputs = self._inputs(
                 corpus=self._split("test"),
                 adapter=found.adapter,
                 known_best=found.instruction,
-                **{f"ask_{name}": file for name, file in asked.items()},
+                **{f"{ASK}{name}": file for name, file in further.items()},
             )
             name = f"further_{model}"
             self._for_report[name] = self._submit(
@@ -323,7 +286,11 @@ class Study:
         )
         rirs = {} if self._rirs is None else {"rirs": self._rirs}
         inputs = {"analysis": analysis, **rirs, **self._for_report, **self._instructions()}
-        config = {"title": title, "conditions": self._conditions, "render": self._render()}
+        config = {
+            "title": title,
+            "conditions": self._conditions,
+            "render": rendered(self.parameters),
+        }
         return self._submit(MAKE_REPORT, "report", config, inputs)
 
     def _instructions(self) -> dict[str, Handle]:
@@ -336,18 +303,6 @@ class Study:
         }
         inputs = analyzed_together(self._found, self._for_report)
         return {"instructions": self._submit(ANALYZE_INSTRUCTIONS, "instructions", config, inputs)}
-
-    def _asked(self, system: str) -> dict[str, Any]:
-        """Return what the configurations of all evaluations of a model say."""
-        return {
-            "system": system,
-            "conditions": self._conditions,
-            "quantization": self.parameters.quantization,
-            "render": self._render(),
-        }
-
-    def _render(self) -> dict[str, Any]:
-        return {"seed": self.parameters.seed, "snr_reference": self.parameters.snr_reference}
 
     def _split(self, split: Split) -> OutputPart:
         """Return the clips of one split: a stage is given no clip that it has no use for."""
@@ -390,22 +345,6 @@ class Study:
     def _rendered(self) -> list[str]:
         """Return the keys of the conditions that are rendered here."""
         return self._conditions if isinstance(self._conditions, list) else []
-
-
-def condition_keys(text: str) -> list[str] | str:
-    """Read the parameter `conditions`: a name, or keys with commas between.
-
-    Raises:
-        ConfigurationError: A key is unknown.
-    """
-    if text == "standard":
-        return [condition.key for condition in STANDARD_GRID]
-    if text == "as_recorded":
-        return text
-    keys = [key.strip() for key in text.split(",") if key.strip()]
-    if not keys:
-        raise ConfigurationError("the parameters cannot be used", ["conditions is empty"])
-    return [condition.key for condition in parse_conditions(keys)]
 
 
 def _is_reverberant(condition: Any) -> bool:

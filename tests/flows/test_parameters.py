@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from flows.parameters import PRESETS, PipelineParameters, control_names, parse_parameters
+from flows.listed_values import control_names
+from flows.parameters import PipelineParameters, parse_parameters
+from flows.presets import PRESETS
 from qsm_core.errors import ConfigurationError
 
 
@@ -76,3 +78,13 @@ def test_unknown_controls_are_refused() -> None:
     ):
         parse_parameters({"opro_controls": "templates,luck"})
     assert control_names(parse_parameters({"opro_controls": "none"})) == []
+
+
+def test_unknown_conditions_are_told_with_everything_else_that_is_wrong():
+    with pytest.raises(ConfigurationError) as caught:
+        parse_parameters({"conditions": "dur_20ms,loud", "opro_controls": "luck"})
+    conditions, controls = caught.value.problems
+    assert conditions.startswith("conditions: 'loud'")
+    assert controls.startswith("opro_controls = 'luck'")
+    with pytest.raises(ConfigurationError, match=r"conditions: .* names none"):
+        parse_parameters({"conditions": " , "})

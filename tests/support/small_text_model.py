@@ -17,10 +17,11 @@ def build_small_text_model(folder: Path) -> Path:
     import torch
     from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
-    from qsm_core.models.small import train_tokenizer
+    from qsm_core.models.architectures import QWEN2_AUDIO
+    from qsm_core.models.small import special_tokens, train_tokenizer
     from qsm_core.prompting.templates import instruction_texts
 
-    tokenizer = train_tokenizer(instruction_texts(), 400)
+    tokenizer = train_tokenizer(instruction_texts(), 400, special_tokens(QWEN2_AUDIO))
     tokenizer.chat_template = _TEMPLATE
     ends = [tokenizer.convert_tokens_to_ids(one) for one in ("<|im_end|>", "<|endoftext|>")]
     config = Qwen2Config(

@@ -7,9 +7,10 @@ from collections import Counter
 import numpy as np
 
 from qsm_core.inference.answers import detect_format
+from qsm_core.models.architectures import QWEN2_AUDIO
 from qsm_core.models.embedded.instructions import BASELINE_TEXT, draw_instruction, sample_texts
 from qsm_core.models.embedded.wordings import KINDS, SLOTS
-from qsm_core.models.small import train_tokenizer
+from qsm_core.models.small import special_tokens, train_tokenizer
 from qsm_core.prompting.templates import baseline, templates
 
 
@@ -47,7 +48,9 @@ def test_baseline_question_is_trained_and_the_templates_are_not():
 
 
 def test_answers_are_single_tokens_that_differ():
-    tokenizer = train_tokenizer(sample_texts(np.random.default_rng(1), 1500), 1400)
+    tokenizer = train_tokenizer(
+        sample_texts(np.random.default_rng(1), 1500), 1400, special_tokens(QWEN2_AUDIO)
+    )
     firsts = [tokenizer(word)["input_ids"] for word in ("SPEECH", "NONSPEECH", "A", "B", "C", "D")]
     assert all(len(ids) == 1 for ids in firsts)
     assert len({ids[0] for ids in firsts}) == 6

@@ -1,0 +1,44 @@
+"""What a preset fills in: the values of fields that were left empty."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+PresetName = Literal["embedded", "qwen2-audio-7b"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Values at which the whole job takes minutes on two cores of a CPU.
+    "embedded": {
+        "model": "embedded",
+        "quantization": "none",
+        "train_clips": 240,
+        "dev_clips": 60,
+        "test_clips": 60,
+        "lora_rank": 16,
+        "lora_alpha": 32,
+        "learning_rate": 2e-3,
+        "epochs": 3,
+        "renderings_per_clip": 8,
+        "opro_iterations": 3,
+        "opro_clips": 132,
+        "opro_proposers": "templates,recombination",
+        "optimizer_quantization": "none",
+    },
+    # The settings of the first system's final LoRA and OPRO runs.
+    "qwen2-audio-7b": {
+        "model": "Qwen/Qwen2-Audio-7B-Instruct",
+        "model_revision": "0a095220c30b7b31434169c3086508ef3ea5bf0a",
+        "quantization": "nf4",
+        "lora_rank": 64,
+        "lora_alpha": 16,
+        "learning_rate": 5e-5,
+        "epochs": 3,
+        "renderings_per_clip": 22,
+        "opro_iterations": 15,
+        "opro_clips": 500,
+        "opro_proposers": "templates,llm",
+        "optimizer_model": "Qwen/Qwen2.5-7B-Instruct",
+        "optimizer_revision": "a09a35458c702b33eeacc393d103063234e8bc28",
+        "optimizer_quantization": "nf4",
+    },
+}
