@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.display import current_display
-from flows.memory import memory_rows
+from flows.memory import RunMemory
 from flows.parameters import PipelineParameters
-from qsm_core.models.memory import MemoryPlan
 from qsm_core.reporting.pieces import CALIBRATED_TITLE, PAGE, read_pieces
 from qsm_core.store.store import StageOutput
 from tasks.artifacts import (
@@ -63,16 +62,17 @@ def announce_plan(plan: Sequence[PlannedStage], *, with_jobs: bool = False) -> N
         display.print(f"\n{total_estimate(plan)}\n")
         if with_jobs:
             display.print(_table("Workers", job_rows(plan), ("workers", "stages", "estimate")))
+            display.print("")
             for name, script in job_scripts(plan).items():
                 display.print(f"\nThe job of {name}:\n")
                 display.print(Text(script))
 
 
-def announce_memory(plan: MemoryPlan | None, *, on_terminal: bool) -> None:
-    """Show how much memory scoring and training will take."""
-    if plan is None:
+def announce_memory(memory: RunMemory | None, *, on_terminal: bool) -> None:
+    """Show how much memory the models of a run will take."""
+    if memory is None:
         return
-    rows = memory_rows(plan)
+    rows = memory.rows()
     publish_memory(rows)
     display = current_display()
     if display is not None and on_terminal:

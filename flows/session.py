@@ -8,11 +8,11 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 
 from flows.display import current_display
+from flows.memory import RunMemory
 from flows.parameters import PipelineParameters
 from flows.reporting import report_cost
 from flows.study import Study
 from qsm_core.errors import StageError
-from qsm_core.models.memory import MemoryPlan
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import StageOutput, Store
 from tasks.costs import run_cost
@@ -35,7 +35,7 @@ class Session:
         self._profile = resource_profile(parameters, self._store.root)
         self._profile.prepare(())
         self._to_run: list[StageDefinition] = []
-        self.memory: MemoryPlan | None = None
+        self.memory: RunMemory | None = None
         self._logger = get_run_logger()
         self._display = current_display()
 

@@ -21,7 +21,7 @@ from flows.corpus_config import (
 from flows.evaluation_names import dev_predictions, evaluations_in_order, without_seed
 from flows.further_instructions import BestInstruction, analyzed_together, asked_on_test
 from flows.listed_values import baseline_names, condition_keys
-from flows.memory import check_memory, planned_memory
+from flows.memory import RunMemory
 from flows.model_configs import asked, rendered, searched, trained
 from flows.optimizer import check_key, optimizer_inputs, optimizer_runtime
 from flows.parameters import PipelineParameters
@@ -106,8 +106,7 @@ class Study:
         }
         self._shards = EvaluationShards(parameters.eval_shards or 1)
         self._model = model_input(str(parameters.model), parameters.model_revision)
-        self.memory = planned_memory(parameters, self._model.path)
-        check_memory(parameters, self.memory)
+        self.memory = RunMemory(parameters, self._model.path)
         self._corpus: Handle = None
         self._rirs: Handle = None
         self._for_report: dict[str, Handle] = {}
@@ -230,6 +229,7 @@ class Study:
         p = self.parameters
         if p.adapter is not None:
             return self.digest(p.adapter)
+        self.memory.add_training()
         config = trained(p, seed, self._rendered())
         inputs = self._inputs(train=self._split("train"), dev=self._split("dev"))
         output = self._submit(TRAIN_LORA, name, config, inputs)
@@ -245,9 +245,10 @@ class Study:
             return self._found[model].instruction
         check_key(p)
         pool = None if p.opro_pool is None else self.digest(p.opro_pool)
-        inputs = self._inputs(
-            corpus=self._split("dev"), adapter=adapter, pool=pool, **optimizer_inputs(p)
-        )
+        llm = optimizer_inputs(p)
+        for folder in llm.values():
+            self.memory.add_optimizer(folder.path)
+        inputs = self._inputs(corpus=self._split("dev"), adapter=adapter, pool=pool, **llm)
         config = searched(p, self._conditions)
         output = self._submit(OPTIMIZE_PROMPT, name, config, inputs, runtime=optimizer_runtime(p))
         self._for_report[name] = output

@@ -124,7 +124,7 @@ def publish_search_pages(outputs: Mapping[str, StageOutput]) -> None:
 
 
 def publish_memory(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Show how much memory scoring and training are predicted to take."""
+    """Show how much memory the models of a run are predicted to take."""
     text = "Predicted peaks of the model's device, weights included"
     create_table_artifact([dict(row) for row in rows], key="memory", description=text)
 

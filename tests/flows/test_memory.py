@@ -3,7 +3,7 @@ import json
 import pytest
 
 from flows import memory
-from flows.memory import check_memory, memory_rows, planned_memory
+from flows.memory import RunMemory
 from flows.parameters import parse_parameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import EMBEDDED_FOLDER
@@ -27,51 +27,86 @@ def with_gpu(monkeypatch, gib):
     monkeypatch.setattr(memory, "model_memory_bytes", lambda device: gib * GIB)
 
 
-def plan_of(folder, **values):
-    parameters = parse_parameters({"preset": "qwen2-audio-7b", "data": "clips", **values})
-    return parameters, planned_memory(parameters, folder)
+def memory_of(folder, **values):
+    return RunMemory(
+        parse_parameters({"preset": "qwen2-audio-7b", "data": "clips", **values}), folder
+    )
 
 
 def test_the_7b_preset_fits_a_16_gb_gpu(seven_b, monkeypatch):
     with_gpu(monkeypatch, 15)
-    parameters, plan = plan_of(seven_b)
-    check_memory(parameters, plan)
-    rows = {row["what"]: row for row in memory_rows(plan)}
+    planned = memory_of(seven_b)
+    planned.add_training()
+    rows = {row["what"]: row for row in planned.rows()}
     assert rows["training"]["there"] == "15.00 GiB"
     assert rows["scoring"]["with"].endswith("clips at once")
 
 
 def test_a_model_that_cannot_fit_is_refused_with_numbers(seven_b, monkeypatch):
     with_gpu(monkeypatch, 12)
-    parameters, plan = plan_of(seven_b, quantization="none")
     with pytest.raises(ConfigurationError, match="does not fit") as caught:
-        check_memory(parameters, plan)
-    scoring, training = caught.value.problems
-    assert "needs 17." in scoring
-    assert "12.00 GiB are there: take quantization 'nf4'" in training
+        memory_of(seven_b, quantization="none")
+    (problem,) = caught.value.problems
+    assert problem.startswith("scoring needs 17.")
+    assert "12.00 GiB are there: take quantization 'nf4'" in problem
 
 
-def test_an_adapter_that_is_given_needs_no_memory_to_train(seven_b, monkeypatch):
+def test_a_run_that_does_not_train_needs_no_memory_for_it(seven_b, monkeypatch):
     with_gpu(monkeypatch, 18)
-    parameters, plan = plan_of(seven_b, quantization="none", lora_rank=512)
-    assert [text.split()[0] for text in plan.problems] == ["training"]
-    with pytest.raises(ConfigurationError):
-        check_memory(parameters, plan)
-    given, plan = plan_of(seven_b, quantization="none", lora_rank=512, adapter="adapter")
-    check_memory(given, plan)
+    planned = memory_of(seven_b, quantization="none", lora_rank=512)
+    assert [row["what"] for row in planned.rows()] == ["weights", "scoring"]
+    with pytest.raises(ConfigurationError, match="training needs"):
+        planned.add_training()
 
 
-def test_on_a_cluster_the_device_is_not_judged(seven_b):
+@pytest.fixture
+def optimizer(tmp_path):
+    """A model of 8 GB in its files, 2 bytes a number."""
+    folder = tmp_path / "llm"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"dtype": "bfloat16"}')
+    with (folder / "model.safetensors").open("wb") as file:
+        file.truncate(8 * GIB)  # a hole, which takes no room
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("there", "how"),
+    [
+        (40, "stays beside the scorer"),
+        (20, "is freed after every turn"),
+        (14, "the scorer waits in main memory meanwhile"),
+    ],
+)
+def test_the_plan_tells_how_the_optimizer_llm_shares_the_device(
+    seven_b, optimizer, monkeypatch, there, how
+):
+    with_gpu(monkeypatch, there)
+    planned = memory_of(seven_b, optimizer_quantization="none")
+    planned.add_optimizer(optimizer)
+    planned.add_optimizer(optimizer)
+    row = planned.rows()[-1]
+    assert (row["what"], row["predicted peak"]) == ("optimizer LLM", "10.00 GiB")
+    assert row["with"].endswith(how)
+    assert len(planned.rows()) == 3
+
+
+def test_an_optimizer_llm_that_fits_nowhere_is_refused(seven_b, optimizer, monkeypatch):
+    with_gpu(monkeypatch, 9)
+    planned = memory_of(seven_b, optimizer_quantization="none")
+    with pytest.raises(ConfigurationError, match=r"needs 10\.00 GiB and 9\.00 GiB are there"):
+        planned.add_optimizer(optimizer)
+
+
+def test_on_a_cluster_the_device_is_not_judged(seven_b, optimizer):
     parameters = parse_parameters({"preset": "qwen2-audio-7b", "data": "clips"})
-    there = parameters.model_copy(update={"cluster": "slurm"})
-    plan = planned_memory(there, seven_b)
-    check_memory(there, plan)
-    assert plan.available is None
-    assert memory_rows(plan)[0]["there"] == "not known here"
+    planned = RunMemory(parameters.model_copy(update={"cluster": "slurm"}), seven_b)
+    planned.add_optimizer(optimizer)
+    assert planned.plan.available is None
+    assert {row["there"] for row in planned.rows()} == {"not known here"}
 
 
 def test_the_embedded_model_fits_anywhere():
-    parameters = parse_parameters({})
-    plan = planned_memory(parameters, EMBEDDED_FOLDER)
-    check_memory(parameters, plan)
-    assert plan.training < GIB
+    planned = RunMemory(parse_parameters({}), EMBEDDED_FOLDER)
+    planned.add_training()
+    assert planned.plan.training < GIB

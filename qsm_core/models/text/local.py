@@ -1,14 +1,11 @@
 """A text LLM in this process, through transformers: loaded when it is asked, freed where it must.
 
-The audio model that scores and this one may have to share a device. Where both fit with room to
-spare, both stay. Else this one is freed after every turn; and where it does not fit beside the
-scorer at all, the scorer waits in main memory meanwhile.
+The audio model that scores and this one may have to share a device; `sharing` says how they do.
 """
 
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
@@ -30,11 +27,9 @@ from qsm_core.models.quantization import (
     use_portable_layers,
 )
 from qsm_core.models.quiet import no_progress_bars
+from qsm_core.models.text.sharing import Sharing, needed_bytes, sharing_of
 
 DEFAULT_MAX_NEW_TOKENS = 256
-_NF4_SHARE = 0.6  # of two bytes a weight: four bits, and the embeddings as they are
-_WORK_SHARE = 0.25  # of the weights, for the cache and the activations of a few answers
-_STAYS_WITH = 2.0  # times its need has to be free for the model to stay beside the scorer
 
 Park = Callable[[], AbstractContextManager[Any]]
 
@@ -62,7 +57,12 @@ class LocalModel:
 
 
 class LocalLLM:
-    """A `TextLLM` in this process."""
+    """A `TextLLM` in this process.
+
+    Attributes:
+        at_once: Any number of answers are written together.
+        sharing: How it shared the device when it was loaded last; None: it never was.
+    """
 
     at_once: int | None = None
 
@@ -89,6 +89,7 @@ class LocalLLM:
         self._park = park
         self._free = free
         self._loaded: tuple[Any, Any] | None = None
+        self.sharing: Sharing | None = None
 
     @property
     def is_loaded(self) -> bool:
@@ -105,11 +106,11 @@ class LocalLLM:
             return []
         with ExitStack() as turn:
             if self._loaded is None:
-                need = needed_bytes(self._settings.folder, self._stored, self._placement)
-                free = self._free(self._placement.device)
-                if free < need:
+                need = _needed(self._settings.folder, self._stored, self._placement)
+                self.sharing = sharing_of(need, self._free(self._placement.device))
+                if self.sharing is Sharing.ALONE:
                     turn.enter_context(self._park())
-                if free < _STAYS_WITH * need:
+                if self.sharing is not Sharing.STAYS:
                     turn.callback(self.free)  # before the scorer comes back
                 self._loaded = _load(self._settings.folder, self._stored, self._placement)
             return self._write(*self._loaded, prompt, seeds)
@@ -146,19 +147,9 @@ class LocalLLM:
         return [str(one) for one in texts] * (len(seeds) // count)
 
 
-def needed_bytes(folder: Path, stored: Quantization, placement: Placement) -> int:
-    """Estimate what the loaded model and a few answers take, from the sizes of its files."""
-    files = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    parameters = files / _stored_bytes(folder / "config.json")
-    each = 2 * _NF4_SHARE if stored is Quantization.NF4 else placement.dtype.itemsize
-    return int(parameters * each * (1 + _WORK_SHARE))
-
-
-def _stored_bytes(config: Path) -> int:
-    """Return the bytes of a number in the files, as the configuration tells it."""
-    values = json.loads(config.read_text(encoding="utf-8"))
-    name = values.get("dtype") or values.get("torch_dtype") or "float32"
-    return 2 if name in ("bfloat16", "float16") else 4
+def _needed(folder: Path, stored: Quantization, placement: Placement) -> int:
+    size = placement.dtype.itemsize
+    return needed_bytes(folder, quantization=stored.value, number_bytes=size)
 
 
 def _load(folder: Path, stored: Quantization, placement: Placement) -> tuple[Any, Any]:
@@ -175,7 +166,7 @@ def _load(folder: Path, stored: Quantization, placement: Placement) -> tuple[Any
                 local_files_only=True,
             )
     except torch.OutOfMemoryError as error:
-        need = gib(needed_bytes(folder, stored, placement))
+        need = gib(_needed(folder, stored, placement))
         raise ModelError(
             f"the optimizer LLM in {folder} needs {need} and does not fit on {placement.device}: "
             "take optimizer_quantization 'nf4', a smaller model, or a server (optimizer_url)"

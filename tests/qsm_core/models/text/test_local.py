@@ -1,11 +1,12 @@
+import gc
 from contextlib import contextmanager
 
 import pytest
+from transformers import Qwen2ForCausalLM
 
 from qsm_core.errors import ModelError
-from qsm_core.models.device import resolve_placement
-from qsm_core.models.quantization import Quantization
-from qsm_core.models.text.local import LocalLLM, LocalModel, needed_bytes
+from qsm_core.models.text.local import LocalLLM, LocalModel
+from qsm_core.models.text.sharing import Sharing, needed_bytes
 
 PROMPT = "Write one new instruction."
 PLENTY = 10**12
@@ -36,9 +37,25 @@ def test_in_four_bits(small_text_model_folder):
     assert len(llm.answers(PROMPT, [1, 2])) == 2
 
 
+def models_alive():
+    """Count the models that this process holds."""
+    gc.collect()
+    return sum(type(one) is Qwen2ForCausalLM for one in gc.get_objects())
+
+
+def test_its_need_is_that_of_its_weights_and_a_quarter_more(small_text_model_folder):
+    llm = LocalLLM(model(small_text_model_folder), free=lambda _device: PLENTY)
+    llm.answers(PROMPT, [1])
+    weights = sum(one.nbytes for one in llm._loaded[0].parameters())
+    need = needed_bytes(small_text_model_folder, quantization="none", number_bytes=4)
+    assert need == pytest.approx(1.25 * weights, rel=0.05)
+    in_four_bits = needed_bytes(small_text_model_folder, quantization="nf4", number_bytes=2)
+    assert in_four_bits == pytest.approx(0.3 * need, rel=0.01)  # 2 x 0.6 of 4 bytes
+
+
 def room(folder, share):
     """Return a model on a device with `share` of what it needs, and what happens around it."""
-    need = needed_bytes(folder, Quantization.NONE, resolve_placement("cpu"))
+    need = needed_bytes(folder, quantization="none", number_bytes=4)
     seen = []
 
     @contextmanager
@@ -55,13 +72,17 @@ def test_it_stays_where_there_is_room_for_both(small_text_model_folder):
     llm, seen = room(small_text_model_folder, 3.0)
     llm.answers(PROMPT, [1])
     assert llm.is_loaded
+    assert llm.sharing is Sharing.STAYS
     assert seen == []
 
 
 def test_it_is_freed_after_its_turn_where_room_is_short(small_text_model_folder):
     llm, seen = room(small_text_model_folder, 1.5)
+    before = models_alive()
     first = llm.answers(PROMPT, [1])
     assert not llm.is_loaded
+    assert models_alive() == before
+    assert llm.sharing is Sharing.FREED
     assert llm.answers(PROMPT, [1]) == first
     assert seen == []
 
@@ -69,6 +90,7 @@ def test_it_is_freed_after_its_turn_where_room_is_short(small_text_model_folder)
 def test_the_scorer_waits_elsewhere_where_there_is_room_for_one(small_text_model_folder):
     llm, seen = room(small_text_model_folder, 0.5)
     llm.answers(PROMPT, [1])
+    assert llm.sharing is Sharing.ALONE
     assert seen == ["scorer goes", "scorer comes back, model loaded: False"]
 
 
