@@ -14,7 +14,7 @@ from flows.listed_values import listed, proposer_names
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import TEXT_LLM, model_input
 from qsm_core.models.text.endpoint import needs_key, url_problem
-from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, PROPOSER_NAMES
+from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, ASKING, PROPOSER_NAMES
 from qsm_core.store.spec import StageInput
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _TITLE = "the optimizer LLM cannot be used"
 
 
-_ASKING = frozenset({"llm", "paraphrase"})
 _MODEL = ("optimizer_model", "optimizer_revision")
 
 
@@ -36,7 +35,7 @@ def optimizer_fields_to_leave(parameters: PipelineParameters, proposers: str) ->
     """
     p = parameters
     another = p.optimizer_url is not None or p.optimizer_model is not None
-    return _MODEL if another or not _ASKING & set(listed(p.opro_proposers or proposers)) else ()
+    return _MODEL if another or not ASKING & set(listed(p.opro_proposers or proposers)) else ()
 
 
 def optimizer_problems(parameters: PipelineParameters) -> list[str]:
@@ -71,7 +70,7 @@ def _pool_problems(p: PipelineParameters, names: list[str]) -> list[str]:
 
 def _llm_problems(p: PipelineParameters, names: list[str]) -> list[str]:
     problems = []
-    if p.optimizer_model is not None and not _ASKING & set(names):
+    if p.optimizer_model is not None and not ASKING & set(names):
         problems.append(
             f"optimizer_model = {p.optimizer_model!r}: is not asked; add llm to opro_proposers"
         )
@@ -96,7 +95,7 @@ def _llm_problems(p: PipelineParameters, names: list[str]) -> list[str]:
 
 def uses_llm(parameters: PipelineParameters) -> bool:
     """Say whether some proposer asks an optimizer LLM."""
-    asking = bool(_ASKING & set(proposer_names(parameters)))
+    asking = bool(ASKING & set(proposer_names(parameters)))
     return asking and parameters.optimizer_model is not None
 
 

@@ -26,7 +26,7 @@ from tasks.artifacts import (
 )
 from tasks.costs import JSON_FILE, RunCost, cost_sentence, write_cost
 from tasks.handle import PlannedStage
-from tasks.planning import job_rows, job_scripts, plan_rows, total_estimate
+from tasks.planning import job_rows, job_scripts, plan_rows, search_rows, total_estimate
 from tasks.results import link_results
 
 # Columns of the results that the terminal shows, with the titles that they have there.
@@ -59,7 +59,11 @@ def announce_plan(plan: Sequence[PlannedStage], *, with_jobs: bool = False) -> N
         more = ("work", "estimate") if with_jobs else ()
         columns = ("stage", "plan", *more, "why")
         display.print(_table("Plan", plan_rows(plan), columns))
-        display.print(f"\n{total_estimate(plan)}\n")
+        display.print(f"\nTime: {total_estimate(plan)}\n")
+        searches = search_rows(plan)
+        if searches:
+            display.print(_table("Prompt search, at most", searches, tuple(searches[0])))
+            display.print("")
         if with_jobs:
             display.print(_table("Workers", job_rows(plan), ("workers", "stages", "estimate")))
             display.print("")

@@ -11,6 +11,7 @@ from rich.text import Text
 from flows.display import current_display
 from flows.parameters import PipelineParameters
 from flows.reporting import publish_results, result_links
+from qsm_core.prompting.endings import counted
 from qsm_core.store.store import StageOutput
 from tasks.artifacts import publish_search_pages
 from tasks.results import link_results
@@ -47,9 +48,10 @@ def publish_search(
 
 def in_words(found: dict[str, Any]) -> str:
     """Say what the winner of a search is worth on dev."""
-    steps = "1 step" if found["num_iterations"] == 1 else f"{found['num_iterations']} steps"
+    steps = counted(found["num_iterations"], "step")
+    candidates = counted(found["num_candidates"], "candidate")
     return (
         f"score {found['score_on_dev']:.4f} (first instruction {found['seed_score_on_dev']:.4f}), "
-        f"from {found['origin']}\n{found['num_candidates']} candidates in {steps}; "
+        f"from {found['origin']}\n{candidates} in {steps}; "
         f"ended because {found['why_ended']}"
     )

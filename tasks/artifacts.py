@@ -22,7 +22,14 @@ from qsm_core.reporting.pieces import read_pieces
 from qsm_core.store.store import StageOutput
 from tasks.costs import RunCost, cost_job_rows, cost_sentence, cost_stage_rows
 from tasks.handle import PlannedStage
-from tasks.planning import job_rows, job_scripts, plan_diagram, plan_rows, total_estimate
+from tasks.planning import (
+    job_rows,
+    job_scripts,
+    plan_diagram,
+    plan_rows,
+    search_rows,
+    total_estimate,
+)
 
 _PLAN_WORDS = {"reused": "reused", "runs": "to run", "waits": "decided when their inputs are made"}
 
@@ -36,6 +43,10 @@ def publish_plan(stages: Sequence[PlannedStage]) -> None:
     create_table_artifact(key="plan", table=rows, description=summary)
     diagram = f"## Plan\n\n{summary}.\n\n```mermaid\n{plan_diagram(stages)}\n```\n"
     create_markdown_artifact(key="plan-diagram", markdown=diagram, description=summary)
+    searches = search_rows(stages)
+    if searches:
+        text = "What the prompt searches and their controls cost at most"
+        create_table_artifact(key="plan-searches", table=searches, description=text)
     jobs = job_rows(stages)
     if jobs:
         text = "Where the stages run that are not reused, and how long that may take"

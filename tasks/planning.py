@@ -8,6 +8,7 @@ from tasks.estimates import duration
 from tasks.handle import PlannedStage
 
 _NO_EARLIER_RUN = "no earlier run"
+_UNKNOWN = "unknown until the corpus is made"
 _CLASSES = {
     "reused": "fill:#d7ecf7,stroke:#0072b2,color:#10222e",
     "runs": "fill:#fdeacc,stroke:#e69f00,color:#3a2a00",
@@ -53,6 +54,20 @@ def job_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
             "estimate": total_estimate(those),
         }
         for kind, those in kinds.items()
+    ]
+
+
+def search_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
+    """Return what each prompt search that is not reused costs at most: it and its controls."""
+    return [
+        {
+            "search": stage.name,
+            "way": price.way,
+            "clip-prompts": _UNKNOWN if price.clip_prompts is None else f"{price.clip_prompts:,}",
+            "LLM answers": f"{price.llm_answers:,}" if price.llm_answers else "",
+        }
+        for stage in stages
+        for price in (() if stage.work is None else stage.work.prices)
     ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from qsm_core.evaluation.workload import count_blocks, count_conditions
-from qsm_core.prompting.defaults import CONTROLS, FINALISTS
+from qsm_core.prompting.price import Price, prices_of
 from qsm_core.store.manifest import Manifest
 from tasks.definitions import (
     EVALUATE,
@@ -43,12 +43,14 @@ class Work:
         unit: Of what; empty for a stage whose work is not counted.
         at_most: Whether it may end up less.
         note: What else is to be said.
+        prices: Of a search and its controls.
     """
 
     amount: int | None
     unit: Unit = ""
     at_most: bool = False
     note: str = ""
+    prices: tuple[Price, ...] = ()
 
     @property
     def told(self) -> str:
@@ -129,15 +131,10 @@ def _search(config: Mapping[str, Any], clips: CountClips) -> Work:
     conditions = config.get("conditions", _STANDARD)
     heard = clips("corpus", "dev", conditions)
     if heard is None:
-        return Work(None, "predictions")
-    pairs = heard * count_conditions(conditions)
-    each = min(pairs, int(config.get("clips_per_candidate") or pairs))
-    candidates = 1 + int(config["num_iterations"]) * int(config["candidates_per_step"])
-    finalists = 1 + int(config.get("finalists", FINALISTS))  # and the seed instruction
-    most = candidates * each + finalists * (pairs - each)
-    once = min(most, int(config.get("budget") or most))
-    # Each control may spend as much as the search.
-    return Work(once * (1 + len(config.get("controls", CONTROLS))), "predictions", at_most=True)
+        return Work(None, "predictions", prices=prices_of(config, None))
+    prices = prices_of(config, heard * count_conditions(conditions))
+    whole = sum(one.clip_prompts or 0 for one in prices)
+    return Work(whole, "predictions", at_most=True, prices=prices)
 
 
 _COUNTED = {

@@ -13,6 +13,7 @@ CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
 ALPHA = 0.2
 BLOCK_CLIPS = 30
 FINALISTS = 2
+ASK_AGAIN = 3  # times a proposer is asked to fill a step with texts that are new
 
 
 def rows_of_each(fewest: int, queues: int, block_clips: int) -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from qsm_core.prompting.endings import counted
 from qsm_core.prompting.trajectory import Event
 from qsm_core.statistics.proportions import wilson_interval
 from qsm_core.store.context import LIVE_FILE, StageContext
@@ -122,8 +123,9 @@ def search_page(events: Sequence[Event], planned: int) -> str:
     if not rows:
         return "## Prompt search\n\nNothing is scored yet.\n"
     picture = base64.b64encode(_png(draw_search(rows))).decode("ascii")
+    steps = max(row.step for row in rows)
     lines = [
-        f"## Prompt search: {len(rows)} candidates in {max(row.step for row in rows)} steps",
+        f"## Prompt search: {counted(len(rows), 'candidate')} in {counted(steps, 'step')}",
         "",
         *_best(rows),
         "",

@@ -8,3 +8,5 @@ ProposerName = Literal["templates", "recombination", "paraphrase", "pool", "llm"
 PROPOSER_NAMES: tuple[str, ...] = get_args(ProposerName)
 
 API_KEY_VARIABLE = "QSM_OPTIMIZER_API_KEY"
+# Ask an optimizer LLM, where there is one.
+ASKING: frozenset[ProposerName] = frozenset({"llm", "paraphrase"})

@@ -22,9 +22,10 @@ import pandas as pd
 from qsm_core.errors import ConfigurationError
 from qsm_core.prompting.budget import Budget
 from qsm_core.prompting.candidates import Candidate, Refusal, clean_text
-from qsm_core.prompting.defaults import ALPHA
+from qsm_core.prompting.defaults import ALPHA, ASK_AGAIN
 from qsm_core.prompting.dev_blocks import DevBlocks, Scoreboard
 from qsm_core.prompting.duplicates import KnownTexts
+from qsm_core.prompting.endings import NO_BUDGET, all_made, no_better, no_new, outranked
 from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.race import looks_at, losers
 from qsm_core.prompting.row_values import FloatArray, mean_of, values_of
@@ -40,7 +41,6 @@ from qsm_core.prompting.scored import (
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.seeding import derive_rng
 
-_ASK_AGAIN = 3  # times a proposer is asked to fill an iteration with texts that are new
 _EMPTY_STEPS = 3  # in a row, after which it is taken that no new text will come
 _SEED = 0
 
@@ -193,20 +193,21 @@ class InstructionSearch:
                 yield from self._race(fresh)
                 self._end_iteration()
         else:
-            self.why_ended = f"all {self._settings.num_iterations} steps were made"
+            dry = empty >= _EMPTY_STEPS
+            self.why_ended = no_new(empty) if dry else all_made(self._settings.num_iterations)
         self._trajectory.record("ended", {"why": self.why_ended, "spent": self.budget.spent})
         yield from self._finals()
 
     def _reason_to_end(self, empty: int) -> str | None:
         patience, leaders = self._settings.patience, self._leaders
         if empty >= _EMPTY_STEPS:
-            return f"{_EMPTY_STEPS} steps in a row brought no valid new candidate"
+            return no_new(empty)
         if patience is not None and leaders[-1 - patience :] == [leaders[-1]] * (patience + 1):
-            return f"{patience} steps brought no better candidate"
+            return no_better(patience)
         blocks = [self._board.blocks_of(number) for number in self._elite]
         blocks += [0] * self._settings.candidates_per_step
         if not self.budget.affords(self._board.blocks_of(_SEED), blocks, 1):
-            return "what is left of the budget holds no further step"
+            return NO_BUDGET
         return None
 
     def _ask_proposer(self, iteration: int) -> list[int]:
@@ -228,7 +229,7 @@ class InstructionSearch:
         count = self._settings.candidates_per_step
         fresh: list[Candidate] = []
         refused: list[dict[str, str]] = []
-        for attempt in range(_ASK_AGAIN):
+        for attempt in range(ASK_AGAIN):
             rng = derive_rng(self._settings.seed, "propose", iteration, attempt)
             for proposed in self._proposer.propose(self.history, count, rng):
                 if isinstance(proposed, Refusal):
@@ -295,7 +296,7 @@ class InstructionSearch:
         self._elite = ranked[: self._settings.finalists]
         reasons = {}
         for number in ranked[self._settings.finalists :]:
-            reasons[number] = f"{self._settings.finalists} others have a better estimate"
+            reasons[number] = outranked(self._settings.finalists)
             told = {"number": number, "blocks": self._board.blocks_of(number)}
             self._trajectory.record("dropped", told | {"reason": reasons[number]})
             if number in self._entries:

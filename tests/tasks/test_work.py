@@ -59,9 +59,33 @@ def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget
     assert within.told == "at most 12,000 predictions"
 
 
+def test_a_search_tells_what_its_controls_and_the_optimizer_llm_cost() -> None:
+    config = {
+        "conditions": CONDITIONS,
+        "num_iterations": 4,
+        "candidates_per_step": 8,
+        "budget": 4000,
+        "proposers": ["templates", "llm"],
+        "controls": ["templates", "paraphrases"],
+    }
+    # A step asks for 8 answers, and twice again for those that were not valid: 4 x 8 x 3 = 96.
+    asked = work_of("optimize_prompt", config | {"optimizer": {"served": True}}, _clips(dev=60))
+    assert [(one.way, one.clip_prompts, one.llm_answers) for one in asked.prices] == [
+        ("search: templates, llm", 4000, 96),
+        ("control: templates", 4000, 0),
+        ("control: paraphrases by the optimizer LLM", 4000, 96),
+    ]
+    by_rules = config | {"proposers": ["templates", "recombination"]}
+    assert [one.llm_answers for one in work_of("optimize_prompt", by_rules, _clips()).prices] == [
+        0
+    ] * 3
+    assert work_of("optimize_prompt", by_rules, _clips()).prices[2].way.endswith("by rules")
+
+
 def test_what_depends_on_a_corpus_that_is_not_made_is_unknown() -> None:
     for stage in ("evaluate", "evaluate_further", "score_shard", "train_lora", "optimize_prompt"):
-        work = work_of(stage, {"conditions": CONDITIONS}, _clips())
+        config = {"conditions": CONDITIONS, "num_iterations": 1, "candidates_per_step": 1}
+        work = work_of(stage, config, _clips())
         assert work.amount is None
         assert work.told == "unknown until the corpus is made"
     assert work_of("make_report", {}, _clips()).told == ""

@@ -19,7 +19,7 @@ from qsm_core.models.text.protocol import TextLLM
 from qsm_core.models.text.remembered import RememberedLLM
 from qsm_core.prompting.defaults import ControlName
 from qsm_core.prompting.pool import read_pool
-from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, ProposerName
+from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, ASKING, ProposerName
 from qsm_core.prompting.proposers.fixed import PoolProposer, TemplateProposer
 from qsm_core.prompting.proposers.opro import OproProposer
 from qsm_core.prompting.proposers.paraphrase import ParaphraseProposer
@@ -100,7 +100,7 @@ def opened_proposers(
         ConfigurationError: A proposer lacks what it needs.
     """
     with ExitStack() as stack:
-        needed = {"llm", "paraphrase"} & set(proposing.names)
+        needed = ASKING & set(proposing.names)
         llm = None
         if proposing.optimizer is not None and needed:
             opened = stack.enter_context(_opened(proposing.optimizer, context, scorer))

@@ -58,7 +58,7 @@ EVENTS = [
     scored(2, 1, "Two: SPEECH or NONSPEECH?", 0.5),
 ]
 FINALS = [
-    {"event": "ended", "why": "all 1 steps were made", "spent": 140},
+    {"event": "ended", "why": "the one step was made", "spent": 140},
     block(0, 1, 160),
     {"event": "finalist", "number": 0, "score": 0.72, "measures": measures(8, 9)},
     {"event": "finalist", "number": 1, "score": 0.81, "measures": measures(8, 9)},
@@ -82,13 +82,13 @@ def test_rows_tell_blocks_clips_and_what_became_of_each_candidate():
 
 def test_the_page_shows_best_budget_picture_table_and_refusals():
     page = search_page(EVENTS, 1000)
-    assert "3 candidates in 1 steps" in page
+    assert "3 candidates in 1 step\n" in page
     assert "**Best so far: 0.9000**, an estimate (candidate 1, from One); first instruc" in page
     assert "Budget: 140 of at most 1,000 clip-prompts." in page
     assert "](data:image/png;base64,iVBOR" in page
     assert "| 0 | 0.7000 | 92.5 [78" in page
     assert "Proposed and not scored: 1" in page
-    assert "The search has ended: all 1 steps were made. Finalists scored on all of dev: 2." in (
+    assert "The search has ended: the one step was made. Finalists scored on all of dev: 2." in (
         search_page(EVENTS + FINALS, 1000)
     )
     assert "**Best on all of dev: 0.8100** (candidate 1, from One); first instruction: 0.7200" in (

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.prompting.candidates import Candidate, Refusal, same_text_key, text_problem
+from qsm_core.prompting.endings import all_made, no_better, outranked
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
 from qsm_core.prompting.search import InstructionSearch, SearchSettings
 from qsm_core.prompting.templates import baseline, instruction_texts
@@ -238,6 +239,19 @@ def test_three_steps_without_a_candidate_end_the_search_with_a_word(tmp_path):
     asked = moody.steps
     assert Work().go(make_search(tmp_path / "t.jsonl", settings, moody)).ask() is None
     assert moody.steps == asked
+
+
+def test_three_steps_without_a_candidate_at_the_very_end_are_told_too(tmp_path):
+    settings = changed(num_iterations=4)
+    search = Work().go(make_search(tmp_path / "t.jsonl", settings, Moody({2, 3, 4})))
+    assert search.why_ended == "3 steps in a row brought no valid new candidate"
+
+
+def test_one_step_is_told_in_the_singular():
+    assert all_made(1) == "the one step was made"
+    assert no_better(1) == "1 step brought no better candidate"
+    assert outranked(1) == "1 other has a better estimate"
+    assert outranked(2) == "2 others have a better estimate"
 
 
 class Scripted:

@@ -1,0 +1,32 @@
+"""Why a search ends and why a candidate is out, in words."""
+
+from __future__ import annotations
+
+NO_BUDGET = "what is left of the budget holds no further step"
+
+
+def all_made(steps: int) -> str:
+    """Say that every step was made that the settings ask for."""
+    if steps == 0:
+        return "no step was asked for"
+    return "the one step was made" if steps == 1 else f"all {steps} steps were made"
+
+
+def no_better(steps: int) -> str:
+    """Say that patience is at its end."""
+    return f"{counted(steps, 'step')} brought no better candidate"
+
+
+def no_new(steps: int) -> str:
+    """Say that the proposers have run dry."""
+    return f"{counted(steps, 'step')} in a row brought no valid new candidate"
+
+
+def outranked(others: int) -> str:
+    """Say that a candidate is behind as many others as there are finalists."""
+    return f"{counted(others, 'other')} {'has' if others == 1 else 'have'} a better estimate"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: 1 step, 2 steps."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
