@@ -38,11 +38,12 @@ StageName = Literal[
     "instructions",
     "report",
 ]
+# Those of `qsm_core.data.importers.registry`, which is slow to import.
 DataKind = Literal[
     "auto",
-    "canonical",
-    "original_parquet",
-    "original_csv",
+    "manifest",
+    "qsm_parquet",
+    "qsm_csv",
     "metadata_csv",
     "esc50",
     "folder",

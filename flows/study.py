@@ -20,6 +20,7 @@ from flows.corpus_config import (
 )
 from flows.evaluation_names import dev_predictions, evaluations_in_order, without_seed
 from flows.further_instructions import BestInstruction, analyzed_together, asked_on_test
+from flows.inputs import check_inputs
 from flows.listed_values import baseline_names, condition_keys
 from flows.memory import RunMemory
 from flows.model_configs import asked, rendered, searched, trained
@@ -91,8 +92,9 @@ class Study:
                 so that clips that cannot be used are told before a GPU job is queued.
 
         Raises:
-            QsmError: The model or the conditions cannot be used.
+            QsmError: The model, the conditions or what the user points at cannot be used.
         """
+        check_inputs(parameters)
         self.parameters = parameters
         self._check_first = check_first
         self._store = store

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qsm_core.data.csv_table import read_csv_table
 from qsm_core.data.schema import COLUMNS, SCHEMA, parse_rows, rows_to_frame, with_schema_types
 from qsm_core.errors import DataError
 
@@ -114,7 +115,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        return read_csv_table(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError("cannot read the table", [f"{path}: {error}"]) from error
 

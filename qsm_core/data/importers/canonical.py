@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qsm_core.data.importers.metadata_csv import csv_header
+from qsm_core.data.csv_table import csv_header
 from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, is_canonical, make_table, read_frame, records_of

@@ -6,10 +6,10 @@ Others are left out, and a note says which.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from qsm_core.data.csv_table import csv_header
 from qsm_core.data.importers.groups import groups_by_pattern
 from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
@@ -20,6 +20,8 @@ KIND = "metadata_csv"
 FILE_NAME = "metadata.csv"
 _OPTIONAL = ("clip_id", "split", "source", "category", "licence", "start_ms", "stop_ms", "sha256")
 
+_HINTS = {"group_id": " (speaker or source recording): add it, or give group_pattern"}
+
 
 def recognizes(path: Path) -> bool:
     """Say whether this is such a CSV file, or a folder with one named `metadata.csv`."""
@@ -27,7 +29,7 @@ def recognizes(path: Path) -> bool:
     if file.suffix.lower() != ".csv" or not file.is_file():
         return False
     columns = csv_header(file)
-    return {"path", "label", "group_id"} <= set(columns) and not is_canonical(columns)
+    return {"path", "label"} <= set(columns) and not is_canonical(columns)
 
 
 def read(path: Path, options: ImportOptions) -> ManifestTable:
@@ -39,12 +41,13 @@ def read(path: Path, options: ImportOptions) -> ManifestTable:
     file = path / FILE_NAME if path.is_dir() else path
     frame = read_frame(file)
     needed = ["path", "label"] + (["group_id"] if options.group_pattern is None else [])
-    missing = [name for name in needed if name not in frame]
-    if missing:
-        raise DataError(
-            f"{file} cannot be used",
-            [f"missing column {name}; there are {', '.join(frame.columns)}" for name in missing],
-        )
+    problems = [
+        f"missing column {name}{_HINTS.get(name, '')}; there are {', '.join(frame.columns)}"
+        for name in needed
+        if name not in frame
+    ]
+    if problems:
+        raise DataError(f"{file} cannot be used", problems)
     taken = [name for name in (*needed, *_OPTIONAL) if name in frame]
     ignored = [str(name) for name in frame.columns if name not in taken]
     root = options.audio_root or file.parent
@@ -55,15 +58,6 @@ def read(path: Path, options: ImportOptions) -> ManifestTable:
     notes = [f"columns of {file.name} that were not read: {', '.join(ignored)}"] if ignored else []
     records = [_row(row, source) for row in records_of(frame)]
     return make_table(records, root, KIND, origin=file, notes=notes)
-
-
-def csv_header(file: Path) -> list[str]:
-    """Return the column names of a CSV file; none where the file is no text."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            return next(csv.reader(stream), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []
 
 
 def _row(row: dict[str, Any], source: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from qsm_core.data.csv_table import read_csv_table
 from qsm_core.data.importers import (
     canonical,
     esc50,
@@ -106,5 +107,19 @@ def _nothing_fits(path: Path) -> DataError:
         names = sorted(entry.name for entry in path.iterdir())
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         inside = f"; it holds {', '.join(names[:8]) or 'nothing'}{more}"
-    looked = [f"{importer.kind}: {importer.looks_for}" for importer in IMPORTERS]
-    return DataError(f"{path} has no known form of data{inside}. Looked for", looked)
+    looked = [f"looked for {importer.kind}: {importer.looks_for}" for importer in IMPORTERS]
+    told = [*_what_is_wrong_with_the_table(path), *looked]
+    return DataError(f"{path} has no known form of data{inside}", told)
+
+
+def _what_is_wrong_with_the_table(path: Path) -> list[str]:
+    """Say why a CSV that seems meant as a table of clips is none."""
+    file = path / metadata_csv.FILE_NAME if path.is_dir() else path
+    if file.suffix.lower() != ".csv" or not file.is_file():
+        return []
+    try:
+        columns = list(read_csv_table(file).columns)
+    except DataError as error:
+        return list(error.problems)
+    missing = " and no column ".join(name for name in ("path", "label") if name not in columns)
+    return [f"{file}: has no column {missing}; its columns are {', '.join(columns)}"]
