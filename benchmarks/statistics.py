@@ -1,8 +1,9 @@
-"""Size, power and coverage of the statistics by simulation, and what the bootstrap costs.
+"""Size and power of the tests by simulation, coverage of thresholds, and what the bootstrap costs.
 
 Run as `python -m benchmarks.statistics`; `--repeats` makes the simulations finer, `--published`
 names a folder of predictions of the first system to measure on real rows as well. Times are of
-this machine and only their ratio to the naive loop travels.
+this machine and only their ratio to the naive loop travels. `benchmarks.coverage` has the intervals
+of rates and differences.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
-from scipy import stats
 
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.evaluation.alignment import check_same_rows
@@ -25,7 +25,6 @@ from qsm_core.evaluation.foreign import read_any
 from qsm_core.evaluation.predictions import validate
 from qsm_core.evaluation.replicates import area_statistics, assemble, rate_statistics
 from qsm_core.evaluation.settings import BootstrapSettings
-from qsm_core.statistics.bootstrap import bca_interval, percentile_interval, resample_sums
 from qsm_core.statistics.few_groups import freedom_of
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from qsm_core.statistics.obuchowski import obuchowski_test
@@ -44,7 +43,6 @@ def main(
     """Print the tables."""
     rng = np.random.default_rng(2024)
     _print_tests(rng, repeats)
-    _print_coverage(rng, repeats)
     _print_threshold_coverage(rng, max(200, repeats // 4))
     _print_times()
     if published is not None:
@@ -90,44 +88,11 @@ def _rejections(rng: np.random.Generator, groups: int, effect: float, repeats: i
     return rejected / repeats
 
 
-def _print_coverage(rng: np.random.Generator, repeats: int) -> None:
-    error = 196 * np.sqrt(0.05 * 0.95 / repeats)
-    typer.echo(f"\nCoverage of 95 % intervals in {repeats} studies (error +- {error:.1f} %)")
-    typer.echo(
-        f"{'groups':>7} {'true rate':>10} {'percentile':>11} {'expanded':>9} {'exp. BCa':>9} "
-        f"{'rows as units':>14}"
-    )
-    for groups in (7, 10, 20, 60, 200):
-        for rate in (0.8, 0.95):
-            covered = _coverage(rng, groups, rate, repeats)
-            cells = "  ".join(f"{100 * one:8.1f}" for one in covered)
-            typer.echo(f"{groups:7d} {rate:10.2f}  {cells}")
-
-
-def _coverage(rng: np.random.Generator, groups: int, rate: float, repeats: int) -> np.ndarray:
-    strata, covered = np.zeros(groups, dtype=np.int64), np.zeros(4)
-    for _ in range(repeats):
-        right = rng.binomial(10, rng.beta(10 * rate, 10 * (1 - rate), groups)).astype(float)
-        whole, rows = right.sum(), 10.0 * groups
-        drawn = resample_sums(right[:, None], strata, num_resamples=999, rng=rng)[:, 0] / rows
-        without = (whole - right) / (rows - 10)
-        tail = freedom_of(strata, without).tail(0.95)
-        intervals = (
-            percentile_interval(drawn),
-            percentile_interval(drawn, tail=tail),
-            bca_interval(drawn, estimate=whole / rows, jackknife=without, strata=strata, tail=tail),
-        )
-        known = [i.low is not None and i.low <= rate <= (i.high or 0) for i in intervals]
-        naive = stats.binomtest(int(whole), int(rows)).proportion_ci(method="wilson")
-        covered += [*known, naive.low <= rate <= naive.high]
-    return covered / repeats
-
-
 def _print_threshold_coverage(rng: np.random.Generator, repeats: int) -> None:
     error = 196 * np.sqrt(0.05 * 0.95 / repeats)
     typer.echo(f"\nDT75: coverage in {repeats} studies (error +- {error:.1f} %) and median, ms")
     typer.echo(f"{'groups':>7} {'true':>6} {'median':>7} {'coverage':>9}")
-    for groups in (20, 60, 200):
+    for groups in (7, 13, 20, 60, 200):
         truth, median, covered = _threshold_coverage(rng, groups, repeats)
         typer.echo(f"{groups:7d} {truth:6.1f} {median:7.1f} {100 * covered:8.1f}")
 
@@ -146,6 +111,7 @@ def _threshold_coverage(
     exact = fit(_DURATIONS, endless, np.full((1, 8), 1e6), bounds=bounds)
     truth = crossings(exact.parameters, 0.75, **ends)[0]
     values, covered = [], 0
+    tail = freedom_of(np.zeros(groups, dtype=np.int64)).tail(0.95)
     rows = np.full((1, 8), groups * 3.0)
     for _ in range(repeats):
         by_group = study(groups, 3)
@@ -159,7 +125,7 @@ def _threshold_coverage(
             start=point.parameters[0],
         )
         levels = crossings(drawn.parameters, 0.75, **ends)
-        low, high = np.quantile(levels, [0.025, 0.975], method="inverted_cdf")
+        low, high = np.quantile(levels, [tail, 1 - tail], method="inverted_cdf")
         covered += low <= truth <= high
         values.append(crossings(point.parameters, 0.75, **ends)[0])
     return float(10**truth), float(10 ** np.median(values)), covered / repeats

@@ -22,7 +22,7 @@ from qsm_core.evaluation.detectors import detector_name
 from qsm_core.evaluation.replicates import Ensemble, Replicated
 from qsm_core.evaluation.settings import CALIBRATED, AnalysisSettings, Pair
 from qsm_core.seeding import derive_rng
-from qsm_core.statistics.few_groups import Freedom, freedom_of
+from qsm_core.statistics.few_groups import Freedom
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from qsm_core.statistics.multiplicity import benjamini_hochberg, by_family, holm
 from qsm_core.statistics.obuchowski import obuchowski_test
@@ -188,7 +188,7 @@ def _error_of(difference: Replicated, ensemble: Ensemble) -> tuple[Freedom, floa
     """Return the standard error of a difference, and how well it is known."""
     if difference.resampled is None:
         return Freedom(np.nan, 1.0), np.nan
-    freedom = freedom_of(ensemble.strata, difference.jackknife)
+    freedom = ensemble.freedom(difference)
     return freedom, freedom.error(difference.resampled)
 
 
@@ -260,7 +260,8 @@ def _sign_flips(ensemble: Ensemble, pair: Pair) -> dict[str, SignFlipResult]:
         strata=first.strata,
         shares=np.column_stack([shares for _, shares in usable.values()]),
         num_permutations=ensemble.settings.num_resamples,
-        rng=derive_rng(ensemble.settings.seed, "sign flip", pair.first, pair.second),
+        # The same draws for every pair: equal answers have equal p-values, whatever their names.
+        rng=derive_rng(ensemble.settings.seed, "sign flip"),
     )
     return dict(zip(usable, results, strict=True))
 

@@ -4,6 +4,9 @@ A statistic of the table is computed three times by the same formula: on all gro
 resample of groups, and without each group. Differences between systems are then differences of
 such triples, and pairing comes by itself, since all systems share the resamples.
 
+Beside the triple stands what each group adds to the errors and to the right answers (parts), which
+says how few groups an interval rests on.
+
 Conventions: B: resamples, K: groups, C: conditions, the last axis is the class in the order
 SPEECH, NONSPEECH.
 """
@@ -18,7 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from qsm_core.errors import DataError
-from qsm_core.evaluation.counts import GroupCounts, count_by_group, rates_from
+from qsm_core.evaluation.counts import GroupCounts, Rates, count_by_group, rates_from
 from qsm_core.evaluation.scores import scores_of
 from qsm_core.evaluation.settings import BootstrapSettings
 from qsm_core.labels import Label
@@ -27,6 +30,7 @@ from qsm_core.statistics.auroc import (
     PairWins,
     count_wins,
     jackknife_areas,
+    pairs_of_groups,
     resampled_areas,
 )
 from qsm_core.statistics.bootstrap import (
@@ -40,7 +44,7 @@ from qsm_core.statistics.bootstrap import (
     reason_to_refuse,
     weighted_sums,
 )
-from qsm_core.statistics.few_groups import freedom_of
+from qsm_core.statistics.few_groups import Freedom, freedom_of
 from qsm_core.statistics.interval import Interval, refused
 from qsm_core.statistics.signal_detection import detection
 
@@ -49,27 +53,33 @@ IntArray = npt.NDArray[np.int64]
 Step = Callable[[str], None]
 
 TEST_STREAM = "cluster bootstrap"
+# Below, intervals of 95 % covered 84 to 90 % in the simulations, whatever their method.
+_FEW_DEGREES = 2.0
+TOO_NARROW = "rests on one or two groups, so it is too narrow"
 
 
 @dataclass(frozen=True)
 class Replicated:
     """A statistic of shape (...), resampled (B, ...) and without each group (K, ...).
 
-    The replicates are None where groups cannot be resampled.
+    The replicates are None where groups cannot be resampled. `parts` is what each group adds to
+    the errors and to the right answers, shape (2, K, ...); only their relation within a class
+    matters. It is None where that is not known.
     """
 
     value: FloatArray
     resampled: FloatArray | None = None
     jackknife: FloatArray | None = None
+    parts: FloatArray | None = None
 
     def __sub__(self, other: Replicated) -> Replicated:
         """Return the difference, replicate by replicate."""
-        if self.resampled is None or other.resampled is None:
-            return Replicated(self.value - other.value)
-        jackknife = None
-        if self.jackknife is not None and other.jackknife is not None:
-            jackknife = self.jackknife - other.jackknife
-        return Replicated(self.value - other.value, self.resampled - other.resampled, jackknife)
+        return Replicated(
+            self.value - other.value,
+            _minus(self.resampled, other.resampled),
+            _minus(self.jackknife, other.jackknife),
+            _minus(self.parts, other.parts),
+        )
 
     def at(self, index: int) -> Replicated:
         """Return one entry of a statistic of shape (C,)."""
@@ -77,7 +87,12 @@ class Replicated:
             np.asarray(self.value[index]),
             None if self.resampled is None else self.resampled[:, index],
             None if self.jackknife is None else self.jackknife[:, index],
+            None if self.parts is None else self.parts[:, :, index],
         )
+
+
+def _minus(one: FloatArray | None, other: FloatArray | None) -> FloatArray | None:
+    return None if one is None or other is None else one - other
 
 
 @dataclass(frozen=True)
@@ -140,7 +155,8 @@ class Ensemble:
             reason = self.reason or "not resampled"
         if reason is not None or statistic.resampled is None:
             return refused(str(reason), confidence=confidence, method=method)
-        tail = freedom_of(self.strata, statistic.jackknife).tail(confidence)
+        freedom = self.freedom(statistic)
+        tail = freedom.tail(confidence)
         if settings.method == "bca" and statistic.jackknife is not None:
             interval = bca_interval(
                 statistic.resampled,
@@ -152,10 +168,13 @@ class Ensemble:
             )
         else:
             interval = percentile_interval(statistic.resampled, confidence=confidence, tail=tail)
-        if not interval.known or self.note is None:
-            return interval
-        notes = [note for note in (interval.note, self.note) if note is not None]
-        return replace(interval, note="; ".join(notes))
+        carried = TOO_NARROW if freedom.degrees < _FEW_DEGREES else None
+        notes = [note for note in (interval.note, self.note, carried) if note is not None]
+        return replace(interval, note="; ".join(notes)) if interval.known and notes else interval
+
+    def freedom(self, statistic: Replicated) -> Freedom:
+        """Return how well the groups know the variance of a single number."""
+        return freedom_of(self.strata, statistic.jackknife, statistic.parts)
 
     @property
     def tail(self) -> float:
@@ -225,7 +244,7 @@ def rate_statistics(ensemble: Ensemble, system: str) -> dict[str, Replicated]:
     """
     dimensions = ensemble.first.dimensions
     totals, correct = ensemble.total, ensemble.correct[system]
-    parts = [
+    replicates = [
         None if total is None or right is None else rates_from(total, right, dimensions)
         for total, right in (
             (totals.all, correct.all),
@@ -233,30 +252,45 @@ def rate_statistics(ensemble: Ensemble, system: str) -> dict[str, Replicated]:
             (totals.jackknife, correct.jackknife),
         )
     ]
-    values: list[dict[str, FloatArray] | None] = [
-        None
-        if rates is None
-        else {
-            "ba_clip": rates.ba_clip,
-            "ba_conditions": rates.ba_conditions,
-            "speech_acc": rates.recall[..., 0],
-            "nonspeech_acc": rates.recall[..., 1],
-            "condition_ba": rates.condition_ba,
-            "condition_speech_acc": rates.condition_recall[..., 0],
-            "condition_nonspeech_acc": rates.condition_recall[..., 1],
-            **{f"dimension_ba.{name}": ba for name, ba in rates.dimension_ba.items()},
-        }
-        for rates in parts
-    ]
-    point, drawn, without = values
+    point, drawn, without = (None if rates is None else _named(rates) for rates in replicates)
+    parts = _parts(ensemble, system)
     return {
         name: Replicated(
             np.asarray(value),
             None if drawn is None else drawn[name],
             None if without is None else without[name],
+            parts[name],
         )
         for name, value in (point or {}).items()
     }
+
+
+def _named(rates: Rates) -> dict[str, FloatArray]:
+    return {
+        "ba_clip": rates.ba_clip,
+        "ba_conditions": rates.ba_conditions,
+        "speech_acc": rates.recall[..., 0],
+        "nonspeech_acc": rates.recall[..., 1],
+        "condition_ba": rates.condition_ba,
+        "condition_speech_acc": rates.condition_recall[..., 0],
+        "condition_nonspeech_acc": rates.condition_recall[..., 1],
+        **{f"dimension_ba.{name}": ba for name, ba in rates.dimension_ba.items()},
+    }
+
+
+def _parts(ensemble: Ensemble, system: str) -> dict[str, FloatArray]:
+    """Return what each group adds to the errors and to the right answers, (2, K, ...) by name.
+
+    A balanced accuracy is linear in the counts: its value for the counts of one group alone, over
+    all rows, is what the group adds.
+    """
+    counts = ensemble.counts[system]
+    total = np.broadcast_to(counts.total.sum(axis=0), counts.total.shape)
+    wrong, right = (
+        _named(rates_from(total, one, counts.dimensions))
+        for one in (counts.total - counts.correct, counts.correct)
+    )
+    return {name: np.stack([wrong[name], right[name]]) for name in wrong}
 
 
 def detection_statistics(ensemble: Ensemble, system: str) -> dict[str, Replicated]:
@@ -270,14 +304,20 @@ def detection_statistics(ensemble: Ensemble, system: str) -> dict[str, Replicate
         found = detection(right[..., 0], total[..., 0], right[..., 1], total[..., 1])
         return np.stack(found)
 
+    # Within a class, what groups add to d' and criterion is in proportion to what they add here.
+    parts = _parts(ensemble, system)
     made = {}
-    for prefix, by in (("", overall), ("condition_", by_condition)):
+    for prefix, by, rate in (
+        ("", overall, "ba_clip"),
+        ("condition_", by_condition, "condition_ba"),
+    ):
         both = totals.map(correct, by=by)
         for kind, name in enumerate(("d_prime", "criterion")):
             made[prefix + name] = Replicated(
                 both.value[kind],
                 None if both.resampled is None else both.resampled[kind],
                 None if both.jackknife is None else both.jackknife[kind],
+                parts[rate],
             )
     return made
 
@@ -308,6 +348,7 @@ def area_statistics(
         np.stack([one.value for one in parts]),
         _stacked([one.resampled for one in parts]),
         _stacked([one.jackknife for one in parts]),
+        _stacked([one.parts for one in parts]),
     )
     return made
 
@@ -319,6 +360,7 @@ def _area(pairs: PairWins, ensemble: Ensemble) -> Replicated:
         np.asarray(pairs.area),
         resampled_areas(pairs, ensemble.weights),
         jackknife_areas(pairs, len(ensemble.strata)),
+        pairs_of_groups(pairs, len(ensemble.strata)),
     )
 
 

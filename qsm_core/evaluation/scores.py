@@ -41,6 +41,8 @@ class RowScores:
         """What to warn of."""
         if not self.filled:
             return None
+        if self.filled == 1:
+            return "1 row without a score counts as undecided"
         return f"{self.filled} rows without a score count as undecided"
 
 

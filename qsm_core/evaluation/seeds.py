@@ -120,6 +120,7 @@ def _pooled(ensemble: Ensemble, runs: Sequence[Replicated]) -> dict[str, Any]:
         np.asarray(values.mean()),
         _mean([run.resampled for run in runs]),
         _mean([run.jackknife for run in runs]),
+        _mean([run.parts for run in runs]),
     )
     return {
         "seeds": len(values),

@@ -122,7 +122,7 @@ def _of_conditions(sources: Sources) -> dict[str, ReportTable]:
     clips = analysis.clips
     caption = f"The {min(_CLIPS_SHOWN, len(clips))} clips with the most wrong answers"
     return {
-        "conditions": ReportTable(single, conditions_view(single, titles)),
+        "conditions": ReportTable(single, conditions_view(single, analysis, titles)),
         "dimensions": ReportTable(dimension_means(analysis)),
         "condition_differences": ReportTable(
             compared, condition_differences_view(compared, titles) if len(compared) else None

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from qsm_core.evaluation.analysis import Analysis
+from qsm_core.evaluation.replicates import TOO_NARROW
 from qsm_core.evaluation.settings import CALIBRATED
 from qsm_core.labels import Label
 from qsm_core.reporting.corpus_facts import CorpusFacts
@@ -91,7 +92,10 @@ def first_system(results: pd.DataFrame) -> str | None:
 def _interval_notes(systems: pd.DataFrame, titles: Titles) -> list[str]:
     """Return what the analysis warns of beside an interval: few groups, rows without a score."""
     found = []
-    for note, rows in systems.dropna(subset=["note"]).groupby("note"):
+    each = systems.assign(note=systems["note"].astype("string").str.split("; ")).explode("note")
+    # The table names the intervals that are too narrow, each by itself.
+    told = each[each["note"].notna() & (each["note"] != TOO_NARROW)]
+    for note, rows in told.groupby("note"):
         if str(note)[:1].isdigit():  # a count of rows: of one system
             found.append(f"{', '.join(titles[name] for name in rows['system'].unique())}: {note}.")
         else:
@@ -124,7 +128,7 @@ def caveats(analysis: Analysis, titles: Titles, facts: CorpusFacts | None) -> li
         )
     return [
         *found,
-        "Instructions and thresholds were chosen by their score on the dev split; a chosen score "
+        "Where instructions or thresholds were chosen by their score on the dev split, that score "
         "is too good on average. Only the test columns are fair, and only while nobody chooses by "
         "them.",
     ]
@@ -169,8 +173,8 @@ def _what_was_answered(analysis: Analysis, results: pd.DataFrame) -> str:
 
 def _comes_first(best: Row, results: pd.DataFrame) -> str:
     equal = results[(results["ba_clip"] == best["ba_clip"]) & (results["system"] != best["system"])]
-    shared = f", as has {', '.join(equal['title'])}" if len(equal) else ""
-    rank = f", the first of {len(results)}{shared}" if len(results) > 1 else ""
+    shared = f", shared with {', '.join(equal['title'])}" if len(equal) else ""
+    rank = f" (the highest of {len(results)}{shared})" if len(results) > 1 else ""
     return (
         f"{best['title']} has a balanced accuracy over clips of {percent_of_row(best, 'ba_clip')} "
         f"%{rank}, with a recall of speech of {percent_of_row(best, 'speech_acc')} % and of "

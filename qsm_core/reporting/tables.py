@@ -68,13 +68,16 @@ def single_conditions(analysis: Analysis) -> pd.DataFrame:
 
 
 def results_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:
-    """Return one row a system: rates, intervals, and the paired difference to the reference."""
-    reference = reference_of(analysis)
-    differences = analysis.comparisons[
-        (analysis.comparisons["metric"] == "ba_clip") & (analysis.comparisons["first"] == reference)
-    ].set_index("second")
+    """Return one row a system: rates, intervals, and the paired difference to the reference.
+
+    Each set of systems that answered the same clips has a reference of its own.
+    """
+    pairs = analysis.comparisons[analysis.comparisons["metric"] == "ba_clip"]
+    references = _references(pairs, analysis.order)
     rows = []
     for name in analysis.order:
+        reference = references[name]
+        differences = pairs[pairs["first"] == reference].set_index("second")
         found = analysis.systems[analysis.systems["system"] == name].set_index("metric")
         row: dict[str, Any] = {"system": name, "title": titles[str(name)]}
         for metric in RESULT_METRICS:
@@ -84,6 +87,21 @@ def results_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:
         row |= {key: _value(differences, name, key) for key in ("p_value", "p_holm")}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _references(pairs: pd.DataFrame, order: Sequence[str]) -> dict[str, str | None]:
+    """Return for each system the one that most are compared with, among those tied to it."""
+    tied = {name: {name} for name in order}
+    for first, second in zip(pairs["first"], pairs["second"], strict=True):
+        both = tied[first] | tied[second]
+        tied |= dict.fromkeys(both, both)
+    counts = pairs["first"].value_counts()
+    return {
+        name: max((one for one in order if one in tied[name]), key=lambda one: counts.get(one, 0))
+        if len(tied[name]) > 1
+        else None
+        for name in order
+    }
 
 
 def comparisons_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:

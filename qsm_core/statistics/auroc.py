@@ -99,6 +99,16 @@ def resampled_areas(pairs: PairWins, weights: npt.NDArray[np.floating]) -> Float
     return areas
 
 
+def pairs_of_groups(pairs: PairWins, num_groups: int) -> FloatArray:
+    """Return the pairs that each of the K groups has part in, lost and won, shape (2, K)."""
+    lost = np.outer(pairs.num_positive, pairs.num_negative) - pairs.wins
+    found = np.zeros((2, num_groups))
+    for row, one in zip(found, (lost, pairs.wins), strict=True):
+        row[pairs.positive] += one.sum(axis=1)
+        row[pairs.negative] += one.sum(axis=0)
+    return found
+
+
 def jackknife_areas(pairs: PairWins, num_groups: int) -> FloatArray:
     """Return the AUROC without each of the K groups, shape (K,)."""
     size = (num_groups,)

@@ -36,30 +36,6 @@ _NO_WIDTH = 1e-12
 _WEIGHTS_PER_CHUNK = 4_000_000  # 16 MB of weights at a time
 
 
-def resample_sums(
-    sums: FloatArray, strata: IntArray, *, num_resamples: int, rng: np.random.Generator
-) -> FloatArray:
-    """Draw the groups of each stratum with replacement and sum their columns.
-
-    Args:
-        sums: The sums of each group, shape (K, M).
-        strata: The stratum of each group, shape (K,); as many groups are drawn from a stratum
-            as it has.
-        num_resamples: B.
-        rng: Where the draws come from.
-
-    Returns:
-        The sums of each resample, shape (B, M).
-
-    Raises:
-        ValueError: The shapes do not fit, or there is no group or no resample.
-    """
-    if sums.ndim != 2 or strata.shape != (len(sums),):
-        raise ValueError(f"sums {sums.shape} and strata {strata.shape}: give (K, M) and (K,)")
-    parts = draw_weights(strata, num_resamples=num_resamples, rng=rng)
-    return np.concatenate([weighted_sums(sums, strata, weights) for weights in parts])
-
-
 def weighted_sums(sums: FloatArray, strata: IntArray, weights: WeightArray) -> FloatArray:
     """Sum the columns of resamples that draw group k weights[:, k] times, shape (B, M).
 
@@ -67,7 +43,12 @@ def weighted_sums(sums: FloatArray, strata: IntArray, weights: WeightArray) -> F
         sums: The sums of each group, shape (K, M).
         strata: The stratum of each group, shape (K,).
         weights: How often each group is drawn, shape (B, K).
+
+    Raises:
+        ValueError: The shapes do not fit.
     """
+    if sums.ndim != 2 or strata.shape != (len(sums),):
+        raise ValueError(f"sums {sums.shape} and strata {strata.shape}: give (K, M) and (K,)")
     resamples = np.zeros((len(weights), sums.shape[1]))
     for members in members_of_strata(strata):
         block = _Block.of(sums, members)

@@ -10,6 +10,12 @@ the expanded percentile interval of T. Hesterberg, The American Statistician 69 
 With several strata the degrees of freedom are those of F. Satterthwaite, Biometrics Bulletin 2
 (1946) 110-114. From a few hundred groups on nothing changes.
 
+n - 1 degrees of freedom hold for groups that all contribute alike. Where a system is nearly always
+right, its errors come from few of the groups, and a difference from those in which two systems
+differ; the other groups say little about the variance. n is then the effective number of groups
+that carry the statistic, (sum |a|)^2 / sum a^2 of what each adds (L. Kish, Survey Sampling (1965)).
+Decision 27 has the simulations.
+
 Conventions: K: groups; a stratum is a class.
 """
 
@@ -54,24 +60,45 @@ class Freedom:
         return float(2 * stdtr(self.degrees, -abs(difference) / error))
 
 
-def freedom_of(strata: IntArray, jackknife: FloatArray | None = None) -> Freedom:
+def freedom_of(
+    strata: IntArray, jackknife: FloatArray | None = None, parts: FloatArray | None = None
+) -> Freedom:
     """Return how well the groups know the variance of a statistic.
 
     Args:
         strata: The stratum of each group, shape (K,); at least 2 groups in each.
         jackknife: The statistic without each group, shape (K,): says how much of the variance
             comes from which stratum. Without it the smallest stratum counts, which is cautious.
+        parts: What each group adds to the errors and to the right answers, shape (2, K): the
+            fewer groups carry either of them, the fewer degrees of freedom. Without it all groups
+            count alike.
     """
     counts = np.array([int(np.sum(strata == one)) for one in np.unique(strata)])
     if jackknife is not None and np.all(np.isfinite(jackknife)):
-        found = _satterthwaite(strata, jackknife)
+        found = _satterthwaite(strata, jackknife, parts)
         if found is not None:
             return found
     fewest = int(counts.min())
     return Freedom(fewest - 1, math.sqrt(fewest / (fewest - 1)))
 
 
-def _satterthwaite(strata: IntArray, jackknife: FloatArray) -> Freedom | None:
+def carrying_groups(parts: FloatArray) -> float:
+    """Return the effective number of groups that carry a sum: of errors, or of right answers.
+
+    K groups that add alike count K, and one that adds all of it counts 1.
+
+    Args:
+        parts: What each group adds, shape (2, K); the sum with fewer carriers counts.
+    """
+    squares = np.sum(parts**2, axis=1)
+    sums = np.sum(np.abs(parts), axis=1)
+    known = squares > 0
+    return float(np.min(sums[known] ** 2 / squares[known], initial=parts.shape[1]))
+
+
+def _satterthwaite(
+    strata: IntArray, jackknife: FloatArray, parts: FloatArray | None
+) -> Freedom | None:
     """Return degrees of freedom of a sum over strata; None where no group moves the statistic."""
     drawn = whole = spread = 0.0
     for stratum in np.unique(strata):
@@ -81,7 +108,8 @@ def _satterthwaite(strata: IntArray, jackknife: FloatArray) -> Freedom | None:
         of_resamples = float(np.sum(influence**2)) / count**2
         variance = of_resamples * count / (count - 1)
         drawn, whole = drawn + of_resamples, whole + variance
-        spread += variance**2 / (count - 1)
+        carrying = count if parts is None else carrying_groups(parts[:, strata == stratum])
+        spread += variance**2 / max(carrying - 1, 1.0)
     if not spread > 0:
         return None
     return Freedom(whole**2 / spread, math.sqrt(whole / drawn))

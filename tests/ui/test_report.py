@@ -119,6 +119,9 @@ def test_print(browser: Browser, address: str) -> None:
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("nav").is_visible()
     assert page.pdf(format="A4").startswith(b"%PDF")
+    # 186 mm between the margins of A4: no table or figure runs out of the page.
+    page.set_viewport_size({"width": 703, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 703
     page.close()
 
 

@@ -32,7 +32,8 @@ def confusion_by_condition(confusion: pd.DataFrame, titles: Titles) -> Figure:
     """
     right = confusion[confusion["answer"] == confusion["label"]]
     keys = list(dict.fromkeys(right["condition"]))
-    height = max(1.3, 0.6 + 0.17 * len(keys))
+    # Below 1.9 inches title, legend and axis would leave a few conditions no room of their own.
+    height = max(1.9, 0.6 + 0.17 * len(keys))
     figure, panels = panel_grid(len(titles), columns=_COLUMNS, panel_height_in=height)
     for axes, (system, title) in zip(panels, titles.items(), strict=True):
         _draw_system(axes, right[right["system"] == system], keys)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from qsm_core.evaluation.analysis import Analysis
+from qsm_core.evaluation.replicates import TOO_NARROW
 from qsm_core.reporting.formatting import (
     MISSING,
     cell,
@@ -14,16 +16,24 @@ from qsm_core.reporting.formatting import (
     percent_of_row,
     points_with_ends,
 )
-from qsm_core.reporting.views.table_view import TableView, Titles
+from qsm_core.reporting.views.table_view import TableView, Titles, too_narrow
+
+_NARROW = "\N{DAGGER}"
+_NARROW_NOTE = f"{_NARROW} The interval {TOO_NARROW}."
 
 
-def conditions_view(conditions: pd.DataFrame, titles: Titles) -> TableView:
+def conditions_view(conditions: pd.DataFrame, analysis: Analysis, titles: Titles) -> TableView:
     """Return balanced accuracy by condition: one row a condition, one column a system."""
     cells = {(row["condition"], row["system"]): row for row in conditions.to_dict("records")}
+    noted = analysis.conditions[analysis.conditions["metric"] == "ba"]
+    noted = noted[too_narrow(noted["note"])]
+    narrow = set(zip(noted["condition"], noted["system"], strict=True))
     rows = []
     for key, found in conditions.groupby("condition", sort=False):
         told = [
-            percent_of_row(cells[key, name], "ba") if (key, name) in cells else MISSING
+            percent_of_row(cells[key, name], "ba") + (_NARROW if (key, name) in narrow else "")
+            if (key, name) in cells
+            else MISSING
             for name in titles
         ]
         rows.append((str(key), count(found["rows"].iloc[0]), *told))
@@ -31,6 +41,7 @@ def conditions_view(conditions: pd.DataFrame, titles: Titles) -> TableView:
         caption="Balanced accuracy by condition in per cent with 95 % intervals",
         headers=("Condition", "Rows", *titles.values()),
         rows=tuple(rows),
+        notes=(_NARROW_NOTE,) if narrow else (),
     )
 
 
@@ -44,6 +55,7 @@ def condition_differences_view(table: pd.DataFrame, titles: Titles) -> TableView
         for pair in pairs:
             row: Any = cells.loc[(key, *pair), :]
             mark = "*" if row["p_holm"] < 0.05 else ""
+            mark += _NARROW if TOO_NARROW in str(row["note"]) else ""
             told.append(points_with_ends(row["value"], row["low"], row["high"]) + mark)
         rows.append((str(key), *told))
     return TableView(
@@ -51,6 +63,7 @@ def condition_differences_view(table: pd.DataFrame, titles: Titles) -> TableView
         "intervals; * where p, corrected over the conditions of the pair, is below 0.05",
         headers=("Condition", *(f"{titles[b]} against {titles[a]}" for a, b in pairs)),
         rows=tuple(rows),
+        notes=(_NARROW_NOTE,) if too_narrow(table["note"]).any() else (),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from qsm_core.evaluation.analysis import Analysis
+from qsm_core.evaluation.replicates import TOO_NARROW
 from qsm_core.reporting.formatting import (
     MISSING,
     count,
@@ -19,7 +20,7 @@ from qsm_core.reporting.formatting import (
     points_of_row,
     threshold,
 )
-from qsm_core.reporting.views.table_view import TableView, Titles, text_of
+from qsm_core.reporting.views.table_view import TableView, Titles, text_of, too_narrow
 from qsm_core.statistics.power import Verdict
 
 
@@ -39,8 +40,9 @@ def results_view(results: pd.DataFrame, analysis: Analysis, titles: Titles) -> T
     ]
     confidence = percent(analysis.settings.bootstrap.confidence, 0)
     unit = analysis.settings.bootstrap.unit
-    reference = results["reference"].iloc[0]
-    against = f"; the difference is that to {titles[reference]}" if reference in titles else ""
+    references = [titles[one] for one in dict.fromkeys(results["reference"]) if one in titles]
+    against = f"; the difference is that to {' or '.join(references)}" if references else ""
+    against += " on the same clips" if len(references) > 1 else ""
     return TableView(
         caption=f"Test results in per cent with {confidence} % intervals (cluster bootstrap by "
         f"{unit}){against}",
@@ -56,7 +58,7 @@ def results_view(results: pd.DataFrame, analysis: Analysis, titles: Titles) -> T
             "Clips: difference",
         ),
         rows=tuple(rows),
-        notes=tuple(_missing(analysis.systems, titles)),
+        notes=(*_missing(analysis.systems, titles), *_narrow(analysis.systems, titles)),
     )
 
 
@@ -148,6 +150,7 @@ def comparisons_view(comparisons: pd.DataFrame, analysis: Analysis) -> TableView
         notes=(
             *undecidable(comparisons, analysis.settings.alpha),
             *from_few_groups(comparisons, analysis.settings.alpha),
+            *_narrow_differences(analysis.comparisons, comparisons),
         ),
         text_columns=frozenset({0, 8}),
     )
@@ -206,19 +209,23 @@ def undecidable(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
 def from_few_groups(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
     """Explain intervals that leave out zero beside a corrected p that is not below alpha."""
     tests = comparisons["family"].where(comparisons["p_value"].notna()).value_counts()
+    told: dict[str, list[str]] = {}
     for row in comparisons.to_dict("records"):
         leaves_out_zero = row["ba_clip_low"] > 0 or row["ba_clip_high"] < 0
         if not (leaves_out_zero and row["p_holm"] >= alpha and row["carrying_groups"] > 0):
             continue
         least = 2.0 ** (1 - row["carrying_groups"])
-        yield (
-            f"{row['title']}: the interval leaves out zero, but the corrected p is "
+        text = (
+            f"the interval leaves out zero, but the corrected p is "
             f"{p_value(row['p_holm'])}. Most of the difference comes from "
             f"{row['carrying_groups']:.0f} groups of {row['carried_by']}; with these alone p is at "
             f"best {p_value(least)}, and {p_value(min(1.0, least * tests[row['family']]))} as the "
             f"smallest of {tests[row['family']]} in its family. Clips from more such groups, or "
             "fewer comparisons in the family, can decide it."
         )
+        told.setdefault(text, []).append(str(row["title"]))
+    for text, titles in told.items():
+        yield f"{'; '.join(titles)}: {text}"
 
 
 def calibration_view(calibration: pd.DataFrame) -> TableView:
@@ -254,6 +261,26 @@ def _missing(systems: pd.DataFrame, titles: Titles) -> Iterable[str]:
         which = ", ".join(titles[name] for name in dict.fromkeys(rows["system"]))
         what = ", ".join(_SHOWN[metric] for metric in dict.fromkeys(rows["metric"]))
         yield f"{which} ({what}): {reason}"
+
+
+def _narrow(systems: pd.DataFrame, titles: Titles) -> Iterable[str]:
+    """Name the intervals of the results table that are too narrow."""
+    rows = systems[too_narrow(systems["note"]) & systems["metric"].isin(_SHOWN)]
+    for name, found in rows.groupby("system", sort=False):
+        what = ", ".join(_SHOWN[metric] for metric in found["metric"])
+        yield f"{titles[str(name)]} ({what}): the interval {TOO_NARROW}"
+
+
+def _narrow_differences(differences: pd.DataFrame, shown: pd.DataFrame) -> Iterable[str]:
+    """Name the intervals of the comparisons that are too narrow, by the titles that are shown."""
+    titles = dict(
+        zip(zip(shown["first"], shown["second"], strict=True), shown["title"], strict=True)
+    )
+    rows = differences[too_narrow(differences["note"])]
+    rows = rows[rows["metric"].isin(("ba_clip", "ba_conditions", "auroc"))]
+    for (first, second), found in rows.groupby(["first", "second"], sort=False):
+        what = ", ".join(_SHOWN[metric] for metric in dict.fromkeys(found["metric"]))
+        yield f"{titles[first, second]} ({what}): the interval {TOO_NARROW}"
 
 
 _SHOWN = {

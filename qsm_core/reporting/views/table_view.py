@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from qsm_core.evaluation.replicates import TOO_NARROW
 from qsm_core.reporting.formatting import (
     MISSING,
     count,
@@ -48,6 +49,11 @@ def record_view(caption: str, table: pd.DataFrame) -> TableView:
     """Return a table of name and value."""
     rows = tuple((str(row["name"]), text_of(row["value"])) for row in table.to_dict("records"))
     return TableView(caption, ("Name", "Value"), rows, text_columns=frozenset({0, 1}))
+
+
+def too_narrow(notes: pd.Series) -> pd.Series:
+    """Say which notes on intervals warn that these are too narrow."""
+    return notes.astype("string").str.contains(TOO_NARROW, regex=False).fillna(False).astype(bool)
 
 
 def _cell(value: Any, digits: int) -> str:

@@ -156,3 +156,29 @@ def test_interval_covers_and_test_keeps_its_size() -> None:
         rejected += one["p_value"] <= 0.05
     assert covered / repeats >= 0.90
     assert rejected / repeats <= 0.09
+
+
+def test_the_same_answers_under_other_names_have_the_same_p() -> None:
+    tables = {
+        name: make_predictions(Listener(name, skill=s), groups_per_class=20)
+        for name, s in (("a", 0.9), ("b", 1.0))
+    }
+    tables["c"] = tables["b"].assign(system="c")
+    made = _compare(tables, [("a", "b"), ("a", "c"), ("b", "a")])
+    for metric in ("ba_clip", "ba_conditions"):
+        first, again, back = made.loc[made["metric"] == metric, "p_value"]
+        assert 0.001 < first < 1  # drawn, and not at either end
+        assert first == again == back
+    alone = _compare({name: tables[name] for name in ("c", "a")}, [("c", "a")])
+    assert _only(alone)["p_value"] == _only(made[made["second"] == "b"])["p_value"]
+
+
+def test_a_difference_that_few_groups_carry_has_few_degrees_of_freedom() -> None:
+    tables = {"a": make_predictions(Listener("a", skill=1.0), groups_per_class=20)}
+    one = tables["a"].assign(system="b")
+    groups = sorted(set(one["group_id"]))
+    here = one["group_id"].isin([groups[0], groups[1], groups[-1]])
+    tables["b"] = one.assign(prediction=one["prediction"].where(~here, one["label"]))
+    found = _only(_compare(tables, [("a", "b")]))
+    assert found["degrees"] < 3  # of 38 by all groups
+    assert found["high"] - found["value"] > 2 * found["standard_error"]

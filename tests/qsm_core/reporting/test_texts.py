@@ -11,16 +11,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from qsm_core.evaluation.replicates import TOO_NARROW
 from qsm_core.reporting import formatting, sections
 from qsm_core.reporting.latex import escaped, latex_table
 from qsm_core.reporting.markdown import picture_markdown, view_markdown
 from qsm_core.reporting.run_card import clip_prompts
 from qsm_core.reporting.sentences import abstract, caveats
-from qsm_core.reporting.tables import comparisons_table, flat_table, reference_of, results_table
+from qsm_core.reporting.tables import (
+    comparisons_table,
+    conditions_table,
+    flat_table,
+    reference_of,
+    results_table,
+)
+from qsm_core.reporting.views.conditions import conditions_view
 from qsm_core.reporting.views.dev import candidates_view
 from qsm_core.reporting.views.systems import (
     comparisons_view,
     more_comparisons_view,
+    results_view,
     thresholds_view,
 )
 from qsm_core.reporting.views.table_view import TableView
@@ -70,8 +79,9 @@ def test_the_abstract_tells_numbers_with_intervals() -> None:
     assert sentences == [
         "4 systems answered for the same 970 test clips from 312 groups (speakers or source "
         "recordings) in 22 conditions each, 21,340 answers a system.",
-        "LoRA + OPRO has a balanced accuracy over clips of 95.0 [92.0, 97.4] %, the first of 4, "
-        "with a recall of speech of 93.0 [88.0, 97.0] % and of non-speech of 97.0 [94.0, 99.4] %.",
+        "LoRA + OPRO has a balanced accuracy over clips of 95.0 [92.0, 97.4] % (the highest of "
+        "4), with a recall of speech of 93.0 [88.0, 97.0] % and of non-speech of 97.0 [94.0, 99.4] "
+        "%.",
         "Against Base that is a difference of +30.0 [+26.0, +33.2] points (corrected p = 0.001); "
         "the verdicts on the 3 paired differences are \N{LEFT DOUBLE QUOTATION MARK}better"
         "\N{RIGHT DOUBLE QUOTATION MARK} 3 times (interval of 95 %, p corrected by Holm's method "
@@ -87,7 +97,7 @@ def test_the_abstract_tells_numbers_with_intervals() -> None:
 def test_the_abstract_of_one_system() -> None:
     sentences = abstract(make_analysis(1, SMALL), titles_of(1))
     assert sentences[0].startswith("One system answered for the same 970 test clips")
-    assert "the first of" not in sentences[1]
+    assert "the highest of" not in sentences[1]
     assert sentences[2] == "There is no second system, so no difference is told."
     assert len(sentences) == 5
 
@@ -164,6 +174,62 @@ def test_an_interval_without_zero_beside_a_large_p_is_explained() -> None:
     few = replace(analysis, comparisons=pairs)
     (note,) = comparisons_view(comparisons_table(few, titles_of(2)), few).notes
     assert "comes from 7 groups of SPEECH; with these alone p is at best 0.016" in note
+
+
+def test_one_note_names_all_comparisons_that_it_is_about() -> None:
+    analysis = make_analysis(3)
+    pairs = analysis.comparisons.assign(
+        p_holm=0.06, smallest_p_holm=0.001, carried_by="SPEECH", carrying_groups=7.0
+    )
+    few = replace(analysis, comparisons=pairs)
+    (note,) = comparisons_view(comparisons_table(few, titles_of(3)), few).notes
+    assert note.startswith("LoRA against Base; Base + OPRO against Base: the interval leaves out")
+
+
+def test_intervals_that_are_too_narrow_are_named_where_they_stand() -> None:
+    analysis, titles = make_analysis(2), titles_of(2)
+    narrow = {
+        name: table.assign(note=np.where(table[key] == "s1", f"rough; {TOO_NARROW}", None))
+        for name, key, table in (
+            ("systems", "system", analysis.systems),
+            ("conditions", "system", analysis.conditions),
+            ("comparisons", "second", analysis.comparisons),
+        )
+    }
+    made = replace(analysis, **narrow)
+    results = results_view(results_table(made, titles), made, titles)
+    (note,) = results.notes
+    assert note.startswith("LoRA (balanced accuracy over clips, over conditions, recall of speech")
+    assert note.endswith(TOO_NARROW)
+    assert "LoRA against Base (" in comparisons_view(comparisons_table(made, titles), made).notes[0]
+    view = conditions_view(conditions_table(made), made, titles)
+    assert all(row["LoRA"].endswith("]\N{DAGGER}") for row in view.records())
+    assert not any("\N{DAGGER}" in row["Base"] for row in view.records())
+    assert view.notes == (f"\N{DAGGER} The interval {TOO_NARROW}.",)
+    # Above the table stand only the notes that are about all of its intervals.
+    assert [told for told in caveats(made, titles, None) if "rough" in told] == [
+        "Intervals rest on rough."
+    ]
+    assert not any(TOO_NARROW in told for told in caveats(made, titles, None))
+
+
+def test_each_set_of_clips_has_a_reference_of_its_own() -> None:
+    analysis = make_analysis(4)  # each with the first
+    pairs = analysis.comparisons
+    moved = pairs["second"] == "s3"
+    pairs = pairs.assign(first=np.where(moved, "s2", pairs["first"]))
+    pairs = pairs[pairs["second"] != "s2"]
+    two = replace(analysis, comparisons=pairs)
+    results = results_table(two, titles_of(4)).set_index("system")
+    assert results["reference"].to_dict() == {
+        "s0": "s0",
+        "s1": "s0",
+        "s2": "s2",
+        "s3": "s2",
+    }
+    assert results["difference"].notna().to_list() == [False, True, False, True]
+    caption = results_view(results.reset_index(), two, titles_of(4)).caption
+    assert caption.endswith("the difference is that to Base or Base + OPRO on the same clips")
 
 
 def test_systems_with_the_same_answers() -> None:

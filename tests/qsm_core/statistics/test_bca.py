@@ -9,10 +9,10 @@ from qsm_core.statistics.bootstrap import (
     bca_interval,
     draw_weights,
     percentile_interval,
-    resample_sums,
     standard_error,
 )
 from tests.support.clustered_pairs import within_simulation_error
+from tests.support.resampling import resample_sums
 
 
 def test_acceleration_by_hand() -> None:

@@ -11,8 +11,8 @@ from qsm_core.statistics.bootstrap import (
     note_on_few_groups,
     percentile_interval,
     reason_to_refuse,
-    resample_sums,
 )
+from tests.support.resampling import resample_sums
 
 ONE_STRATUM = np.zeros(40, dtype=np.int64)
 
