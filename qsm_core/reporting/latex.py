@@ -23,6 +23,7 @@ _ESCAPES = {
     "\N{MINUS SIGN}": r"$-$",
     "\N{EN DASH}": "--",
     "\N{PRIME}": r"$'$",
+    "\N{DAGGER}": r"\textdagger{}",
     "\N{INFINITY}": r"$\infty$",
     "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
     "\N{LEFT DOUBLE QUOTATION MARK}": "``",

@@ -87,8 +87,8 @@ def short_name(key: str) -> str:
 
 def _wide(values: FloatArray, starts: FloatArray, titles: Titles) -> Figure:
     width = max(5.0, 2.6 + 0.4 * float(starts[-1] + 1))
-    # 2.7 inches are room for the label of the scale, however few the systems.
-    figure = new_figure(width, max(2.7, 1.25 + max(0.36, row_height_in(titles)) * len(values)))
+    # 2.6 inches are room for the label of the scale, however few the systems.
+    figure = new_figure(width, max(2.6, 1.25 + max(0.36, row_height_in(titles)) * len(values)))
     axes = figure.add_subplot()
     axes.set_xlim(0, starts[-1] + 1)
     axes.set_ylim(len(values), 0)

@@ -267,6 +267,7 @@ def test_latex_prints_what_stands_there() -> None:
         r"a\_b \& 50 \% \{x\} \$1 \#2 \textasciitilde{} \textasciicircum{} "
         r"\textbackslash{} \textless{}i\textgreater{} $-$1 --"
     )
+    assert escaped("1 [0, 2]\N{DAGGER}") == r"1 [0, 2]\textdagger{}"
     view = TableView("100 %", ("System", "BA"), (("A & B", "[1, 2]"),), notes=("n_1",))
     lines = latex_table(view, "x").splitlines()
     assert r"  \caption{100 \%.}" in lines
