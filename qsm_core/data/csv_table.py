@@ -1,4 +1,4 @@
-"""A CSV as people write it: commas, semicolons or tabs between cells, with or without a BOM.
+"""A CSV as people write it: commas, semicolons or tabs between cells, with a BOM, gzipped.
 
 Spreadsheets of half of Europe write semicolons, so what stands between the cells is read from the
 header. Cells stay text. A row with another number of cells than the header is an error: to guess
@@ -8,6 +8,7 @@ which cell is missing would move labels to other clips.
 from __future__ import annotations
 
 import csv
+import gzip
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,7 @@ def csv_header(path: Path) -> list[str]:
     """Return the column names of a CSV file; none where it is not text."""
     try:
         rows, _ = _rows(path, only_header=True)
-    except (OSError, ValueError, csv.Error):
+    except (OSError, EOFError, ValueError, csv.Error):
         return []
     return rows[0] if rows else []
 
@@ -40,7 +41,7 @@ def read_csv_table(path: Path) -> pd.DataFrame:
         text = f"{path}: is not UTF-8 (byte {error.object[error.start]:#04x} at {error.start})"
         problem = f"{text}; save it as CSV UTF-8"
         raise DataError("cannot read the table", [problem]) from error
-    except (OSError, csv.Error) as error:
+    except (OSError, EOFError, csv.Error) as error:
         raise DataError("cannot read the table", [f"{path}: {error}"]) from error
     if not rows:
         raise DataError(
@@ -64,7 +65,8 @@ def read_csv_table(path: Path) -> pd.DataFrame:
 def _rows(path: Path, *, only_header: bool = False) -> tuple[list[list[str]], list[int]]:
     """Return the rows that are not empty, and the line on which each ends."""
     rows, lines = [], []
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
         first = stream.readline()
         stream.seek(0)
         # A space after a comma is no part of the cell.

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.conditions.grid import parse_condition
+from qsm_core.data.csv_table import csv_header, read_csv_table
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.original import NEEDED as ORIGINAL_COLUMNS
-from qsm_core.evaluation.original import from_original
+from qsm_core.evaluation.original import read_original
 from qsm_core.evaluation.predictions import read_predictions, validate
 from qsm_core.labels import Label, parse_label
 
@@ -37,13 +38,11 @@ def read_any(path: Path, system: str) -> pd.DataFrame:
     """
     if path.suffix == ".parquet":
         return read_predictions(path).assign(system=system)
-    try:
-        raw = pd.read_csv(path, dtype={"clip_id": "str", "group_id": "str"})
-    except (OSError, ValueError) as error:
-        raise DataError("cannot read the predictions", [f"{path}: {error}"]) from error
-    if set(ORIGINAL_COLUMNS) <= set(raw.columns):
-        return from_original(raw, system, str(path))
-    return from_foreign(raw, system, str(path))
+    if set(ORIGINAL_COLUMNS) <= set(csv_header(path)):
+        return read_original(path, system)
+    raw = read_csv_table(path)
+    # Only an empty cell is missing: a group may be called None, and an answer may be N/A.
+    return from_foreign(raw.mask(raw == ""), system, str(path))
 
 
 def from_foreign(raw: pd.DataFrame, system: str, source: str) -> pd.DataFrame:

@@ -323,7 +323,8 @@ def _judge(
     """Add the minimum detectable effect, the margin and the verdict to a comparison."""
     same = [r for r in rows if (r["family"], r["metric"]) == (row["family"], row["metric"])]
     row["minimum_detectable"] = minimum_detectable(
-        np.nan if row["same"] else row["standard_error"],
+        # Groups that all differ by the same amount show no spread: nothing is known, not all found.
+        np.nan if row["same"] or not row["standard_error"] > 0 else row["standard_error"],
         alpha=settings.alpha,
         power=settings.power,
         tests=len(same),

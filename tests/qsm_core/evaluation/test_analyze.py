@@ -364,3 +364,14 @@ def test_threads_change_nothing(tables) -> None:
     alone, together = (analyze(few, settings=QUICK, threads=n) for n in (1, 3))
     for name, table in alone.tables().items():
         pd.testing.assert_frame_equal(table, together.tables()[name])
+
+
+def test_groups_that_differ_alike_do_not_show_that_everything_is_detectable(tables) -> None:
+    base = tables["base"]
+    opposite = {"SPEECH": "NONSPEECH", "NONSPEECH": "SPEECH"}
+    right = base.assign(prediction=base["label"])
+    wrong = base.assign(prediction=base["label"].map(opposite), system="wrong")
+    made = analyze({"base": right, "wrong": wrong}, settings=QUICK).comparisons
+    row = _value(made, metric="ba_clip")
+    assert (row["value"], row["standard_error"]) == (-1, 0)
+    assert np.isnan(row["minimum_detectable"])

@@ -141,3 +141,21 @@ def test_older_grid_of_durations_by_snrs() -> None:
     row = table[table["condition"] == "dur_40_snr_10"].iloc[0]
     assert (row["duration_ms"], row["snr_db"]) == (40, 10)
     assert table["raw_text"].notna().all()
+
+
+@pytest.mark.parametrize("name", ["vad.csv", "vad.csv.gz"])
+def test_only_an_empty_cell_is_missing(tmp_path, name) -> None:
+    rows = ROWS | {"group_id": ["None", "NA", "None", "NA"], "prediction": ["N/A", "", "null", ""]}
+    pd.DataFrame(rows).to_csv(tmp_path / name, index=False, sep=";")
+    table = read_any(tmp_path / name, "other")
+    assert table["group_id"].to_list() == ["None", "NA"] * 2
+    answers = [None if pd.isna(one) else one for one in table["prediction"]]
+    assert answers == [None, "NONSPEECH", None, None]  # N/A is an answer that cannot be read
+
+
+def test_rows_with_a_cell_too_many_are_told_by_line(tmp_path) -> None:
+    (tmp_path / "vad.csv").write_text(
+        "clip_id,group_id,condition,label,p_speech\na,ann,clean,SPEECH,0.4,\n"
+    )
+    with pytest.raises(DataError, match="line 2: 6 cells, but 5 columns"):
+        read_any(tmp_path / "vad.csv", "other")
