@@ -35,7 +35,8 @@ from qsm_core.prompting.defaults import BLOCK_CLIPS
 from qsm_core.prompting.dev_blocks import DevBlocks
 from qsm_core.prompting.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
-from qsm_core.prompting.search import InstructionSearch, SearchSettings
+from qsm_core.prompting.search import InstructionSearch
+from qsm_core.prompting.settings import SearchSettings
 from qsm_core.prompting.templates import baseline
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.store.context import StageContext

@@ -5,11 +5,19 @@ from __future__ import annotations
 NO_BUDGET = "what is left of the budget holds no further step"
 
 
-def all_made(steps: int) -> str:
-    """Say that every step was made that the settings ask for."""
+def all_made(steps: int, empty: int = 0) -> str:
+    """Say that every step was made that the settings ask for.
+
+    Args:
+        steps: How many.
+        empty: How many of the last ones brought no valid new candidate.
+    """
     if steps == 0:
         return "no step was asked for"
-    return "the one step was made" if steps == 1 else f"all {steps} steps were made"
+    made = "the one step was made" if steps == 1 else f"all {steps} steps were made"
+    if empty == 0:
+        return made
+    return f"{made}, the last {empty if empty > 1 else 'one'} without a valid new candidate"
 
 
 def no_better(steps: int) -> str:

@@ -123,7 +123,7 @@ def search_page(events: Sequence[Event], planned: int) -> str:
     if not rows:
         return "## Prompt search\n\nNothing is scored yet.\n"
     picture = base64.b64encode(_png(draw_search(rows))).decode("ascii")
-    steps = max(row.step for row in rows)
+    steps = max(int(event["iteration"]) for event in events if event["event"] == "asked")
     lines = [
         f"## Prompt search: {counted(len(rows), 'candidate')} in {counted(steps, 'step')}",
         "",

@@ -54,7 +54,8 @@ from qsm_core.prompting.proposers.opening import (
     opened_proposers,
 )
 from qsm_core.prompting.scored import Objective
-from qsm_core.prompting.search import InstructionSearch, SearchSettings
+from qsm_core.prompting.search import InstructionSearch
+from qsm_core.prompting.settings import SearchSettings
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.store.context import StageContext, parse_config
 from qsm_core.store.entry import run_entry

@@ -86,7 +86,7 @@ def _summary(
         "ba_clip_on_dev": winner.measures.ba_clip,
         "seed_ba_clip_on_dev": seed.measures.ba_clip,
         "num_candidates": len(search.history),
-        "num_iterations": max(entry.iteration for entry in search.history),
+        "num_iterations": search.steps,
         "spent": search.budget.spent,
         "budget": search.budget.limit,
         "why_ended": search.why_ended,

@@ -22,7 +22,7 @@ import pandas as pd
 from qsm_core.errors import ConfigurationError
 from qsm_core.prompting.budget import Budget
 from qsm_core.prompting.candidates import Candidate, Refusal, clean_text
-from qsm_core.prompting.defaults import ALPHA, ASK_AGAIN
+from qsm_core.prompting.defaults import ASK_AGAIN
 from qsm_core.prompting.dev_blocks import DevBlocks, Scoreboard
 from qsm_core.prompting.duplicates import KnownTexts
 from qsm_core.prompting.endings import NO_BUDGET, all_made, no_better, no_new, outranked
@@ -32,46 +32,17 @@ from qsm_core.prompting.row_values import FloatArray, mean_of, values_of
 from qsm_core.prompting.scored import (
     Finalist,
     Measures,
-    Objective,
     ScoredCandidate,
     measure,
     penalty_of,
     score_of,
 )
+from qsm_core.prompting.settings import SearchSettings
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.seeding import derive_rng
 
 _EMPTY_STEPS = 3  # in a row, after which it is taken that no new text will come
 _SEED = 0
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """How a search goes.
-
-    Attributes:
-        seed: Root of all randomness of the proposers.
-        seed_instruction: What the search starts from and has to beat.
-        num_iterations: How often the proposer is asked.
-        candidates_per_step: New candidates in one iteration.
-        objective: What is made best.
-        patience: End after so many iterations without a better candidate; None: never.
-        finalists: Best candidates that are scored on all of dev, beside the seed instruction.
-        budget: Clip-prompts that the search may score, finals included; None: no limit.
-        alpha: How often a candidate to which none is superior may be dropped in a race.
-        length_penalty: What 100 characters take off the score.
-    """
-
-    seed: int
-    seed_instruction: str
-    num_iterations: int
-    candidates_per_step: int
-    objective: Objective
-    patience: int | None
-    finalists: int
-    budget: int | None = None
-    alpha: float = ALPHA
-    length_penalty: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +54,15 @@ class Job:
 
 
 class InstructionSearch:
-    """An ask/tell search over instructions."""
+    """An ask/tell search over instructions.
+
+    Attributes:
+        budget: What it may spend, and what it has spent.
+        steps: How often the proposer was asked, with or without a valid new candidate.
+        why_ended: In words; None while it goes on.
+        finalists: Scored on all of dev, the seed instruction first.
+        best_by_iteration: The best estimate after the seed instruction and each race.
+    """
 
     def __init__(
         self,
@@ -108,6 +87,7 @@ class InstructionSearch:
             DataError: The trajectory is that of a search with other settings.
         """
         self.budget = Budget(settings.budget, dev, settings.finalists)
+        self.steps = 0
         self.why_ended: str | None = None
         self.finalists: list[Finalist] = []
         self.best_by_iteration: list[float] = []
@@ -188,13 +168,14 @@ class InstructionSearch:
             if self.why_ended is not None:
                 break
             fresh = self._ask_proposer(iteration)
+            self.steps = iteration
             empty = 0 if fresh else empty + 1
             if fresh:
                 yield from self._race(fresh)
                 self._end_iteration()
         else:
             dry = empty >= _EMPTY_STEPS
-            self.why_ended = no_new(empty) if dry else all_made(self._settings.num_iterations)
+            self.why_ended = no_new(empty) if dry else all_made(self.steps, empty)
         self._trajectory.record("ended", {"why": self.why_ended, "spent": self.budget.spent})
         yield from self._finals()
 

@@ -2,17 +2,18 @@
 
     python -m tests.support.dying_search --spec spec.json
 
-The runtime value `die_at` names the kind. Nobody has to watch and be quick: the kill always comes
-at the same place.
+The runtime value `die_at` names the kind: one of the trajectory, or "answers", those of the
+optimizer LLM. Nobody has to watch and be quick: the kill always comes at the same place.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qsm_core.models.text import remembered
 from qsm_core.prompting import trajectory
 from qsm_core.prompting.optimize import run
 from qsm_core.store.context import StageContext
@@ -31,7 +32,17 @@ def dying(context: StageContext) -> dict[str, Any]:
             os.kill(os.getpid(), signal.SIGKILL)
         return event
 
+    kept = remembered.RememberedLLM.answers
+
+    def answers(self: remembered.RememberedLLM, prompt: str, seeds: Sequence[int]) -> list[str]:
+        told = kept(self, prompt, seeds)
+        given = [event for event in self._events if "answers" in event]
+        if context.runtime["die_at"] == "answers" and len(given) >= _EVENTS:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return told
+
     trajectory.Trajectory.record = record  # type: ignore[method-assign]
+    remembered.RememberedLLM.answers = answers  # type: ignore[method-assign]
     return run(context)
 
 

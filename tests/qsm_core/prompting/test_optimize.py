@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pandas as pd
@@ -8,6 +9,7 @@ from qsm_core.evaluation.metrics import compute_metrics
 from qsm_core.evaluation.predictions import read_predictions
 from qsm_core.prompting.optimize import run
 from qsm_core.prompting.templates import baseline
+from tests.support.chat_server import Reply, chat_server
 from tests.support.corpora import make_corpus
 from tests.support.stages import StopAfter, finish, stage_context, start_stage
 
@@ -180,20 +182,35 @@ def test_a_search_that_is_asked_to_stop_goes_on_to_the_same_bits(
         assert (out / name).read_bytes() == (optimized[0] / name).read_bytes(), name
 
 
+def answer(_number, request):
+    """Say the same to the same question, as the server of an optimizer LLM."""
+    asked = json.dumps([request["messages"], request["seed"]])
+    word = hashlib.sha256(asked.encode()).hexdigest()[:14]
+    return Reply(f"<INS>Consider {word}: is it SPEECH or NONSPEECH?</INS>")
+
+
 @pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_trajectory_and_winner(inputs, tmp_path):
-    """A process that dies at once, in the middle of a race and in the finals."""
-    module = "qsm_core.prompting.optimize"
+    """A process dies at once: between two answers of the LLM, in a race, and in the finals."""
+    config = CONFIG | {"candidates_per_step": 3, "proposers": ["llm"], "controls": ["paraphrases"]}
+    config |= {"optimizer": {"served": True, "model": "scripted"}}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    finish(start_stage(module, whole, CONFIG, inputs), whole)
-    for event in ("block", "finalist"):
-        with pytest.raises(RuntimeError, match="the stage ended with -9"):
-            finish(
-                start_stage("tests.support.dying_search", killed, CONFIG, inputs, die_at=event),
-                killed,
-            )
-        assert f'"event": "{event}"' in (killed / "work" / "trajectory.jsonl").read_text()
-        assert not (killed / "out" / "best_prompt.txt").exists()
-    finish(start_stage(module, killed, CONFIG, inputs), killed)
-    for name in FILES:
+    with chat_server(answer) as server:
+
+        def go(folder, module="qsm_core.prompting.optimize", **runtime):
+            given = {"optimizer_url": server.base_url, **runtime}
+            finish(start_stage(module, folder, config, inputs, **given), folder)
+
+        go(whole)
+        asked = len(server.requests)
+        assert asked >= 12  # two steps of the search, and two of the control that paraphrases
+        for event in ("answers", "block", "finalist"):
+            with pytest.raises(RuntimeError, match="the stage ended with -9"):
+                go(killed, "tests.support.dying_search", die_at=event)
+            told = (killed / "work" / "trajectory.jsonl").read_text()
+            assert (f'"event": "{event}"' in told) == (event != "answers")
+            assert not (killed / "out" / "best_prompt.txt").exists()
+        go(killed)
+    assert len(server.requests) == 2 * asked, "an answer that was paid for was asked for again"
+    for name in (*FILES, "optimizer_llm.jsonl"):
         assert (killed / "out" / name).read_bytes() == (whole / "out" / name).read_bytes(), name

@@ -11,7 +11,8 @@ from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.prompting.candidates import Candidate, Refusal, same_text_key, text_problem
 from qsm_core.prompting.endings import all_made, no_better, outranked
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
-from qsm_core.prompting.search import InstructionSearch, SearchSettings
+from qsm_core.prompting.search import InstructionSearch
+from qsm_core.prompting.settings import SearchSettings
 from qsm_core.prompting.templates import baseline, instruction_texts
 from qsm_core.prompting.trajectory import Trajectory
 from tests.support.search_on_dev import CLIPS, CONDITIONS, DEV, Work, word_of, worth
@@ -247,8 +248,16 @@ def test_three_steps_without_a_candidate_at_the_very_end_are_told_too(tmp_path):
     assert search.why_ended == "3 steps in a row brought no valid new candidate"
 
 
+def test_steps_without_a_candidate_at_the_end_are_told_and_counted(tmp_path):
+    search = Work().go(make_search(tmp_path / "t", changed(num_iterations=3), Moody({2, 3})))
+    told = "all 3 steps were made, the last 2 without a valid new candidate"
+    assert (search.why_ended, search.steps) == (told, 3)
+    assert len(search.history) == 2
+
+
 def test_one_step_is_told_in_the_singular():
     assert all_made(1) == "the one step was made"
+    assert all_made(4, 1).endswith("the last one without a valid new candidate")
     assert no_better(1) == "1 step brought no better candidate"
     assert outranked(1) == "1 other has a better estimate"
     assert outranked(2) == "2 others have a better estimate"

@@ -10,7 +10,8 @@ from qsm_core.models.text.local import LocalLLM, LocalModel
 from qsm_core.prompting.candidates import Candidate, Refusal, text_problem
 from qsm_core.prompting.proposers.opro import OproProposer, meta_prompt, sanitized, shown_score
 from qsm_core.prompting.scored import Measures, ScoredCandidate
-from qsm_core.prompting.search import InstructionSearch, SearchSettings
+from qsm_core.prompting.search import InstructionSearch
+from qsm_core.prompting.settings import SearchSettings
 from qsm_core.prompting.templates import baseline, instruction_texts
 from qsm_core.prompting.trajectory import Trajectory
 from tests.support.chat_server import Reply, chat_server, failure, in_turn
