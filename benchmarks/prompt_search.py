@@ -30,12 +30,13 @@ import typer
 from scipy.special import stdtr
 
 from benchmarks.prompt_race import Published, Simulated, read_published, simulate
-from benchmarks.prompt_seconds import print_seconds
+from benchmarks.prompt_seconds import CLIPS, print_seconds
 from qsm_core.prompting.blocks import deal_blocks
 from qsm_core.prompting.defaults import ALPHA, BLOCK_CLIPS
 from qsm_core.prompting.race import looks_at, losers
 from qsm_core.prompting.row_values import mean_of
 
+_CLIPS = 60  # of dev, each in 22 conditions
 _STEP = 8
 _FINALISTS = 2
 _CLOSE = 0.01
@@ -183,14 +184,17 @@ def main(
     ),
     searches: Annotated[int, typer.Option(help="Simulated searches for each table.")] = 200,
     candidates: Annotated[int, typer.Option(help="In one search.")] = 33,
-    clips: Annotated[int, typer.Option(help="Of dev, each in 22 conditions.")] = 60,
+    clips: Annotated[
+        int | None, typer.Option(help=f"Of dev. Empty: 60, with --end-to-end {CLIPS}.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 1,
     end_to_end: Annotated[bool, typer.Option(help="Time the embedded model instead.")] = False,
 ) -> None:
     """Print the table."""
     if end_to_end:
-        print_seconds()
+        print_seconds(clips or CLIPS)
         return
+    clips = clips or _CLIPS
     systems = read_published(published)
     print(f"{searches} searches, {candidates} candidates, {clips} dev clips x 22 conditions\n")
     ways: dict[str, Callable[[Dev], int]] = {

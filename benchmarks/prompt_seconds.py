@@ -41,7 +41,8 @@ from qsm_core.prompting.templates import baseline
 from qsm_core.prompting.trajectory import Trajectory
 from qsm_core.store.context import StageContext
 
-_CLIPS, _STOCK_CLIPS = 30, 24
+CLIPS = 30
+_STOCK_CLIPS = 24
 _STOCK_BATCHES = (1, 8)
 _SETTINGS = SearchSettings(
     seed=1,
@@ -64,19 +65,24 @@ class Taken:
     winner: str
 
 
-def print_seconds() -> None:
-    """Measure and print the table."""
+def print_seconds(clips: int = CLIPS) -> None:
+    """Measure and print the table.
+
+    Args:
+        clips: Of dev, each in 18 conditions.
+    """
     torch.set_num_threads(1)
     llm = load_audio_llm(EMBEDDED_FOLDER, device="cpu")
     describe_device(llm)
     with tempfile.TemporaryDirectory() as name:
-        dev, waveforms = _make_dev(Path(name))
+        dev, waveforms = _make_dev(Path(name), clips)
         shared = _search(llm, dev, waveforms, Path(name) / "shared", Savings(answer_rows=True))
         alone = Savings(answer_rows=True, shared_prefix=False)
         whole = _search(llm, dev, waveforms, Path(name) / "whole", alone)
     rate = min(_stock_seconds(llm, waveforms[:_STOCK_CLIPS], b) for b in _STOCK_BATCHES)
     rate /= _STOCK_CLIPS
     everything = shared.candidates * len(dev.plan)
+    print(f"{shared.candidates} candidates, {clips} dev clips x 18 conditions\n")
     print("| way | clip-prompts | seconds | stock / this |")
     print("|---|---:|---:|---:|")
     stock = everything * rate
@@ -87,9 +93,9 @@ def print_seconds() -> None:
     print(f"\nsame winner: {shared.winner == whole.winner}: {shared.winner}")
 
 
-def _make_dev(folder: Path) -> tuple[DevBlocks, list[np.ndarray]]:
+def _make_dev(folder: Path, clips: int) -> tuple[DevBlocks, list[np.ndarray]]:
     folder.joinpath("corpus").mkdir()
-    config = {"seed": 3, "train_clips": 4, "dev_clips": _CLIPS, "test_clips": 4}
+    config = {"seed": 3, "train_clips": 4, "dev_clips": clips, "test_clips": 4}
     make_corpus(
         StageContext(config, {}, folder / "corpus", folder, {}, lambda *_: None, lambda: None)
     )
