@@ -45,7 +45,9 @@ class Row:
         blocks: Of dev that it was scored on.
         clip_prompts: Clips that were scored with it.
         used: Clip-prompts of the whole search up to it.
+        place: Among the events, where its race was over.
         dropped: Why it got no more clips; None while it is in the race or in the finals.
+        dropped_place: Among the events, where it was dropped.
         on_dev: Its score on all of dev, if it is a finalist.
     """
 
@@ -58,7 +60,9 @@ class Row:
     blocks: int
     clip_prompts: int
     used: int
+    place: int
     dropped: str | None
+    dropped_place: int | None
     on_dev: float | None
 
     @property
@@ -143,7 +147,8 @@ def search_page(events: Sequence[Event], planned: int) -> str:
 def candidate_rows(events: Sequence[Event]) -> list[Row]:
     """Return every candidate whose race is over, in the order of scoring."""
     finalists = {int(e["number"]): float(e["score"]) for e in events if e["event"] == "finalist"}
-    dropped = {int(e["number"]): str(e["reason"]) for e in events if e["event"] == "dropped"}
+    drops = [(place, e) for place, e in enumerate(events) if e["event"] == "dropped"]
+    dropped = {int(e["number"]): (str(e["reason"]), place) for place, e in drops}
     blocks: Counter[int] = Counter()
     rows = []
     for place, event in enumerate(events):
@@ -151,6 +156,7 @@ def candidate_rows(events: Sequence[Event]) -> list[Row]:
         if event["event"] == "block":
             blocks[number] += 1
         elif event["event"] == "scored":
+            reason, dropped_place = dropped.get(number, (None, None))
             row = Row(
                 number=number,
                 step=int(event["iteration"]),
@@ -161,7 +167,9 @@ def candidate_rows(events: Sequence[Event]) -> list[Row]:
                 blocks=blocks[number],
                 clip_prompts=_clips(event),
                 used=_used(events[: place + 1]),
-                dropped=dropped.get(number),
+                place=place,
+                dropped=reason,
+                dropped_place=dropped_place,
                 on_dev=finalists.get(number),
             )
             rows.append(row)
@@ -169,16 +177,19 @@ def candidate_rows(events: Sequence[Event]) -> list[Row]:
 
 
 def leader(rows: Sequence[Row]) -> Row:
-    """Return the best candidate that was not dropped: a dropped one lost to a better one."""
-    return max(
-        (row for row in rows if row.dropped is None or row.number == 0),
-        key=lambda row: (row.score, -row.number),
-    )
+    """Return the best candidate that was not dropped when the last of `rows` was scored.
+
+    A dropped one lost to a better one.
+    """
+    now = rows[-1].place
+    known = [row for row in rows if row.dropped_place is None or row.dropped_place > now]
+    return max(known or rows[:1], key=lambda row: (row.score, -row.number))
 
 
 def _best(rows: Sequence[Row]) -> list[str]:
     """Return what is known of the best: an estimate in the race, or the winner of the finals."""
-    best, on_dev = leader(rows), {row.number: row.on_dev for row in rows if row.on_dev is not None}
+    left = [row for row in rows if row.dropped is None] or rows[:1]
+    best, on_dev = leader(left), {row.number: row.on_dev for row in rows if row.on_dev is not None}
     title = f"**Best so far: {best.score:.4f}**, an estimate"
     seed = f"first instruction: {rows[0].score:.4f}"
     if 0 in on_dev:

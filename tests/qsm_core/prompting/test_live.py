@@ -6,6 +6,7 @@ from qsm_core.prompting.live import (
     LiveSearch,
     balanced_accuracy_interval,
     candidate_rows,
+    draw_search,
     read_events,
     search_page,
 )
@@ -98,6 +99,21 @@ def test_the_page_shows_best_budget_picture_table_and_refusals():
     assert "**Best so far: 0.7000**" in search_page([*EVENTS, lost], 1000)
     racing = search_page(EVENTS[:7], 1000)
     assert "In the race now: 2 candidates." in racing
+
+
+def test_the_best_so_far_is_what_was_the_best_then():
+    """Candidate 1 led until candidate 3 outranked it; candidate 2 never led."""
+    later = [
+        *EVENTS,
+        asked(2, "Three: SPEECH or NONSPEECH?"),
+        block(3, 0, 160),
+        {"event": "dropped", "number": 1, "blocks": 1, "reason": "1 other has a better estimate"},
+        scored(3, 2, "Three: SPEECH or NONSPEECH?", 0.95),
+    ]
+    (axes,) = draw_search(candidate_rows(later)).axes
+    (line,) = (one for one in axes.lines if one.get_label() == "best so far")
+    assert list(line.get_ydata()) == [0.7, 0.9, 0.9, 0.95]
+    assert "**Best so far: 0.9500**" in search_page(later, 1000)
 
 
 def test_what_a_language_model_wrote_is_no_markdown_and_no_html():
