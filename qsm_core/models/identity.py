@@ -16,6 +16,7 @@ from pathlib import Path
 
 from qsm_core.errors import ModelError, TransientError
 from qsm_core.models.architectures import ARCHITECTURES
+from qsm_core.models.weight_files import weight_problems
 from qsm_core.store.digests import digest_folder
 from qsm_core.store.spec import StageInput
 
@@ -25,8 +26,6 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded" / "weights"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
-_WEIGHTS = "model.safetensors"
-_WEIGHTS_INDEX = "model.safetensors.index.json"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def model_folder_problems(folder: Path) -> list[str]:
     if not folder.is_dir():
         return [f"{folder} is no folder"]
     problems = _architecture_problems(folder / "config.json")
-    problems += _weight_problems(folder)
+    problems += weight_problems(folder)
     problems += _tokenizer_problems(folder)
     processors = ("processor_config.json", "preprocessor_config.json")
     if not any((folder / name).is_file() for name in processors):
@@ -107,7 +106,7 @@ def text_model_problems(folder: Path) -> list[str]:
     if not folder.is_dir():
         return [f"{folder} is no folder"]
     problems = [] if (folder / "config.json").is_file() else ["config.json is missing"]
-    problems += [*_weight_problems(folder), *_tokenizer_problems(folder)]
+    problems += [*weight_problems(folder), *_tokenizer_problems(folder)]
     settings = folder / "tokenizer_config.json"
     told = settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8")
     if not told and not (folder / "chat_template.jinja").is_file():
@@ -132,19 +131,6 @@ def _architecture_problems(path: Path) -> list[str]:
         allowed = ", ".join(map(repr, ARCHITECTURES))
         return [f"config.json has model_type {found!r}: supported are {allowed}"]
     return []
-
-
-def _weight_problems(folder: Path) -> list[str]:
-    if (folder / _WEIGHTS).is_file():
-        return []
-    index = folder / _WEIGHTS_INDEX
-    if not index.is_file():
-        return [f"{_WEIGHTS} (or {_WEIGHTS_INDEX} with its shards) is missing"]
-    try:
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return [f"{_WEIGHTS_INDEX} has no readable weight_map"]
-    return [f"{shard} is missing" for shard in shards if not (folder / shard).is_file()]
 
 
 def _is_hub_id(source: str | Path) -> bool:

@@ -61,6 +61,22 @@ def test_a_missing_shard_is_named(model_copy):
         resolve_model_folder(model_copy)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[:-1],
+        lambda whole: whole[:100],
+        lambda whole: b"",
+        lambda whole: b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n",
+    ],
+)
+def test_weights_that_were_cut_off_are_told_before_they_are_loaded(model_copy, damage):
+    weights = model_copy / "model.safetensors"
+    weights.write_bytes(damage(weights.read_bytes()))
+    with pytest.raises(ModelError, match=r"model\.safetensors is not whole .*download it again"):
+        resolve_model_folder(model_copy)
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(ModelError, match="nowhere is no folder"):
         resolve_model_folder(tmp_path / "nowhere")
