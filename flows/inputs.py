@@ -1,8 +1,9 @@
-"""What the user points at: told by field, all at once, before anything is hashed or queued."""
+"""What the user points at, checked and told by field before anything is hashed or queued."""
 
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 from flows.parameters import PipelineParameters
@@ -34,6 +35,21 @@ def check_inputs(parameters: PipelineParameters) -> None:
     problems += _pattern_problems(parameters.group_pattern)
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
+
+
+def check_results_folder(folder: Path) -> None:
+    """Refuse a folder that the results cannot be written to, before they have been worked for.
+
+    Raises:
+        ConfigurationError: Says what is wrong with it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problem = f"results = '{folder}': cannot be written ({error.strerror}); give another folder"
+        raise ConfigurationError("the parameters cannot be used", [problem]) from error
 
 
 def _pattern_problems(pattern: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 
 from flows.display import current_display
+from flows.inputs import check_results_folder
 from flows.memory import RunMemory
 from flows.parameters import PipelineParameters
 from flows.reporting import report_cost
@@ -61,9 +62,11 @@ class Session:
             planned: Their names, in the order in which they are shown.
 
         Raises:
-            ConfigurationError: The cluster does not know what the stages ask it for.
+            ConfigurationError: The results cannot be written, or the cluster does not know what the
+                stages ask it for.
             StageError: A stage failed; what was finished stays.
         """
+        check_results_folder(Path(self.parameters.results).expanduser())
         self._profile.prepare(self._to_run)
         runner = StageRunner(
             self._store, self._profile, on_event=self._on_event, run_name=self.parameters.name
@@ -76,7 +79,7 @@ class Session:
                 stages(study)
                 runner.wait()
         except StageError:
-            self._report_cost(runner)  # of what was finished
+            self._report_cost_of_a_failure(runner)
             raise
         self._report_cost(runner)
         return {handle.name: handle.result() for handle in runner.handles}
@@ -86,6 +89,13 @@ class Session:
         if cost.stages or cost.jobs:
             name = str(self.parameters.name)
             report_cost(Path(self.parameters.results).expanduser() / name, cost)
+
+    def _report_cost_of_a_failure(self, runner: StageRunner) -> None:
+        """Report what was finished; a full disk must not hide why the run failed."""
+        try:
+            self._report_cost(runner)
+        except OSError as error:
+            self._logger.warning("the cost of this run was not written: %s", error)
 
     def _on_event(self, event: StageEvent) -> None:
         """Show an event on the terminal, if there is one, and in the log of the flow run."""

@@ -63,6 +63,7 @@ def check(
 
         result = check_manifest(table, settings, threads=threads, report=report)
     _show_counts(table)
+    _show_too_few_groups(table)
     _show_problems(result, problems)
     if result.problems:
         raise typer.Exit(1)
@@ -117,6 +118,19 @@ def _show_counts(table: ManifestTable) -> None:
                 numbers = (str(len(of_class)), str(of_class["group_id"].nunique()))
                 shown.add_row(split or "not divided", label.value, *numbers)
     console.print(shown)
+
+
+def _show_too_few_groups(table: ManifestTable) -> None:
+    """Tell clips that a run could only test on: those of its three splits need a group each."""
+    undivided = table.frame[table.frame["split"].isna()]
+    groups = undivided.groupby("label")["group_id"].nunique()
+    few = [f"{label} {count}" for label, count in groups.items() if count < len(SPLITS)]
+    if few:
+        console.print(
+            f"note: groups of {', '.join(few)}: to be divided into {', '.join(SPLITS)} a class "
+            f"needs {len(SPLITS)} or more; as test_data these clips can be used",
+            markup=False,
+        )
 
 
 def _show_problems(result: CheckResult, full_list: Path | None) -> None:

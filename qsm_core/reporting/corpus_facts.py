@@ -92,6 +92,9 @@ def _read_manifest(path: Path) -> pd.DataFrame:
     columns = ["clip_id", "group_id", "label", "split", "source"]
     try:
         return pd.read_parquet(path, columns=columns)
+    except FileNotFoundError as error:  # pyarrow says no more than the name of the file
+        problem = f"{path}: there is no such file; run the pipeline again, which makes it again"
+        raise DataError("the corpus cannot be read", [problem]) from error
     except (OSError, ValueError, KeyError) as error:
         raise DataError("the corpus cannot be read", [f"{path}: {error}"]) from error
 

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from flows.inputs import check_inputs
+from flows.inputs import check_inputs, check_results_folder
 from flows.parameters import DataKind, parse_parameters
 from qsm_core.data.importers.registry import KINDS
 from qsm_core.errors import ConfigurationError
@@ -34,3 +34,13 @@ def test_a_pattern_that_finds_no_group_is_refused(pattern: str, told: str) -> No
 
 def test_the_form_offers_the_forms_of_data_that_there_are() -> None:
     assert get_args(DataKind) == KINDS
+
+
+def test_results_that_could_not_be_written_are_refused(tmp_path: Path) -> None:
+    check_results_folder(tmp_path / "new" / "results")
+    assert list((tmp_path / "new" / "results").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ConfigurationError, match=r"results = .*file.* cannot be written .Not a dir"
+    ):
+        check_results_folder(tmp_path / "file" / "results")

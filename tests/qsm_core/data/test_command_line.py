@@ -39,6 +39,14 @@ def test_check_tells_all_problems_and_ends_with_1(tmp_path, invoke):
         ]
 
 
+def test_check_tells_clips_that_cannot_be_divided(tmp_path, invoke):
+    few = invoke("check", write_class_folders(tmp_path / "few", groups=2))
+    assert few.exit_code == 0
+    assert "groups of NONSPEECH 2, SPEECH 2: to be divided into train, dev, test" in few.output
+    enough = invoke("check", write_class_folders(tmp_path / "enough", groups=3))
+    assert "to be divided" not in enough.output
+
+
 def test_keep_short(tmp_path, invoke):
     folder = write_class_folders(tmp_path)
     assert invoke("check", folder, "--clip-ms", 2000).exit_code == 1
