@@ -53,9 +53,17 @@ def _gain_sentence(rows: pd.DataFrame) -> str:
     way = WAYS.get(str(best["way"]), str(best["way"]))
     return (
         f"{titled(str(found['model']), MODELS)}: the instruction that OPRO found has a balanced "
-        f"accuracy over clips of {reached} % on test. Of the simpler ways at the same price this "
-        f"one was best on dev: {way[:1].lower()}{way[1:]}. {_added(best)}"
+        f"accuracy over clips of {reached} % on test.{_kept(rows)} Of the simpler "
+        f"ways at the same price this one was best on dev: {way[:1].lower()}{way[1:]}. {_added(best)}"
     )
+
+
+def _kept(rows: pd.DataFrame) -> str:
+    """Say it where the search ended with what it began with: nothing was found then."""
+    instruction = rows.set_index("way")["instruction"]
+    if instruction["search"] != instruction.get("seed"):
+        return ""
+    return " It is the first instruction: no other was better on dev."
 
 
 def _added(best: Mapping[Hashable, Any]) -> str:
