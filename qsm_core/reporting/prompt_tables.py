@@ -53,8 +53,8 @@ def _gain_sentence(rows: pd.DataFrame) -> str:
     way = WAYS.get(str(best["way"]), str(best["way"]))
     return (
         f"{titled(str(found['model']), MODELS)}: the instruction that OPRO found has a balanced "
-        f"accuracy over clips of {reached} % on test.{_kept(rows)} Of the simpler "
-        f"ways at the same price this one was best on dev: {way[:1].lower()}{way[1:]}. {_added(best)}"
+        f"accuracy over clips of {reached} % on test.{_kept(rows)} Of the simpler ways "
+        f"at the same price this one was best on dev: {way[:1].lower()}{way[1:]}. {_added(best)}"
     )
 
 
