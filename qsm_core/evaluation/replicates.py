@@ -53,9 +53,9 @@ IntArray = npt.NDArray[np.int64]
 Step = Callable[[str], None]
 
 TEST_STREAM = "cluster bootstrap"
-# Below, intervals of 95 % covered 84 to 90 % in the simulations, whatever their method.
+# Below, intervals of 95 % covered 68 to 100 % in the simulations, whatever their method.
 _FEW_DEGREES = 2.0
-TOO_NARROW = "rests on one or two groups, so it is too narrow"
+TOO_NARROW = "rests on one or two groups and may be too narrow"
 
 
 @dataclass(frozen=True)

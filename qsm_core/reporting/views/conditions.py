@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,7 @@ def conditions_view(conditions: pd.DataFrame, analysis: Analysis, titles: Titles
     """Return balanced accuracy by condition: one row a condition, one column a system."""
     cells = {(row["condition"], row["system"]): row for row in conditions.to_dict("records")}
     noted = analysis.conditions[analysis.conditions["metric"] == "ba"]
+    without = _without_interval(noted["reason"])
     noted = noted[too_narrow(noted["note"])]
     narrow = set(zip(noted["condition"], noted["system"], strict=True))
     rows = []
@@ -41,7 +43,7 @@ def conditions_view(conditions: pd.DataFrame, analysis: Analysis, titles: Titles
         caption="Balanced accuracy by condition in per cent with 95 % intervals",
         headers=("Condition", "Rows", *titles.values()),
         rows=tuple(rows),
-        notes=(_NARROW_NOTE,) if narrow else (),
+        notes=(*((_NARROW_NOTE,) if narrow else ()), *without),
     )
 
 
@@ -63,8 +65,22 @@ def condition_differences_view(table: pd.DataFrame, titles: Titles) -> TableView
         "intervals; * where p, corrected over the conditions of the pair, is below 0.05",
         headers=("Condition", *(f"{titles[b]} against {titles[a]}" for a, b in pairs)),
         rows=tuple(rows),
-        notes=(_NARROW_NOTE,) if too_narrow(table["note"]).any() else (),
+        notes=(
+            *((_NARROW_NOTE,) if too_narrow(table["note"]).any() else ()),
+            *_without_interval(table["reason"]),
+        ),
     )
+
+
+def _without_interval(reasons: pd.Series) -> Iterable[str]:
+    """Say why intervals are missing, each reason once."""
+    same = "every resample gives"
+    told = [
+        f"{same} the same value" if str(reason).startswith(same) else str(reason)
+        for reason in reasons.dropna()
+    ]
+    if told:
+        yield f"Where no interval stands: {'; '.join(dict.fromkeys(told))}."
 
 
 def confusion_view(confusion: pd.DataFrame) -> TableView:

@@ -213,6 +213,18 @@ def test_intervals_that_are_too_narrow_are_named_where_they_stand() -> None:
     assert not any(TOO_NARROW in told for told in caveats(made, titles, None))
 
 
+def test_missing_intervals_of_conditions_are_explained() -> None:
+    analysis, titles = make_analysis(2), titles_of(2)
+    table = analysis.conditions
+    reasons = np.where(
+        table["condition"] == "dur_1000ms", "every resample gives 1: none differ", None
+    )
+    made = replace(analysis, conditions=table.assign(reason=reasons))
+    view = conditions_view(conditions_table(made), made, titles)
+    assert view.notes == ("Where no interval stands: every resample gives the same value.",)
+    assert conditions_view(conditions_table(analysis), analysis, titles).notes == ()
+
+
 def test_each_set_of_clips_has_a_reference_of_its_own() -> None:
     analysis = make_analysis(4)  # each with the first
     pairs = analysis.comparisons
