@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -116,6 +117,28 @@ def check_training(config: LoraTraining) -> None:
         )
     if problems:
         raise ConfigurationError("the training cannot start", problems)
+
+
+def check_updates(config: LoraTraining, renderings: int) -> None:
+    """Refuse a training of one update in a warm-up, whose learning rate begins at 0.
+
+    Args:
+        config: Of the training.
+        renderings: Of the training clips, heard in each epoch.
+
+    Raises:
+        ConfigurationError: Says what would give more updates.
+    """
+    updates = math.ceil(renderings / config.effective_batch_size) * config.epochs
+    if updates > 1 or config.warmup_fraction == 0:
+        return
+    problem = (
+        f"{renderings} renderings of training clips, effective_batch_size = "
+        f"{config.effective_batch_size} and epochs = {config.epochs} give 1 update, and a warm-up "
+        "begins with learning rate 0: raise epochs or renderings_per_clip, lower "
+        "effective_batch_size, or set warmup_fraction = 0"
+    )
+    raise ConfigurationError("the training would change nothing", [problem])
 
 
 def _number_problems(config: LoraTraining) -> Iterator[str]:

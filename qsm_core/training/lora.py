@@ -35,7 +35,7 @@ from qsm_core.store.digests import digest_folder
 from qsm_core.store.entry import run_entry
 from qsm_core.training.card import TrainingOutcome, data_counts, make_card, write_card
 from qsm_core.training.clips import TrainingClips, read_clips
-from qsm_core.training.config import LoraTraining, check_training
+from qsm_core.training.config import LoraTraining, check_training, check_updates
 from qsm_core.training.examples import (
     AnswerExamples,
     ExampleMaker,
@@ -64,6 +64,7 @@ def run(context: StageContext) -> dict[str, Any]:
     check_training(config)
     rirs = context.inputs.get("rirs")
     parts = _Parts(*(read_clips(context.inputs[split], rirs, split, config) for split in _SPLITS))
+    check_updates(config, len(parts.train.plan))
     trained = _train(context, config, parts)
     free_memory()  # before the base model is loaded again, to check the adapter around it
     _write_output(context, config, trained, parts)

@@ -211,6 +211,15 @@ def test_wrong_values_are_told_together(inputs, tmp_path):
         assert name in text
 
 
+def test_one_update_that_would_change_nothing_is_refused(inputs, tmp_path):
+    one = {"epochs": 1, "effective_batch_size": 64, "micro_batch_size": None}
+    with pytest.raises(ConfigurationError, match="epochs = 1 give 1 update, and a warm-up begins"):
+        train(tmp_path / "warm", inputs, **one)
+    out, summary = train(tmp_path / "cold", inputs, **one, warmup_fraction=0.0)
+    assert summary["steps"] == 1
+    assert (out / "adapter_model.safetensors").is_file()
+
+
 def test_a_split_without_a_class_is_refused(small_model_folder, tmp_path):
     rows = [("a", "SPEECH", "train"), ("b", "NONSPEECH", "train"), ("c", "SPEECH", "dev")]
     clips = (
