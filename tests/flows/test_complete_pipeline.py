@@ -226,7 +226,8 @@ def plan(
         assert _outputs(folder) == before
         assert not (folder / "results").exists()
         assert f"cpu: workers 2, cores {max(1, (os.cpu_count() or 1) // 2)}" in planned.stderr
-        return {line.split()[0]: line.split()[1:] for line in planned.stderr.splitlines() if line}
+        plan_of_stages = planned.stderr.partition("\nTime: ")[0]  # prices of searches come behind
+        return {line.split()[0]: line.split()[1:] for line in plan_of_stages.splitlines() if line}
 
     return go
 
