@@ -44,7 +44,7 @@ _COLUMNS = ("check", "expected", "in_spreads", "decisions_changed", "verdict", "
 
 def parity_stages(parameters: ParityParameters, study: Study) -> None:
     """Submit the corpus and the check."""
-    study.prepare_corpus(needed_splits=())
+    study.prepare_corpus(("test",), divided=False)
     study.check_parity(
         num_clips=parameters.num_clips,
         other_quantization=parameters.other_quantization,

@@ -11,7 +11,7 @@ from rich.text import Text
 from flows.display import current_display
 from flows.parameters import PipelineParameters
 from flows.reporting import publish_results, result_links
-from qsm_core.prompting.endings import counted
+from qsm_core.plurals import counted
 from qsm_core.store.store import StageOutput
 from tasks.artifacts import publish_search_pages
 from tasks.results import link_results

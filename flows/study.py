@@ -118,12 +118,15 @@ class Study:
         """Return a file or folder of the user as an input, by its content."""
         return self._store.digest(Path(path).expanduser().resolve())
 
-    def prepare_corpus(self, needed_splits: Collection[str] | None = None) -> Handle:
+    def prepare_corpus(
+        self, needed_splits: Collection[str] | None = None, *, divided: bool = True
+    ) -> Handle:
         """Make the synthetic corpus, or check and prepare the user's clips.
 
         Args:
             needed_splits: Splits without which the clips are refused; None: those that the stages
                 of the main job read.
+            divided: Whether the user's clips are divided; else all are test clips.
         """
         p = self.parameters
         if p.data is None:
@@ -136,7 +139,7 @@ class Study:
             sources |= self._labelled("test_data", "test_audio_root", p.test_data, None)
         if len(sources) > 1 or p.data is not None:
             needed = splits_read(p) if needed_splits is None else sorted(needed_splits)
-            preparation = prepared_corpus(p) | {"needed_splits": needed}
+            preparation = prepared_corpus(p) | {"needed_splits": needed, "divided": divided}
             self._corpus = self._submit(PREPARE_CORPUS, "corpus", preparation, sources)
         self._for_report["corpus"] = self._corpus
         if p.data is not None or p.test_data is not None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from qsm_core.plurals import counted
 from qsm_core.store.files import write_json
 from tasks.handle import StageHandle
 from tasks.slurm.jobs import Job
@@ -181,16 +182,19 @@ def cost_job_rows(cost: RunCost) -> list[dict[str, Any]]:
 def cost_sentence(cost: RunCost) -> str:
     """Say in one sentence what the run cost."""
     totals = cost.totals()
-    parts = [f"{totals['stages_made']} stages made in {totals['seconds']:,.0f} s of work"]
+    parts = [
+        f"{counted(totals['stages_made'], 'stage')} made in {totals['seconds']:,.0f} s of work"
+    ]
     if cost.jobs:
-        parts.append(f"{totals['jobs']} jobs")
+        parts.append(counted(totals["jobs"], "job"))
     if totals["gpu_hours"]:
         parts.append(f"{totals['gpu_hours']:.2f} GPU-hours")
     if totals["attempts_lost"]:
-        parts.append(f"{totals['attempts_lost']} attempts ended before their stage was done")
+        lost = counted(totals["attempts_lost"], "attempt")
+        parts.append(f"{lost} ended before the stage was done")
     if totals["stages_reused"]:
         spared = f"{totals['seconds_spared']:,.0f} s of work were spared"
-        parts.append(f"{totals['stages_reused']} stages reused, so {spared}")
+        parts.append(f"{counted(totals['stages_reused'], 'stage')} reused, so {spared}")
     return "; ".join(parts)
 
 

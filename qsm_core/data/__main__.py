@@ -18,6 +18,7 @@ from qsm_core.data.reading import CutSettings
 from qsm_core.data.schema import SPLITS
 from qsm_core.errors import ProblemsError
 from qsm_core.labels import Label
+from qsm_core.plurals import counted
 
 app = typer.Typer(
     help="Look at labelled clips before they are used.",
@@ -145,7 +146,8 @@ def _show_problems(result: CheckResult, full_list: Path | None) -> None:
         shown.add_row(problem.kind, row, problem.path or "", problem.text)
     console.print(shown)
     kinds = ", ".join(f"{count} {kind}" for kind, count in result.by_kind().items())
-    console.print(f"{len(result.problems)} problems in {result.clips} rows: {kinds}", markup=False)
+    problems = counted(len(result.problems), "problem")
+    console.print(f"{problems} in {counted(result.clips, 'row')}: {kinds}", markup=False)
     if len(result.problems) > TOLD_AT_MOST and full_list is None:
         console.print(f"the first {TOLD_AT_MOST} are shown; --problems FILE writes all of them")
 

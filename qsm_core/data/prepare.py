@@ -59,6 +59,8 @@ class PrepareConfig:
         test_group_pattern: Finds the group in the paths of `test_data`.
         own_splits: keep: a manifest's own split column is honoured and audited. ignore: the
             clips are divided anew.
+        divided: Whether clips are divided; else all of them are test clips, however few their
+            groups: for a check that trains, chooses and measures nothing.
         needed_splits: Splits that must have clips.
         crops_per_recording: Clips cut from one recording of VoxConverse at most.
     """
@@ -73,6 +75,7 @@ class PrepareConfig:
     group_pattern: str | None = None
     test_group_pattern: str | None = None
     own_splits: Literal["keep", "ignore"] = "keep"
+    divided: bool = True
     needed_splits: tuple[Split, ...] = SPLITS
     crops_per_recording: int = 5
 
@@ -156,6 +159,9 @@ def _divided(
 ) -> ManifestTable:
     """Honour the table's own splits, or divide its clips by group."""
     frame = table.frame
+    if not config.divided:
+        card.splitting = "not divided: nothing is trained, chosen or measured on these clips"
+        return table.with_frame(frame.assign(split="test"))
     if config.own_splits == "keep" and frame["split"].notna().any():
         card.splitting = "as the manifest says"
         if test_apart and (frame["split"] == "test").any():

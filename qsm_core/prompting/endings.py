@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from qsm_core.plurals import counted
+
 NO_BUDGET = "what is left of the budget holds no further step"
 
 
@@ -33,8 +35,3 @@ def no_new(steps: int) -> str:
 def outranked(others: int) -> str:
     """Say that a candidate is behind as many others as there are finalists."""
     return f"{counted(others, 'other')} {'has' if others == 1 else 'have'} a better estimate"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun: 1 step, 2 steps."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from qsm_core.prompting.endings import counted
+from qsm_core.plurals import counted
 from qsm_core.prompting.trajectory import Event
 from qsm_core.statistics.proportions import wilson_interval
 from qsm_core.store.context import LIVE_FILE, StageContext

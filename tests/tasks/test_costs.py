@@ -99,8 +99,8 @@ def test_reused_stages_are_told_but_not_counted(cost) -> None:
         "attempts_lost": 1,
     }
     assert cost_sentence(cost) == (
-        "1 stages made in 1,800 s of work; 3 jobs; 1.00 GPU-hours; 1 attempts ended before their "
-        "stage was done; 1 stages reused, so 600 s of work were spared"
+        "1 stage made in 1,800 s of work; 3 jobs; 1.00 GPU-hours; 1 attempt ended before the "
+        "stage was done; 1 stage reused, so 600 s of work were spared"
     )
 
 

@@ -135,6 +135,14 @@ def test_too_few_groups_are_told(prepare):
         prepare({"source": shared_data("real_clips")})
 
 
+def test_clips_of_few_groups_need_not_be_divided(prepare):
+    corpus, _ = prepare(
+        {"source": shared_data("real_clips")}, divided=False, needed_splits=["test"]
+    )
+    assert set(corpus.clips["split"]) == {"test"}
+    assert len(corpus) == 148
+
+
 def test_test_data_is_the_test_and_the_source_gives_train_and_dev(tmp_path, prepare):
     write_class_folders(tmp_path / "clips", groups=5)
     inputs = {"source": tmp_path / "clips", "test_data": shared_data("real_clips")}
