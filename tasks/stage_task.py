@@ -25,6 +25,7 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.runtime import task_run
+from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
 from qsm_core.errors import (
@@ -144,6 +145,43 @@ def make_stage(
         raise as_qsm_error(error) from error
     get_run_logger().info("%s %s: %s", read.stage, read.key8, output.path)
     return receipt(output)
+
+
+@task(
+    name="stage",
+    cache_policy=StageKeyPolicy(),
+    persist_result=True,
+    result_serializer="json",
+    cache_result_in_memory=False,
+)
+def show_stage(
+    spec: dict[str, Any],
+    key: str,
+    inputs: dict[str, dict[str, str]],  # noqa: ARG001 - shown with the task run
+    runtime: dict[str, Any],  # noqa: ARG001
+    store: str,
+    min_generation: int,
+) -> State[dict[str, Any]]:
+    """Show a stage that is reused. Called where Prefect has no record of it, which is made again.
+
+    A worker that dies between the end of its work and Prefect's record leaves such a stage.
+
+    Args:
+        spec: As for `make_stage`, like the others.
+        key: Of the stage.
+        inputs: Of the stage.
+        runtime: Of the stage.
+        store: Root of the store.
+        min_generation: How often it was made at least.
+
+    Raises:
+        StageError: The output, which was there a moment ago, is gone.
+    """
+    read = StageSpec.from_json(spec)
+    output = Store(Path(store)).find(read, min_generation=min_generation)
+    if output is None:
+        raise StageError(f"{read.stage} {key[:8]}: its output was removed from {store} just now")
+    return Completed(name="Cached", data=receipt(output))
 
 
 def receipt(output: StageOutput) -> dict[str, Any]:

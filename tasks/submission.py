@@ -24,7 +24,7 @@ from tasks.crashed import mark_crashed
 from tasks.events import EventKind
 from tasks.handle import LostWorkerError, StageHandle
 from tasks.resources import WorkerPool
-from tasks.stage_task import make_stage
+from tasks.stage_task import make_stage, show_stage
 
 # How often progress is looked for: soon after news, and more and more seldom without. Many stages
 # may be waiting at once, and each look is a question to a shared file system.
@@ -57,10 +57,10 @@ class Submission:
     tell: Tell
 
     def show_reused(self) -> None:
-        """Call the task here: Prefect finds its record and the stage shows as `Cached`."""
+        """Call the task here: the stage shows as `Cached`, by Prefect's record or a new one."""
         self.handle.task_run_id = uuid4()
         run_task_sync(
-            self._task(refresh_cache=False),
+            self._named(show_stage, refresh_cache=False),
             task_run_id=self.handle.task_run_id,
             parameters=self._parameters(min_generation=1),
             dependencies=self._dependencies(),
@@ -93,9 +93,8 @@ class Submission:
             self.tell(self.handle, "queued", message=text)
 
         with clusters.place(pool, self.handle.name, waiting) as place:
-            future = place.submit(
-                self._task(refresh_cache=True), self._parameters(generation), self._dependencies()
-            )
+            task = self._named(make_stage, refresh_cache=True)
+            future = place.submit(task, self._parameters(generation), self._dependencies())
             self.handle.task_run_id = future.task_run_id
             try:
                 self._follow(future, place)
@@ -178,9 +177,9 @@ class Submission:
     def _task_run_name(self) -> str:
         return f"{self.handle.name}-{self.spec.key8}"
 
-    def _task(self, *, refresh_cache: bool) -> Task[..., Any]:
-        """Return the task under the name of this stage, with its record in the store."""
-        return make_stage.with_options(
+    def _named(self, task: Task[..., Any], *, refresh_cache: bool) -> Task[..., Any]:
+        """Return a task under the name of this stage, with its record in the store."""
+        return task.with_options(
             name=self.spec.stage,
             task_run_name=self._task_run_name,
             result_storage=self.store.layout.results,

@@ -89,6 +89,20 @@ def test_second_run_is_cached_and_makes_no_cluster(ran):
     assert second.watch.kinds("right") == ["reused"]
 
 
+def test_a_finished_stage_is_cached_though_prefect_has_no_record_of_it(ran):
+    """As a worker leaves it that dies between the end of its work and Prefect's record."""
+    toys, store = ran
+    records = [path for path in Store(store).layout.results.rglob("*") if path.is_file()]
+    assert len(records) == len(ALL_CACHED)
+    for path in records:
+        path.unlink()
+    for _ in range(2):
+        again = run_toys(store, toys.name)
+        assert again.states() == ALL_CACHED
+        assert again.watch.clusters == 0
+        assert all(path.is_file() for path in records)
+
+
 def test_a_config_field_runs_its_stage_and_what_depends_on_it(ran):
     toys, store = ran
     again = run_toys(store, toys.name, config={"left": {"n": 4}})
