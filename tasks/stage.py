@@ -77,6 +77,7 @@ class StageRunner:
         self._on_event = on_event
         self._run_name = run_name
         self._plan_only = plan_only
+        self._began_ns = time.time_ns()
         self._clusters = Clusters()
         self._handles: list[StageHandle] = []
         self._threads: dict[str, threading.Thread] = {}
@@ -279,7 +280,9 @@ class StageRunner:
             handle.decided.set()
             self._tell(handle, "waiting", message=f"{twin.name}, which is the same work")
             twin.future.exception()
-        verdict, output = self._store.decide(spec, force=handle.force and twin is None)
+        verdict, output = self._store.decide(
+            spec, force=handle.force and twin is None, before_ns=self._began_ns
+        )
         handle.spec, handle.verdict = spec, verdict
         handle.decided.set()
         if output is None and handle.spread is not None:

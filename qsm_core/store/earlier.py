@@ -29,10 +29,20 @@ def earlier_manifests(folder: Path) -> Iterator[Manifest]:
             yield manifest
 
 
-def latest_manifests(folder: Path, count: int = _LATEST) -> list[Manifest]:
-    """Return the readable manifests among the `count` that were written last, the latest first."""
+def latest_manifests(
+    folder: Path, count: int = _LATEST, *, before_ns: int | None = None
+) -> list[Manifest]:
+    """Return the readable manifests among the `count` that were written last, the latest first.
+
+    Args:
+        folder: Of one stage.
+        count: How many are looked at.
+        before_ns: Only those written before this time, in ns since the epoch; None: all.
+    """
     written = [(_written_ns(output), output) for output in folder.glob("*")]
-    latest = heapq.nlargest(count, written)
+    latest = heapq.nlargest(
+        count, [one for one in written if before_ns is None or one[0] < before_ns]
+    )
     return [found for at, output in latest if (found := _read(output, at)) is not None]
 
 

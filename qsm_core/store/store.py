@@ -91,12 +91,21 @@ class Store:
 
     def explain(self, spec: StageSpec, *, force: bool = False) -> Verdict:
         """Say whether the output of `spec` is reused, and if not, why the stage runs."""
-        return self._explain(spec, self.inspect(spec), force)
+        return self._explain(spec, self.inspect(spec), force, None)
 
-    def decide(self, spec: StageSpec, *, force: bool = False) -> tuple[Verdict, StageOutput | None]:
-        """Return the verdict, and the output if it is reused; looks at the files once."""
+    def decide(
+        self, spec: StageSpec, *, force: bool = False, before_ns: int | None = None
+    ) -> tuple[Verdict, StageOutput | None]:
+        """Return the verdict, and the output if it is reused; looks at the files once.
+
+        Args:
+            spec: Of the stage.
+            force: It is to be made again.
+            before_ns: A stage that runs is compared with outputs older than this, in ns since the
+                epoch: what else the same run made is no reason. None: with all.
+        """
         found = self.inspect(spec)
-        verdict = self._explain(spec, found, force)
+        verdict = self._explain(spec, found, force, before_ns)
         return verdict, self._usable(spec, found, 1) if verdict.reuse else None
 
     def manifests(self, stage: str) -> Iterator[Manifest]:
@@ -194,7 +203,9 @@ class Store:
         _note_use(output.path)
         return output
 
-    def _explain(self, spec: StageSpec, found: Inspection, force: bool) -> Verdict:
+    def _explain(
+        self, spec: StageSpec, found: Inspection, force: bool, before_ns: int | None
+    ) -> Verdict:
         stage, key = spec.stage, spec.key
         if found.whole and found.manifest and not force:
             adopted = found.manifest.provenance.get("adopted", {}).get("reason")
@@ -206,7 +217,8 @@ class Store:
             )
         if force:
             return Verdict(VerdictKind.FORCED, stage, key)
-        earlier = nearest(spec, latest_manifests(self.layout.outputs / stage))
+        latest = latest_manifests(self.layout.outputs / stage, before_ns=before_ns)
+        earlier = nearest(spec, latest)
         if earlier is None:
             return Verdict(VerdictKind.NEW, stage, key, resumes=resumes)
         return Verdict(

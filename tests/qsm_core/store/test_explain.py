@@ -62,6 +62,20 @@ def test_each_kind_of_change_is_named(store, toys, inputs):
     assert len(long.sentence) < 250
 
 
+def test_what_the_same_run_made_is_no_reason(store, toys):
+    """The systems of a study share a stage, and are no changes of each other."""
+    before, here, asked = (build_spec(toys.count, {"n": n}, {}) for n in (1, 2, 3))
+    store.make(before, {})
+    began_ns = (store.layout.output(before.stage, before.key) / "manifest.json").stat().st_mtime_ns
+    store.make(here, {})
+    verdict, _ = store.decide(asked, before_ns=began_ns + 1)
+    assert verdict.compared_with == before.key
+    verdict, _ = store.decide(asked, before_ns=began_ns)
+    assert verdict.kind is VerdictKind.NEW
+    verdict, _ = store.decide(asked)
+    assert verdict.compared_with == here.key
+
+
 def test_an_edit_of_the_code_names_the_module(store, toys):
     store.make(build_spec(toys.count, CONFIG, {}), {})
     toys.edit("arithmetic", "return a + b", "return b + a")
