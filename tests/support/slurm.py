@@ -310,6 +310,9 @@ def main() -> None:
         sys.exit(f"{', '.join(lacking)} not installed: {INSTALL}")
     if os.geteuid() != 0:
         sys.exit("SLURM's daemons need root here: run this as root, or in a container")
+    # However it is ended, the daemons end with it; in the background Ctrl-C would be ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with running_slurm() as slurm:
         profile = slurm.write_profile(slurm.folder / "profile.yaml")
         print("A SLURM of one node is running; in another terminal:\n")
