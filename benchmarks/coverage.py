@@ -24,14 +24,13 @@ from qsm_core.statistics.bootstrap import (
     draw_weights,
     percentile_interval,
 )
-from qsm_core.statistics.few_groups import freedom_of
+from qsm_core.statistics.few_groups import FEW_DEGREES, freedom_of
 from qsm_core.statistics.interval import Interval
 
 FloatArray = np.ndarray
 GROUPS, RATES, CORRELATIONS = (7, 13, 20, 40, 100), (0.6, 0.8, 0.95, 0.99), (0.02, 0.1, 0.3)
 _METHODS = ("percentile", "by all groups", "by carriers", "BCa, carriers")
 _SHARED = 0.7  # of the variance between groups: hard for one system, hard for the other
-_FEW = 2.0  # degrees of freedom, below which the report warns
 
 
 def main(
@@ -98,7 +97,7 @@ class Study:
             if not self.paired:
                 intervals = [or_wilson(i, rows[:, None], sums[:, None]) for i in intervals]
             holds.append([i.known and i.low <= self.truth <= i.high for i in intervals])
-            few.append(freedom.degrees < _FEW)
+            few.append(freedom.degrees < FEW_DEGREES)
         told, warned = np.array(holds, dtype=float), np.array(few)
         rest = told[~warned, 2].mean() if not warned.all() else np.nan
         return Covered(told.mean(axis=0), float(warned.mean()), float(rest))

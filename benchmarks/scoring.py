@@ -35,8 +35,7 @@ from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT, prompt_parts
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.batching import is_out_of_memory
-from qsm_core.models.loaded import AudioLLM
-from qsm_core.models.memory import Account
+from qsm_core.models.loaded import AudioLLM, account_of
 from qsm_core.models.peak_memory import measure_peak
 from qsm_core.models.savings import Savings
 from qsm_core.models.shape import ModelShape
@@ -303,12 +302,7 @@ def profile_ours(llm: AudioLLM, load: Workload, batch: int) -> None:
     typer.echo(f"\nwhere the time goes ({load.seconds:g} s, {load.instructions} instructions):")
     for name, spent in largest:
         typer.echo(f"  {100 * spent / whole:5.1f} %  {name}")
-    account = Account(
-        ModelShape.from_config(llm.core.config.to_dict()),
-        llm.quantization,
-        "cuda" if on_gpu else "cpu",
-        llm.dtype.itemsize,
-    )
+    account = account_of(llm)
     cached = len(prompt_parts(llm, texts[0]).before) + round(25 * load.seconds)
     size = 2 * account.shape.kv_width * account.e * account.shape.layers * cached
     typer.echo(f"  prefix in the key-value cache: {size / 2**20:.2f} MiB a clip")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from statistics import median
 from typing import NamedTuple
 
+from qsm_core.plurals import counted
 from qsm_core.store.store import Store
 from tasks.definitions import SHARD_OF
 from tasks.work import Work, work_done
@@ -41,8 +42,7 @@ class Estimate:
     def told(self) -> str:
         """The estimate in words."""
         hours = f", {self.gpu_hours:.2f} GPU-hours" if self.gpu_hours else ""
-        plural = "" if self.runs == 1 else "s"
-        return f"{duration(self.seconds)}{hours} ({self.runs} earlier run{plural})"
+        return f"{duration(self.seconds)}{hours} ({counted(self.runs, 'earlier run')})"
 
 
 class _Rate(NamedTuple):

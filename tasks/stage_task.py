@@ -70,6 +70,16 @@ class StageKeyPolicy(CachePolicy):
         return result_name(inputs["spec"]["stage"], inputs["key"])
 
 
+# A stage that is made and one that is shown are the same task to Prefect: one name, one record.
+_AS_STAGE: dict[str, Any] = {
+    "name": "stage",
+    "cache_policy": StageKeyPolicy(),
+    "persist_result": True,
+    "result_serializer": "json",
+    "cache_result_in_memory": False,
+}
+
+
 def another_try_can_help(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
     """Say whether the error of a failed attempt may be gone on the next one, in this process."""
     error = state.data
@@ -79,11 +89,7 @@ def another_try_can_help(task: Task[..., Any], task_run: TaskRun, state: State[A
 
 
 @task(
-    name="stage",
-    cache_policy=StageKeyPolicy(),
-    persist_result=True,
-    result_serializer="json",
-    cache_result_in_memory=False,
+    **_AS_STAGE,
     retries=RETRIES,
     retry_delay_seconds=exponential_backoff(_FIRST_DELAY_S),
     retry_condition_fn=another_try_can_help,
@@ -147,13 +153,7 @@ def make_stage(
     return receipt(output)
 
 
-@task(
-    name="stage",
-    cache_policy=StageKeyPolicy(),
-    persist_result=True,
-    result_serializer="json",
-    cache_result_in_memory=False,
-)
+@task(**_AS_STAGE)
 def show_stage(
     spec: dict[str, Any],
     key: str,

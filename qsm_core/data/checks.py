@@ -16,6 +16,7 @@ from qsm_core.data.reading import ClipProblem, CutSettings, ReadClip, Report, re
 from qsm_core.data.schema import SPLITS
 from qsm_core.errors import DataError
 from qsm_core.labels import Label
+from qsm_core.plurals import counted
 
 TOLD_AT_MOST = 40
 
@@ -124,7 +125,7 @@ def data_error(
     if left:
         where = f"all are in {full_list}" if full_list else "`qsm_core.data check` lists them all"
         told.append(f"and {left} more; {where}")
-    return DataError(f"{title}: {len(problems)} problem{'s' * (len(problems) > 1)}", told)
+    return DataError(f"{title}: {counted(len(problems), 'problem')}", told)
 
 
 def write_problems(path: Path, problems: Iterable[ClipProblem]) -> None:

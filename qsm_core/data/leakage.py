@@ -22,6 +22,7 @@ import pandas as pd
 from qsm_core.data.corpus import Corpus
 from qsm_core.data.schema import SPLITS
 from qsm_core.labels import Label
+from qsm_core.plurals import counted
 from qsm_core.seeding import derive_rng
 
 SAME_AUDIO = 0.999
@@ -119,8 +120,8 @@ class LeakageReport:
     def warnings(self) -> list[str]:
         """What a reader of the results should know, one sentence each."""
         few = [
-            f"the {size.clips} {size.label} clips of {size.split} come from {size.groups} "
-            f"group{'s' * (size.groups != 1)}: intervals will be wide and may be too narrow still"
+            f"the {size.clips} {size.label} clips of {size.split} come from "
+            f"{counted(size.groups, 'group')}: intervals will be wide and may be too narrow still"
             for size in self.sizes
             if size.groups < FEW_GROUPS
         ]

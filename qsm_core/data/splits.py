@@ -15,6 +15,7 @@ import pandas as pd
 from qsm_core.data.schema import SPLITS, Split
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.labels import Label
+from qsm_core.plurals import counted
 from qsm_core.seeding import derive_rng
 
 ORDERS_TRIED = 64
@@ -76,7 +77,7 @@ def _check_enough_groups(counts: pd.DataFrame, splits: Sequence[str]) -> None:
         if len(groups) < len(splits):
             names = ", ".join(map(str, groups))
             problems.append(
-                f"class {label}: {len(groups)} group{'s' * (len(groups) != 1)} ({names}), needed "
+                f"class {label}: {counted(len(groups), 'group')} ({names}), needed "
                 f"are at least {len(splits)}, one for each of {', '.join(splits)}; a group is a "
                 "speaker or source recording: check group_id, or give group_pattern"
             )

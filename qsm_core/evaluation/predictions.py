@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from qsm_core.conditions.grid import Dimension
 from qsm_core.errors import DataError
 from qsm_core.labels import Label
+from qsm_core.plurals import counted
 
 CLEAN = "clean"
 DIMENSIONS = tuple(dimension.value for dimension in Dimension)
@@ -167,7 +168,7 @@ def _agreement_problems(frame: pd.DataFrame) -> Iterator[str]:
 def _rows(mask: pd.Series) -> str:
     count = int(mask.sum())
     first = int(np.flatnonzero(mask.to_numpy())[0])
-    return f"{count} row{'' if count == 1 else 's'} (first: row {first})"
+    return f"{counted(count, 'row')} (first: row {first})"
 
 
 def _with_schema_types(frame: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,7 @@ from qsm_core.statistics.bootstrap import (
     reason_to_refuse,
     weighted_sums,
 )
-from qsm_core.statistics.few_groups import Freedom, freedom_of
+from qsm_core.statistics.few_groups import FEW_DEGREES, Freedom, freedom_of
 from qsm_core.statistics.interval import Interval, refused
 from qsm_core.statistics.signal_detection import detection
 
@@ -53,8 +53,6 @@ IntArray = npt.NDArray[np.int64]
 Step = Callable[[str], None]
 
 TEST_STREAM = "cluster bootstrap"
-# Below, intervals of 95 % covered 68 to 100 % in the simulations, whatever their method.
-_FEW_DEGREES = 2.0
 TOO_NARROW = "rests on one or two groups and may be too narrow"
 
 
@@ -168,7 +166,7 @@ class Ensemble:
             )
         else:
             interval = percentile_interval(statistic.resampled, confidence=confidence, tail=tail)
-        carried = TOO_NARROW if freedom.degrees < _FEW_DEGREES else None
+        carried = TOO_NARROW if freedom.degrees < FEW_DEGREES else None
         notes = [note for note in (interval.note, self.note, carried) if note is not None]
         return replace(interval, note="; ".join(notes)) if interval.known and notes else interval
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from qsm_core.models.architectures import Architecture, architecture_of
+from qsm_core.models.architectures import ARCHITECTURES, Architecture
 from qsm_core.models.memory import Account
 from qsm_core.models.shape import ModelShape
 
@@ -44,7 +44,7 @@ class AudioLLM:
     @property
     def architecture(self) -> Architecture:
         """Which architecture it is."""
-        return architecture_of(self.core.config.to_dict())
+        return ARCHITECTURES[self.core.config.model_type]
 
     @property
     def tokenizer(self) -> Any:

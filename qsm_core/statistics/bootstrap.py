@@ -20,6 +20,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from qsm_core.plurals import counted
 from qsm_core.statistics.interval import Interval, check_confidence, refused
 
 FloatArray = npt.NDArray[np.float64]
@@ -224,8 +225,7 @@ def reason_to_refuse(groups_by_stratum: dict[str, int]) -> str | None:
     for name, count in groups_by_stratum.items():
         if count < 2:
             return (
-                f"{name} comes from {count} group{'' if count == 1 else 's'}; "
-                "an interval needs at least 2 groups"
+                f"{name} comes from {counted(count, 'group')}; an interval needs at least 2 groups"
             )
     return None
 

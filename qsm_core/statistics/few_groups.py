@@ -33,6 +33,9 @@ from qsm_core.statistics.bootstrap import standard_error
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+# Below, intervals of 95 % covered 68 to 100 % in the simulations, whatever their method.
+FEW_DEGREES = 2.0
+
 
 @dataclass(frozen=True)
 class Freedom:
