@@ -18,7 +18,7 @@ import typer
 from scipy import stats
 from scipy.special import ndtr
 
-from qsm_core.evaluation.summaries import or_wilson
+from qsm_core.evaluation.analysis.summaries import or_wilson
 from qsm_core.statistics.bootstrap import (
     bca_interval,
     draw_weights,

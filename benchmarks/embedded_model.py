@@ -27,12 +27,12 @@ from qsm_core.conditions.rendering import RenderSettings, render
 from qsm_core.conditions.rirs import RirBank
 from qsm_core.data import synthetic
 from qsm_core.data.corpus import Corpus
-from qsm_core.evaluation.renderings import plan_renderings, render_plan
+from qsm_core.evaluation.scoring.renderings import plan_renderings, render_plan
 from qsm_core.inference.scoring import InstructionScorer, Scores
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.identity import EMBEDDED_FOLDER
-from qsm_core.prompting.templates import baseline, templates
-from qsm_core.store.context import StageContext
+from qsm_core.prompting.texts.templates import baseline, templates
+from qsm_core.stage.context import StageContext
 from qsm_core.training import lora
 
 LETTERS = (

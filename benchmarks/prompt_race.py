@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from qsm_core.prompting.row_values import Rows
+from qsm_core.prompting.search.row_values import Rows
 
 _PREDICTIONS = {
     "02_qwen2_base_opro_llm": "base_opro_template_seed42_predictions.csv.gz",

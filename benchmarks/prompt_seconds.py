@@ -23,23 +23,23 @@ from qsm_core.conditions.grid import STANDARD_GRID, Dimension
 from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.data.corpus import Corpus
 from qsm_core.data.synthetic import run as make_corpus
-from qsm_core.evaluation.renderings import plan_renderings, render_plan
+from qsm_core.evaluation.scoring.renderings import plan_renderings, render_plan
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.identity import EMBEDDED_FOLDER
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
-from qsm_core.prompting.blocks import blocks_within, deal_blocks
-from qsm_core.prompting.candidates import text_problem
-from qsm_core.prompting.defaults import BLOCK_CLIPS
-from qsm_core.prompting.dev_blocks import DevBlocks
-from qsm_core.prompting.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
-from qsm_core.prompting.search import InstructionSearch
-from qsm_core.prompting.settings import SearchSettings
-from qsm_core.prompting.templates import baseline
-from qsm_core.prompting.trajectory import Trajectory
-from qsm_core.store.context import StageContext
+from qsm_core.prompting.search.blocks import blocks_within, deal_blocks
+from qsm_core.prompting.search.defaults import BLOCK_CLIPS
+from qsm_core.prompting.search.dev_blocks import DevBlocks
+from qsm_core.prompting.search.dev_scorer import DevScorer, score_blocks
+from qsm_core.prompting.search.instruction_search import InstructionSearch
+from qsm_core.prompting.search.settings import SearchSettings
+from qsm_core.prompting.search.trajectory import Trajectory
+from qsm_core.prompting.texts.candidates import text_problem
+from qsm_core.prompting.texts.templates import baseline
+from qsm_core.stage.context import StageContext
 
 CLIPS = 30
 _STOCK_CLIPS = 24

@@ -15,12 +15,12 @@ from prefect import flow
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from flows.local_server import free_port, offline_environment, started_server
+from flows.terminal.local_server import free_port, offline_environment, started_server
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
-from tasks.events import StageEvent
-from tasks.resources import ResourceProfile
-from tasks.stage import StageRunner
+from tasks.run.events import StageEvent
+from tasks.run.runner import StageRunner
+from tasks.workers.resources import ResourceProfile
 
 os.environ.update(offline_environment(os.environ))
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -17,9 +17,10 @@ import psutil
 import typer
 
 from benchmarks.runs_of_nothing import NOTHING, own_server, run_nothing
+from qsm_core.stage.making import make_output
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
-from tasks.resources import local_cluster, local_profile
+from tasks.workers.resources import local_cluster, local_profile
 
 _BARE = 50
 
@@ -68,7 +69,7 @@ def _bare_store_s(root: Path) -> float:
     store = Store(root)
     began = time.monotonic()
     for number in range(_BARE):
-        store.make(build_spec(NOTHING, {"number": number}, {}), {}, {})
+        make_output(store, build_spec(NOTHING, {"number": number}, {}), {}, {})
     return (time.monotonic() - began) / _BARE
 
 

@@ -19,12 +19,12 @@ import pandas as pd
 import typer
 
 from qsm_core.conditions.grid import STANDARD_GRID
-from qsm_core.evaluation.alignment import check_same_rows
-from qsm_core.evaluation.analyze import analyze
-from qsm_core.evaluation.foreign import read_any
-from qsm_core.evaluation.predictions import validate
-from qsm_core.evaluation.replicates import area_statistics, assemble, rate_statistics
-from qsm_core.evaluation.settings import BootstrapSettings
+from qsm_core.evaluation.analysis.alignment import check_same_rows
+from qsm_core.evaluation.analysis.analyze import analyze
+from qsm_core.evaluation.analysis.replicates import area_statistics, assemble, rate_statistics
+from qsm_core.evaluation.analysis.settings import BootstrapSettings
+from qsm_core.evaluation.predictions.foreign import read_any
+from qsm_core.evaluation.predictions.table import validate
 from qsm_core.statistics.few_groups import freedom_of
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from qsm_core.statistics.obuchowski import obuchowski_test

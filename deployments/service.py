@@ -21,18 +21,18 @@ from typing import Annotated
 import psutil
 import typer
 
+from deployments.filesystem import network_filesystem
 from deployments.interrupted import end_interrupted_runs
 from deployments.registration import WORK_POOL, register_automations, register_deployments
-from flows.filesystem import network_filesystem
-from flows.local_server import (
+from flows.terminal.local_server import (
     check_port,
     free_port,
     offline_environment,
     running_server,
     started_server,
 )
-from flows.permissions import restrict_new_files
-from flows.processes import adopt_orphans, end_descendants, end_with_parent
+from flows.terminal.permissions import restrict_new_files
+from flows.terminal.processes import adopt_orphans, end_descendants, end_with_parent
 from qsm_core.errors import ConfigurationError, QsmError
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -11,8 +11,8 @@ a file of predictions has to hold.
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
-    from flows.command_line import run_from_terminal
-    from flows.compare_parameters import PANELS, CompareParameters, parse_compare_parameters
+    from flows.speech.compare_parameters import PANELS, CompareParameters, parse_compare_parameters
+    from flows.terminal.command_line import run_from_terminal
 
     run_from_terminal(
         "flows.compare_models:compare_models", CompareParameters, parse_compare_parameters, PANELS
@@ -24,23 +24,23 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.cancelling import ends_when_cancelled
-from flows.compare_parameters import (
+from flows.form.signature import flat_parameters
+from flows.run.cancelling import ends_when_cancelled
+from flows.run.publish import announce_plan, publish_comparison
+from flows.run.session import Session
+from flows.speech.compare_parameters import (
     CompareParameters,
     Found,
     FoundSystem,
     find_systems,
     parse_compare_parameters,
 )
-from flows.comparison import submit_comparison
-from flows.reporting import announce_plan, publish_comparison
-from flows.session import Session
-from flows.signature import flat_parameters
-from flows.study import Study
-from qsm_core.evaluation.clip_sets import common_rows, comparable_sets
-from qsm_core.evaluation.settings import Pair
-from qsm_core.evaluation.sources import check_pairs, read_systems
-from qsm_core.reporting.titles import titled
+from flows.speech.comparison import submit_comparison
+from flows.speech.study import Study
+from qsm_core.evaluation.analysis.clip_sets import common_rows, comparable_sets
+from qsm_core.evaluation.analysis.settings import Pair
+from qsm_core.evaluation.analysis.sources import check_pairs, read_systems
+from qsm_core.reporting.speech.titles import titled
 
 
 def comparison_stages(parameters: CompareParameters, found: Found, study: Study) -> None:

@@ -15,8 +15,8 @@ A stage whose output is in the store is reused, so the same command resumes a ru
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
-    from flows.command_line import run_from_terminal
-    from flows.parameters import PANELS, PipelineParameters, parse_parameters
+    from flows.speech.parameters import PANELS, PipelineParameters, parse_parameters
+    from flows.terminal.command_line import run_from_terminal
 
     run_from_terminal(
         "flows.complete_pipeline:complete_pipeline", PipelineParameters, parse_parameters, PANELS
@@ -25,12 +25,12 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
 
 from prefect import flow
 
-from flows.cancelling import ends_when_cancelled
-from flows.parameters import PANELS, PipelineParameters, parse_parameters
-from flows.reporting import announce_memory, announce_plan, publish_results
-from flows.session import Session
-from flows.signature import flat_parameters
-from flows.study import Study
+from flows.form.signature import flat_parameters
+from flows.run.cancelling import ends_when_cancelled
+from flows.run.publish import announce_memory, announce_plan, publish_results
+from flows.run.session import Session
+from flows.speech.parameters import PANELS, PipelineParameters, parse_parameters
+from flows.speech.study import Study
 
 
 def seven_stages(study: Study) -> None:

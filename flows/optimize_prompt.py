@@ -13,12 +13,12 @@ first instruction, with the winner and with the best instruction that simpler wa
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
-    from flows.command_line import run_from_terminal
-    from flows.optimize_parameters import (
+    from flows.speech.optimize_parameters import (
         PANELS,
         OptimizeParameters,
         parse_optimize_parameters,
     )
+    from flows.terminal.command_line import run_from_terminal
 
     run_from_terminal(
         "flows.optimize_prompt:optimize_prompt",
@@ -32,18 +32,18 @@ from functools import partial
 
 from prefect import flow
 
-from flows.cancelling import ends_when_cancelled
-from flows.optimize_parameters import (
+from flows.form.signature import flat_parameters
+from flows.run.cancelling import ends_when_cancelled
+from flows.run.publish import announce_memory, announce_plan
+from flows.run.session import Session
+from flows.speech.optimize_parameters import (
     PANELS,
     OptimizeParameters,
     OptimizeRun,
     parse_optimize_parameters,
 )
-from flows.reporting import announce_memory, announce_plan
-from flows.search_reporting import publish_search
-from flows.session import Session
-from flows.signature import flat_parameters
-from flows.study import Study
+from flows.speech.search_reporting import publish_search
+from flows.speech.study import Study
 
 
 def search_stages(run: OptimizeRun, study: Study) -> None:

@@ -12,8 +12,8 @@ and the adapter do change the answers. For a new GPU, a new library version, a n
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
-    from flows.command_line import run_from_terminal
-    from flows.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
+    from flows.speech.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
+    from flows.terminal.command_line import run_from_terminal
 
     run_from_terminal(
         "flows.parity_check:parity_check", ParityParameters, parse_parity_parameters, PANELS
@@ -26,18 +26,18 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.cancelling import ends_when_cancelled
-from flows.display import current_display
-from flows.machine import machine
-from flows.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
-from flows.reporting import announce_plan, results_as_table
-from flows.session import Session
-from flows.signature import flat_parameters
-from flows.study import Study
+from flows.form.signature import flat_parameters
+from flows.run.cancelling import ends_when_cancelled
+from flows.run.links import link_results
+from flows.run.publish import announce_plan, results_as_table
+from flows.run.session import Session
+from flows.speech.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
+from flows.speech.study import Study
+from flows.terminal.display import current_display
 from qsm_core.errors import ModelError
 from qsm_core.store.store import StageOutput
-from tasks.artifacts import publish_parity
-from tasks.results import link_results
+from tasks.run.artifacts import publish_parity
+from tasks.workers.gpus import machine
 
 _COLUMNS = ("check", "expected", "in_spreads", "decisions_changed", "verdict", "note")
 

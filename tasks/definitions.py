@@ -32,7 +32,7 @@ MAKE_RIRS = StageDefinition(
 EVALUATE = StageDefinition(
     name="evaluate",
     schema=1,
-    entry="qsm_core.evaluation.predict",
+    entry="qsm_core.evaluation.scoring.evaluate",
     libraries=(*_MODEL, *_TABLES, "scikit-learn", "scipy"),
     resource="gpu",
     package_data=("qsm_core/inference/*.json",),
@@ -40,7 +40,7 @@ EVALUATE = StageDefinition(
 EVALUATE_FURTHER = StageDefinition(
     name="evaluate_further",
     schema=1,
-    entry="qsm_core.evaluation.further_instructions",
+    entry="qsm_core.evaluation.scoring.further_instructions",
     libraries=(*_MODEL, *_TABLES, "scipy"),
     resource="gpu",
     package_data=("qsm_core/inference/*.json",),
@@ -48,7 +48,7 @@ EVALUATE_FURTHER = StageDefinition(
 EVALUATE_BASELINE = StageDefinition(
     name="evaluate_baseline",
     schema=1,
-    entry="qsm_core.evaluation.baseline",
+    entry="qsm_core.evaluation.detectors.evaluate_baseline",
     libraries=(*_RENDERING, *_TABLES, "scikit-learn", "silero-vad", "torch", "webrtcvad-wheels"),
 )
 CHECK_PARITY = StageDefinition(
@@ -62,7 +62,7 @@ CHECK_PARITY = StageDefinition(
 SCORE_SHARD = StageDefinition(
     name="score_shard",
     schema=1,
-    entry="qsm_core.evaluation.score_shard",
+    entry="qsm_core.evaluation.scoring.score_shard",
     libraries=(*_MODEL, *_TABLES, "scipy"),
     resource="gpu",
     package_data=("qsm_core/inference/*.json",),
@@ -94,30 +94,30 @@ OPTIMIZE_PROMPT = StageDefinition(
 ANALYZE = StageDefinition(
     name="analyze",
     schema=1,
-    entry="qsm_core.evaluation.analyze",
+    entry="qsm_core.evaluation.analysis.analyze",
     libraries=("numpy", "scikit-learn", "scipy", *_TABLES),
 )
 ANALYZE_INSTRUCTIONS = StageDefinition(
     name="analyze_instructions",
     schema=1,
-    entry="qsm_core.evaluation.instruction_tables",
+    entry="qsm_core.evaluation.instruction_gains.tables",
     libraries=("numpy", "scikit-learn", "scipy", *_TABLES),
 )
 ANALYZE_SOURCES = StageDefinition(
     name="analyze_sources",
     schema=1,
-    entry="qsm_core.evaluation.sources",
+    entry="qsm_core.evaluation.analysis.sources",
     libraries=("numpy", "scikit-learn", "scipy", *_TABLES),
 )
 MAKE_REPORT = StageDefinition(
     name="make_report",
     schema=2,
-    entry="qsm_core.reporting.report",
+    entry="qsm_core.reporting.speech.report",
     libraries=(*_RENDERING, *_TABLES, "jinja2", "matplotlib", "pillow", "soundfile"),
     package_data=(
-        "qsm_core/reporting/*.jinja",
-        "qsm_core/reporting/*.css",
-        "qsm_core/reporting/*.json",
+        "qsm_core/reporting/page/*.jinja",
+        "qsm_core/reporting/page/*.css",
+        "qsm_core/reporting/speech/*.json",
     ),
 )
 

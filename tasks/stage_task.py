@@ -35,18 +35,19 @@ from qsm_core.errors import (
     as_qsm_error,
     is_transient,
 )
-from qsm_core.prompting.pages import SEARCH_PAGE
-from qsm_core.store.context import LIVE_FILE
-from qsm_core.store.launch import Launch, run_in_process
+from qsm_core.prompting.search.pages import SEARCH_PAGE
+from qsm_core.stage.context import LIVE_FILE
+from qsm_core.stage.launch import Launch, run_in_process
+from qsm_core.stage.making import make_output
+from qsm_core.stage.stop import StopRequest
 from qsm_core.store.layout import WorkFolder, result_name
 from qsm_core.store.spec import StageInput, StageSpec
-from qsm_core.store.stop import StopRequest
 from qsm_core.store.store import StageOutput, Store
-from tasks.artifacts import LivePage, artifact_key
-from tasks.launch import Subprocess
-from tasks.resources import THREAD_VARIABLES
-from tasks.secrets import key_in_environment
-from tasks.stopping import stop_requests
+from tasks.run.artifacts import LivePage, artifact_key
+from tasks.run.secrets import key_in_environment
+from tasks.workers.launch import Subprocess
+from tasks.workers.resources import THREAD_VARIABLES
+from tasks.workers.stopping import stop_requests
 
 RETRIES = 2
 _FIRST_DELAY_S = 2.0
@@ -135,7 +136,8 @@ def make_stage(
     progress = ProgressArtifact(_name_in_run(), live=work.resume / LIVE_FILE)
     try:
         with key_in_environment(secret), stop_requests() as stop:
-            output = Store(Path(store)).make(
+            output = make_output(
+                Store(Path(store)),
                 read,
                 given,
                 own,

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 # No test may reach for a model hub or call home; libraries read this when they are imported.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # as flows.local_server does
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # as flows.terminal.local_server does
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 # The tests start hundreds of Python processes: each would compile the sources anew.

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from qsm_core.conditions.rirs import DEFAULT_PER_T60, RirBank, load_rirs, simulate_rirs
-from qsm_core.store.context import StageContext, parse_config
-from qsm_core.store.entry import run_entry
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
 
 BANK_FILE = "rirs.npz"
 

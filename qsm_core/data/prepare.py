@@ -37,8 +37,8 @@ from qsm_core.data.reading import PEAK, CutSettings, read_clips
 from qsm_core.data.schema import SPLITS, Split, parse_rows
 from qsm_core.data.splits import split_by_group
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.store.context import StageContext, parse_config
-from qsm_core.store.entry import run_entry
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
 
 TITLE = "the clips cannot be used"
 

@@ -22,8 +22,8 @@ from qsm_core.data.corpus import CorpusClip, write_divided_corpus
 from qsm_core.data.leakage import audit
 from qsm_core.data.schema import ClipRow
 from qsm_core.labels import Label
-from qsm_core.store.context import StageContext, parse_config
-from qsm_core.store.entry import run_entry
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
 
 SOURCE = "synthetic"
 

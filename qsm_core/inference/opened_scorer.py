@@ -11,7 +11,7 @@ from qsm_core.inference.scoring import DEFAULT_MAX_NEW_TOKENS, InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.models.savings import ALL, Savings
-from qsm_core.store.context import StageContext
+from qsm_core.stage.context import StageContext
 
 SYSTEM_FILE = "system.json"
 

@@ -30,8 +30,8 @@ from qsm_core.errors import DataError, ModelError
 from qsm_core.inference.parity import Answers, ParityCheck, ParityRow, judge, not_made
 from qsm_core.labels import Label
 from qsm_core.models.audio_llm import AudioLLM, load_audio_llm
-from qsm_core.store.context import StageContext, parse_config
-from qsm_core.store.entry import run_entry
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
 
 TABLE_FILE = "parity.csv"
 RESULT_FILE = "parity.json"

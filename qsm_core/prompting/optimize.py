@@ -24,7 +24,7 @@ from pydantic import Field
 
 from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.data.corpus import Corpus
-from qsm_core.evaluation.renderings import (
+from qsm_core.evaluation.scoring.renderings import (
     AS_RECORDED,
     STANDARD,
     load_rir_bank,
@@ -35,16 +35,6 @@ from qsm_core.inference.opened_scorer import open_scorer
 from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
-from qsm_core.prompting.blocks import blocks_within, deal_blocks
-from qsm_core.prompting.budget import Budget
-from qsm_core.prompting.candidates import text_problem
-from qsm_core.prompting.controls import control_table
-from qsm_core.prompting.defaults import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS, ControlName
-from qsm_core.prompting.dev_blocks import DevBlocks
-from qsm_core.prompting.dev_scorer import DevScorer, score_blocks
-from qsm_core.prompting.live import LiveSearch
-from qsm_core.prompting.output import scored_once, write_controls, write_output
-from qsm_core.prompting.pages import SEARCH_PAGE
 from qsm_core.prompting.proposer_names import ProposerName
 from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.proposers.opening import (
@@ -53,12 +43,22 @@ from qsm_core.prompting.proposers.opening import (
     Proposing,
     opened_proposers,
 )
-from qsm_core.prompting.scored import Objective
-from qsm_core.prompting.search import InstructionSearch
-from qsm_core.prompting.settings import SearchSettings
-from qsm_core.prompting.trajectory import Trajectory
-from qsm_core.store.context import StageContext, parse_config
-from qsm_core.store.entry import run_entry
+from qsm_core.prompting.search.blocks import blocks_within, deal_blocks
+from qsm_core.prompting.search.budget import Budget
+from qsm_core.prompting.search.controls import control_table
+from qsm_core.prompting.search.defaults import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS, ControlName
+from qsm_core.prompting.search.dev_blocks import DevBlocks
+from qsm_core.prompting.search.dev_scorer import DevScorer, score_blocks
+from qsm_core.prompting.search.instruction_search import InstructionSearch
+from qsm_core.prompting.search.live import LiveSearch
+from qsm_core.prompting.search.output import scored_once, write_controls, write_output
+from qsm_core.prompting.search.pages import SEARCH_PAGE
+from qsm_core.prompting.search.scored import Objective
+from qsm_core.prompting.search.settings import SearchSettings
+from qsm_core.prompting.search.trajectory import Trajectory
+from qsm_core.prompting.texts.candidates import text_problem
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
 
 TRAJECTORY_FILE = "trajectory.jsonl"
 _AT_ONCE = 8  # candidates that share one pass over system turn and audio

@@ -11,7 +11,8 @@ and neither does the version of Python. What is not seen:
 - submodules that only `from package import *` brings in;
 - data files that code reads; pass them as inputs, or name them in `package_data`.
 
-The store itself (`qsm_core.store`) is left out: it decides where files lie, not what is in them.
+The mechanism (`qsm_core.stage`, `qsm_core.store`) is left out: it decides how a stage is run and
+where its files lie, not what is in them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from qsm_core.errors import SpecError
 from qsm_core.store.syntax import digest_tree, imported_names
 
 _CORE = "qsm_core"
-_MACHINERY = "qsm_core.store"
+_MACHINERY = ("qsm_core.stage", "qsm_core.store")
 
 _PARSE_TRIES = 10
 _parsing = threading.Lock()
@@ -104,7 +105,7 @@ def _is_followed(name: str, entry: str) -> bool:
 
 
 def _is_machinery(name: str) -> bool:
-    return name == _MACHINERY or name.startswith(_MACHINERY + ".")
+    return any(name == one or name.startswith(f"{one}.") for one in _MACHINERY)
 
 
 def _parents(name: str) -> Iterator[str]:

@@ -80,3 +80,8 @@ def folder_bytes(path: Path) -> int:
             except FileNotFoundError:
                 continue
     return total
+
+
+def has_files(folder: Path) -> bool:
+    """Say whether there is any file below `folder`."""
+    return folder.is_dir() and any(path.is_file() for path in folder.rglob("*"))

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+# Files below it may differ between two equal outputs: timings, host.
+VOLATILE_FOLDER = "volatile"
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from typing import Any
 
 from qsm_core.errors import SpecError, StageError, StoreError
 from qsm_core.store.canonical import digest_json, to_json
-from qsm_core.store.context import VOLATILE_FOLDER
 from qsm_core.store.digests import FileRecord, digest_records
-from qsm_core.store.layout import MANIFEST
+from qsm_core.store.layout import MANIFEST, VOLATILE_FOLDER
 from qsm_core.store.spec import StageSpec
 
 

@@ -32,7 +32,7 @@ class StageDefinition:
     Args:
         name: Name of the stage, a folder of the store: lower case, digits, underscores.
         schema: Version of the output's form; raise it to make every older output unfit.
-        entry: Module with `run(context) -> dict`, such as "qsm_core.evaluation.predict".
+        entry: Module with `run(context) -> dict`, such as "qsm_core.evaluation.scoring.evaluate".
         libraries: Distributions whose version changes numbers, such as "torch".
         resource: What the work needs; the cluster profile maps it to workers.
         walltime: Longest time of a job, as `HH:MM:SS`, instead of that of the class.

@@ -15,7 +15,7 @@ from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.data.corpus import Corpus
 from qsm_core.data.schema import Split
 from qsm_core.errors import DataError
-from qsm_core.evaluation.renderings import (
+from qsm_core.evaluation.scoring.renderings import (
     AS_RECORDED,
     load_rir_bank,
     plan_renderings,

@@ -14,7 +14,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from qsm_core.store.context import LIVE_FILE
+from qsm_core.stage.context import LIVE_FILE
 from qsm_core.training.progress import dev_losses
 
 _EVERY_S = 20.0

@@ -20,7 +20,7 @@ from qsm_core.models.batching import is_out_of_memory
 from qsm_core.models.free_memory import free_bytes
 from qsm_core.models.loaded import AudioLLM, account_of
 from qsm_core.models.memory import LoraShape, gib
-from qsm_core.store.context import StageContext
+from qsm_core.stage.context import StageContext
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.examples import AnswerExamples
 from qsm_core.training.progress import dev_losses, is_exhausted, last_checkpoint, read_state

@@ -30,9 +30,10 @@ from qsm_core.models.encoder import encode_clips, prepare_clips
 from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.seeding import derive_seed
-from qsm_core.store.context import VOLATILE_FOLDER, StageContext, parse_config
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
 from qsm_core.store.digests import digest_folder
-from qsm_core.store.entry import run_entry
+from qsm_core.store.layout import VOLATILE_FOLDER
 from qsm_core.training.card import TrainingOutcome, data_counts, make_card, write_card
 from qsm_core.training.clips import TrainingClips, read_clips
 from qsm_core.training.config import LoraTraining, check_training, check_updates

@@ -32,7 +32,7 @@ from qsm_core.errors import InterruptedStageError, ModelError
 from qsm_core.models.encoder import encode_batch
 from qsm_core.models.forward import input_embeddings
 from qsm_core.models.loaded import AudioLLM
-from qsm_core.store.context import StageContext
+from qsm_core.stage.context import StageContext
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.curves import LiveCurves
 from qsm_core.training.examples import IGNORED, AnswerExamples, collate

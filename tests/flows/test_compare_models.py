@@ -1,7 +1,7 @@
 """The flow `compare_models` on a real Prefect server: a run, a CSV and a file of the first system.
 
 What its parts do is tested beside them: the sources in test_compare_parameters, the tables in
-tests/qsm_core/evaluation/test_sources.py.
+tests/qsm_core/evaluation/analysis/test_sources.py.
 """
 
 import json

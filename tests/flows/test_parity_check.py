@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from flows.parity_parameters import ParityParameters, parse_parity_parameters
+from flows.speech.parity_parameters import ParityParameters, parse_parity_parameters
 from qsm_core.errors import ConfigurationError
 from tests.support.adapters import write_test_adapter
 from tests.support.pipeline import ROOT

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from qsm_core.evaluation.analysis import COLUMNS, Analysis, table_of
-from qsm_core.evaluation.settings import AnalysisSettings
+from qsm_core.evaluation.analysis.settings import AnalysisSettings
+from qsm_core.evaluation.analysis.tables import COLUMNS, Analysis, table_of
 
 DURATIONS_MS = (20, 40, 60, 80, 100, 200, 500, 1000)
 SNRS_DB = (-10, -5, 0, 5, 10, 20)

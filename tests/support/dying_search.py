@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qsm_core.models.text import remembered
-from qsm_core.prompting import trajectory
 from qsm_core.prompting.optimize import run
-from qsm_core.store.context import StageContext
-from qsm_core.store.entry import run_entry
+from qsm_core.prompting.search import trajectory
+from qsm_core.stage.context import StageContext
+from qsm_core.stage.entry import run_entry
 
 _EVENTS = 2
 

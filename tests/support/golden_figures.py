@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from qsm_core.reporting.figures.confusion import confusion_by_condition
-from qsm_core.reporting.figures.curves import psychometric_curves
-from qsm_core.reporting.figures.forest import forest
-from qsm_core.reporting.figures.heat_map import heat_map
-from qsm_core.reporting.figures.optimization import search_curves, training_loss
-from qsm_core.reporting.figures.reliability import reliability_diagrams
-from qsm_core.reporting.figures.systems import metric_panel, systems_figure, threshold_panel
-from qsm_core.reporting.images import png_bytes
+from qsm_core.reporting.page.images import png_bytes
+from qsm_core.reporting.speech.figures.confusion import confusion_by_condition
+from qsm_core.reporting.speech.figures.curves import psychometric_curves
+from qsm_core.reporting.speech.figures.forest import forest
+from qsm_core.reporting.speech.figures.heat_map import heat_map
+from qsm_core.reporting.speech.figures.optimization import search_curves, training_loss
+from qsm_core.reporting.speech.figures.reliability import reliability_diagrams
+from qsm_core.reporting.speech.figures.systems import metric_panel, systems_figure, threshold_panel
 from tests.support.analyses import LARGE, SMALL, STANDARD, make_analysis, titles_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "figures"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from qsm_core.evaluation.predictions import write_predictions
+from qsm_core.evaluation.predictions.table import write_predictions
 from tests.support.predictions import GRID, Listener, make_predictions
 
 SEED = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."

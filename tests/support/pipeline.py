@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.local_server import free_port, offline_environment, started_server
+from flows.terminal.local_server import free_port, offline_environment, started_server
 from tests.support.prefect_home import MakeHome
 
 ROOT = Path(__file__).parents[2]

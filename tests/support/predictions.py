@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from qsm_core.evaluation.predictions import validate
+from qsm_core.evaluation.predictions.table import validate
 
 GRID: tuple[tuple[str, str, float | str | None], ...] = (
     *((f"dur_{ms}ms", "duration", float(ms)) for ms in (20, 40, 60, 80, 100, 200, 500, 1000)),

@@ -1,8 +1,8 @@
 """Homes of Prefect servers whose empty database is made once for all tests of a session.
 
 A server that finds no database makes its tables by a hundred migrations, which costs more than
-all the rest of its start. Servers that find none are started by `tests/flows/test_local_server.py`
-and `tests/deployments/test_service.py`.
+all the rest of its start. Servers that find none are started by
+`tests/flows/terminal/test_local_server.py` and `tests/deployments/test_service.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.local_server import free_port, started_server
+from flows.terminal.local_server import free_port, started_server
 
 MakeHome = Callable[[Path], Path]
 

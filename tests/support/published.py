@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from qsm_core.evaluation.original import read_original
+from qsm_core.evaluation.predictions.original import read_original
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qsm_core.evaluation.analysis import write_analysis
-from qsm_core.evaluation.analyze import analyze
-from qsm_core.evaluation.instruction_tables import run as analyze_instructions
-from qsm_core.evaluation.intervals import metrics_with_intervals
-from qsm_core.evaluation.metrics import write_metrics
-from qsm_core.evaluation.predictions import read_predictions, write_predictions
-from qsm_core.evaluation.settings import AnalysisSettings, BootstrapSettings
-from qsm_core.reporting.report import run
-from qsm_core.store.context import StageContext
+from qsm_core.evaluation.analysis.analyze import analyze
+from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
+from qsm_core.evaluation.analysis.metrics import write_metrics
+from qsm_core.evaluation.analysis.settings import AnalysisSettings, BootstrapSettings
+from qsm_core.evaluation.analysis.tables import write_analysis
+from qsm_core.evaluation.instruction_gains.tables import run as analyze_instructions
+from qsm_core.evaluation.predictions.table import read_predictions, write_predictions
+from qsm_core.reporting.speech.report import run
+from qsm_core.stage.context import StageContext
 from tests.support.instruction_inputs import write_instruction_inputs
 from tests.support.predictions import Listener, make_predictions
 from tests.support.stages import stage_context

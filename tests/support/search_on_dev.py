@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qsm_core.evaluation.predictions import validate
-from qsm_core.prompting.blocks import blocks_within, deal_blocks
-from qsm_core.prompting.dev_blocks import DevBlocks
-from qsm_core.prompting.search import InstructionSearch
+from qsm_core.evaluation.predictions.table import validate
+from qsm_core.prompting.search.blocks import blocks_within, deal_blocks
+from qsm_core.prompting.search.dev_blocks import DevBlocks
+from qsm_core.prompting.search.instruction_search import InstructionSearch
 
 CLIPS, CONDITIONS, BLOCK_CLIPS, RACE_CLIPS = 20, 3, 12, 36
 

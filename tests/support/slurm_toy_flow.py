@@ -17,12 +17,12 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.cancelling import ends_when_cancelled
+from flows.run.cancelling import ends_when_cancelled
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
-from tasks.events import StageEvent
-from tasks.slurm.pools import slurm_profile
-from tasks.stage import StageRunner
+from tasks.run.events import StageEvent
+from tasks.run.runner import StageRunner
+from tasks.workers.slurm.pools import slurm_profile
 
 SAID = "one, two, many"  # what the stage prints
 

@@ -19,7 +19,7 @@ def build_small_text_model(folder: Path) -> Path:
 
     from qsm_core.models.architectures import QWEN2_AUDIO
     from qsm_core.models.small import special_tokens, train_tokenizer
-    from qsm_core.prompting.templates import instruction_texts
+    from qsm_core.prompting.texts.templates import instruction_texts
 
     tokenizer = train_tokenizer(instruction_texts(), 400, special_tokens(QWEN2_AUDIO))
     tokenizer.chat_template = _TEMPLATE

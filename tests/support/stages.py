@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qsm_core.store.context import StageContext, never
+from qsm_core.stage.context import StageContext, never
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 

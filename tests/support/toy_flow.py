@@ -28,10 +28,10 @@ from prefect.client.schemas.objects import TaskRun
 
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
-from tasks.events import StageEvent
-from tasks.handle import OutputPart, PlannedStage
-from tasks.resources import LocalProfile, WorkerPool, local_profile
-from tasks.stage import StageRunner
+from tasks.run.events import StageEvent
+from tasks.run.handle import OutputPart, PlannedStage
+from tasks.run.runner import StageRunner
+from tasks.workers.resources import LocalProfile, WorkerPool, local_profile
 
 CONFIG: dict[str, dict[str, Any]] = {
     "left": {"n": 2},

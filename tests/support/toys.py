@@ -108,12 +108,13 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toys:
 MAKE_COUNT = """
 import json, sys
 from pathlib import Path
+from qsm_core.stage.making import make_output
 from qsm_core.store.spec import StageDefinition, build_spec
 from qsm_core.store.store import Store
 store, package, config, runtime = sys.argv[1:]
 definition = StageDefinition("count", 1, package + ".count", ("numpy",))
 spec = build_spec(definition, json.loads(config), {})
-output = Store(Path(store)).make(spec, {}, json.loads(runtime))
+output = make_output(Store(Path(store)), spec, {}, json.loads(runtime))
 print(json.dumps({"key": spec.key, "path": str(output.path), **output.summary}))
 """
 

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from flows.complete_pipeline import complete_pipeline
-from flows.parameters import PipelineParameters
+from flows.speech.parameters import PipelineParameters
 from tests.support.pipeline import STAGES, PrefectService, run_pipeline
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qsm_core.models.text.protocol import TextLLM
-from qsm_core.store.journal import append_line, read_lines
+from qsm_core.stage.journal import append_line, read_lines
 
 
 class RememberedLLM:

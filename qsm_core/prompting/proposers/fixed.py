@@ -7,10 +7,10 @@ from itertools import islice
 
 import numpy as np
 
-from qsm_core.prompting.candidates import Candidate, Refusal, same_text_key
-from qsm_core.prompting.pool import PoolEntry
-from qsm_core.prompting.scored import ScoredCandidate
-from qsm_core.prompting.templates import Template, baseline, templates
+from qsm_core.prompting.search.scored import ScoredCandidate
+from qsm_core.prompting.texts.candidates import Candidate, Refusal, same_text_key
+from qsm_core.prompting.texts.pool import PoolEntry
+from qsm_core.prompting.texts.templates import Template, baseline, templates
 
 
 class _InOrder:

@@ -17,16 +17,16 @@ from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
 from qsm_core.models.text.protocol import TextLLM
 from qsm_core.models.text.remembered import RememberedLLM
-from qsm_core.prompting.defaults import ControlName
-from qsm_core.prompting.pool import read_pool
 from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, ASKING, ProposerName
 from qsm_core.prompting.proposers.fixed import PoolProposer, TemplateProposer
 from qsm_core.prompting.proposers.opro import OproProposer
 from qsm_core.prompting.proposers.paraphrase import ParaphraseProposer
 from qsm_core.prompting.proposers.protocol import Chain, Proposer
 from qsm_core.prompting.proposers.recombination import RecombinationProposer
-from qsm_core.prompting.templates import baseline, templates
-from qsm_core.store.context import StageContext
+from qsm_core.prompting.search.defaults import ControlName
+from qsm_core.prompting.texts.pool import read_pool
+from qsm_core.prompting.texts.templates import baseline, templates
+from qsm_core.stage.context import StageContext
 
 ANSWERS_FILE = "optimizer_llm.jsonl"
 _OF_CONTROL: dict[ControlName, ProposerName] = {

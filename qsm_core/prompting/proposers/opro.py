@@ -15,11 +15,11 @@ import numpy as np
 
 from qsm_core.inference.answers import AUTO, AnswerFormat
 from qsm_core.models.text.protocol import TextLLM
-from qsm_core.prompting.candidates import MAX_CHARS, Candidate, Refusal, clean_text
-from qsm_core.prompting.language import language_problem
-from qsm_core.prompting.llm_answers import read_instructions
 from qsm_core.prompting.proposers.feedback import error_summary
-from qsm_core.prompting.scored import CONDITIONS_WEIGHT, ScoredCandidate
+from qsm_core.prompting.search.scored import CONDITIONS_WEIGHT, ScoredCandidate
+from qsm_core.prompting.texts.candidates import MAX_CHARS, Candidate, Refusal, clean_text
+from qsm_core.prompting.texts.language import language_problem
+from qsm_core.prompting.texts.llm_answers import read_instructions
 
 MAX_SHOWN = 20
 _NUM_SEEDS = 2**31 - 1

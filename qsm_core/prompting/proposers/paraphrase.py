@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from qsm_core.models.text.protocol import TextLLM
-from qsm_core.prompting.candidates import (
+from qsm_core.prompting.proposers.opro import ask_in_portions, sanitized
+from qsm_core.prompting.search.scored import ScoredCandidate
+from qsm_core.prompting.texts.candidates import (
     MAX_CHARS,
     Candidate,
     Refusal,
@@ -26,8 +28,6 @@ from qsm_core.prompting.candidates import (
     same_text_key,
     text_problem,
 )
-from qsm_core.prompting.proposers.opro import ask_in_portions, sanitized
-from qsm_core.prompting.scored import ScoredCandidate
 
 _TRIES = 40
 _CHANGED = 0.7  # chance that a phrase is exchanged

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from qsm_core.prompting.candidates import Candidate, Refusal
-from qsm_core.prompting.scored import ScoredCandidate
+from qsm_core.prompting.search.scored import ScoredCandidate
+from qsm_core.prompting.texts.candidates import Candidate, Refusal
 
 
 class Proposer(Protocol):

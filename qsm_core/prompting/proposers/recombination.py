@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qsm_core.prompting.candidates import MAX_CHARS, Candidate, Refusal
-from qsm_core.prompting.scored import ScoredCandidate
+from qsm_core.prompting.search.scored import ScoredCandidate
+from qsm_core.prompting.texts.candidates import MAX_CHARS, Candidate, Refusal
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _FEWEST_WORDS = 3  # of a sentence that means something on its own

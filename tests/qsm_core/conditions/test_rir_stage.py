@@ -12,7 +12,7 @@ import soundfile
 from qsm_core.conditions.rir_stage import run
 from qsm_core.conditions.rirs import RirBank
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.store.context import StageContext
+from qsm_core.stage.context import StageContext
 from tests.support.fresh_process import run_python
 
 
@@ -53,7 +53,7 @@ def test_equal_runs_leave_equal_files(tmp_path):
     code = """
 import sys
 from qsm_core.conditions.rir_stage import run
-from qsm_core.store.entry import run_entry
+from qsm_core.stage.entry import run_entry
 run_entry(run, ["--spec", sys.argv[1]])
 """
     assert json.loads(run_python(code, str(spec), hash_seed=5))["num_responses"] == 1

@@ -13,7 +13,7 @@ from qsm_core.data.corpus import Corpus, CorpusClip, write_corpus
 from qsm_core.data.prepare import run
 from qsm_core.data.schema import ClipRow
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.store.context import StageContext
+from qsm_core.stage.context import StageContext
 from tests.support.audio_files import (
     noise,
     write_audio,

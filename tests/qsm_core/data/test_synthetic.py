@@ -7,7 +7,7 @@ import pytest
 from qsm_core.data.corpus import Corpus
 from qsm_core.data.synthetic import run
 from qsm_core.errors import ConfigurationError
-from qsm_core.store.context import StageContext
+from qsm_core.stage.context import StageContext
 
 SMALL = {"seed": 1, "train_clips": 8, "dev_clips": 4, "test_clips": 4}
 

@@ -12,7 +12,7 @@ from qsm_core.errors import DataError
 from qsm_core.inference.claims import MAX_CHARS, words
 from qsm_core.inference.parsing import ParseLevel, parse_answer
 from qsm_core.labels import Label
-from qsm_core.prompting.templates import instruction_texts
+from qsm_core.prompting.texts.templates import instruction_texts
 from tests.support.published import published_folder
 
 # Written by hand: what a careful reader takes each answer to mean; null where he would ask back.

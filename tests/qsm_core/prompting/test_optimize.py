@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from qsm_core.errors import ConfigurationError, InterruptedStageError
-from qsm_core.evaluation.metrics import compute_metrics
-from qsm_core.evaluation.predictions import read_predictions
+from qsm_core.evaluation.analysis.metrics import compute_metrics
+from qsm_core.evaluation.predictions.table import read_predictions
 from qsm_core.prompting.optimize import run
-from qsm_core.prompting.templates import baseline
+from qsm_core.prompting.texts.templates import baseline
 from tests.support.chat_server import Reply, chat_server
 from tests.support.corpora import make_corpus
 from tests.support.stages import StopAfter, finish, stage_context, start_stage

@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from qsm_core.stage.launch import Launched
+from qsm_core.stage.making import make_output
 from qsm_core.store.claim import claim, discard, is_claimed
-from qsm_core.store.launch import Launched
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 from tests.support.toys import MAKE_COUNT, count_arguments
@@ -44,7 +45,9 @@ def test_who_waits_says_so_and_then_reuses(tmp_path, toys):
     maker = toys.start(MAKE_COUNT, *count_arguments(store.root, toys, {"n": 30}, runtime))
     wait_until(log.exists)
     said: list[str] = []
-    output = store.make(spec, {}, runtime, lambda done, total, message: said.append(message))
+    output = make_output(
+        store, spec, {}, runtime, lambda done, total, message: said.append(message)
+    )
     maker.communicate(timeout=60)
     assert said == [
         f"waiting for process {maker.pid} on {output.manifest.provenance['host']}, "
@@ -107,7 +110,7 @@ def test_without_locks_the_rename_decides(tmp_path, toys):
             time.sleep(delay_s)
             return made
 
-        outputs.append(store.make(spec, {}, launch=late))
+        outputs.append(make_output(store, spec, {}, launch=late))
 
     threads = [threading.Thread(target=make, args=(0.3 * number,)) for number in range(3)]
     for thread in threads:
@@ -127,4 +130,4 @@ def test_other_errors_of_the_lock_are_not_hidden(tmp_path, toys):
 
     store = Store(tmp_path / "store", lock=broken)
     with pytest.raises(OSError, match="Input/output"):
-        store.make(build_spec(toys.count, {"n": 1}, {}), {})
+        make_output(store, build_spec(toys.count, {"n": 1}, {}), {})

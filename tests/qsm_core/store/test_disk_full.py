@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from qsm_core.errors import StoreError, is_transient
-from qsm_core.store.launch import Launched
+from qsm_core.stage.launch import Launched
+from qsm_core.stage.making import make_output
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 
@@ -47,14 +48,14 @@ def test_full_while_the_stage_writes(small_disk, toys):
     store = Store(small_disk / "store")
     spec = build_spec(toys.count, {"n": 1}, {})
     with pytest.raises(StoreError, match="the disk is full") as caught:
-        store.make(spec, {}, launch=writes(20))
+        make_output(store, spec, {}, launch=writes(20))
     told = str(caught.value)
     assert str(store.root) in told
     assert "qsm_core.store prune" in told
     assert not is_transient(caught.value)
     assert store.find(spec) is None
     # The room that the unfinished output took is free again, so a smaller one fits.
-    assert store.make(spec, {}, launch=writes(5)).summary == {"size": 5}
+    assert make_output(store, spec, {}, launch=writes(5)).summary == {"size": 5}
 
 
 def test_full_while_the_output_is_committed(small_disk, toys):
@@ -73,12 +74,12 @@ def test_full_while_the_output_is_committed(small_disk, toys):
         return Launched({}, {})
 
     with pytest.raises(StoreError, match="the disk is full"):
-        store.make(spec, {}, launch=launch)
+        make_output(store, spec, {}, launch=launch)
     assert store.find(spec) is None
     assert not store.layout.output("count", spec.key).exists()
     assert (store.layout.work("count", spec.key) / "resume" / "checkpoint").exists()
     (small_disk / "ballast").unlink()
-    assert store.make(spec, {}, launch=writes(1)).summary == {"size": 1}
+    assert make_output(store, spec, {}, launch=writes(1)).summary == {"size": 1}
 
 
 def test_a_limit_on_file_size_is_told_the_same_way(tmp_path, toys):
@@ -86,7 +87,8 @@ def test_a_limit_on_file_size_is_told_the_same_way(tmp_path, toys):
 import json, resource, signal, sys
 from pathlib import Path
 from qsm_core.errors import StoreError
-from qsm_core.store.launch import Launched
+from qsm_core.stage.launch import Launched
+from qsm_core.stage.making import make_output
 from qsm_core.store.spec import StageDefinition, build_spec
 from qsm_core.store.store import Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -97,7 +99,7 @@ def launch(_, context, folder):
     (context.out / "big").write_bytes(bytes(200_000))
     return Launched({}, {})
 try:
-    store.make(spec, {}, launch=launch)
+    make_output(store, spec, {}, launch=launch)
 except StoreError as error:
     print(json.dumps({"told": str(error), "found": store.find(spec) is not None}))
 """

@@ -2,6 +2,7 @@
 
 import pytest
 
+from qsm_core.stage.making import make_output
 from qsm_core.store import earlier
 from qsm_core.store.earlier import earlier_manifests, latest_manifests
 from qsm_core.store.spec import build_spec
@@ -18,7 +19,7 @@ def made(store, toys):
     """Make four outputs; return the folder of their stage and their keys in order of making."""
     specs = [build_spec(toys.count, {"n": number}, {}) for number in (3, 1, 2, 4)]
     for spec in specs:
-        store.make(spec, {})
+        make_output(store, spec, {})
     return store.layout.outputs / specs[0].stage, [spec.key for spec in specs]
 
 
@@ -38,7 +39,7 @@ def test_an_output_is_read_once_until_it_is_made_again(made, store, toys, monkey
     )
     latest_manifests(folder)
     assert read == []
-    store.make(build_spec(toys.count, {"n": 1}, {}), {}, force=True)
+    make_output(store, build_spec(toys.count, {"n": 1}, {}), {}, force=True)
     assert {one.generation for one in latest_manifests(folder, 1)} == {2}
     assert read == [keys[1]]
 

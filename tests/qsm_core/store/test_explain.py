@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from qsm_core.stage.making import make_output
 from qsm_core.store.explain import VerdictKind
 from qsm_core.store.spec import StageInput, build_spec
 from qsm_core.store.store import Store
@@ -32,7 +33,7 @@ def test_a_stage_without_history_is_new(store, toys):
 
 
 def test_each_kind_of_change_is_named(store, toys, inputs):
-    store.make(build_spec(toys.count, CONFIG, inputs), inputs)
+    make_output(store, build_spec(toys.count, CONFIG, inputs), inputs)
     spec = build_spec(toys.count, CONFIG, inputs)
     assert store.explain(spec).sentence == "reused"
     deeper = {**CONFIG, "optimizer": {"lr": 0.2, "name": "adam"}}
@@ -65,9 +66,9 @@ def test_each_kind_of_change_is_named(store, toys, inputs):
 def test_what_the_same_run_made_is_no_reason(store, toys):
     """The systems of a study share a stage, and are no changes of each other."""
     before, here, asked = (build_spec(toys.count, {"n": n}, {}) for n in (1, 2, 3))
-    store.make(before, {})
+    make_output(store, before, {})
     began_ns = (store.layout.output(before.stage, before.key) / "manifest.json").stat().st_mtime_ns
-    store.make(here, {})
+    make_output(store, here, {})
     verdict, _ = store.decide(asked, before_ns=began_ns + 1)
     assert verdict.compared_with == before.key
     verdict, _ = store.decide(asked, before_ns=began_ns)
@@ -77,7 +78,7 @@ def test_what_the_same_run_made_is_no_reason(store, toys):
 
 
 def test_an_edit_of_the_code_names_the_module(store, toys):
-    store.make(build_spec(toys.count, CONFIG, {}), {})
+    make_output(store, build_spec(toys.count, CONFIG, {}), {})
     toys.edit("arithmetic", "return a + b", "return b + a")
     verdict = store.explain(build_spec(toys.count, CONFIG, {}))
     assert f"code {toys.name}.arithmetic was edited" in verdict.sentence
@@ -86,8 +87,8 @@ def test_an_edit_of_the_code_names_the_module(store, toys):
 def test_the_nearest_earlier_output_is_compared_with(store, toys):
     far = build_spec(toys.count, {"n": 1, "a": 1, "b": 1}, {})
     near = build_spec(toys.count, {"n": 2, "a": 2, "b": 1}, {})
-    store.make(near, {})
-    store.make(far, {})
+    make_output(store, near, {})
+    make_output(store, far, {})
     verdict = store.explain(build_spec(toys.count, {"n": 2, "a": 2, "b": 2}, {}))
     assert verdict.compared_with == near.key
     assert [change.name for change in verdict.changes] == ["b"]
@@ -95,15 +96,15 @@ def test_the_nearest_earlier_output_is_compared_with(store, toys):
 
 def test_among_equally_near_ones_the_latest_is_taken(store, toys):
     one, two = (build_spec(toys.count, {"n": 1, "seed": seed}, {}) for seed in (1, 2))
-    store.make(one, {})
-    store.make(two, {})
-    store.make(one, {}, force=True)
+    make_output(store, one, {})
+    make_output(store, two, {})
+    make_output(store, one, {}, force=True)
     verdict = store.explain(build_spec(toys.count, {"n": 1, "seed": 3}, {}))
     assert verdict.compared_with == one.key
 
 
 def test_many_changes_are_cut(store, toys):
-    store.make(build_spec(toys.count, {"n": 1}, {}), {})
+    make_output(store, build_spec(toys.count, {"n": 1}, {}), {})
     many = build_spec(toys.count, {"n": 1, **{f"k{i}": i for i in range(9)}}, {})
     verdict = store.explain(many)
     assert len(verdict.changes) == 9

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from qsm_core.errors import StageError, StoreError
+from qsm_core.stage.launch import Launched
+from qsm_core.stage.making import make_output
 from qsm_core.store.explain import VerdictKind
-from qsm_core.store.launch import Launched
 from qsm_core.store.manifest import summary_json
 from qsm_core.store.spec import StageInput, build_spec
 from qsm_core.store.store import Store
@@ -36,8 +37,8 @@ def attempts(log: Path) -> int:
 def test_an_output_is_made_once_and_then_reused(store, toys, log):
     spec = build_spec(toys.count, {"n": 3}, {})
     runtime = {"log": str(log)}
-    made = store.make(spec, {}, runtime)
-    again = store.make(spec, {}, runtime)
+    made = make_output(store, spec, {}, runtime)
+    again = make_output(store, spec, {}, runtime)
     assert (made.path / "n.txt").read_text() == "3"
     assert again.path == made.path == store.layout.output("count", spec.key)
     assert again.summary["n"] == 3
@@ -47,7 +48,7 @@ def test_an_output_is_made_once_and_then_reused(store, toys, log):
 
 def test_the_manifest_says_what_was_made_and_how(store, toys):
     spec = build_spec(toys.count, {"n": 3}, {})
-    made = store.make(spec, {})
+    made = make_output(store, spec, {})
     manifest = json.loads((made.path / "manifest.json").read_text())
     assert manifest["key"] == spec.key
     assert manifest["spec"]["config"] == {"n": 3}
@@ -61,8 +62,8 @@ def test_the_manifest_says_what_was_made_and_how(store, toys):
 
 
 def test_volatile_files_are_not_part_of_the_content(store, toys):
-    one = store.make(build_spec(toys.count, {"n": 3, "name": "one"}, {}), {})
-    two = store.make(build_spec(toys.count, {"n": 3, "name": "two"}, {}), {})
+    one = make_output(store, build_spec(toys.count, {"n": 3, "name": "one"}, {}), {})
+    two = make_output(store, build_spec(toys.count, {"n": 3, "name": "two"}, {}), {})
     timing = "volatile/timing.txt"
     assert one.manifest.files[timing] != two.manifest.files[timing]
     assert one.digest == two.digest
@@ -70,20 +71,20 @@ def test_volatile_files_are_not_part_of_the_content(store, toys):
 
 
 def test_an_output_is_the_input_of_the_next_stage(store, toys):
-    one = store.make(build_spec(toys.count, {"n": 3}, {}), {})
-    two = store.make(build_spec(toys.count, {"n": 4}, {}), {})
+    one = make_output(store, build_spec(toys.count, {"n": 3}, {}), {})
+    two = make_output(store, build_spec(toys.count, {"n": 4}, {}), {})
     inputs = {"a": one.as_input(), "b": two.as_input()}
-    total = store.make(build_spec(toys.total, {}, inputs), inputs)
+    total = make_output(store, build_spec(toys.total, {}, inputs), inputs)
     assert total.summary["n"] == 7
     with pytest.raises(StoreError, match="not those of the spec"):
-        store.make(build_spec(toys.total, {"plus": 1}, inputs), {"a": one.as_input()})
+        make_output(store, build_spec(toys.total, {"plus": 1}, inputs), {"a": one.as_input()})
     gone = {"a": StageInput(store.root / "gone", one.digest)}
     with pytest.raises(StoreError, match="input a is not there"):
-        store.make(build_spec(toys.total, {}, gone), gone)
+        make_output(store, build_spec(toys.total, {}, gone), gone)
 
 
 def test_files_are_read_only(store, toys):
-    made = store.make(build_spec(toys.count, {"n": 3}, {}), {})
+    made = make_output(store, build_spec(toys.count, {"n": 3}, {}), {})
     for name in ("n.txt", "manifest.json", "volatile/timing.txt"):
         assert not (made.path / name).stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
 
@@ -125,14 +126,14 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_output_is_explained_and_made_again(store, toys, log, damage, caplog):
     spec = build_spec(toys.count, {"n": 12}, {})
-    made = store.make(spec, {}, {"log": str(log)})
+    made = make_output(store, spec, {}, {"log": str(log)})
     do_damage, told = DAMAGES[damage]
     do_damage(made.path)
     verdict = store.explain(spec)
     assert verdict.kind is VerdictKind.DAMAGED
     assert told in verdict.sentence
     assert store.find(spec) is None
-    again = store.make(spec, {}, {"log": str(log)})
+    again = make_output(store, spec, {}, {"log": str(log)})
     assert told in caplog.text
     assert attempts(log) == 2
     assert again.digest == made.digest
@@ -141,30 +142,30 @@ def test_a_damaged_output_is_explained_and_made_again(store, toys, log, damage, 
 
 
 def test_an_output_under_the_key_of_another_is_not_taken(store, toys):
-    one = store.make(build_spec(toys.count, {"n": 3}, {}), {})
+    one = make_output(store, build_spec(toys.count, {"n": 3}, {}), {})
     other = build_spec(toys.count, {"n": 4}, {})
     one.path.rename(store.layout.output("count", other.key))
     assert "belongs to key" in store.explain(other).sentence
-    assert store.make(other, {}).summary["n"] == 4
+    assert make_output(store, other, {}).summary["n"] == 4
 
 
 def test_force_makes_it_again_and_counts(store, toys, log):
     spec = build_spec(toys.count, {"n": 3}, {})
     runtime = {"log": str(log)}
-    assert store.make(spec, {}, runtime).manifest.generation == 1
+    assert make_output(store, spec, {}, runtime).manifest.generation == 1
     assert store.explain(spec, force=True).kind is VerdictKind.FORCED
-    assert store.make(spec, {}, runtime, force=True).manifest.generation == 2
+    assert make_output(store, spec, {}, runtime, force=True).manifest.generation == 2
     assert attempts(log) == 2
     # A retry of the same forced task finds that it is done.
-    assert store.make(spec, {}, runtime, min_generation=2).manifest.generation == 2
+    assert make_output(store, spec, {}, runtime, min_generation=2).manifest.generation == 2
     assert attempts(log) == 2
 
 
 def test_a_failed_forced_run_leaves_the_old_output(store, toys):
     spec = build_spec(toys.count, {"n": 3}, {})
-    made = store.make(spec, {})
+    made = make_output(store, spec, {})
     with pytest.raises(ValueError, match="no good"):
-        store.make(spec, {}, {"fail": "value"}, force=True)
+        make_output(store, spec, {}, {"fail": "value"}, force=True)
     found = store.find(spec)
     assert found is not None
     assert found.manifest == made.manifest
@@ -173,12 +174,12 @@ def test_a_failed_forced_run_leaves_the_old_output(store, toys):
 def test_a_failure_leaves_no_output_and_keeps_work_and_traceback(store, toys):
     spec = build_spec(toys.count, {"n": 3}, {})
     with pytest.raises(ValueError, match="no good"):
-        store.make(spec, {}, {"fail": "value"})
+        make_output(store, spec, {}, {"fail": "value"})
     assert store.find(spec) is None
     work = store.layout.work("count", spec.key)
     assert "ValueError: n is no good" in (work / "error.txt").read_text()
     assert store.explain(spec).resumes
-    made = store.make(spec, {})
+    made = make_output(store, spec, {})
     assert made.summary["first_step"] == 3
     assert made.manifest.provenance["resumed"] is True
 
@@ -186,13 +187,13 @@ def test_a_failure_leaves_no_output_and_keeps_work_and_traceback(store, toys):
 def test_a_forced_run_does_not_go_on_from_older_work(store, toys):
     spec = build_spec(toys.count, {"n": 3}, {})
     with pytest.raises(ValueError, match="no good"):
-        store.make(spec, {}, {"fail": "value"})
-    assert store.make(spec, {}).summary["first_step"] == 3
+        make_output(store, spec, {}, {"fail": "value"})
+    assert make_output(store, spec, {}).summary["first_step"] == 3
     with pytest.raises(ValueError, match="no good"):
-        store.make(spec, {}, {"fail": "value"}, force=True)
+        make_output(store, spec, {}, {"fail": "value"}, force=True)
     # The forced attempt itself is continued.
-    assert store.make(spec, {}, force=True).summary["first_step"] == 3
-    assert store.make(spec, {}, force=True).summary["first_step"] == 0
+    assert make_output(store, spec, {}, force=True).summary["first_step"] == 3
+    assert make_output(store, spec, {}, force=True).summary["first_step"] == 0
 
 
 def test_resume_after_a_kill_loses_one_step_at_most(store, toys, log):
@@ -208,9 +209,9 @@ def test_resume_after_a_kill_loses_one_step_at_most(store, toys, log):
     progress = store.progress(spec)
     assert progress is not None
     assert progress.total in (0, 10)
-    made = store.make(spec, {}, {"log": str(log)})
+    made = make_output(store, spec, {}, {"log": str(log)})
     assert made.summary["first_step"] == 7
-    assert made.digest == Store(store.root.with_name("other")).make(spec, {}).digest
+    assert made.digest == make_output(Store(store.root.with_name("other")), spec, {}).digest
 
 
 def _launch(write, returned):
@@ -243,7 +244,7 @@ def test_what_cannot_be_kept_is_refused(store, toys):
         (nothing, {"x": {1, 2}}, r"summary of stage count\.x"),
     ]:
         with pytest.raises(StageError, match=told):
-            store.make(spec, {}, launch=_launch(write, returned))
+            make_output(store, spec, {}, launch=_launch(write, returned))
     assert store.find(spec) is None
 
 
@@ -253,7 +254,7 @@ def test_numbers_that_are_not_finite_are_words_in_the_summary(store, toys):
 
     spec = build_spec(toys.count, {"n": 1}, {})
     returned = {"loss": [float("nan"), float("inf"), -float("inf"), 1.0]}
-    made = store.make(spec, {}, launch=_launch(write, returned))
+    made = make_output(store, spec, {}, launch=_launch(write, returned))
     assert made.summary == {"loss": ["NaN", "Infinity", "-Infinity", 1.0]}
     assert store.find(spec) is not None
 
@@ -262,17 +263,17 @@ def test_code_that_is_not_that_of_the_spec_is_refused(store, toys):
     spec = build_spec(toys.count, {"n": 1}, {})
     toys.edit("arithmetic", "return a + b", "return b + a")
     with pytest.raises(StageError, match=f"source of {toys.name}.arithmetic"):
-        store.make(spec, {})
+        make_output(store, spec, {})
     older = replace(spec, code={}, libraries={"numpy": "0.1"})
     with pytest.raises(StageError, match=r"numpy .* instead of 0\.1"):
-        store.make(older, {})
+        make_output(store, older, {})
 
 
 def test_a_process_with_the_code_of_before_an_edit_is_refused(store, toys):
-    store.make(build_spec(toys.count, {"n": 1}, {}), {})
+    make_output(store, build_spec(toys.count, {"n": 1}, {}), {})
     toys.edit("arithmetic", "return a + b", "return b + a")
     with pytest.raises(StageError, match=f"{toys.name}.arithmetic as it was before an edit"):
-        store.make(build_spec(toys.count, {"n": 1}, {}), {})
+        make_output(store, build_spec(toys.count, {"n": 1}, {}), {})
 
 
 def test_progress_can_be_read_by_others(store, toys):
@@ -285,6 +286,6 @@ def test_progress_can_be_read_by_others(store, toys):
         assert progress is not None
         assert (progress.done, progress.total) == (done, total)
 
-    store.make(spec, {}, report=report)
+    make_output(store, spec, {}, report=report)
     assert seen[-1] == (3, 3, "counting")
     assert store.progress(spec) is None

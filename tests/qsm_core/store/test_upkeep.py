@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qsm_core.errors import StoreError
+from qsm_core.stage.making import make_output
 from qsm_core.store.adoption import adopt
 from qsm_core.store.claim import claim
 from qsm_core.store.command_line import app
@@ -43,7 +44,7 @@ def command_json(store: Store, *words: str) -> object:
 
 def make(store: Store, toys, n: int) -> StageSpec:
     made = build_spec(toys.count, {"n": n}, {})
-    store.make(made, {})
+    make_output(store, made, {})
     return made
 
 
@@ -54,7 +55,7 @@ def age(folder: Path, days: float) -> None:
 
 
 def test_adoption_takes_the_files_and_says_why(store, toys, spec):
-    store.make(spec, {})
+    make_output(store, spec, {})
     toys.edit("arithmetic", "return a + b", "return b + a")
     changed = build_spec(toys.count, {"n": 3}, {})
     store.announce(changed)
@@ -78,7 +79,7 @@ def test_adoption_takes_the_files_and_says_why(store, toys, spec):
 
 
 def test_adoption_needs_a_reason_a_whole_source_and_a_free_key(store, toys, spec):
-    made = store.make(spec, {})
+    made = make_output(store, spec, {})
     other = build_spec(toys.count, {"n": 4}, {})
     with pytest.raises(StoreError, match="needs a reason"):
         adopt(store, other, spec.key, "  ")
@@ -94,9 +95,9 @@ def test_adoption_needs_a_reason_a_whole_source_and_a_free_key(store, toys, spec
 
 
 def test_list_and_show(store, toys, spec):
-    store.make(spec, {})
+    make_output(store, spec, {})
     with pytest.raises(ValueError, match="no good"):
-        store.make(build_spec(toys.count, {"n": 5}, {}), {}, {"fail": "value"})
+        make_output(store, build_spec(toys.count, {"n": 5}, {}), {}, {"fail": "value"})
     write_references(store.layout, "my run", [Reference("counting", "count", spec.key)])
     rows = command_json(store, "list")
     assert [(row["kind"], row["runs"]) for row in rows] == [("output", ["my run"]), ("work", [])]
@@ -109,7 +110,7 @@ def test_list_and_show(store, toys, spec):
 
 
 def test_verify_finds_damage(store, toys, spec):
-    made = store.make(spec, {})
+    made = make_output(store, spec, {})
     make(store, toys, 4)
     assert "2 of 2 outputs are whole" in command(store, "verify")
     (made.path / "n.txt").chmod(0o644)
@@ -151,8 +152,8 @@ def test_prune_by_age_and_size(store, toys):
 
 
 def test_prune_leaves_what_is_being_made_and_takes_what_was_moved_aside(store, toys, spec):
-    store.make(spec, {})
-    store.make(spec, {}, force=True)
+    make_output(store, spec, {})
+    make_output(store, spec, {}, force=True)
     write_references(store.layout, "run", [Reference("a", "count", spec.key)])
     holdings = take_inventory(store.layout)
     chosen = choose_removals(holdings, unreferenced=True)
@@ -164,7 +165,7 @@ def test_prune_leaves_what_is_being_made_and_takes_what_was_moved_aside(store, t
 
 
 def test_an_unreadable_reference_stops_pruning(store, toys, spec):
-    store.make(spec, {})
+    make_output(store, spec, {})
     path = write_references(store.layout, "a/run", [Reference("a", "count", spec.key)])
     assert read_references(store.layout)["a/run"] == (Reference("a", "count", spec.key),)
     path.write_text("{")

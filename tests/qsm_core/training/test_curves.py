@@ -1,4 +1,4 @@
-from qsm_core.store.context import LIVE_FILE
+from qsm_core.stage.context import LIVE_FILE
 from qsm_core.training.curves import LiveCurves, draw_curves, live_page
 
 HISTORY = [

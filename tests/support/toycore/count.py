@@ -14,8 +14,8 @@ import signal
 import time
 from pathlib import Path
 
-from qsm_core.store.context import StageContext
-from qsm_core.store.entry import run_entry
+from qsm_core.stage.context import StageContext
+from qsm_core.stage.entry import run_entry
 
 
 def run(context: StageContext) -> dict[str, object]:

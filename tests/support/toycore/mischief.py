@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from qsm_core.errors import DataError, ModelError
-from qsm_core.store.context import StageContext
+from qsm_core.stage.context import StageContext
 
 
 class OwnError(ModelError):

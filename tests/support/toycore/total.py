@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import toycore.scaling
-from qsm_core.store.context import StageContext
+from qsm_core.stage.context import StageContext
 
 
 def run(context: StageContext) -> dict[str, object]:

@@ -7,7 +7,7 @@ import pytest
 
 from qsm_core.errors import ConfigurationError, TransientError
 from qsm_core.prompting.optimize import run
-from qsm_core.prompting.templates import baseline
+from qsm_core.prompting.texts.templates import baseline
 from tests.support.chat_server import chat_server, failure, in_turn
 from tests.support.corpora import make_corpus
 from tests.support.stages import stage_context

@@ -7,13 +7,13 @@ import pytest
 
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
-from qsm_core.prompting.candidates import Candidate, Refusal, text_problem
 from qsm_core.prompting.proposers.opro import OproProposer, meta_prompt, sanitized, shown_score
-from qsm_core.prompting.scored import Measures, ScoredCandidate
-from qsm_core.prompting.search import InstructionSearch
-from qsm_core.prompting.settings import SearchSettings
-from qsm_core.prompting.templates import baseline, instruction_texts
-from qsm_core.prompting.trajectory import Trajectory
+from qsm_core.prompting.search.instruction_search import InstructionSearch
+from qsm_core.prompting.search.scored import Measures, ScoredCandidate
+from qsm_core.prompting.search.settings import SearchSettings
+from qsm_core.prompting.search.trajectory import Trajectory
+from qsm_core.prompting.texts.candidates import Candidate, Refusal, text_problem
+from qsm_core.prompting.texts.templates import baseline, instruction_texts
 from tests.support.chat_server import Reply, chat_server, failure, in_turn
 from tests.support.search_on_dev import DEV, Work, word_of, worth
 

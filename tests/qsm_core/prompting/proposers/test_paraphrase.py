@@ -1,12 +1,12 @@
 import numpy as np
 
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
-from qsm_core.prompting.candidates import Candidate, Refusal, same_text_key, text_problem
-from qsm_core.prompting.pool import PoolEntry
 from qsm_core.prompting.proposers import ParaphraseProposer, PoolProposer
 from qsm_core.prompting.proposers.paraphrase import paraphrase
-from qsm_core.prompting.scored import Measures, ScoredCandidate
-from qsm_core.prompting.templates import baseline, instruction_texts
+from qsm_core.prompting.search.scored import Measures, ScoredCandidate
+from qsm_core.prompting.texts.candidates import Candidate, Refusal, same_text_key, text_problem
+from qsm_core.prompting.texts.pool import PoolEntry
+from qsm_core.prompting.texts.templates import baseline, instruction_texts
 from tests.support.chat_server import chat_server, in_turn
 
 NOTHING = Measures(0.5, 0.5, 0.5, 0.5, 0.5, 0.7, 0.0, {})

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from qsm_core.prompting.candidates import Candidate, text_problem
 from qsm_core.prompting.proposers import (
     Chain,
     RecombinationProposer,
     TemplateProposer,
     split_instruction,
 )
-from qsm_core.prompting.scored import Measures, ScoredCandidate
-from qsm_core.prompting.templates import instruction_texts
+from qsm_core.prompting.search.scored import Measures, ScoredCandidate
+from qsm_core.prompting.texts.candidates import Candidate, text_problem
+from qsm_core.prompting.texts.templates import instruction_texts
 
 NOTHING = Measures(0.5, 0.5, 0.5, 0.5, 0.5, 0.7, 0.0, {})
 

@@ -1,0 +1,1 @@
+"""What every flow shares: its settings, its list of stages, what it shows. No science."""

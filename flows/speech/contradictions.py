@@ -1,0 +1,91 @@
+"""What is wrong between the fields of a form, which no field can say alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from flows.speech.budget import budget_problems
+from flows.speech.listed_values import baseline_names, condition_keys, control_names
+from flows.speech.optimizer import optimizer_problems
+from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.scoring.workload import count_conditions
+from qsm_core.models.baselines.registry import baseline_problems
+from qsm_core.prompting.search.defaults import CONTROLS
+from tasks.workers.profile_files import LOCAL, load_profile
+
+if TYPE_CHECKING:
+    from flows.speech.parameters import PipelineParameters
+
+
+def contradictions(parameters: PipelineParameters) -> list[str]:
+    """List what is wrong between fields that are filled."""
+    problems = []
+    if parameters.data is None and parameters.preset != "embedded":
+        problems.append(
+            f"data is empty: preset {parameters.preset} needs your labelled clips; "
+            "give a folder with speech/ and nonspeech/, or a manifest"
+        )
+    if parameters.dev_fraction + parameters.test_fraction >= 1:
+        problems.append(
+            f"dev_fraction + test_fraction = "
+            f"{parameters.dev_fraction + parameters.test_fraction:g}: "
+            "nothing is left for training; their sum must be below 1"
+        )
+    if parameters.adapter is not None and parameters.num_seeds > 1:
+        problems.append(
+            f"num_seeds = {parameters.num_seeds}: an existing adapter is given, so nothing is "
+            "trained; leave num_seeds at 1"
+        )
+    problems += _cluster_problems(parameters.cluster)
+    problems += baseline_problems(baseline_names(parameters))
+    wrong_conditions = _condition_problems(parameters.conditions)
+    problems += wrong_conditions
+    if parameters.instruction_base is None or parameters.instruction_lora is None:
+        if not wrong_conditions:
+            problems += _too_few_clips_to_search(parameters)
+            problems += budget_problems(parameters)
+        problems += _control_problems(parameters)
+        problems += optimizer_problems(parameters)
+    return problems
+
+
+def _condition_problems(text: str) -> list[str]:
+    try:
+        condition_keys(text)
+    except ConfigurationError as error:
+        return [f"conditions: {problem}" for problem in error.problems]
+    return []
+
+
+def _control_problems(parameters: PipelineParameters) -> list[str]:
+    return [
+        f"opro_controls = {name!r}: there is no such control; there are: {', '.join(CONTROLS)}; "
+        "or none"
+        for name in control_names(parameters)
+        if name not in CONTROLS
+    ]
+
+
+def _cluster_problems(cluster: str) -> Sequence[str]:
+    """Tell what is wrong with the cluster profile."""
+    if cluster == LOCAL:
+        return ()
+    try:
+        load_profile(cluster)
+    except ConfigurationError as error:
+        return error.problems
+    return ()
+
+
+def _too_few_clips_to_search(parameters: PipelineParameters) -> list[str]:
+    """Tell a search that cannot hear both classes in every condition; a stage would end on it."""
+    if parameters.conditions == "as_recorded" or parameters.opro_clips is None:
+        return []
+    count = count_conditions(condition_keys(parameters.conditions))
+    if parameters.opro_clips >= 2 * count:
+        return []
+    return [
+        f"opro_clips = {parameters.opro_clips}: the search needs a clip of each class in each of "
+        f"{count} conditions, {2 * count} pairs or more"
+    ]

@@ -1,0 +1,1 @@
+"""A flow run from a terminal: its flags, its display, its Prefect server, its processes."""

@@ -1,0 +1,1 @@
+"""All tables of a report from predictions: metrics, intervals, tests, curves."""

@@ -1,0 +1,334 @@
+"""The stage "analyze": all tables of an analysis from the predictions of any number of systems.
+
+    python -m qsm_core.evaluation.analysis.analyze --spec spec.json
+
+Inputs: `eval_<system>` for each system (a folder with predictions.parquet, or a file), and
+optionally `dev_<system>`, the same system's predictions on dev (a folder with predictions.parquet,
+or a prompt search's with dev_predictions.parquet, whose winner is taken; write
+`dev_<system>.seed_instruction` for the instruction that the search started from).
+
+Output: what `evaluation.analysis.write_analysis` writes. No torch: a laptop with the predictions
+makes every number again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from qsm_core.errors import DataError
+from qsm_core.evaluation.analysis.alignment import Rows, check_same_rows
+from qsm_core.evaluation.analysis.calibrated import calibrate
+from qsm_core.evaluation.analysis.counts import condition_order
+from qsm_core.evaluation.analysis.curve_tables import (
+    band_rows,
+    difference_rows,
+    fit_row,
+    point_rows,
+    threshold_rows,
+)
+from qsm_core.evaluation.analysis.curves import Curve, curves_of
+from qsm_core.evaluation.analysis.gaps import gap_table
+from qsm_core.evaluation.analysis.operating_point import (
+    OperatingPoint,
+    choose_threshold,
+    with_threshold,
+)
+from qsm_core.evaluation.analysis.pairwise import compare, pairs_to_compare
+from qsm_core.evaluation.analysis.replicates import (
+    Ensemble,
+    Replicated,
+    area_statistics,
+    assemble,
+    detection_statistics,
+    rate_statistics,
+)
+from qsm_core.evaluation.analysis.scores import scores_of
+from qsm_core.evaluation.analysis.seeds import Run, runs_by_name, seed_tables, variance_table
+from qsm_core.evaluation.analysis.settings import CALIBRATED, AnalysisSettings, Pair
+from qsm_core.evaluation.analysis.summaries import (
+    clip_rows,
+    condition_rows,
+    confusion_rows,
+    reasons_of,
+    system_rows,
+)
+from qsm_core.evaluation.analysis.tables import COLUMNS, Analysis, table_of, write_analysis
+from qsm_core.evaluation.predictions.table import read_predictions
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
+
+Progress = Callable[[int, int, str], None]
+Rowlist = list[dict[str, Any]]
+
+WINNER, SEED = "best_instruction", "seed_instruction"
+_SEED_SUFFIX = ".seed_instruction"
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What is known of one system on its own: statistics, curves, and rows of the tables."""
+
+    statistics: dict[str, Replicated]
+    curves: list[Curve]
+    rows: dict[str, Rowlist]
+
+
+@dataclass
+class _Draft:
+    """What has been computed so far."""
+
+    tables: dict[str, pd.DataFrame]
+    ensemble: Ensemble
+    levels: pd.DataFrame
+    rows: dict[str, Rowlist] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    statistics: dict[str, dict[str, Replicated]] = field(default_factory=dict)
+    curves: dict[str, list[Curve]] = field(default_factory=dict)
+
+    def take(self, name: str, found: _Measured) -> None:
+        """Add what was measured of a system."""
+        self.statistics[name], self.curves[name] = found.statistics, found.curves
+        for table, rows in found.rows.items():
+            self.rows[table] += rows
+
+
+def analyze(
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    dev: Mapping[str, pd.DataFrame] | None = None,
+    runs: Mapping[str, Run] | None = None,
+    settings: AnalysisSettings | None = None,
+    report: Progress | None = None,
+    threads: int = 1,
+) -> Analysis:
+    """Compute all tables.
+
+    Args:
+        tables: A predictions table for each system, all over the same clips and conditions.
+        dev: Predictions of the same systems on dev, where known: thresholds and temperatures are
+            fitted there, and the gap between dev and test is told.
+        runs: Which systems are the same model with another seed or prompt. None: told by the
+            names, where `lora_opro_seed43` is the model `lora`.
+        settings: What to compute; None for the defaults.
+        report: Called with steps done, steps in all, and what is being done.
+        threads: Systems that are measured at the same time; no number depends on it.
+
+    Raises:
+        ConfigurationError: A pair names a system that is not there.
+        DataError: There is no table, or the tables do not hold the same rows.
+    """
+    settings, dev = settings or AnalysisSettings(), dev or {}
+    if not tables:
+        raise DataError("there is nothing to analyze", ["give the predictions of one system"])
+    check_same_rows(tables)
+    points = _operating_points(tables, dev) if settings.calibrate else {}
+    everything = dict(tables) | _calibrated(tables, points)
+    pairs = pairs_to_compare(list(everything), settings.pairs)
+    tell = _Steps(report, len(everything) + 2)
+    tell("resampling the groups")
+    draft = _draft(everything, settings)
+    measure = partial(_measure, draft, dev, settings)
+    # Threads of the matrix products beside those of the systems would wait for each other.
+    with threadpool_limits(1 if threads > 1 else None), ThreadPoolExecutor(max(1, threads)) as pool:
+        # A calibrated system has the scores of its own one, which is measured before it.
+        for names in (list(tables), [name for name in everything if name not in tables]):
+            for name, found in zip(names, pool.map(measure, names), strict=True):
+                draft.take(name, found)
+                tell(f"{name}: measured")
+    tell("comparing the systems")
+    _compare(draft, pairs, settings)
+    _about_runs(draft, dev, runs)
+    draft.rows["operating_points"] = [_point_row(name, one) for name, one in points.items()]
+    draft.rows["clips"] = clip_rows(tables)
+    tell("analyzed")
+    made = {name: table_of(name, rows) for name, rows in draft.rows.items()}
+    return Analysis(**made, settings=settings, order=tuple(everything))
+
+
+@dataclass
+class _Steps:
+    """Counts the steps for a progress bar."""
+
+    report: Progress | None
+    total: int
+    done: int = -1
+
+    def __call__(self, text: str) -> None:
+        self.done += 1
+        if self.report is not None:
+            self.report(min(self.done, self.total), self.total, text)
+
+
+def _operating_points(
+    tables: Mapping[str, pd.DataFrame], dev: Mapping[str, pd.DataFrame]
+) -> dict[str, OperatingPoint | str]:
+    return {name: choose_threshold(dev[name]) for name in tables if name in dev}
+
+
+def _calibrated(
+    tables: Mapping[str, pd.DataFrame], points: dict[str, OperatingPoint | str]
+) -> dict[str, pd.DataFrame]:
+    """Return the answers of the calibrated systems; write into `points` why there are none."""
+    made = {}
+    for name, point in points.items():
+        if isinstance(point, str):
+            continue
+        answers = with_threshold(tables[name], point)
+        if isinstance(answers, str):
+            points[name] = answers
+        else:
+            made[name + CALIBRATED] = answers
+    return made
+
+
+def _point_row(system: str, point: OperatingPoint | str) -> dict[str, Any]:
+    if isinstance(point, str):
+        return {"system": system, "reason": point}
+    return {
+        "system": system + CALIBRATED,
+        "calibrated_from": point.column,
+        "threshold": point.threshold,
+        "dev_ba_clip": point.ba_neutral,
+        "dev_ba_clip_calibrated": point.ba,
+    }
+
+
+def _draft(tables: dict[str, pd.DataFrame], settings: AnalysisSettings) -> _Draft:
+    ensemble = assemble(tables, settings.bootstrap)
+    return _Draft(tables, ensemble, condition_order(next(iter(tables.values()))))
+
+
+def _measure(
+    draft: _Draft, dev: Mapping[str, pd.DataFrame], settings: AnalysisSettings, name: str
+) -> _Measured:
+    """Compute the statistics of one system, its curves, and its rows in the tables."""
+    ensemble, table = draft.ensemble, draft.tables[name]
+    statistics = rate_statistics(ensemble, name) | detection_statistics(ensemble, name)
+    reasons = reasons_of(ensemble.counts[name])
+    areas = _areas(draft, name)
+    scored = scores_of(table)
+    notes = {} if isinstance(scored, str) or scored.note is None else {"auroc": scored.note}
+    if _a_class_is_unread(table):
+        # Errors in both classes would make it a detector that hears everything the wrong way round.
+        for metric in ("d_prime", "criterion"):
+            statistics.pop(metric)
+            reasons.setdefault(metric, "no answer about the clips of a class could be read")
+    if isinstance(areas, str):
+        reasons.setdefault("auroc", areas)
+    else:
+        statistics |= areas
+    rows: dict[str, Rowlist] = {
+        "systems": list(system_rows(ensemble, name, table, statistics, reasons, notes)),
+        "conditions": list(condition_rows(ensemble, name, table, statistics, draft.levels)),
+        "confusion": list(confusion_rows(name, table, ensemble.first.conditions)),
+    }
+    if not name.endswith(CALIBRATED):
+        found = calibrate(ensemble, name, table, dev.get(name), settings.bins)
+        rows |= {"calibration": found.calibration, "reliability": found.reliability}
+    curves = list(curves_of(ensemble, name, draft.levels))
+    return _Measured(statistics, curves, rows | _curve_rows(ensemble, name, curves, settings))
+
+
+def _a_class_is_unread(table: pd.DataFrame) -> bool:
+    return bool(table["prediction"].isna().groupby(table["label"]).all().any())
+
+
+def _curve_rows(
+    ensemble: Ensemble, name: str, curves: list[Curve], settings: AnalysisSettings
+) -> dict[str, Rowlist]:
+    return {
+        "curve_points": [row for one in curves for row in point_rows(ensemble, name, one)],
+        "curve_fits": [fit_row(name, one) for one in curves],
+        "curve_bands": [row for one in curves for row in band_rows(ensemble, name, one)],
+        "thresholds": [
+            row for one in curves for row in threshold_rows(ensemble, name, one, settings.targets)
+        ],
+    }
+
+
+def _areas(draft: _Draft, name: str) -> dict[str, Replicated] | str:
+    """Return the AUROCs; a threshold changes none, so a calibrated system has those of its own."""
+    own = name.removesuffix(CALIBRATED)
+    if own != name and own in draft.statistics:
+        known = draft.statistics[own]
+        return {key: known[key] for key in ("auroc", "condition_auroc") if key in known}
+    return area_statistics(draft.ensemble, draft.tables[name])
+
+
+def _compare(draft: _Draft, pairs: tuple[Pair, ...], settings: AnalysisSettings) -> None:
+    aligned = Rows.of(draft.tables, draft.ensemble)
+    levels = draft.levels["level"].astype(float).to_list()
+    overall, by_condition = compare(
+        draft.ensemble, draft.statistics, aligned, pairs, settings, levels
+    )
+    draft.rows["comparisons"], draft.rows["condition_comparisons"] = overall, by_condition
+    for pair in pairs:
+        draft.rows["threshold_differences"] += difference_rows(
+            draft.ensemble, pair, draft.curves, settings.targets
+        )
+
+
+def _about_runs(
+    draft: _Draft, dev: Mapping[str, pd.DataFrame], runs: Mapping[str, Run] | None
+) -> None:
+    known = runs_by_name(list(draft.tables)) if runs is None else runs
+    ensemble, statistics = draft.ensemble, draft.statistics
+    draft.rows["gaps"] = gap_table(ensemble, statistics, dev)
+    draft.rows["seeds"], draft.rows["seed_summary"] = seed_tables(ensemble, statistics, known)
+    draft.rows["variance"] = variance_table(ensemble, statistics, known)
+
+
+def run(context: StageContext) -> dict[str, Any]:
+    """Analyze the systems that are given as inputs.
+
+    Raises:
+        DataError: An input cannot be read, or the systems answered different rows.
+    """
+    settings = parse_config(AnalysisSettings, context.config)
+    tables, dev = {}, {}
+    for name, path in context.inputs.items():
+        if name.startswith("eval_"):
+            tables[name.removeprefix("eval_")] = _read_test(path)
+        elif name.startswith("dev_"):
+            system = name.removeprefix("dev_")
+            dev[system.removesuffix(_SEED_SUFFIX)] = read_dev(path, system)
+    analysis = analyze(
+        tables,
+        dev=dev,
+        settings=settings,
+        report=context.report,
+        threads=int(context.runtime.get("threads", 1)),
+    )
+    write_analysis(context.out, analysis)
+    headline = analysis.systems[analysis.systems["metric"] == "ba_clip"]
+    return {"ba_clip": dict(zip(headline["system"], headline["value"], strict=True))}
+
+
+def _read_test(path: Path) -> pd.DataFrame:
+    return read_predictions(path / "predictions.parquet" if path.is_dir() else path)
+
+
+def read_dev(path: Path, system: str) -> pd.DataFrame:
+    """Read predictions on dev: of an evaluation, or of a prompt search's winner or start."""
+    if not path.is_dir() or (path / "predictions.parquet").is_file():
+        return _read_test(path)
+    table = read_predictions(path / "dev_predictions.parquet")
+    if table["system"].nunique() == 1:
+        return table
+    wanted = SEED if system.endswith(_SEED_SUFFIX) else WINNER
+    found = table[table["system"] == wanted]
+    if found.empty:
+        problem = f"{path / 'dev_predictions.parquet'}: no rows of system {wanted!r}"
+        raise DataError("the dev predictions cannot be used", [problem])
+    return found.reset_index(drop=True)
+
+
+if __name__ == "__main__":
+    run_entry(run)

@@ -1,0 +1,157 @@
+"""The stage "analyze_sources": all tables of an analysis of systems from anywhere.
+
+    python -m qsm_core.evaluation.analysis.sources --spec spec.json
+
+Inputs: `eval_<system>` for each system, a folder with predictions.parquet or a file in any form
+that `evaluation.foreign` reads; `dev_<system>` as in `evaluation.analyze`.
+
+Output: as that of `evaluation.analyze`, and systems.json: the titles, which systems answered the
+same clips, and what a reader should know of it. Systems on different clips are analyzed apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from qsm_core.errors import DataError
+from qsm_core.evaluation.analysis.analyze import analyze, read_dev
+from qsm_core.evaluation.analysis.clip_sets import common_rows, comparable_sets, merged
+from qsm_core.evaluation.analysis.settings import CALIBRATED, AnalysisSettings, Pair
+from qsm_core.evaluation.analysis.tables import write_analysis
+from qsm_core.evaluation.predictions.foreign import read_any
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
+
+SYSTEMS_FILE = "systems.json"
+
+
+@dataclass(frozen=True)
+class SourcesConfig:
+    """What changes the tables.
+
+    Args:
+        titles: By system, in the order in which they are shown.
+        rows: "same": systems have to share all rows with another one; "common": the rows that all
+            of them have.
+        analysis: Settings of each analysis.
+    """
+
+    titles: dict[str, str]
+    rows: Literal["same", "common"] = "same"
+    analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
+
+
+def run(context: StageContext) -> dict[str, Any]:
+    """Read, check and analyze the systems.
+
+    Raises:
+        DataError: An input cannot be read, or systems cannot be compared; all problems at once.
+    """
+    config = parse_config(SourcesConfig, context.config)
+    tables = read_systems(context.inputs, list(config.titles))
+    remarks = []
+    if config.rows == "common":
+        before = {name: len(table) for name, table in tables.items()}
+        tables = common_rows(tables)
+        left = len(next(iter(tables.values())))
+        remarks = [
+            f"{config.titles[name]}: {left:,} of its {count:,} rows are compared, those that all "
+            "systems have."
+            for name, count in before.items()
+            if count != left
+        ]
+    sets = comparable_sets(tables)
+    named = check_pairs(sets, config.analysis.pairs)
+    analyses = [
+        analyze(
+            {name: tables[name] for name in members},
+            dev=_dev_of(members, context.inputs),
+            settings=replace(config.analysis, pairs=pairs),
+            report=context.report,
+            threads=int(context.runtime.get("threads", 1)),
+        )
+        for members, pairs in zip(sets, named, strict=True)
+    ]
+    if len(sets) > 1:
+        remarks.append(_apart(sets, config.titles))
+    analysis = merged(analyses)
+    write_analysis(context.out, analysis)
+    told = {
+        "systems": [{"name": name, "title": config.titles[name]} for name in tables],
+        "sets": [list(one.order) for one in analyses],
+        "remarks": remarks,
+    }
+    text = json.dumps(told, indent=2, ensure_ascii=False)
+    (context.out / SYSTEMS_FILE).write_text(text + "\n", encoding="utf-8")
+    return {"systems": len(tables), "clip_sets": len(sets)}
+
+
+def read_systems(inputs: Mapping[str, Path], names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Read the predictions of each system.
+
+    Raises:
+        DataError: One cannot be read; the problems of all of them are listed.
+    """
+    tables, problems = {}, []
+    for name in names:
+        path = inputs[f"eval_{name}"]
+        try:
+            tables[name] = read_any(path / "predictions.parquet" if path.is_dir() else path, name)
+        except DataError as error:
+            problems += [f"{name}: {problem}" for problem in error.problems]
+    if problems:
+        raise DataError("the predictions cannot be read", problems)
+    return tables
+
+
+def check_pairs(sets: Sequence[Sequence[str]], pairs: Sequence[Pair]) -> list[tuple[Pair, ...]]:
+    """Return the named pairs of each clip set.
+
+    Raises:
+        DataError: A pair is of systems that answered different clips.
+    """
+    found = [
+        tuple(pair for pair in pairs if {_own(pair.first), _own(pair.second)} <= set(members))
+        for members in sets
+    ]
+    apart = [pair for pair in pairs if not any(pair in inside for inside in found)]
+    if apart:
+        problems = [
+            f"pair {one.first},{one.second}: they answered different clips or conditions; only "
+            "systems on the same rows can be compared (--rows common takes those that all have)"
+            for one in apart
+        ]
+        raise DataError("the pairs cannot be compared", problems)
+    return found
+
+
+def _own(system: str) -> str:
+    return system.removesuffix(CALIBRATED)
+
+
+def _dev_of(members: Sequence[str], inputs: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+    found = {}
+    for name in members:
+        for kept in ("", ".seed_instruction"):
+            path = inputs.get(f"dev_{name}{kept}")
+            if path is not None:
+                found[name] = read_dev(path, f"{name}{kept}")
+    return found
+
+
+def _apart(sets: Sequence[Sequence[str]], titles: Mapping[str, str]) -> str:
+    groups = "; ".join(", ".join(titles[name] for name in members) for members in sets)
+    return (
+        f"The systems answered {len(sets)} different sets of test clips ({groups}). Only systems "
+        "on the same clips are compared; numbers of different sets differ by their clips as well."
+    )
+
+
+if __name__ == "__main__":
+    run_entry(run)

@@ -1,0 +1,1 @@
+"""Plain speech detectors on the same clips, with a threshold fitted on dev."""

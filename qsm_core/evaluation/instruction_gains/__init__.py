@@ -1,0 +1,1 @@
+"""What the searches for instructions are worth on test."""

@@ -1,0 +1,1 @@
+"""A system asked about clips in conditions: blocks, shards, known answers."""

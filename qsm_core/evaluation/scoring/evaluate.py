@@ -1,0 +1,81 @@
+"""The stage "evaluate": ask one system about every clip in every condition.
+
+    python -m qsm_core.evaluation.scoring.evaluate --spec spec.json
+
+Inputs: `corpus` (a prepared corpus, or a part of one), `model` (a Qwen2-Audio folder), and
+optionally `adapter` (a LoRA folder), `instruction` (a folder with best_prompt.txt), `rirs` (impulse
+responses).
+
+Output: predictions.parquet, metrics.json, volatile/timings.json, volatile/system.json.
+
+What is finished of the answers is kept, so a stage that was killed goes on behind it. Answers that
+were scored elsewhere (by shards on other workers, or by an evaluation before the metrics were
+edited) are taken from there; where all of them are known, no model is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
+from qsm_core.evaluation.analysis.metrics import Metrics, write_metrics
+from qsm_core.evaluation.analysis.settings import BootstrapSettings
+from qsm_core.evaluation.predictions.table import write_predictions
+from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
+from qsm_core.evaluation.scoring.config import ScoringConfig, own_instruction
+from qsm_core.evaluation.scoring.scored_clips import score_clips
+from qsm_core.inference.answers import answer_choices
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
+
+METRICS_FILE = "metrics.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(ScoringConfig):
+    """What changes the predictions and the metrics.
+
+    Args:
+        bootstrap: How the intervals in metrics.json are computed.
+    """
+
+    bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
+
+
+def run(context: StageContext) -> dict[str, Any]:
+    """Predict, measure, and return the headline numbers.
+
+    Raises:
+        ConfigurationError: The configuration cannot work.
+        DataError: The corpus, its split or a condition cannot be used.
+        ModelError: The model or the adapter cannot be used.
+    """
+    config = parse_config(EvaluateConfig, context.config)
+    instruction = own_instruction(config, context.inputs)
+    answered = str(answer_choices(instruction, config.answer_format).answer_format)
+    scored = score_clips(config, context, {config.system: instruction})
+    metrics = metrics_with_intervals(
+        scored.predictions, instruction=instruction, settings=config.bootstrap
+    )
+    write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
+    write_metrics(context.out / METRICS_FILE, metrics)
+    scored.write_notes(context.out)
+    return {
+        **_headline(metrics),
+        **scored.system,
+        "n_asked": scored.asked,
+        "answer_format": answered,
+        "answer_mass": scored.answer_mass,
+    }
+
+
+def _headline(metrics: Metrics) -> dict[str, Any]:
+    names = ("ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc", "auroc")
+    counts = ("unparseable_rate", "n_samples", "n_clips", "n_groups")
+    values = metrics.to_json()
+    return {name: values[name] for name in ("system", "instruction", *names, *counts)}
+
+
+if __name__ == "__main__":
+    run_entry(run)

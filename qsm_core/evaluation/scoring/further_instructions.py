@@ -1,0 +1,72 @@
+"""The stage "evaluate_further": ask one system what other evaluations have not asked it.
+
+    python -m qsm_core.evaluation.scoring.further_instructions --spec spec.json
+
+A search is judged on test beside the best of the simpler ways to an instruction, and an instruction
+is worth more if it helps another model too. All such instructions are asked in one pass: system
+turn and audio go through the model once for all of them. One that is among the known, or that came
+before under another name, is not asked again.
+
+Inputs: `corpus`, `model`, and optionally `adapter` and `rirs`, as for the stage "evaluate"; for
+each name in `asked` a file `ask_<name>`; files `known_<name>` with instructions that other
+evaluations have asked, as they have that of the configuration.
+
+Output: predictions.parquet, where `system` is the name of the instruction (none where all of them
+are known); instructions.json; volatile/timings.json, volatile/system.json.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from qsm_core.evaluation.instruction_gains.sources import INSTRUCTIONS_FILE
+from qsm_core.evaluation.predictions.table import write_predictions
+from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
+from qsm_core.evaluation.scoring.config import ScoringConfig
+from qsm_core.evaluation.scoring.instructions import read_asked, without_known
+from qsm_core.evaluation.scoring.scored_clips import score_clips
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherConfig(ScoringConfig):
+    """What changes the answers; `instruction` is one that an evaluation has asked.
+
+    Args:
+        asked: Names of the instructions.
+    """
+
+    asked: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def run(context: StageContext) -> dict[str, Any]:
+    """Ask what is not known, and return how much that was.
+
+    Raises:
+        InterruptedStageError: The stage was asked to stop; every scored block is kept.
+        ConfigurationError: The configuration cannot work.
+        DataError: The corpus, an instruction, or a condition cannot be used.
+        ModelError: The model or the adapter cannot be used.
+    """
+    config = parse_config(FurtherConfig, context.config)
+    texts = read_asked(config.asked, context.inputs)
+    asked = without_known(texts, config.instruction, context.inputs)
+    told = {name: {"instruction": text, "asked": name in asked} for name, text in texts.items()}
+    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    (context.out / INSTRUCTIONS_FILE).write_text(text, encoding="utf-8")
+    counts = {"n_samples": 0, "n_asked": 0}
+    if asked:
+        scored = score_clips(config, context, asked)
+        write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
+        scored.write_notes(context.out)
+        counts = {"n_samples": len(scored.predictions), "n_asked": scored.asked}
+    return {"system": config.system, **counts, "instructions": texts}
+
+
+if __name__ == "__main__":
+    run_entry(run)

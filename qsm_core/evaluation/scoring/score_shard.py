@@ -1,0 +1,75 @@
+"""The stages that ask one system about a share of the clips of an evaluation.
+
+    python -m qsm_core.evaluation.scoring.score_shard --spec spec.json
+
+Inputs: as for the stage "evaluate", or as for "evaluate_further" where the configuration names what
+is `asked`. Output: predictions.parquet with the rows of this shard, and volatile/timings.json,
+volatile/system.json.
+
+The evaluation itself takes the answers from the finished shards; see
+`qsm_core.evaluation.scoring.evaluate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.predictions.table import write_predictions
+from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
+from qsm_core.evaluation.scoring.config import ScoringConfig, own_instruction
+from qsm_core.evaluation.scoring.instructions import read_asked, without_known
+from qsm_core.evaluation.scoring.scored_clips import score_clips
+from qsm_core.stage.context import StageContext, parse_config
+from qsm_core.stage.entry import run_entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreShardConfig(ScoringConfig):
+    """What changes the predictions of a shard.
+
+    Args:
+        shard: Which one, from 0.
+        shards: How many there are.
+        asked: Names of further instructions; none: the evaluation is of one instruction.
+    """
+
+    shard: Annotated[int, Field(ge=0)]
+    shards: Annotated[int, Field(ge=1)]
+    asked: tuple[str, ...] = ()
+
+
+def run(context: StageContext) -> dict[str, Any]:
+    """Predict, and return how many predictions were made.
+
+    Raises:
+        ConfigurationError: The configuration cannot work, or there is no such shard.
+        DataError: The corpus, its split or a condition cannot be used.
+        ModelError: The model or the adapter cannot be used.
+    """
+    config = parse_config(ScoreShardConfig, context.config)
+    texts = _texts(config, context)
+    scored = score_clips(config, context, texts, shard=config.shard, shards=config.shards)
+    write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
+    scored.write_notes(context.out)
+    counts = {"n_samples": len(scored.predictions), "n_asked": scored.asked}
+    return {"system": config.system, **counts, **scored.system}
+
+
+def _texts(config: ScoreShardConfig, context: StageContext) -> dict[str, str]:
+    """Return the instructions that the whole evaluation asks, by the names of its systems."""
+    if not config.asked:
+        return {config.system: own_instruction(config, context.inputs)}
+    asked = read_asked(config.asked, context.inputs)
+    texts = without_known(asked, config.instruction, context.inputs)
+    if not texts:
+        problem = f"asked = {list(config.asked)}: all of these are known; there is nothing to share"
+        raise ConfigurationError("the evaluation cannot be divided", [problem])
+    return texts
+
+
+if __name__ == "__main__":
+    run_entry(run)

@@ -1,0 +1,81 @@
+"""What a search may cost, in clip-prompts: one clip in one condition under one instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qsm_core.errors import ConfigurationError
+from qsm_core.prompting.search.defaults import budget_problem, least_budget
+from qsm_core.prompting.search.dev_blocks import DevBlocks
+
+
+class Budget:
+    """A number of clip-prompts that is never exceeded.
+
+    What finalists still need to be scored on all of dev is set aside before anything else is paid
+    for, so that a search that runs out of budget ends with scores on all of dev as any other.
+    """
+
+    def __init__(self, limit: int | None, dev: DevBlocks, finalists: int) -> None:
+        """Begin to count; None is no limit."""
+        self.limit = limit
+        self.spent = 0
+        self._dev = dev
+        self._finalists = finalists
+
+    def check(self, candidates_per_step: int) -> None:
+        """Refuse a budget that holds no step.
+
+        Raises:
+            ConfigurationError: What it has to be at least.
+        """
+        if self.limit is None:
+            return
+        problem = budget_problem(
+            "budget",
+            self.limit,
+            whole=self._dev.ends[-1],
+            first_block=self._dev.ends[1],
+            candidates=candidates_per_step,
+            finalists=self._finalists,
+        )
+        if problem is not None:
+            raise ConfigurationError("the search has too small a budget", [problem])
+
+    def least(self, candidates_per_step: int) -> int:
+        """Return what a step takes beside the seed instruction and the finalists on all of dev."""
+        ends = self._dev.ends
+        return least_budget(ends[-1], ends[1], candidates_per_step, self._finalists)
+
+    def affords(self, seed: int, others: Sequence[int], until: int) -> bool:
+        """Say whether candidates can be scored on the first blocks, and finalists on all of dev.
+
+        Args:
+            seed: How many blocks the seed instruction has been scored on.
+            others: The same for each other candidate that is to have these blocks.
+            until: How many blocks all of them are to have then.
+        """
+        if self.limit is None:
+            return True
+        cost = sum(self._dev.rows_between(done, until) for done in (seed, *others))
+        after = [max(done, until) for done in others]
+        seed_left = self._dev.rows_between(max(seed, until), len(self._dev.blocks))
+        return self.spent + cost + seed_left + self._reserve(after) <= self.limit
+
+    def most(self, num_candidates: int) -> int:
+        """Return what a search over so many candidates scores at most."""
+        raced = num_candidates * self._dev.ends[self._dev.race_blocks]
+        left = self._dev.rows_between(self._dev.race_blocks, len(self._dev.blocks))
+        finals = left * min(1 + self._finalists, num_candidates)
+        return raced + finals if self.limit is None else min(self.limit, raced + finals)
+
+    def spend(self, clip_prompts: int) -> None:
+        """Count what was scored."""
+        self.spent += clip_prompts
+
+    def _reserve(self, blocks_done: Sequence[int]) -> int:
+        """Return what the finalists need at most, whichever of the candidates they will be."""
+        whole = len(self._dev.blocks)
+        left = sorted(self._dev.rows_between(done, whole) for done in blocks_done)[::-1]
+        missing = self._finalists - len(left)
+        return sum(left[: self._finalists]) + max(0, missing) * self._dev.ends[-1]

@@ -1,0 +1,374 @@
+"""The search for the best instruction: steps of new candidates, a race in each, then the finals.
+
+The search asks for predictions and is told them (`ask`, `tell`); it knows no model. It scores the
+seed instruction, then in each step asks the proposer for candidates and races them against each
+other, the seed instruction and the best of earlier steps on blocks of dev (`race`). The best few
+and the seed instruction are scored on all of dev, and the best of these wins; of equals the one
+that was found first, so that the seed instruction loses to a better one only. What a race
+estimated is never what is reported of a winner.
+
+Everything stands in the trajectory. A search that was killed is gone through again from the start,
+with what was proposed taken from the trajectory and what was scored from the caller's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from qsm_core.errors import ConfigurationError
+from qsm_core.prompting.proposers import Proposer
+from qsm_core.prompting.search.budget import Budget
+from qsm_core.prompting.search.defaults import ASK_AGAIN
+from qsm_core.prompting.search.dev_blocks import DevBlocks, Scoreboard
+from qsm_core.prompting.search.endings import NO_BUDGET, all_made, no_better, no_new, outranked
+from qsm_core.prompting.search.race import looks_at, losers
+from qsm_core.prompting.search.row_values import FloatArray, mean_of, values_of
+from qsm_core.prompting.search.scored import (
+    Finalist,
+    Measures,
+    ScoredCandidate,
+    measure,
+    penalty_of,
+    score_of,
+)
+from qsm_core.prompting.search.settings import SearchSettings
+from qsm_core.prompting.search.trajectory import Trajectory
+from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
+from qsm_core.prompting.texts.duplicates import KnownTexts
+from qsm_core.seeding import derive_rng
+
+_EMPTY_STEPS = 3  # in a row, after which it is taken that no new text will come
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Instructions that are to be scored together on one block of dev."""
+
+    texts: tuple[str, ...]
+    block: int
+
+
+class InstructionSearch:
+    """An ask/tell search over instructions.
+
+    Attributes:
+        budget: What it may spend, and what it has spent.
+        steps: How often the proposer was asked, with or without a valid new candidate.
+        why_ended: In words; None while it goes on.
+        finalists: Scored on all of dev, the seed instruction first.
+        best_by_iteration: The best estimate after the seed instruction and each race.
+    """
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        proposer: Proposer,
+        trajectory: Trajectory,
+        problem_of: Callable[[str], str | None],
+        dev: DevBlocks,
+    ) -> None:
+        """Start a search, or take up one that was interrupted.
+
+        Args:
+            settings: How the search goes.
+            proposer: Who proposes candidates.
+            trajectory: What happened so far; empty for a new search.
+            problem_of: Says why a cleaned text cannot be a candidate, or None.
+            dev: The rows that candidates are scored on.
+
+        Raises:
+            ConfigurationError: The seed instruction cannot be a candidate, or the budget holds no
+                step.
+            DataError: The trajectory is that of a search with other settings.
+        """
+        self.budget = Budget(settings.budget, dev, settings.finalists)
+        self.steps = 0
+        self.why_ended: str | None = None
+        self.finalists: list[Finalist] = []
+        self.best_by_iteration: list[float] = []
+        self._settings = settings
+        self._proposer = proposer
+        self._trajectory = trajectory
+        self._problem_of = problem_of
+        self._dev = dev
+        self._board = Scoreboard()
+        self._known = KnownTexts()
+        self._candidates: list[tuple[int, Candidate]] = []  # each with its iteration
+        self._entries: dict[int, ScoredCandidate] = {}
+        self._elite: list[int] = []  # the best so far that are still in the race, without the seed
+        self._leaders: list[int] = []  # after each iteration
+        self._begin()
+        self._course = self._run()
+        self._job: Job | None = next(self._course, None)
+
+    @property
+    def history(self) -> list[ScoredCandidate]:
+        """Every candidate whose race is over, in order."""
+        return [self._entries[number] for number in sorted(self._entries)]
+
+    @property
+    def length_penalty(self) -> float:
+        """What 100 characters take off the score."""
+        return self._settings.length_penalty
+
+    @property
+    def most_clip_prompts(self) -> int:
+        """What the whole search scores at most."""
+        settings = self._settings
+        return self.budget.most(1 + settings.num_iterations * settings.candidates_per_step)
+
+    @property
+    def winner(self) -> Finalist:
+        """The best on all of dev."""
+        return min(self.finalists, key=lambda entry: (-entry.score, entry.number))
+
+    def ask(self) -> Job | None:
+        """Return what is to be scored next, or None where the search has ended."""
+        return self._job
+
+    def tell(self, predictions: Sequence[pd.DataFrame]) -> None:
+        """Take the predictions of each instruction of `ask`, in that order."""
+        try:
+            self._job = self._course.send(predictions)
+        except StopIteration:
+            self._job = None
+
+    def predictions(self, number: int) -> pd.DataFrame:
+        """Return all predictions of a candidate; those of a finalist are on all of dev."""
+        return self._board.predictions(number)
+
+    def _begin(self) -> None:
+        problem = self._problem_of(clean_text(self._settings.seed_instruction))
+        if problem is not None:
+            raise ConfigurationError(
+                "the search cannot start",
+                [f"seed_instruction = {self._settings.seed_instruction!r}: {problem}"],
+            )
+        self.budget.check(self._settings.candidates_per_step)
+        dev = {"rows": self._dev.ends[-1], "block_ends": list(self._dev.ends[1:])}
+        self._trajectory.record(
+            "search", asdict(self._settings) | dev | {"race_blocks": self._dev.race_blocks}
+        )
+
+    def _run(self) -> Generator[Job, Sequence[pd.DataFrame], None]:
+        """Go through the whole search; every `yield` waits for predictions."""
+        self._enter(0, Candidate(clean_text(self._settings.seed_instruction), "seed instruction"))
+        self._record_asked(0, [self._candidates[0][1]], [])
+        yield from self._score([_SEED], 1)
+        self._close(_SEED, None)
+        self._end_iteration()
+        empty = 0
+        for iteration in range(1, self._settings.num_iterations + 1):
+            self.why_ended = self._reason_to_end(empty)
+            if self.why_ended is not None:
+                break
+            fresh = self._ask_proposer(iteration)
+            self.steps = iteration
+            empty = 0 if fresh else empty + 1
+            if fresh:
+                yield from self._race(fresh)
+                self._end_iteration()
+        else:
+            dry = empty >= _EMPTY_STEPS
+            self.why_ended = no_new(empty) if dry else all_made(self.steps, empty)
+        self._trajectory.record("ended", {"why": self.why_ended, "spent": self.budget.spent})
+        yield from self._finals()
+
+    def _reason_to_end(self, empty: int) -> str | None:
+        patience, leaders = self._settings.patience, self._leaders
+        if empty >= _EMPTY_STEPS:
+            return no_new(empty)
+        if patience is not None and leaders[-1 - patience :] == [leaders[-1]] * (patience + 1):
+            return no_better(patience)
+        blocks = [self._board.blocks_of(number) for number in self._elite]
+        blocks += [0] * self._settings.candidates_per_step
+        if not self.budget.affords(self._board.blocks_of(_SEED), blocks, 1):
+            return NO_BUDGET
+        return None
+
+    def _ask_proposer(self, iteration: int) -> list[int]:
+        """Return the numbers of new candidates; what was proposed before a kill stays so."""
+        known = self._trajectory.upcoming("asked")
+        if known is not None:
+            fresh, refused = [Candidate(**one) for one in known["candidates"]], known["refused"]
+            first = len(self._candidates)
+            for candidate in fresh:
+                self._enter(iteration, candidate)
+        else:
+            first = len(self._candidates)
+            fresh, refused = self._propose(iteration)
+        self._record_asked(iteration, fresh, refused)
+        return list(range(first, len(self._candidates)))
+
+    def _propose(self, iteration: int) -> tuple[list[Candidate], list[dict[str, str]]]:
+        """Enter candidates unlike any before; return them, and what was refused and why."""
+        count = self._settings.candidates_per_step
+        fresh: list[Candidate] = []
+        refused: list[dict[str, str]] = []
+        for attempt in range(ASK_AGAIN):
+            rng = derive_rng(self._settings.seed, "propose", iteration, attempt)
+            for proposed in self._proposer.propose(self.history, count, rng):
+                if isinstance(proposed, Refusal):
+                    refused.append(_refused(proposed.text, proposed.reason))
+                    continue
+                candidate = Candidate(clean_text(proposed.text), proposed.origin)
+                problem = self._problem_of(candidate.text) or self._known.twin_of(candidate.text)
+                if problem is not None:
+                    refused.append(_refused(candidate.text, problem))
+                elif len(fresh) < count:
+                    fresh.append(candidate)
+                    self._enter(iteration, candidate)
+            if len(fresh) == count:
+                break
+        return fresh, refused
+
+    def _enter(self, iteration: int, candidate: Candidate) -> None:
+        self._known.add(candidate.text)
+        self._candidates.append((iteration, candidate))
+
+    def _race(self, fresh: Sequence[int]) -> Generator[Job, Sequence[pd.DataFrame], None]:
+        """Score candidates block by block and drop those to which another is superior."""
+        alive, reasons = list(fresh), dict[int, str | None](dict.fromkeys(fresh))
+        looks = looks_at(self._dev.race_blocks)
+        for blocks in looks:
+            field = [*self._elite, *alive]
+            done = [self._board.blocks_of(number) for number in field]
+            if not self.budget.affords(self._board.blocks_of(_SEED), done, blocks):
+                break
+            yield from self._score([_SEED, *field], blocks)
+            for number, reason in self._lost([_SEED, *field], alive, blocks, len(looks)).items():
+                alive.remove(number)
+                reasons[number] = reason
+            if not alive:
+                break
+        for number, reason in self._outranked(alive).items():
+            reasons[number] = reason
+        for number in fresh:
+            self._close(number, reasons[number])
+
+    def _lost(
+        self, field: Sequence[int], alive: Sequence[int], blocks: int, looks: int
+    ) -> dict[int, str]:
+        """Return the candidates that are significantly worse than another, each with why."""
+        values = {number: self._values(number, blocks) for number in field}
+        rows = self._dev.rows_until(blocks)
+        found = losers(rows, values, alive, self._settings.alpha / looks)
+        reasons = {}
+        for number, lost in found.items():
+            reasons[number] = (
+                f"candidate {lost.rival} is better by {lost.better_by:.3f} on "
+                f"{len(rows.is_speech)} rows (p = {lost.p_value:.2g})"
+            )
+            told = {"number": number, "blocks": blocks, "reason": reasons[number]}
+            self._trajectory.record("dropped", told | asdict(lost))
+        return reasons
+
+    def _outranked(self, alive: Sequence[int]) -> dict[int, str]:
+        """Keep the best of those still in the race; return the others of `alive`, with why."""
+        field = [*self._elite, *alive]
+        if not alive:
+            return {}
+        ranked = self._ranked(field)
+        self._elite = ranked[: self._settings.finalists]
+        reasons = {}
+        for number in ranked[self._settings.finalists :]:
+            reasons[number] = outranked(self._settings.finalists)
+            told = {"number": number, "blocks": self._board.blocks_of(number)}
+            self._trajectory.record("dropped", told | {"reason": reasons[number]})
+            if number in self._entries:
+                self._entries[number] = replace(self._entries[number], dropped=reasons[number])
+        return {number: reason for number, reason in reasons.items() if number in alive}
+
+    def _ranked(self, numbers: Sequence[int]) -> list[int]:
+        """Return candidates by their score on the blocks that all of them have, best first."""
+        blocks = self._board.fewest_blocks(numbers)
+        rows = self._dev.rows_until(blocks)
+        score = {number: mean_of(rows, self._values(number, blocks)) for number in numbers}
+        return sorted(numbers, key=lambda number: (-score[number], number))
+
+    def _values(self, number: int, blocks: int) -> FloatArray:
+        """Return the value of each row of the first blocks, the length penalty taken off."""
+        answers = self._board.answers(number, blocks)
+        values = values_of(self._settings.objective, self._dev.rows_until(blocks), answers)
+        return values - penalty_of(self._candidates[number][1].text, self._settings.length_penalty)
+
+    def _score(
+        self, numbers: Sequence[int], blocks: int
+    ) -> Generator[Job, Sequence[pd.DataFrame], None]:
+        """Have candidates scored on the first blocks, all that lack a block together."""
+        for block in range(blocks):
+            missing = [n for n in numbers if self._board.blocks_of(n) <= block]
+            if not missing:
+                continue
+            job = Job(tuple(self._candidates[n][1].text for n in missing), block)
+            tables = yield job
+            for number, table in zip(missing, tables, strict=True):
+                self._board.add(number, table)
+                rows = self._dev.rows_between(block, block + 1)
+                self.budget.spend(rows)
+                told = {"number": number, "block": block, "rows": rows, "spent": self.budget.spent}
+                self._trajectory.record("block", told)
+
+    def _close(self, number: int, dropped: str | None) -> None:
+        """Record what a candidate was worth in its race."""
+        entry = self._entry(number, dropped)
+        self._entries[number] = entry
+        values = {
+            "number": number,
+            "iteration": entry.iteration,
+            "text": entry.candidate.text,
+            "origin": entry.candidate.origin,
+            "score": entry.score,
+            "rows": entry.rows,
+            "dropped": dropped,
+            "measures": entry.measures.to_json(),
+        }
+        self._trajectory.record("scored", values)
+
+    def _entry(self, number: int, dropped: str | None) -> ScoredCandidate:
+        iteration, candidate = self._candidates[number]
+        predictions = self._board.predictions(number)
+        measures = measure(predictions)
+        score = self._score_of(candidate, measures)
+        return ScoredCandidate(
+            number, iteration, candidate, score, measures, len(predictions), dropped
+        )
+
+    def _score_of(self, candidate: Candidate, measures: Measures) -> float:
+        penalty = penalty_of(candidate.text, self._settings.length_penalty)
+        return score_of(self._settings.objective, measures) - penalty
+
+    def _end_iteration(self) -> None:
+        """Note who leads; what is known of those still in the race has grown."""
+        for number in (_SEED, *self._elite):
+            if self._entries[number].rows < self._dev.ends[self._board.blocks_of(number)]:
+                self._entries[number] = self._entry(number, None)
+        leader = self._ranked([_SEED, *self._elite])[0]
+        self._leaders.append(leader)
+        self.best_by_iteration.append(self._entries[leader].score)
+
+    def _finals(self) -> Generator[Job, Sequence[pd.DataFrame], None]:
+        """Score the best and the seed instruction on all of dev."""
+        numbers = [_SEED, *self._elite]
+        yield from self._score(numbers, len(self._dev.blocks))
+        for number in numbers:
+            measures = measure(self._board.predictions(number))
+            score = self._score_of(self._candidates[number][1], measures)
+            self.finalists.append(Finalist(number, score, measures))
+            told = {"number": number, "score": score, "measures": measures.to_json()}
+            self._trajectory.record("finalist", told)
+
+    def _record_asked(
+        self, iteration: int, fresh: Sequence[Candidate], refused: Sequence[dict[str, Any]]
+    ) -> None:
+        values = {"candidates": [asdict(one) for one in fresh], "refused": list(refused)}
+        self._trajectory.record("asked", {"iteration": iteration, **values})
+
+
+def _refused(text: str, reason: str) -> dict[str, str]:
+    return {"text": text[:400], "reason": reason}

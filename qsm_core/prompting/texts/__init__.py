@@ -1,0 +1,1 @@
+"""The texts of instructions: cleaned, checked, compared, read from files."""

@@ -1,0 +1,1 @@
+"""What the speech system puts on its page."""

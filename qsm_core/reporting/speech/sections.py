@@ -1,0 +1,227 @@
+"""What stands in the report, section by section."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+
+from qsm_core.reporting.page.formatting import count, percent, percent_of_row, points_of_row
+from qsm_core.reporting.page.images import data_uri
+from qsm_core.reporting.page.page import FigureView, Page, Section, SoundView, Tile
+from qsm_core.reporting.page.table_view import TableView, record_view
+from qsm_core.reporting.speech.content import ReportContent
+from qsm_core.reporting.speech.detectors import detector_sentence
+from qsm_core.reporting.speech.hardest import HardClip, Sound
+from qsm_core.reporting.speech.prompt_tables import gain_sentences
+from qsm_core.reporting.speech.sentences import abstracts, caveats, corpus_sentences
+from qsm_core.reporting.speech.tables import flat_table
+
+_DEFINITIONS = "definitions.json"
+_MOST_TILES = 8
+
+
+def build_page(content: ReportContent) -> Page:
+    """Arrange the content; sections without content are left out when the page is rendered."""
+    return Page(
+        content.title,
+        [
+            _summary(content),
+            _results(content),
+            _thresholds(content),
+            _conditions(content),
+            _calibration(content),
+            _instructions(content),
+            _training(content),
+            _hardest(content),
+            _data(content),
+            _caveats(content),
+            _cost(content),
+            _run_card(content),
+            _definitions(),
+        ],
+    )
+
+
+def _summary(content: ReportContent) -> Section:
+    sources = content.sources
+    results = content.tables["results"].numbers
+    accuracy = dict(zip(results["system"], results["ba_clip"], strict=True))
+    # Of each set of clips on its own: systems on different clips are not compared.
+    plain = [
+        detector_sentence({name: accuracy[name] for name in members}, sources.titles)
+        for members in sources.sets
+    ]
+    return Section(
+        "summary",
+        "Abstract",
+        abstract=[" ".join(told) for told in abstracts(sources)],
+        sentences=[*sources.remarks, *(told for told in plain if told), *_gains(content)],
+        tiles=list(_tiles(content)),
+    )
+
+
+def _tiles(content: ReportContent) -> Iterable[Tile]:
+    rows = content.tables["results"].numbers
+    if len(rows) > _MOST_TILES:
+        return  # the figure below says it in less space
+    for row in rows.to_dict("records"):
+        value = percent(row["ba_clip"])
+        detail = f"balanced accuracy (%){percent_of_row(row, 'ba_clip').removeprefix(value)}"
+        if row["difference"] == row["difference"]:
+            change = points_of_row(row, "difference").split(" ", 1)[0]
+            detail += f", {change} against {content.sources.titles[row['reference']]}"
+        yield Tile(str(row["title"]), value, detail)
+
+
+def _results(content: ReportContent) -> Section:
+    return Section(
+        "results",
+        "Results on test",
+        figures=_figures(content, "overview", "differences"),
+        tables=_views(content, "results", "comparisons"),
+        folded=_views(content, "comparisons_more", "confusion"),
+    )
+
+
+def _thresholds(content: ReportContent) -> Section:
+    return Section(
+        "thresholds",
+        "Psychometric curves and thresholds",
+        figures=_figures(content, "by_duration", "by_snr", "thresholds"),
+        tables=_views(content, "thresholds"),
+        folded=_views(content, "thresholds_of_recall", "threshold_differences"),
+    )
+
+
+def _conditions(content: ReportContent) -> Section:
+    return Section(
+        "conditions",
+        "By condition",
+        figures=_figures(content, "conditions", "confusion"),
+        folded=_views(content, "conditions", "condition_differences"),
+    )
+
+
+def _calibration(content: ReportContent) -> Section:
+    return Section(
+        "calibration",
+        "Calibration and thresholds from dev",
+        figures=_figures(content, "reliability"),
+        tables=_views(content, "operating_points", "calibration"),
+    )
+
+
+def _instructions(content: ReportContent) -> Section:
+    return Section(
+        "instructions",
+        "Instructions",
+        figures=_figures(content, "search"),
+        tables=_views(content, "search_gains", "prompt_transfer", "instructions", "gaps"),
+        folded=_views(
+            content,
+            *(name for name in content.tables if name.startswith(("controls_", "candidates_"))),
+        ),
+    )
+
+
+def _gains(content: ReportContent) -> list[str]:
+    """Say what the searches for instructions are worth."""
+    prompts = content.sources.prompts
+    return [] if prompts is None else gain_sentences(prompts.gains)
+
+
+def _training(content: ReportContent) -> Section:
+    folded = [
+        record_view(f"Adapter card: {one.title}", flat_table(one.card))
+        for one in content.sources.trainings
+    ]
+    return Section(
+        "training",
+        "Training and seeds",
+        figures=_figures(content, "training_loss"),
+        tables=_views(content, "seed_summary"),
+        folded=[*_views(content, "variance"), *folded],
+    )
+
+
+def _hardest(content: ReportContent) -> Section:
+    sounds = [_sound_view(one, one.sound) for one in content.hardest if one.sound is not None]
+    silent = len(content.hardest) - len(sounds)
+    sentences = []
+    if content.hardest and not sounds:
+        sentences.append("The audio of the clips is not at hand, so they can only be named.")
+    elif silent:
+        sentences.append(f"The audio of {silent} of them is not at hand.")
+    return Section(
+        "hardest",
+        "Hardest clips",
+        sentences=sentences,
+        sounds=sounds,
+        folded=_views(content, "clips"),
+    )
+
+
+def _sound_view(clip: HardClip, sound: Sound) -> SoundView:
+    answers = f"{count(clip.correct)} of {count(clip.rows)} answers right"
+    seconds = f"{sound.seconds:g} s"
+    cut = f" (its first {seconds})" if sound.cut else ""
+    return SoundView(
+        title=clip.clip_id,
+        text=f"{clip.label}, group {clip.group_id}: {answers} ({percent(clip.share_correct)} %). "
+        f"Heard here as in {clip.worst_condition}{cut}.",
+        sound=data_uri(sound.flac, "audio/flac"),
+        picture=data_uri(sound.spectrogram),
+        picture_alt=f"Spectrogram of {clip.clip_id} in {clip.worst_condition}: {seconds} from left "
+        "to right, 0 to 8 kHz from bottom to top.",
+        length=seconds,
+    )
+
+
+def _data(content: ReportContent) -> Section:
+    facts = content.sources.corpus
+    if facts is None:
+        return Section("clips", "Data")
+    folded = [record_view("Data card", flat_table(facts.card))] if facts.card else []
+    return Section(
+        "clips",
+        "Data",
+        sentences=corpus_sentences(facts),
+        tables=_views(content, "clips_by_split", "data"),
+        folded=folded,
+    )
+
+
+def _caveats(content: ReportContent) -> Section:
+    sources = content.sources
+    found = caveats(sources.analysis, sources.titles, sources.corpus)
+    return Section("caveats", "To keep in mind", sentences=found)
+
+
+def _cost(content: ReportContent) -> Section:
+    table = content.machine["cost"]
+    return Section("cost", "Cost", tables=[table.view] if table.view and not table.empty else [])
+
+
+def _run_card(content: ReportContent) -> Section:
+    stages, card = content.machine["stages"], content.machine["run_card"]
+    return Section(
+        "run-card",
+        "Run card",
+        tables=[stages.view] if stages.view and not stages.empty else [],
+        folded=[card.view] if card.view else [],
+    )
+
+
+def _definitions() -> Section:
+    text = files("qsm_core.reporting.speech").joinpath(_DEFINITIONS).read_text(encoding="utf-8")
+    return Section("definitions", "Definitions", terms=list(json.loads(text).items()))
+
+
+def _views(content: ReportContent, *names: str) -> list[TableView]:
+    found = [content.tables[name] for name in names if name in content.tables]
+    return [one.view for one in found if one.view is not None and not one.empty]
+
+
+def _figures(content: ReportContent, *names: str) -> list[FigureView]:
+    return [content.drawings[name].view for name in names if name in content.drawings]

@@ -1,0 +1,296 @@
+"""What was found, in sentences made from the numbers: for the top of the report and for Prefect.
+
+The abstract has five sentences: what was answered, which system comes first, what the paired
+differences show, what does not depend on where a threshold stands, and where the curves cross
+their targets. No number stands without its interval where it has one, and no sentence calls a
+number good or bad: "better" and "worse" are the verdicts of the corrected tests.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from qsm_core.evaluation.analysis.replicates import TOO_NARROW
+from qsm_core.evaluation.analysis.settings import CALIBRATED
+from qsm_core.evaluation.analysis.tables import Analysis
+from qsm_core.labels import Label
+from qsm_core.reporting.page.formatting import (
+    count,
+    decimal_of_row,
+    p_value,
+    percent,
+    percent_of_row,
+    percent_with_ends,
+    points_of_row,
+    threshold,
+)
+from qsm_core.reporting.speech.corpus_facts import CorpusFacts
+from qsm_core.reporting.speech.sources import Sources
+from qsm_core.reporting.speech.tables import reference_of, results_table, single_conditions
+from qsm_core.reporting.speech.views.systems import defined_thresholds, unit_of
+
+Titles = Mapping[str, str]
+Row = Mapping[Hashable, Any]
+
+_MANY_UNPARSEABLE = 0.01
+_MOST_PROBLEMS = 20
+_SAME_CLIPS = frozenset({"dur_1000ms", "reverb_none", "filter_none"})
+_VERDICTS = ("better", "worse", "not worse", "undecided", "same answers")
+_MEASURE = "balanced accuracy"
+
+
+def abstracts(sources: Sources) -> list[list[str]]:
+    """Return an abstract for each set of systems that answered the same clips."""
+    return [
+        abstract(_restricted(sources.analysis, members), sources.titles) for members in sources.sets
+    ]
+
+
+def abstract(analysis: Analysis, titles: Titles) -> list[str]:
+    """Return the five sentences; without a defined balanced accuracy there are two."""
+    results = results_table(analysis, titles)
+    sentences = [_what_was_answered(analysis, results)]
+    first = first_system(results)
+    if first is None:
+        return [*sentences, "No balanced accuracy is defined for these clips."]
+    best = _row(results, first)
+    return [
+        *sentences,
+        _comes_first(best, results),
+        _differences(analysis, best, titles),
+        _at_any_threshold(analysis, results, best),
+        _where_it_fails(analysis, best),
+    ]
+
+
+def _restricted(analysis: Analysis, members: Sequence[str]) -> Analysis:
+    """Return the analysis of some of the systems."""
+    if tuple(members) == analysis.order:
+        return analysis
+    tables: dict[str, Any] = {}
+    for name, table in analysis.tables().items():
+        for column in ("system", "first", "second"):
+            if column in table.columns:
+                table = table[table[column].isin(members)]
+        tables[name] = table
+    return replace(analysis, **tables, order=tuple(members))
+
+
+def first_system(results: pd.DataFrame) -> str | None:
+    """Return the system with the highest balanced accuracy over clips."""
+    known = results.dropna(subset=["ba_clip"])
+    return (
+        str(known["system"].iloc[int(known["ba_clip"].to_numpy().argmax())]) if len(known) else None
+    )
+
+
+def _interval_notes(systems: pd.DataFrame, titles: Titles) -> list[str]:
+    """Return what the analysis warns of beside an interval: few groups, rows without a score."""
+    found = []
+    each = systems.assign(note=systems["note"].astype("string").str.split("; ")).explode("note")
+    # The table names the intervals that are too narrow, each by itself.
+    told = each[each["note"].notna() & (each["note"] != TOO_NARROW)]
+    for note, rows in told.groupby("note"):
+        if str(note)[:1].isdigit():  # a count of rows: of one system
+            found.append(f"{', '.join(titles[name] for name in rows['system'].unique())}: {note}.")
+        else:
+            found.append(f"Intervals rest on {note}.")
+    return found
+
+
+def caveats(analysis: Analysis, titles: Titles, facts: CorpusFacts | None) -> list[str]:
+    """List what a reader has to keep in mind; which ones apply is found from the results."""
+    found = []
+    if facts is not None and facts.synthetic:
+        found.append(
+            "The test clips are synthetic speech and synthetic sounds. Synthetic speech is easy "
+            "speech: these numbers show that the pipeline works and are no result about "
+            "recorded speech."
+        )
+    found += _interval_notes(analysis.systems, titles)
+    found += [f"{warning[:1].upper()}{warning[1:]}." for warning in facts.warnings] if facts else []
+    unread = analysis.systems[analysis.systems["metric"] == "unparseable_rate"]
+    for row in unread[unread["value"] > _MANY_UNPARSEABLE].to_dict("records"):
+        found.append(
+            f"{titles[row['system']]}: {percent(row['value'])} % of the answers could not be read "
+            "as a label. They count as errors."
+        )
+    same = sorted(set(analysis.conditions["condition"]) & _SAME_CLIPS)
+    if len(same) > 1:
+        found.append(
+            f"The conditions {', '.join(same)} hold the same unchanged clips, so their values "
+            "move together."
+        )
+    return [
+        *found,
+        "Where instructions or thresholds were chosen by their score on the dev split, that score "
+        "is too good on average. Only the test columns are fair, and only while nobody chooses by "
+        "them.",
+    ]
+
+
+def corpus_sentences(facts: CorpusFacts | None) -> list[str]:
+    """Say what the test clips are and what the leakage audit found."""
+    if facts is None:
+        return []
+    speech, nonspeech = (facts.test_size(label.value) for label in Label)
+    kind = "synthetic" if facts.synthetic else "recorded"
+    found = [
+        f"The test clips are {kind} (source: {', '.join(facts.test_sources) or 'none'}): "
+        f"{count(speech[0])} speech clips from {count(speech[1])} groups and "
+        f"{count(nonspeech[0])} non-speech clips from {count(nonspeech[1])} groups."
+    ]
+    if facts.problems:
+        found.append("The leakage audit found that the test is not independent:")
+        return [*found, *facts.problems[:_MOST_PROBLEMS]]
+    audio = "nor is the same audio" if facts.audio_compared else "the audio itself was not compared"
+    return [*found, f"Leakage audit: no group is in two splits; {audio}."]
+
+
+def _what_was_answered(analysis: Analysis, results: pd.DataFrame) -> str:
+    one = results.iloc[0]
+    calibrated = sum(name.endswith(CALIBRATED) for name in analysis.order)
+    systems = len(results) - calibrated
+    conditions = single_conditions(analysis)["condition"].nunique()
+    subject = "One system" if systems == 1 else f"{systems} systems"
+    again = (
+        f" ({calibrated} of them once more with a threshold calibrated on dev)"
+        if calibrated
+        else ""
+    )
+    rendered = f"in {conditions} conditions each" if conditions > 1 else "in one condition"
+    return (
+        f"{subject}{again} answered for the same {count(one['n_clips'])} test clips from "
+        f"{count(one['n_groups'])} groups (speakers or source recordings) {rendered}, "
+        f"{count(one['n_rows'])} answers a system."
+    )
+
+
+def _comes_first(best: Row, results: pd.DataFrame) -> str:
+    equal = results[(results["ba_clip"] == best["ba_clip"]) & (results["system"] != best["system"])]
+    shared = f", shared with {', '.join(equal['title'])}" if len(equal) else ""
+    rank = f" (the highest of {len(results)}{shared})" if len(results) > 1 else ""
+    return (
+        f"{best['title']} has a balanced accuracy over clips of {percent_of_row(best, 'ba_clip')} "
+        f"%{rank}, with a recall of speech of {percent_of_row(best, 'speech_acc')} % and of "
+        f"non-speech of {percent_of_row(best, 'nonspeech_acc')} %."
+    )
+
+
+def _differences(analysis: Analysis, best: Row, titles: Titles) -> str:
+    pairs = analysis.comparisons[analysis.comparisons["metric"] == "ba_clip"]
+    if pairs.empty:
+        return "There is no second system, so no difference is told."
+    confidence = percent(1 - analysis.settings.alpha, 0)
+    summary = (
+        f"{_verdicts(pairs)} (interval of {confidence} %, p corrected by Holm's method within a "
+        f"family){_undecidable(pairs, analysis.settings.alpha)}"
+    )
+    reference = reference_of(analysis)
+    if reference is None or best["difference"] != best["difference"]:
+        return summary[:1].upper() + summary[1:] + "."
+    p = float(best["p_holm"])
+    tested = f"corrected p {_p(p)}" if p == p else "not tested: a class has one group only"
+    return (
+        f"Against {titles[reference]} that is a difference of "
+        f"{points_of_row(best, 'difference')} points ({tested}); {summary}."
+    )
+
+
+def _verdicts(pairs: pd.DataFrame) -> str:
+    """Return how often each verdict was given."""
+    counts = Counter(str(verdict) for verdict in pairs["verdict"].dropna())
+    if not counts:
+        return "no paired difference has a verdict"
+    if len(pairs) == 1:
+        return f"the verdict on the one paired difference is {_quoted(next(iter(counts)))}"
+    told = ", ".join(f"{_quoted(one)} {_times(counts[one])}" for one in _VERDICTS if counts[one])
+    return f"the verdicts on the {len(pairs)} paired differences are {told}"
+
+
+def _quoted(text: str) -> str:
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _undecidable(pairs: pd.DataFrame, alpha: float) -> str:
+    """Say how many comparisons have too few groups for any p below alpha."""
+    found = pairs[(pairs["smallest_p_holm"] >= alpha) & (pairs["verdict"] != "same answers")]
+    if found.empty:
+        return ""
+    which = "all" if len(found) == len(pairs) else str(len(found))
+    least = p_value(float(found["smallest_p_holm"].min()))
+    return (
+        f", of which {which} cannot be decided by these clips: the systems differ in so few groups "
+        f"that no corrected p can be below {least}"
+    )
+
+
+def _at_any_threshold(analysis: Analysis, results: pd.DataFrame, best: Row) -> str:
+    """Say whether the ear or the threshold differs: AUROC, d', and the calibrated reference."""
+    if best["auroc"] != best["auroc"]:
+        return (
+            f"{best['title']} gives no score with its answers, so its AUROC is not defined and it "
+            f"cannot be told apart from another threshold; its d\N{PRIME} is "
+            f"{decimal_of_row(best, 'd_prime', 2)}."
+        )
+    told = (
+        f"At any threshold: the AUROC of {best['title']} is {decimal_of_row(best, 'auroc')} and "
+        f"its d\N{PRIME} {decimal_of_row(best, 'd_prime', 2)}"
+    )
+    reference = reference_of(analysis)
+    if reference is None or reference == best["system"]:
+        return told + "."
+    other = _row(results, reference)
+    told += f", those of {other['title']} {decimal_of_row(other, 'auroc')} and "
+    told += decimal_of_row(other, "d_prime", 2)
+    calibrated = reference.removesuffix(CALIBRATED) + CALIBRATED
+    if calibrated in set(results["system"]) and calibrated != reference:
+        again = _row(results, calibrated)
+        told += (
+            f", which reaches {percent_of_row(again, 'ba_clip')} % with its threshold calibrated "
+            "on dev"
+        )
+    return told + "."
+
+
+def _where_it_fails(analysis: Analysis, best: Row) -> str:
+    system = best["system"]
+    found = analysis.thresholds
+    found = found[(found["system"] == system) & (found["measure"] == _MEASURE)]
+    told = [
+        f"{name} {threshold(row, unit_of(found, name))}"
+        for name in defined_thresholds(found)
+        if "75" in name
+        for row in found[found["threshold"] == name].to_dict("records")
+    ]
+    rows = single_conditions(analysis)
+    rows = rows[(rows["system"] == system) & (rows["metric"] == "ba")].dropna(subset=["value"])
+    crossed = f"Where the fitted curves of {best['title']} reach 75 %: {', '.join(told)}; "
+    start = crossed if told else ""
+    if len(rows) < 2:
+        return (start or "With one condition there is no curve to be fitted; ").rstrip("; ") + "."
+    lowest = rows.loc[rows["value"].idxmin()]
+    value = percent_with_ends(lowest["value"], lowest["low"], lowest["high"])
+    rest = (
+        f"of its {len(rows)} conditions {lowest['condition']} has the lowest balanced accuracy, "
+        f"{value} % (chance: 50 %)."
+    )
+    return start + (rest if start else rest[:1].upper() + rest[1:])
+
+
+def _row(results: pd.DataFrame, system: str) -> Row:
+    return results[results["system"] == system].iloc[0].to_dict()
+
+
+def _p(value: float) -> str:
+    text = p_value(value)
+    return text if text.startswith("<") else f"= {text}"

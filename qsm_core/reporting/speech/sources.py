@@ -1,0 +1,192 @@
+"""Reads the outputs of the other stages that the report is made from.
+
+Stage outputs are folders. `analysis` holds all numbers; an evaluation is any input whose name
+starts with `eval_`, a prompt search `opro_`, a training `train_`. An analysis of systems from
+anywhere has a systems.json with their titles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from qsm_core.errors import DataError
+from qsm_core.evaluation.analysis.settings import CALIBRATED
+from qsm_core.evaluation.analysis.sources import SYSTEMS_FILE
+from qsm_core.evaluation.analysis.stage_files import read_csv, read_json
+from qsm_core.evaluation.analysis.tables import Analysis, read_analysis
+from qsm_core.reporting.page.pieces import CALIBRATED_TITLE
+from qsm_core.reporting.speech.corpus_facts import CorpusFacts, read_corpus_facts
+from qsm_core.reporting.speech.prompt_tables import PromptTables, read_prompt_tables
+from qsm_core.reporting.speech.titles import MODELS, titled
+
+
+@dataclass(frozen=True)
+class PromptSearch:
+    """One search for an instruction.
+
+    Attributes:
+        name: Input name, such as `opro_base`.
+        title: Which model the search was for.
+        instruction: The winning instruction.
+        candidates: Every scored candidate in order, the one that the search started from being
+            number 0: number, iteration, instruction, score, best_so_far, and where known
+            origin and score_on_dev (on all of dev, for the finalists).
+        controls: What it and simpler ways reached on dev, where that was looked at.
+    """
+
+    name: str
+    title: str
+    instruction: str
+    candidates: pd.DataFrame
+    controls: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """One LoRA training: its log (step, train_loss, dev_loss) and the card of its adapter."""
+
+    name: str
+    title: str
+    log: pd.DataFrame
+    card: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything that was found.
+
+    Attributes:
+        analysis: All numbers.
+        titles: Of the systems, in the order of the analysis.
+        instructions: What each system was asked, None where it was not asked in words.
+        searches: The prompt searches.
+        trainings: The LoRA trainings.
+        corpus: The clips, if they are there.
+        remarks: What a reader should know of where the predictions come from.
+        sets: Which systems answered the same clips; mostly there is one set of all.
+        prompts: What the searches are worth on test, if it was analyzed.
+    """
+
+    analysis: Analysis
+    titles: Mapping[str, str]
+    instructions: Mapping[str, str | None]
+    searches: tuple[PromptSearch, ...]
+    trainings: tuple[Training, ...]
+    corpus: CorpusFacts | None
+    remarks: tuple[str, ...] = ()
+    sets: tuple[tuple[str, ...], ...] = ()
+    prompts: PromptTables | None = None
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What is told of systems beside their predictions."""
+
+    titles: Mapping[str, str]
+    instructions: Mapping[str, str | None]
+    remarks: tuple[str, ...]
+    sets: tuple[tuple[str, ...], ...]
+
+
+def read_sources(inputs: Mapping[str, Path]) -> Sources:
+    """Read all inputs of the report.
+
+    Raises:
+        DataError: There is no analysis among the inputs, or a file in one of them is missing or
+            cannot be read.
+    """
+    if "analysis" not in inputs:
+        raise DataError(
+            "there is nothing to report",
+            [f"inputs {sorted(inputs)}: `analysis` is missing; make it with evaluation.analyze"],
+        )
+    analysis = read_analysis(inputs["analysis"])
+    told = _described_systems(inputs)
+    titles = {name: _title(name, told.titles) for name in analysis.order}
+    corpus, prompts = inputs.get("corpus"), inputs.get("instructions")
+    return Sources(
+        analysis=analysis,
+        titles=titles,
+        instructions={
+            name: told.instructions.get(name.removesuffix(CALIBRATED)) for name in analysis.order
+        },
+        searches=tuple(
+            _read_search(name, inputs[name]) for name in sorted(inputs) if name.startswith("opro_")
+        ),
+        trainings=tuple(
+            _read_training(name, inputs[name])
+            for name in sorted(inputs)
+            if name.startswith("train_")
+        ),
+        corpus=read_corpus_facts(corpus) if corpus else None,
+        remarks=told.remarks,
+        sets=told.sets or (analysis.order,),
+        prompts=read_prompt_tables(prompts) if prompts else None,
+    )
+
+
+def _title(name: str, told: Mapping[str, str]) -> str:
+    system = name.removesuffix(CALIBRATED)
+    title = told.get(system) or titled(system)
+    return title if system == name else f"{title}{CALIBRATED_TITLE}"
+
+
+def _described_systems(
+    inputs: Mapping[str, Path],
+) -> _Described:
+    """Return what is told of the systems beside their predictions."""
+    titles: dict[str, str] = {}
+    instructions: dict[str, str | None] = {}
+    remarks: list[str] = []
+    sets: list[tuple[str, ...]] = []
+    file = inputs["analysis"] / SYSTEMS_FILE
+    if file.is_file():
+        told = read_json(file)
+        titles = {one["name"]: one["title"] for one in told["systems"]}
+        remarks = told["remarks"]
+        sets = [tuple(members) for members in told["sets"]]
+    for name, folder in inputs.items():
+        if name.startswith("eval_") and folder.is_dir():
+            metrics = read_json(folder / "metrics.json")
+            instructions[name.removeprefix("eval_")] = metrics.get("instruction")
+    return _Described(titles, instructions, tuple(remarks), tuple(sets))
+
+
+def _read_training(name: str, folder: Path) -> Training:
+    return Training(
+        name=name,
+        title=titled(name.removeprefix("train_")),
+        log=read_csv(folder / "training_log.csv"),
+        card=read_json(folder / "adapter_card.json"),
+    )
+
+
+def _read_search(name: str, folder: Path) -> PromptSearch:
+    best = folder / "best_prompt.txt"
+    if not best.is_file():
+        raise DataError("a prompt search has no winner", [f"{best}: the file is missing"])
+    controls = folder / "controls.csv"
+    return PromptSearch(
+        name=name,
+        title=titled(name.removeprefix("opro_"), MODELS),
+        instruction=best.read_text(encoding="utf-8").strip(),
+        candidates=_read_candidates(folder / "candidates.csv"),
+        controls=read_csv(controls) if controls.is_file() else None,
+    )
+
+
+def _read_candidates(path: Path) -> pd.DataFrame:
+    table = read_csv(path)
+    missing = [name for name in ("iteration", "instruction", "score") if name not in table]
+    if missing:
+        raise DataError(
+            "the candidates cannot be read", [f"{path}: no column {', '.join(missing)}"]
+        )
+    table["best_so_far"] = table["score"].cummax()
+    table.insert(0, "number", range(len(table)))
+    return table

@@ -1,0 +1,1 @@
+"""How the weights of the embedded Qwen2-Audio were made."""

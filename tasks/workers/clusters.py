@@ -1,0 +1,178 @@
+"""The Dask clusters of one run: each is made when the first stage needs it.
+
+One `DaskTaskRunner` a pool, used as a context manager inside the flow. It belongs to no flow,
+so a run can have several, each with its own kind of worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from dask.base import annotate
+from prefect.tasks import Task
+from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
+
+from qsm_core.errors import StageError
+from tasks.run.handle import LostWorkerError, StoppedError
+from tasks.workers.resources import JobPlace, Jobs, WorkerPool
+from tasks.workers.slurm.jobs import Job
+
+# More tasks than this are not queued in Dask at once where stages share workers: each keeps a
+# thread of the flow busy, and a thousand starved the connection to the scheduler until it broke.
+_QUEUED = 64
+
+
+@dataclass
+class _OpenPool:
+    """A pool that has been asked for: how many stages want it, and its runner once it is made."""
+
+    wanted: int = 0
+    stack: ExitStack = field(default_factory=ExitStack)
+    runner: DaskTaskRunner | None = None
+    jobs: Jobs | None = None
+    queue: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_QUEUED))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one stage runs: on any worker of a pool, or on the worker of one job."""
+
+    pool: WorkerPool
+    runner: DaskTaskRunner
+    job: JobPlace | None
+
+    def submit(
+        self,
+        task: Task[..., Any],
+        parameters: dict[str, Any],
+        dependencies: dict[str, Any],
+    ) -> PrefectDaskFuture[Any]:
+        """Queue a task here."""
+        annotations: dict[str, Any] = {}
+        if self.pool.annotations:
+            annotations["resources"] = dict(self.pool.annotations)
+        if self.job is not None:
+            annotations["workers"] = [self.job.worker]
+        with annotate(**annotations):
+            return self.runner.submit(task, parameters, dependencies=dependencies)
+
+    @property
+    def told(self) -> str:
+        """The job in words, empty where there is none."""
+        return "" if self.job is None else self.job.told
+
+    def lost(self) -> bool:
+        """Say whether the worker is gone although Dask may still wait for it."""
+        return self.job is not None and self.job.lost()
+
+    def why_lost(self) -> StageError:
+        """Return why the worker is gone."""
+        if self.job is None:
+            return LostWorkerError("its worker was killed (out of memory, or stopped from outside)")
+        return self.job.why_lost()
+
+    def discard(self) -> None:
+        """Let no other stage run here."""
+        if self.job is not None:
+            self.job.discard()
+
+
+class Clusters:
+    """Makes, shares and closes the pools of workers of one run."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, _OpenPool] = {}
+        self._lock = threading.RLock()
+        self._closed = False
+        self._opened: list[Jobs] = []
+        # What they say of starting and stopping is no news; a worker that dies is told below.
+        logging.getLogger("distributed").setLevel(logging.ERROR)
+        logging.getLogger("distributed.scheduler").setLevel(logging.CRITICAL)
+        logging.getLogger("prefect.task_runner.dask").setLevel(logging.WARNING)
+
+    def want(self, pool: WorkerPool) -> None:
+        """Note that one more stage may need the pool."""
+        with self._lock:
+            self._pools.setdefault(pool.name, _OpenPool()).wanted += 1
+
+    def release(self, pool: WorkerPool) -> None:
+        """Note that a stage needs the pool no more; the last one may close it."""
+        with self._lock:
+            state = self._pools.get(pool.name)
+            if state is None:  # everything was closed meanwhile
+                return
+            state.wanted -= 1
+            closing = state.stack if pool.close_when_idle and state.wanted == 0 else None
+            if closing is not None:
+                state.stack, state.runner, state.jobs = ExitStack(), None, None
+        if closing is not None:
+            closing.close()
+
+    @contextmanager
+    def place(self, pool: WorkerPool, stage: str, tell: Callable[[str], None]) -> Iterator[Place]:
+        """Give a stage a place to run, making the cluster if there is none.
+
+        Args:
+            pool: Where.
+            stage: Who asks.
+            tell: Is told what is waited for.
+
+        Raises:
+            StoppedError: The clusters were closed.
+            StageError: There is no such place.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoppedError("the run was stopped")
+            state = self._pools[pool.name]
+            if state.runner is None:
+                self._open(state, pool)
+            runner, jobs = state.runner, state.jobs
+        if runner is None:
+            raise StoppedError("the run was stopped")
+        if jobs is None:
+            with state.queue:
+                if self._closed:
+                    raise StoppedError("the run was stopped")
+                yield Place(pool, runner, None)
+            return
+        with jobs.place(pool, stage, tell) as job:
+            yield Place(pool, runner, job)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job that this run submitted, also those that have ended."""
+        with self._lock:
+            opened = [one for jobs in self._opened for one in jobs.records()]
+        return tuple(sorted(opened, key=lambda job: int(job.job_id)))
+
+    def close(self) -> None:
+        """Close every cluster; what still runs on it is stopped, and no more is taken."""
+        with self._lock:
+            self._closed = True
+            for jobs in self._opened:  # all at once, as each takes some time to end
+                jobs.stop()
+            for state in self._pools.values():
+                state.stack.close()
+            self._pools.clear()
+
+    def _open(self, state: _OpenPool, pool: WorkerPool) -> None:
+        runner = state.stack.enter_context(_task_runner(pool))
+        client = runner.client  # makes the cluster: here, where one thread at a time can be
+        if pool.open_jobs is not None:
+            state.jobs = pool.open_jobs(client)
+            self._opened.append(state.jobs)
+            state.stack.callback(state.jobs.close)  # the jobs end before their scheduler does
+        state.runner = runner
+
+
+def _task_runner(pool: WorkerPool) -> DaskTaskRunner:
+    def make_cluster() -> Any:  # a function, since Prefect asks for its name
+        return pool.make_cluster()
+
+    return DaskTaskRunner(cluster_class=make_cluster)

@@ -1,0 +1,251 @@
+"""Run a stage in a process of its own: its memory is given back, and it can be ended.
+
+The process is the leader of a session and a process group of its own. The group is killed when the
+stage takes too long, does not stop in time, or ends and leaves something behind. If the process
+that started it dies, the group ends itself (`qsm_core.stage.child`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from qsm_core.errors import InterruptedStageError, QsmError, StageError
+from qsm_core.stage.child import ASKED, order_of, read_progress_line
+from qsm_core.stage.context import StageContext
+from qsm_core.stage.launch import Launched
+from qsm_core.stage.outcome import read_outcome
+from qsm_core.stage.stop import StopRequest
+from qsm_core.stage.usage import resident_peak_mib
+from qsm_core.store.layout import VOLATILE_FOLDER
+from qsm_core.store.spec import StageSpec
+from tasks.workers.process_log import LOG, OnLine, ProcessLog
+from tasks.workers.resources import THREAD_VARIABLES
+
+_POLL_S = 0.2
+_READERS_END_S = 10.0
+_KILL_BEFORE_END_S = 3.0  # so that there is time to tell why
+# They hold keys and passwords, and the core needs neither of the two.
+_KEPT_BACK = ("PREFECT_", "DASK_")
+_SHELL_KILLED = 128 + signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Subprocess:
+    """Calls the entry of a stage in a process of its own; a `Launch` of the store.
+
+    Args:
+        stop: Asks the stage to stop; it is killed shortly before its end.
+        on_line: Is told what the process prints.
+        timeout_s: Longest time of the stage; None for any.
+    """
+
+    stop: StopRequest
+    on_line: OnLine
+    timeout_s: float | None = None
+
+    def __call__(self, spec: StageSpec, context: StageContext, folder: Path) -> Launched:
+        """Run the stage.
+
+        Args:
+            spec: What to make.
+            context: The arguments of the stage.
+            folder: Where order, outcome and log are kept.
+
+        Raises:
+            QsmError: As the stage raised it.
+            InterruptedStageError: The stage was asked to stop and did, or did not in time.
+            StageError: It took too long, or its process died.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        outcome = folder / "outcome.json"
+        outcome.unlink(missing_ok=True)
+        log = ProcessLog(folder, self.on_line)
+        with self._started(spec, context, folder) as running:
+            with running.followed(log, context.report):
+                self._supervise(spec, running)
+            code, peak_mib = running.end()
+        log.copy_to(context.out / VOLATILE_FOLDER / LOG)
+        try:
+            launched = read_outcome(outcome)
+        except InterruptedStageError as error:
+            # The process knows of a signal only, this one why it was sent.
+            raise InterruptedStageError(str(error).replace(ASKED, self.stop() or ASKED)) from error
+        if launched is None:
+            raise self._death(spec, code, peak_mib, log)
+        return launched
+
+    @contextmanager
+    def _started(self, spec: StageSpec, context: StageContext, folder: Path) -> Iterator[_Running]:
+        """Start the process; whatever happens in the block, it and its group are gone after it."""
+        progress, progress_end = os.pipe()
+        life_end, life = os.pipe()
+        deadline = self.stop.deadline
+        order = order_of(
+            spec,
+            context,
+            folder / "outcome.json",
+            deadline=(deadline.stop_at, deadline.end_at) if deadline else None,
+            progress_fd=progress_end,
+            life_fd=life_end,
+        )
+        order.write(folder / "order.json")
+        try:
+            with _deferred(signal.SIGTERM):
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "qsm_core.stage.child", folder / "order.json"],
+                    env=child_environment(os.environ, context.runtime.get("threads")),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(progress_end, life_end),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(progress_end)
+            os.close(life_end)
+        running = _Running(process, progress)
+        try:
+            yield running
+        finally:
+            running.end()
+            os.close(life)
+
+    def _supervise(self, spec: StageSpec, running: _Running) -> None:
+        """Wait for the end of the process; pass on a request to stop; end what takes too long."""
+        began = time.monotonic()
+        told = False
+        while not running.has_ended():
+            reason = self.stop()
+            if reason is not None and not told:
+                told = True
+                running.ask_to_stop()
+            if self.stop.left_s < _KILL_BEFORE_END_S:
+                raise InterruptedStageError(
+                    f"{reason}; it did not come to a stop in time, so what it did since it last "
+                    "kept something is done again"
+                )
+            if self.timeout_s is not None and time.monotonic() - began > self.timeout_s:
+                raise StageError(
+                    f"{spec.stage} took longer than its timeout of {self.timeout_s:g} s and was "
+                    "ended. What it kept is there: raise the timeout in the cluster profile and "
+                    "run the same again"
+                )
+            time.sleep(_POLL_S)
+
+    def _death(self, spec: StageSpec, code: int, peak_mib: float, log: ProcessLog) -> QsmError:
+        """Return the error for a process that ended without saying how."""
+        reason = self.stop()
+        if reason is not None and code == -signal.SIGTERM:
+            return InterruptedStageError(f"{reason}; it ended at once")
+        end = f"The end of its log:\n{log.tail}\nAll of it: {log.path}" if log.tail else ""
+        return StageError(f"the process of {spec.stage} {_ending(code, peak_mib)}. {end}".strip())
+
+
+class _Running:
+    """A process, the leader of its group."""
+
+    def __init__(self, process: subprocess.Popen[bytes], progress: int) -> None:
+        self._process = process
+        self._progress = os.fdopen(progress, "rb")
+        self._end: tuple[int, float] | None = None
+
+    def has_ended(self) -> bool:
+        """Say whether the process has ended; it is not reaped, so that its group keeps its id."""
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, how) is not None
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the process alone: what it started may be needed to come to a stop."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def end(self) -> tuple[int, float]:
+        """Kill what is left of the group; return exit code and peak memory in MiB."""
+        if self._end is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            _, status, usage = os.wait4(self._process.pid, 0)
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            self._end = self._process.returncode, resident_peak_mib(usage)
+        return self._end
+
+    @contextmanager
+    def followed(self, log: ProcessLog, report: Callable[[int, int, str], None]) -> Iterator[None]:
+        """Read what the process tells while the block runs, and the rest of it."""
+
+        def follow_progress(stream: IO[bytes]) -> None:
+            for line in stream:
+                report(*read_progress_line(line))
+
+        output = self._process.stdout
+        if output is None:
+            raise StageError("the process was started without a pipe for what it prints")
+        readers = [_reader(log.follow, output), _reader(follow_progress, self._progress)]
+        try:
+            yield
+        finally:
+            self.end()
+            for reader in readers:
+                reader.join(_READERS_END_S)
+
+
+def _reader(follow: Callable[[IO[bytes]], None], stream: IO[bytes]) -> threading.Thread:
+    """Start a thread that reads a stream to its end, with the context variables of this one."""
+
+    def read() -> None:
+        with stream:
+            follow(stream)
+
+    thread = threading.Thread(target=copy_context().run, args=(read,), daemon=True)
+    thread.start()
+    return thread
+
+
+def child_environment(environment: Mapping[str, str], threads: object) -> dict[str, str]:
+    """Return the environment for the process of a stage.
+
+    It imports from where this process does. Settings of Prefect and Dask are kept back, since the
+    secrets are among them.
+
+    Args:
+        environment: That of this process.
+        threads: Threads of the numerics, if that is decided.
+    """
+    kept = {name: text for name, text in environment.items() if not name.startswith(_KEPT_BACK)}
+    kept["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    kept["PYTHONUNBUFFERED"] = "1"
+    if isinstance(threads, int):
+        kept.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    return kept
+
+
+@contextmanager
+def _deferred(number: signal.Signals) -> Iterator[None]:
+    """Block a signal in this thread; a process started in the block takes it when it is ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ending(code: int, peak_mib: float) -> str:
+    """Say how a process ended."""
+    if code in (-signal.SIGKILL, _SHELL_KILLED):
+        return (
+            f"was killed (SIGKILL), most likely because memory ran out: it held {peak_mib:.0f} MiB "
+            "at its peak. Ask for more memory in the cluster profile, or take a smaller batch"
+        )
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name} ({signal.strsignal(-code)})"
+    return f"ended with exit code {code} and did not say why"

@@ -1,0 +1,181 @@
+"""The pools of workers of a SLURM cluster: one for each resource class of its profile."""
+
+from __future__ import annotations
+
+import grp
+import os
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
+
+from qsm_core.errors import ConfigurationError
+from qsm_core.store.spec import StageDefinition
+from tasks.workers.profile_files import load_profile
+from tasks.workers.profiles import ClusterProfile, ResourceClass
+from tasks.workers.resources import WorkerPool
+from tasks.workers.slurm.commands import check_commands
+from tasks.workers.slurm.folder import RunFolder
+from tasks.workers.slurm.jobs import invalid_in
+from tasks.workers.slurm.names import job_name
+from tasks.workers.slurm.orphans import clear_scratch
+from tasks.workers.slurm.scheduler import SlurmScheduler
+from tasks.workers.slurm.script import JobPlaces, job_script, submission_environment
+from tasks.workers.slurm.workforce import Workforce
+
+_NO_RUN = "0" * 8
+_FOR_JOBS = ("PREFECT_API_", "PREFECT_CLIENT_", "PREFECT_LOGGING_")
+
+
+@dataclass(frozen=True)
+class SlurmProfile:
+    """A cluster for the stages of one run.
+
+    Args:
+        name: What the user called it: a name or a path.
+        cluster: What the cluster offers.
+        store: Root of the store; also where small files of the run lie, unless the profile says
+            otherwise.
+    """
+
+    name: str
+    cluster: ClusterProfile
+    store: Path
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of the private folders of runs."""
+        return self.cluster.scratch or self.store / "slurm"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the jobs' logs."""
+        return self.cluster.logs or self.scratch / "logs"
+
+    def pool(self, definition: StageDefinition) -> WorkerPool:
+        """Return the pool that serves a stage, with what its job asks for."""
+        resource, request = self.cluster.request(definition)
+        return WorkerPool(
+            name=f"slurm-{resource}",
+            make_cluster=partial(start_scheduler, self, resource),
+            threads=request.cores,
+            close_when_idle=True,
+            resubmissions=request.resubmissions,
+            resource=resource,
+            subprocess=request.subprocess,
+            timeout_s=request.timeout,
+            facts=request.facts(),
+            request=request,
+            make_script=partial(self.script_to_show, resource, request),
+            open_jobs=partial(open_jobs, self, resource),
+        )
+
+    def prepare(self, definitions: Collection[StageDefinition]) -> None:
+        """Ask SLURM whether it knows what the stages' jobs ask for, and submit nothing.
+
+        Also applies the umask and the group of the profile.
+
+        Raises:
+            ConfigurationError: SLURM does not know it; holds its words.
+        """
+        share_with_group(self.cluster, self.store)
+        if definitions:
+            check_commands()
+        environment = submission_environment(os.environ)
+        problems = []
+        for resource, request in dict.fromkeys(self.cluster.request(one) for one in definitions):
+            said = invalid_in(self.script_to_show(resource, request), environment=environment)
+            if said is not None:
+                problems.append(f"resources.{resource} (partition {request.partition}): {said}")
+        if problems:
+            raise ConfigurationError(f"SLURM refuses the profile {self.name}", problems)
+
+    def script_to_show(self, resource: str, request: ResourceClass) -> str:
+        """Return the script of a job as it would be submitted; what a run decides is in <>."""
+        places = JobPlaces(
+            name=job_name(flow_run.id or _NO_RUN, resource),
+            scheduler="tls://<host of the flow>:<port>",
+            folder=self.scratch / "<private folder of the run>",
+            logs=self.logs,
+        )
+        return job_script(self.cluster, request, places, worker="<worker>")
+
+
+def share_with_group(profile: ClusterProfile, store: Path) -> None:
+    """Apply the umask of a profile to this process, and its group to the store.
+
+    What is made below the store belongs to the group then: folders hand their group on.
+
+    Raises:
+        ConfigurationError: There is no such group, or the user is not in it.
+    """
+    if profile.umask is not None:
+        os.umask(int(profile.umask, 8))
+    if profile.group is None:
+        return
+    try:
+        number = grp.getgrnam(profile.group).gr_gid
+        store.mkdir(parents=True, exist_ok=True)
+        if store.stat().st_gid != number:
+            os.chown(store, -1, number)
+        if store.stat().st_uid == os.getuid():
+            store.chmod(store.stat().st_mode | stat.S_ISGID)
+    except (KeyError, PermissionError) as error:
+        raise ConfigurationError(
+            "the cluster profile cannot be used",
+            [f"group = {profile.group!r}: {store} cannot be given to it: {error}"],
+        ) from error
+
+
+def slurm_profile(cluster: str, store: Path) -> SlurmProfile:
+    """Return the profile of a cluster.
+
+    Args:
+        cluster: Name of a shipped profile, or path of a YAML file.
+        store: Root of the store.
+
+    Raises:
+        ConfigurationError: It cannot be used; names everything that is wrong in it.
+    """
+    return SlurmProfile(cluster, load_profile(cluster), store)
+
+
+def start_scheduler(profile: SlurmProfile, resource: str) -> SlurmScheduler:
+    """Start the scheduler of a resource class, with a private folder for its jobs."""
+    name = job_name(flow_run.id or _NO_RUN, resource)
+    api_url = get_current_settings().api.url or ""
+    check_commands()
+    clear_scratch(profile.scratch)
+    folder = RunFolder.make(profile.scratch, name, str(flow_run.id), api_url)
+    try:
+        folder.write_environment(prefect_environment())
+        return SlurmScheduler(profile.cluster, folder)
+    except BaseException:
+        folder.remove()
+        raise
+
+
+def open_jobs(profile: SlurmProfile, resource: str, client: Any) -> Workforce:
+    """Return the jobs of a resource class, none yet, for the client of its scheduler."""
+    profile.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Workforce(
+        profile.cluster,
+        job_name(flow_run.id or _NO_RUN, resource),
+        resource=resource,
+        client=client,
+        store=profile.store,
+        logs=profile.logs,
+    )
+
+
+def prefect_environment() -> dict[str, str]:
+    """Return the variables by which a job finds the Prefect server, with their secrets."""
+    settings = get_current_settings().to_environment_variables(
+        exclude_unset=True, include_secrets=True
+    )
+    return {name: value for name, value in settings.items() if name.startswith(_FOR_JOBS)}

@@ -1,0 +1,46 @@
+"""What the user points at is refused by the name of its field, before anything is queued."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from flows.speech.inputs import check_inputs, check_results_folder
+from flows.speech.parameters import DataKind, parse_parameters
+from qsm_core.data.importers.registry import KINDS
+from qsm_core.errors import ConfigurationError
+
+
+def test_every_path_that_is_not_there_is_told_with_its_field(tmp_path: Path) -> None:
+    here = str(tmp_path)
+    nowhere = str(tmp_path / "none")
+    given = {"data": here, "test_data": nowhere, "adapter": nowhere, "audio_root": nowhere}
+    with pytest.raises(ConfigurationError) as caught:
+        check_inputs(parse_parameters(given))
+    fields = [problem.split(" = ")[0] for problem in caught.value.problems]
+    assert fields == ["test_data", "audio_root", "adapter"]
+    assert nowhere in caught.value.problems[0]
+    check_inputs(parse_parameters({"data": here}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [("(spk", "unterminated"), ("spk[0-9]+", "0 groups"), ("(a)(b)", "2 groups")],
+)
+def test_a_pattern_that_finds_no_group_is_refused(pattern: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"group_pattern = .*{told}.*with one group"):
+        check_inputs(parse_parameters({"group_pattern": pattern}))
+
+
+def test_the_form_offers_the_forms_of_data_that_there_are() -> None:
+    assert get_args(DataKind) == KINDS
+
+
+def test_results_that_could_not_be_written_are_refused(tmp_path: Path) -> None:
+    check_results_folder(tmp_path / "new" / "results")
+    assert list((tmp_path / "new" / "results").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ConfigurationError, match=r"results = .*file.* cannot be written .Not a dir"
+    ):
+        check_results_folder(tmp_path / "file" / "results")

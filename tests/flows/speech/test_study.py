@@ -1,0 +1,98 @@
+"""Which stages a study submits for its parameters: planned, nothing runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.complete_pipeline import seven_stages
+from flows.speech.evaluation_names import dev_predictions, evaluations_in_order
+from flows.speech.parameters import parse_parameters
+from flows.speech.study import Study
+from qsm_core.store.store import Store
+from tasks.run.handle import StageHandle
+from tasks.run.runner import StageRunner
+from tasks.workers.resources import local_profile
+
+
+def _planned(folder: Path, **values: Any) -> dict[str, StageHandle]:
+    parameters = parse_parameters({"baselines": "none", **values})
+    store = Store(folder / "store")
+    with StageRunner(store, local_profile(1), plan_only=True) as runner:
+        seven_stages(Study(parameters, store, runner, check_first=lambda corpus: None))
+        return {handle.name: handle for handle in runner.handles}
+
+
+@pytest.fixture
+def instruction(tmp_path: Path) -> str:
+    file = tmp_path / "instruction.txt"
+    file.write_text("Speech? SPEECH or NONSPEECH.")
+    return str(file)
+
+
+def test_dev_is_evaluated_where_no_search_does_it(tmp_path: Path, instruction: str) -> None:
+    searched = _planned(tmp_path)
+    assert not [name for name in searched if name.startswith("dev_")]
+    given = _planned(tmp_path, instruction_base=instruction)
+    assert [name for name in given if name.startswith("dev_")] == ["dev_base", "dev_base_opro"]
+    assert given["dev_base"].config["split"] == "dev"
+    assert given["dev_base"].config["instruction"] == given["baseline"].config["instruction"]
+    read = set(given["analysis"].inputs)
+    assert {"dev_base", "dev_base_opro", "dev_lora.seed_instruction", "dev_lora_opro"} <= read
+
+
+def test_without_a_use_for_dev_clips_none_are_needed(tmp_path: Path, instruction: str) -> None:
+    adapter = tmp_path / "adapter"  # planning digests it and loads nothing
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    both = {"instruction_base": instruction, "instruction_lora": instruction}
+    given = _planned(tmp_path, adapter=str(adapter), **both)
+    assert not [name for name in given if name.startswith(("dev_", "opro_"))]
+
+
+def test_each_model_is_asked_its_best_control_and_what_others_found(
+    tmp_path: Path, instruction: str
+) -> None:
+    searched = _planned(tmp_path, num_seeds=2)
+    asked = {
+        name: handle.config["asked"]
+        for name, handle in searched.items()
+        if name.startswith("further_")
+    }
+    assert asked == {
+        "further_base": ["control", "lora", "lora_seed43"],
+        "further_lora": ["control", "base"],
+        "further_lora_seed43": ["control", "base"],
+    }
+    assert searched["further_lora"].inputs["ask_base"].stage is searched["opro_base"]
+    assert searched["further_lora"].inputs["known_best"].stage is searched["opro_lora"]
+    read = set(searched["instructions"].inputs)
+    assert {"found_lora_seed43", "search_lora_seed43", "seed_base", "further_base"} <= read
+    # An instruction that was given has no control, but may help the other model.
+    both = {"instruction_base": instruction, "instruction_lora": instruction}
+    given = _planned(tmp_path, **both)
+    assert given["further_base"].config["asked"] == ["lora"]
+    assert "search_base" not in given["instructions"].inputs
+
+
+def test_a_search_takes_what_the_form_says(tmp_path: Path) -> None:
+    values = {"opro_alpha": 0.1, "opro_block_clips": 50, "opro_finalists": 3}
+    search = _planned(tmp_path, **values, opro_controls="paraphrases")["opro_base"].config
+    assert (search["alpha"], search["block_clips"], search["finalists"]) == (0.1, 50, 3)
+    assert search["controls"] == ["paraphrases"]
+
+
+def test_order_of_tables() -> None:
+    names = ("eval_energy", "eval_lora_seed43", "eval_lora_opro", "eval_lora", "eval_base", "rirs")
+    assert list(evaluations_in_order(dict.fromkeys(names))) == [
+        "eval_base",
+        "eval_lora",
+        "eval_lora_opro",
+        "eval_lora_seed43",
+        "eval_energy",
+    ]
+    stages = {"opro_lora_seed43": "search", "eval_lora_seed43": 1, "dev_base": "own"}
+    assert dev_predictions(stages) == {
+        "dev_base": "own",
+        "dev_lora_seed43.seed_instruction": "search",
+    }

@@ -1,0 +1,170 @@
+"""Cluster profiles: what is read, what a stage gets, and how mistakes are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.speech.parameters import parse_parameters
+from qsm_core.errors import ConfigurationError
+from qsm_core.store.spec import StageDefinition
+from tasks.definitions import EVALUATE, MAKE_CORPUS, OPTIMIZE_PROMPT, TRAIN_LORA
+from tasks.workers.profile_files import find_profile, load_profile, shipped_profiles
+
+GOOD = """\
+resources:
+  cpu: &cpu
+    partition: short
+    walltime: 02:00:00
+    cores: 4
+    memory: 8G
+  gpu:
+    <<: *cpu
+    partition: 3090
+    gres: gpu:a100:2,shard:1
+stages:
+  train_lora: {walltime: 1-00:00:00, memory: 64G}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> str:
+        path = tmp_path / "cluster.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def problems(path: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_profile(path)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_shipped_profiles_can_be_used(name, monkeypatch):
+    monkeypatch.setenv("USER", "somebody")
+    profile = load_profile(name)
+    for definition in (MAKE_CORPUS, EVALUATE, TRAIN_LORA, OPTIMIZE_PROMPT):
+        resource, request = profile.request(definition)
+        assert resource in profile.resources
+        assert request.walltime > 2 * request.stop_margin
+
+
+def test_the_3090_profile_gives_the_jobs_of_the_first_system():
+    """12 h and 64 GB for training, 4 h and 48 GB in debug for the search, 2 h and 48 GB else."""
+    profile = load_profile("example-3090")
+    asked = {
+        one.name: profile.request(one)[1].facts() for one in (TRAIN_LORA, OPTIMIZE_PROMPT, EVALUATE)
+    }
+    parts = ("partition", "walltime", "memory", "gpus")
+    assert {name: [facts[part] for part in parts] for name, facts in asked.items()} == {
+        "train_lora": ["3090", "12:00:00", "64G", 1],
+        "optimize_prompt": ["debug", "04:00:00", "48G", 1],
+        "evaluate": ["3090", "02:00:00", "48G", 1],
+    }
+
+
+def test_plain_values_are_text(write):
+    """YAML would read 02:00:00 as a number of seconds, 3090 as a number, 027 as 23."""
+    profile = load_profile(write(GOOD + "umask: 027\n"))
+    assert profile.resources["cpu"].walltime == 7200
+    assert profile.resources["gpu"].partition == "3090"
+    assert profile.umask == "027"
+
+
+def test_gpus_are_counted(write):
+    profile = load_profile(write(GOOD))
+    assert profile.resources["gpu"].gpus == 2
+    assert profile.resources["cpu"].gpus == 0
+
+
+def test_a_stage_has_the_last_word_on_time_and_memory(write):
+    profile = load_profile(write(GOOD))
+    own = StageDefinition("train_lora", 1, "x", resource="gpu", walltime="03:00:00", memory="9G")
+    resource, request = profile.request(own)
+    assert resource == "gpu"
+    assert (request.walltime, request.memory) == (24 * 3600, 64 * 1024)
+    other = StageDefinition("evaluate", 1, "x", resource="gpu", walltime="03:00:00", memory="9G")
+    assert profile.request(other)[1].walltime == 3 * 3600
+    assert profile.request(other)[1].memory == 9 * 1024
+    assert profile.request(EVALUATE)[1] == profile.resources["gpu"]
+
+
+def test_every_mistake_is_told_at_once(write):
+    text = """\
+umask: 0999
+scratch: relative
+resources:
+  cpu:
+    partition: a b
+    walltime: 25
+    cores: zero
+    memory: 12
+    max_jobs: 2
+    max_jobs: 3
+    directives: [--array=3, --partition=x, "--x\\nls"]
+  gpu:
+    partion: 3090
+    walltime: 00:05:00
+    cores: 4
+    memory: 4G
+"""
+    path = write(text)
+    told = "\n".join(problems(path))
+    for part in (
+        "line 10: resources.cpu.max_jobs is given twice",
+        "line 1: umask = '0999': a umask is three octal digits",
+        "line 2: scratch = 'relative': an absolute path is needed",
+        "line 5: resources.cpu.partition = 'a b': one word",
+        "line 6: resources.cpu.walltime = '25': a time is written HH:MM:SS",
+        "line 7: resources.cpu.cores = 'zero'",
+        "line 8: resources.cpu.memory = '12': memory is written with its unit",
+        "line 11: resources.cpu.directives.0 = '--array=3': --array is set by qsm itself",
+        "line 11: resources.cpu.directives.1 = '--partition=x': --partition has a field of its own",
+        "line 11: resources.cpu.directives.2",
+        "line 12: resources.gpu.partition is missing",
+        "line 13: resources.gpu.partion: there is no such field; there are: partition, walltime",
+    ):
+        assert part in told
+    assert all(problem.startswith(f"{path}, line ") for problem in told.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("  gpu:", "  gpus:"), "resources has no class gpu"),
+        (("train_lora:", "train_lore:"), "stages.train_lore: there is no such stage; there are"),
+        (("{walltime: 1-00:00:00", "{resource: huge"), "there is no such class; there are: cpu"),
+        (("{walltime: 1-00:00:00", "{wall: 1"), "there are: resource, walltime, memory"),
+        (("walltime: 02:00:00", "walltime: 00:08:00"), "stop_margin 00:05:00 leaves too little"),
+        (("1-00:00:00", "00:08:00"), "stages.train_lora.walltime is less than twice"),
+        (("resources:", "scratch: $NOBODY_SET_THIS/x\nresources:"), "a variable in it is not set"),
+        (("resources:", "resources: ["), "this is no YAML"),
+        ((GOOD, ""), "resources is missing"),
+        ((GOOD, "- a\n"), "fields are needed"),
+    ],
+)
+def test_what_cannot_work_is_told(write, change, expected):
+    assert expected in "\n".join(problems(write(GOOD.replace(*change))))
+
+
+def test_a_profile_is_found_by_name_or_path(write):
+    assert find_profile("example-3090").name == "example-3090.yaml"
+    assert find_profile(write(GOOD)) == Path(write(GOOD)).resolve()
+
+
+def test_an_unknown_profile_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigurationError, match="local, example-3090, example-cpu-only, or give"):
+        load_profile("example-4090")
+    with pytest.raises(ConfigurationError, match="there is no such file"):
+        load_profile("/nowhere/cluster.yaml")
+
+
+def test_the_parameter_is_checked_before_anything_starts(write):
+    assert parse_parameters({"cluster": write(GOOD)}).cluster.endswith("cluster.yaml")
+    with pytest.raises(ConfigurationError, match="resources has no class gpu"):
+        parse_parameters({"cluster": write(GOOD.replace("  gpu:", "  gpus:"))})
