@@ -15,7 +15,8 @@ A stage whose output is in the store is reused, so the same command resumes a ru
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
-    from flows.speech.parameters import PANELS, PipelineParameters, parse_parameters
+    from flows.speech.parameters import PANELS, PipelineParameters
+    from flows.speech.parsing import parse_parameters
     from flows.terminal.command_line import run_from_terminal
 
     run_from_terminal(
@@ -23,36 +24,42 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
     )
     raise SystemExit
 
+from functools import partial
+
 from prefect import flow
 
 from flows.form.signature import flat_parameters
 from flows.run.cancelling import ends_when_cancelled
-from flows.run.publish import announce_memory, announce_plan, publish_results
+from flows.run.plan import show_plan
+from flows.run.publish import publish_report
 from flows.run.session import Session
-from flows.speech.parameters import PANELS, PipelineParameters, parse_parameters
+from flows.run.stages import RunStages
+from flows.speech.parameters import PANELS, PipelineParameters
+from flows.speech.parsing import parse_parameters
+from flows.speech.roles import BASE, Report
 from flows.speech.study import Study
 
+_NOTE = (
+    "Five configurations, four evaluations: Base is stage 1 and stage 3a, LoRA is 3b, "
+    "Base + OPRO is 6, LoRA + OPRO is 7."
+)
 
-def seven_stages(study: Study) -> None:
+
+def seven_stages(parameters: PipelineParameters, run: RunStages) -> None:
     """Submit the stages; each starts as soon as what it reads is there."""
-    p = study.parameters
+    study = Study(parameters, run)
     study.prepare_corpus()
     study.make_rirs()
-    for seed, suffix in study.lora_seeds():
-        adapter = study.train_lora(f"lora{suffix}", seed=seed)  # stage 2
-        study.evaluate(f"eval_lora{suffix}", system=f"lora{suffix}", adapter=adapter)  # stage 3b
+    for lora in study.lora_systems():
+        adapter = study.train_lora(lora)  # stage 2
+        study.evaluate(lora, adapter=adapter)  # stage 3b
         instruction = study.optimize_prompt(  # stage 5
-            f"opro_lora{suffix}", given=p.instruction_lora, adapter=adapter
+            lora, given=parameters.instruction_lora, adapter=adapter
         )
-        study.evaluate(  # stage 7
-            f"eval_lora_opro{suffix}",
-            system=f"lora_opro{suffix}",
-            adapter=adapter,
-            instruction=instruction,
-        )
-    study.evaluate("baseline", system="base")  # stages 1 and 3a
-    instruction = study.optimize_prompt("opro_base", given=p.instruction_base)  # stage 4
-    study.evaluate("eval_base_opro", system="base_opro", instruction=instruction)  # stage 6
+        study.evaluate(lora.prompted, adapter=adapter, instruction=instruction)  # stage 7
+    study.evaluate(BASE)  # stages 1 and 3a
+    instruction = study.optimize_prompt(BASE, given=parameters.instruction_base)  # stage 4
+    study.evaluate(BASE.prompted, instruction=instruction)  # stage 6
     study.evaluate_further()  # the best controls of the searches, and prompt transfer
     study.evaluate_baselines()
     study.report("Speech detection with an audio language model")
@@ -67,10 +74,9 @@ def complete_pipeline(parameters: PipelineParameters) -> dict[str, str]:
     Leave a field empty to take the value of the preset.
     """
     session = Session(parameters)
-    plan = session.plan(seven_stages)
-    announce_plan(plan, with_jobs=parameters.plan_only)
-    announce_memory(session.memory, on_terminal=parameters.plan_only)
+    stages = partial(seven_stages, parameters)
+    show_plan(session.plan(stages), session.page, with_jobs=parameters.plan_only)
     if parameters.plan_only:
         return {}
-    outputs = session.run(seven_stages, [stage.name for stage in plan])
-    return publish_results(parameters, outputs)
+    finished = session.run(stages)
+    return publish_report(parameters, finished, session.page, report=Report(), note=_NOTE)

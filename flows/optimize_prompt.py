@@ -6,7 +6,7 @@
     python -m flows.optimize_prompt --help
 
 These are stages 4 and 6 (with an adapter: 5 and 7) of the main job, under the same keys: what one
-has made, the other reuses. The search hears dev clips only; the test clips are heard once, with the
+has made, the other reuses. The search scores dev clips only; the test clips are scored once, with the
 first instruction, with the winner and with the best instruction that simpler ways found.
 """
 
@@ -34,30 +34,30 @@ from prefect import flow
 
 from flows.form.signature import flat_parameters
 from flows.run.cancelling import ends_when_cancelled
-from flows.run.publish import announce_memory, announce_plan
+from flows.run.plan import show_plan
 from flows.run.session import Session
+from flows.run.stages import RunStages
 from flows.speech.optimize_parameters import (
     PANELS,
     OptimizeParameters,
     OptimizeRun,
     parse_optimize_parameters,
 )
-from flows.speech.search_reporting import publish_search
+from flows.speech.publish import publish_search
+from flows.speech.roles import Search
 from flows.speech.study import Study
 
 
-def search_stages(run: OptimizeRun, study: Study) -> None:
+def search_stages(search: OptimizeRun, run: RunStages) -> None:
     """Submit the search and, where it is wanted, the evaluation of what it found."""
-    model, adapter = run.model, study.given_adapter()
-    study.prepare_corpus(needed_splits=("dev", "test") if run.evaluate else ("dev",))
+    study = Study(search.parameters, run)
+    system, adapter = search.system, study.given_adapter()
+    study.prepare_corpus(needed_splits=("dev", "test") if search.evaluate else ("dev",))
     study.make_rirs()
-    instruction = study.optimize_prompt(f"opro_{model}", given=None, adapter=adapter)
-    if run.evaluate:
-        first = "baseline" if adapter is None else f"eval_{model}"
-        study.evaluate(first, system=model, adapter=adapter)
-        study.evaluate(
-            f"eval_{model}_opro", system=f"{model}_opro", adapter=adapter, instruction=instruction
-        )
+    instruction = study.optimize_prompt(system, given=None, adapter=adapter)
+    if search.evaluate:
+        study.evaluate(system, adapter=adapter)
+        study.evaluate(system.prompted, adapter=adapter, instruction=instruction)
         study.evaluate_further()
         study.report("Prompt search for speech detection")
 
@@ -65,17 +65,16 @@ def search_stages(run: OptimizeRun, study: Study) -> None:
 @flow(name="optimize-prompt", persist_result=False)
 @flat_parameters(OptimizeParameters, parse_optimize_parameters, PANELS)
 @ends_when_cancelled
-def optimize_prompt(run: OptimizeRun) -> dict[str, str]:
+def optimize_prompt(search: OptimizeRun) -> dict[str, str]:
     """Search a better instruction; finished stages are reused, so running it again resumes.
 
     Leave a field empty to take the value of the preset.
     """
-    session = Session(run.parameters)
-    stages = partial(search_stages, run)
-    plan = session.plan(stages)
-    announce_plan(plan, with_jobs=run.parameters.plan_only)
-    announce_memory(session.memory, on_terminal=run.parameters.plan_only)
-    if run.parameters.plan_only:
+    session = Session(search.parameters)
+    stages = partial(search_stages, search)
+    plan_only = search.parameters.plan_only
+    show_plan(session.plan(stages), session.page, with_jobs=plan_only)
+    if plan_only:
         return {}
-    outputs = session.run(stages, [stage.name for stage in plan])
-    return publish_search(run.parameters, outputs, f"opro_{run.model}", evaluated=run.evaluate)
+    finished = session.run(stages)
+    return publish_search(search.parameters, finished, session, Search(search.system))

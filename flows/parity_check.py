@@ -20,36 +20,67 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
     )
     raise SystemExit
 
-import json
 from functools import partial
-from pathlib import Path
 
 from prefect import flow
+from qsm_core.data.config import PrepareConfig, SyntheticConfig
+from qsm_core.inference.config import ParityConfig
 
 from flows.form.signature import flat_parameters
 from flows.run.cancelling import ends_when_cancelled
-from flows.run.links import link_results
-from flows.run.publish import announce_plan, results_as_table
+from flows.run.plan import show_plan
 from flows.run.session import Session
+from flows.run.stages import RunStages
+from flows.speech.corpus import Clips, submit_corpus
+from flows.speech.memory import MEMORY_TABLE, RunMemory
 from flows.speech.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
-from flows.speech.study import Study
-from flows.terminal.display import current_display
-from qsm_core.errors import ModelError
-from qsm_core.store.store import StageOutput
-from tasks.run.artifacts import publish_parity
+from flows.speech.publish import publish_parity
+from flows.speech.roles import Parity
+from qsm_core.models.identity import model_input
+from tasks.inference import check_parity
+from tasks.run.runner import Input
 from tasks.workers.gpus import machine
 
-_COLUMNS = ("check", "expected", "in_spreads", "decisions_changed", "verdict", "note")
+# Clips of the synthetic corpus: it has three splits, and any clip will do.
+_OTHER_SPLITS = 4
 
 
-def parity_stages(parameters: ParityParameters, study: Study) -> None:
+def parity_stages(p: ParityParameters, run: RunStages) -> None:
     """Submit the corpus and the check."""
-    study.prepare_corpus(("test",), divided=False)
-    study.check_parity(
-        num_clips=parameters.num_clips,
-        other_quantization=parameters.other_quantization,
-        machine=f"{parameters.cluster}, {parameters.device}: {machine()}",
-        again=parameters.again,
+    model = model_input(str(p.model), p.model_revision)
+    run.tables[MEMORY_TABLE] = RunMemory.of_parity(p, model.path).rows
+    inputs: dict[str, Input] = {"corpus": submit_corpus(run, clips_of(p)), "model": model}
+    if p.adapter is not None:
+        inputs["adapter"] = run.digest(p.adapter)
+    config = ParityConfig(
+        instruction=p.instruction,
+        quantization=p.quantization or "none",
+        num_clips=p.num_clips,
+        other_quantization=p.other_quantization,
+        machine=f"{p.cluster}, {p.device}: {machine()}",
+    )
+    runtime = {"device": p.device, "attention": p.attention}
+    run.submit(check_parity, config, role=Parity(), inputs=inputs, runtime=runtime)
+
+
+def clips_of(p: ParityParameters) -> Clips:
+    """Return the clips of a check; nothing is trained on them, so they are not divided."""
+    return Clips(
+        synthetic=SyntheticConfig(
+            seed=p.seed,
+            train_clips=_OTHER_SPLITS,
+            dev_clips=_OTHER_SPLITS,
+            test_clips=max(_OTHER_SPLITS, p.num_clips + p.num_clips % 2),
+            clip_ms=p.clip_ms,
+        ),
+        preparation=PrepareConfig(
+            seed=p.seed,
+            kind=p.data_kind,
+            clip_ms=p.clip_ms,
+            needed_splits=("test",),
+            divided=False,
+        ),
+        data=p.data,
     )
 
 
@@ -61,32 +92,9 @@ def parity_check(parameters: ParityParameters) -> dict[str, str]:
 
     Leave a field empty to take the value of the preset.
     """
-    session = Session(parameters.for_stages())
+    session = Session(parameters)
     stages = partial(parity_stages, parameters)
-    plan = session.plan(stages)
-    announce_plan(plan)
-    outputs = session.run(stages, [stage.name for stage in plan])
-    return publish(parameters, outputs["parity"])
-
-
-def publish(parameters: ParityParameters, output: StageOutput) -> dict[str, str]:
-    """Link the table under the results, show it, and fail where a check failed.
-
-    Raises:
-        ModelError: A check failed; it names them all.
-    """
-    name = str(parameters.for_stages().name)
-    folder = link_results(Path(parameters.results).expanduser() / name, {"parity": output.path})
-    result = json.loads((output.path / "parity.json").read_text(encoding="utf-8"))
-    where = folder / "parity" / "parity.csv"
-    publish_parity(result, where)
-    display = current_display()
-    if display is not None:
-        display.conclude(results_as_table(f"Parity: {result['verdict']}", result["rows"], _COLUMNS))
-        display.conclude(f"\n{result['placement']}\ntable: {where}")
-    if result["failed"]:
-        raise ModelError(
-            f"{len(result['failed'])} parity checks failed: {', '.join(result['failed'])}. Do not "
-            f"trust numbers of this model on this machine before you know why; see {where}"
-        )
-    return {"verdict": result["verdict"], "table": str(where)}
+    show_plan(session.plan(stages), session.page, with_jobs=parameters.plan_only)
+    if parameters.plan_only:
+        return {}
+    return publish_parity(parameters, session.run(stages), session)

@@ -1,59 +1,103 @@
-"""The Prefect task that makes one stage: cache key, retries, progress. Runs on a worker.
+"""`@stage` makes a named Prefect task of a stage of the core.
 
-The key was computed in the flow process, before anything was queued: here it is only read, so
-Prefect's habit of running a task uncached when its key cannot be computed does no harm.
+    @stage(entry="qsm_core.training.lora", config=LoraTraining, resource="gpu", libraries=MODEL)
+    def train_lora(call: StageCall) -> Receipt:
+        \"\"\"Fine-tune LoRA on the train split; keep the adapter that is best on dev.\"\"\"
+        return call.run()
+
+What the function is called is the name of the stage: in the store, in Prefect, in cluster profiles.
+The decorator's arguments say what its key rests on, what it needs, and all that plans and workers
+have to know of it; nothing else in `tasks` knows a stage by its name.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
-import time
-from contextvars import copy_context
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import httpx
-from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
-from prefect.exceptions import PrefectException
-from prefect.logging import get_run_logger
-from prefect.runtime import task_run
-from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
-from qsm_core.errors import (
-    InterruptedStageError,
-    QsmError,
-    StageError,
-    as_qsm_error,
-    is_transient,
-)
-from qsm_core.prompting.search.pages import SEARCH_PAGE
-from qsm_core.stage.context import LIVE_FILE
-from qsm_core.stage.launch import Launch, run_in_process
-from qsm_core.stage.making import make_output
-from qsm_core.stage.stop import StopRequest
-from qsm_core.store.layout import WorkFolder, result_name
-from qsm_core.store.spec import StageInput, StageSpec
-from qsm_core.store.store import StageOutput, Store
-from tasks.run.artifacts import LivePage, artifact_key
-from tasks.run.secrets import key_in_environment
-from tasks.workers.launch import Subprocess
-from tasks.workers.resources import THREAD_VARIABLES
-from tasks.workers.stopping import stop_requests
+from qsm_core.errors import InterruptedStageError, SpecError, is_transient
+from qsm_core.stage.work import UNCOUNTED, PlannedInput, Work
+from qsm_core.store.spec import Resource, StageDefinition
+from tasks.workers.call import Receipt, StageCall
+from tasks.workers.secrets import SecretSource
 
-RETRIES = 2
+# Names in the runtime that the mechanism itself sets, for every stage.
+_RUNTIME = ("threads", "subprocess", "timeout_s")
+# Outputs in which a part of a stage's work may already be: folders, for a stage with shards.
+PARTS = "parts"
 _FIRST_DELAY_S = 2.0
-_ARTIFACT_EVERY_S = 10.0
-_SHOWN_WITHIN_S = 10.0
-_SUMMARY_BYTES = 20_000
+
+CountWork = Callable[[Any, Mapping[str, PlannedInput]], Work]
+Split = Callable[[Any, Mapping[str, Path], int], Sequence[object]]
+
+
+def _count_one(_config: object, _inputs: Mapping[str, PlannedInput]) -> Work:
+    return UNCOUNTED
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """How the work of a stage is spread over stages of its own, and found again in other outputs.
+
+    The key of the stage does not know of shards: their number changes no result. Shards are made
+    when the stage's output is not there; the stage then takes its parts from them, and from any
+    other output that holds the same parts.
+
+    Args:
+        by: The stage that does one share.
+        split: Returns the configuration of each share; takes the stage's configuration, the paths
+            of its inputs and the number that is wanted. Empty: one worker does it all.
+        answers: Module whose code, with the libraries of `by`, decides the parts.
+        ignored: Fields of both configurations that change no part.
+        is_complete: Says whether nothing is left to do, from the configuration and the paths.
+    """
+
+    by: Stage
+    split: Split
+    answers: str
+    ignored: frozenset[str] = frozenset()
+    is_complete: Callable[[Any, Mapping[str, Path]], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What plans and workers have to know of a stage beside its definition.
+
+    Args:
+        config: Its frozen dataclass.
+        runtime: Names in the runtime that the stage reads; they change no result.
+        work: Counts how much it has to do.
+        done: Field of its summary that says how much it did, in the units of `work`; None where
+            work is not counted.
+        sharding: How others can do its work, if they can.
+        page: Page of markdown that it leaves in its output, shown while it runs.
+        secret: The key that it may need.
+    """
+
+    config: type
+    runtime: tuple[str, ...] = ()
+    work: CountWork = _count_one
+    done: str | None = None
+    sharding: Sharding | None = None
+    page: str | None = None
+    secret: SecretSource | None = None
+
+    @property
+    def runtime_names(self) -> frozenset[str]:
+        """Every name that may be in the runtime of the stage."""
+        more = (PARTS,) if self.sharding is not None else ()
+        secret = ("secret",) if self.secret is not None else ()
+        return frozenset({*_RUNTIME, *self.runtime, *more, *secret})
 
 
 @dataclass
@@ -68,17 +112,7 @@ class StageKeyPolicy(CachePolicy):
         **_: Any,
     ) -> str:
         """Return the name of Prefect's record of this stage."""
-        return result_name(inputs["spec"]["stage"], inputs["key"])
-
-
-# A stage that is made and one that is shown are the same task to Prefect: one name, one record.
-_AS_STAGE: dict[str, Any] = {
-    "name": "stage",
-    "cache_policy": StageKeyPolicy(),
-    "persist_result": True,
-    "result_serializer": "json",
-    "cache_result_in_memory": False,
-}
+        return str(inputs["call"].record)
 
 
 def another_try_can_help(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
@@ -89,213 +123,129 @@ def another_try_can_help(task: Task[..., Any], task_run: TaskRun, state: State[A
     return is_transient(error)
 
 
-@task(
-    **_AS_STAGE,
-    retries=RETRIES,
-    retry_delay_seconds=exponential_backoff(_FIRST_DELAY_S),
-    retry_condition_fn=another_try_can_help,
-)
-def make_stage(
-    spec: dict[str, Any],
-    key: str,
-    inputs: dict[str, dict[str, str]],
-    runtime: dict[str, Any],
-    store: str,
-    min_generation: int,
-) -> dict[str, Any]:
-    """Make one stage, or take it from the store if somebody else was quicker.
-
-    Args:
-        spec: The spec of the stage as JSON.
-        key: Its key, as the flow computed it.
-        inputs: By name, path and digest.
-        runtime: What changes no result. Here `subprocess` decides whether the stage runs in a
-            process of its own, and `timeout_s` for how long at most; then it does, too.
-            `optimizer_secret` names the Secret block whose key the stage finds in its environment.
-        store: Root of the store.
-        min_generation: An output that was made fewer times than this is made again.
-
-    Returns:
-        The receipt: stage, key, digest, summary.
-
-    Raises:
-        QsmError: As the stage raised it; any other error becomes a StageError, or a
-            TransientError where another try can help.
-    """
-    read = StageSpec.from_json(spec)
-    if read.key != key:
-        raise StageError(
-            f"{read.stage}: the key is {read.key} here and {key} in the flow; flow and worker "
-            "use different versions of qsm"
-        )
-    given = {name: StageInput(Path(one["path"]), one["digest"]) for name, one in inputs.items()}
-    own = dict(runtime)
-    secret = own.pop("optimizer_secret", None)
-    apart, timeout_s = own.pop("subprocess", False), own.pop("timeout_s", None)
-    work = WorkFolder(Store(Path(store)).layout.work(read.stage, key))
-    progress = ProgressArtifact(_name_in_run(), live=work.resume / LIVE_FILE)
-    try:
-        with key_in_environment(secret), stop_requests() as stop:
-            output = make_output(
-                Store(Path(store)),
-                read,
-                given,
-                own,
-                progress,
-                min_generation=min_generation,
-                launch=_launch(stop, apart=apart, timeout_s=timeout_s, threads=own.get("threads")),
-                stop=stop,
-            )
-        progress.finish(output.path / SEARCH_PAGE)
-    except QsmError:
-        raise
-    except Exception as error:
-        raise as_qsm_error(error) from error
-    get_run_logger().info("%s %s: %s", read.stage, read.key8, output.path)
-    return receipt(output)
-
-
-@task(**_AS_STAGE)
-def show_stage(
-    spec: dict[str, Any],
-    key: str,
-    inputs: dict[str, dict[str, str]],  # noqa: ARG001 - shown with the task run
-    runtime: dict[str, Any],  # noqa: ARG001
-    store: str,
-    min_generation: int,
-) -> State[dict[str, Any]]:
-    """Show a stage that is reused. Called where Prefect has no record of it, which is made again.
-
-    A worker that dies between the end of its work and Prefect's record leaves such a stage.
-
-    Args:
-        spec: As for `make_stage`, like the others.
-        key: Of the stage.
-        inputs: Of the stage.
-        runtime: Of the stage.
-        store: Root of the store.
-        min_generation: How often it was made at least.
-
-    Raises:
-        StageError: The output, which was there a moment ago, is gone.
-    """
-    read = StageSpec.from_json(spec)
-    output = Store(Path(store)).find(read, min_generation=min_generation)
-    if output is None:
-        raise StageError(f"{read.stage} {key[:8]}: its output was removed from {store} just now")
-    return Completed(name="Cached", data=receipt(output))
-
-
-def receipt(output: StageOutput) -> dict[str, Any]:
-    """Return what Prefect keeps of an output; a summary that is too large stays in the store."""
-    small = output.manifest.receipt()
-    if len(str(small["summary"])) > _SUMMARY_BYTES:
-        small["summary"] = {"see": str(output.path)}
-    return small
-
-
-class ProgressArtifact:
-    """Shows the progress of a stage as a Prefect artifact, updated every ten seconds at most.
-
-    A stage that is done sooner gets none. The stage does not wait for the server, for which Prefect
-    waits a minute where it is away: what is reported meanwhile is not shown, what comes later is.
-    """
+class Stage(Task[[StageCall], Receipt]):
+    """A Prefect task that makes the outputs of one stage; see `stage`."""
 
     def __init__(
-        self, name: str, every_s: float = _ARTIFACT_EVERY_S, *, live: Path | None = None
+        self,
+        function: Callable[[StageCall], Receipt],
+        definition: StageDefinition,
+        traits: Traits,
+        *,
+        retries: int = 2,
+        retry_delay_s: float = _FIRST_DELAY_S,
     ) -> None:
-        """Prepare the artifact.
+        """Make the task.
 
         Args:
-            name: What the run calls the stage; becomes the artifact's title.
-            every_s: Seconds between updates.
-            live: A page of markdown that the stage may write, shown beside the progress.
+            function: Of one `StageCall`.
+            definition: What the key of the stage rests on, and what it needs.
+            traits: What plans and workers have to know.
+            retries: Further attempts in the same process, after an error that may be gone then.
+            retry_delay_s: Seconds before the first of them; it doubles each time.
         """
-        self._live = None if live is None else LivePage(name, live)
-        self._key = artifact_key(f"progress of {name}")
-        self._every_s = every_s
-        self._last = time.monotonic()
-        self._artifact: UUID | None = None
-        self._showing: threading.Thread | None = None
-        self._last_page: Path | None = None
-
-    def __call__(self, done: int, total: int, message: str) -> None:
-        """Report progress; see `StageContext.report`."""
-        now = time.monotonic()
-        finished = done >= total and self._artifact is not None
-        if self._is_busy or (now - self._last < self._every_s and not finished):
-            return
-        self._last = now
-        percent = 100.0 * done / total if total else 0.0
-        self._begin_to_show(percent, f"{message} ({done} of {total})")
-
-    def wait(self) -> None:
-        """Wait until what was reported is shown, but not long."""
-        if self._showing is not None:
-            self._showing.join(_SHOWN_WITHIN_S)
-
-    def finish(self, last_page: Path | None = None) -> None:
-        """Show that the stage is done, if it had an artifact.
-
-        Args:
-            last_page: The page that it left in its output, if it leaves one.
-        """
-        self.wait()
-        self._last_page = last_page
-        if self._artifact is not None and not self._is_busy:
-            self._begin_to_show(100.0, "finished")
-            self.wait()
-
-    @property
-    def _is_busy(self) -> bool:
-        return self._showing is not None and self._showing.is_alive()
-
-    def _begin_to_show(self, percent: float, description: str) -> None:
-        # Prefect finds the task run in context variables, which a thread does not inherit.
-        self._showing = threading.Thread(
-            target=copy_context().run,
-            args=(self._try_to_show, percent, description),
-            name="show progress",
-            daemon=True,
+        super().__init__(
+            fn=function,
+            name=definition.name,
+            description=inspect.getdoc(function),
+            tags={"qsm", definition.name, definition.resource},
+            cache_policy=StageKeyPolicy(),
+            persist_result=True,
+            result_serializer="json",
+            cache_result_in_memory=False,
+            retries=retries,
+            retry_delay_seconds=exponential_backoff(retry_delay_s),
+            retry_condition_fn=another_try_can_help,
         )
-        self._showing.start()
-
-    def _try_to_show(self, percent: float, description: str) -> None:
-        try:
-            self._show(percent, description)
-            if self._live is not None:
-                self._live.show(self._last_page)
-        except (httpx.HTTPError, PrefectException) as error:
-            # A stage of many hours does not end because its progress cannot be shown.
-            get_run_logger().warning("progress could not be shown: %s", error)
-
-    def _show(self, percent: float, description: str) -> None:
-        if self._artifact is None:
-            made = create_progress_artifact(percent, self._key, description)
-            self._artifact = made if isinstance(made, UUID) else None
-        else:
-            update_progress_artifact(self._artifact, progress=percent, description=description)
+        self.definition = definition
+        self.traits = traits
 
 
-def _name_in_run() -> str:
-    """Return what the run calls this stage: the task run's name without the key."""
-    return str(task_run.name).rsplit("-", 1)[0]
+def stage(
+    *,
+    entry: str,
+    config: type,
+    schema: int = 1,
+    libraries: tuple[str, ...] = (),
+    package_data: tuple[str, ...] = (),
+    resource: Resource = "cpu",
+    walltime: str | None = None,
+    memory: str | None = None,
+    retries: int = 2,
+    retry_delay_s: float = _FIRST_DELAY_S,
+    runtime: tuple[str, ...] = (),
+    work: CountWork = _count_one,
+    done: str | None = None,
+    sharding: Sharding | None = None,
+    page: str | None = None,
+    secret: SecretSource | None = None,
+) -> Callable[[Callable[[StageCall], Receipt]], Stage]:
+    """Decorate a function of one `StageCall`: it becomes the stage of its name.
+
+    Args:
+        entry: Module with `run(context) -> dict`, such as "qsm_core.training.lora".
+        config: Frozen dataclass of what changes the output.
+        schema: Version of the output's form; raise it to make every older output unfit.
+        libraries: Distributions whose version changes numbers.
+        package_data: Files that the code reads from its package; see `StageDefinition`.
+        resource: What the work needs; the cluster profile maps it to workers.
+        walltime: Longest time of a job, as `HH:MM:SS`, instead of that of the resource class.
+        memory: Memory of a job, as `48G`, instead of that of the resource class.
+        retries: Further attempts in the same process, after an error that may be gone then.
+        retry_delay_s: Seconds before the first of them; it doubles each time.
+        runtime: Names in the runtime that the stage reads.
+        work: Counts how much it has to do, for plans and estimates.
+        done: Field of the summary that says how much it did.
+        sharding: How its work is spread over further stages.
+        page: Page of markdown that it leaves in its output and shows while it runs.
+        secret: The key that it may need.
+
+    Raises:
+        SpecError: Another stage has the same name.
+    """
+
+    def decorate(function: Callable[[StageCall], Receipt]) -> Stage:
+        definition = StageDefinition(
+            name=function.__name__,
+            schema=schema,
+            entry=entry,
+            libraries=libraries,
+            resource=resource,
+            package_data=package_data,
+            walltime=walltime,
+            memory=memory,
+        )
+        traits = Traits(config, runtime, work, done, sharding, page, secret)
+        made = Stage(function, definition, traits, retries=retries, retry_delay_s=retry_delay_s)
+        _register(made)
+        return made
+
+    return decorate
 
 
-def _launch(stop: StopRequest, *, apart: bool, timeout_s: float | None, threads: object) -> Launch:
-    """Return how the stage is called: in a process of its own, or in this one."""
-    if apart or timeout_s is not None:
-        log = get_run_logger()
-        return Subprocess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
-    _use_threads(threads)
-    return run_in_process
+_STAGES: dict[str, Stage] = {}
 
 
-def _use_threads(threads: object) -> None:
-    """Let the numerics of this process use so many threads."""
-    if not isinstance(threads, int):
-        return
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)
+def _register(made: Stage) -> None:
+    known = _STAGES.get(made.name)
+    if known is not None and known.definition.entry != made.definition.entry:
+        raise SpecError(
+            f"two stages are called {made.name!r}, one of {known.definition.entry} and one of "
+            f"{made.definition.entry}: the name is a folder of the store, so rename one"
+        )
+    _STAGES[made.name] = made
+
+
+def declared_stages() -> Mapping[str, Stage]:
+    """Return the stages that this process has imported so far, by name."""
+    return dict(_STAGES)
+
+
+def all_stages() -> Mapping[str, Stage]:
+    """Return every stage by name: those of the modules in `tasks`, and others declared so far."""
+    import tasks
+
+    for module in pkgutil.iter_modules(tasks.__path__):
+        if not module.ispkg:
+            importlib.import_module(f"tasks.{module.name}")
+    return declared_stages()

@@ -2,98 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from flows.run.publish import report_cost
-from flows.speech.inputs import check_results_folder
-from flows.speech.memory import RunMemory
-from flows.speech.parameters import PipelineParameters
-from flows.speech.study import Study
+from flows.run.cost import show_cost
+from flows.run.server import PrefectPage
+from flows.run.settings import RunSettings
+from flows.run.stages import Role, RunStages
 from flows.terminal.display import current_display
-from qsm_core.errors import StageError
+from qsm_core.errors import ConfigurationError, StageError
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import StageOutput, Store
 from tasks.plan.costs import run_cost
+from tasks.plan.planned import Plan, plan_of
 from tasks.run.events import StageEvent
-from tasks.run.handle import PlannedStage, StageHandle
 from tasks.run.runner import StageRunner
-from tasks.workers.profile_files import LOCAL
+from tasks.stage_task import all_stages
+from tasks.workers.profile_files import load_profile
 from tasks.workers.resources import ResourceProfile, local_profile
 from tasks.workers.slurm.pools import slurm_profile
 
-Stages = Callable[[Study], None]
+Stages = Callable[[RunStages], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The outputs of a run.
+
+    Args:
+        outputs: By the names that the run gave them, in the order of the flow, shards included.
+        pages: What each output is to the run, with the page of markdown that its stage leaves in
+            it, if it leaves one.
+    """
+
+    outputs: Mapping[str, StageOutput]
+    pages: Mapping[Role, str | None]
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """What the outputs are to the run, in the order of the flow."""
+        return tuple(self.pages)
+
+    def output(self, role: Role) -> StageOutput:
+        """Return the output with a role."""
+        return self.outputs[role.name]
+
+    def page_of(self, role: Role) -> Path | None:
+        """Return the page that the stage of a role left in its output, if there is one."""
+        name = self.pages[role]
+        page = None if name is None else self.output(role).path / name
+        return page if page is not None and page.is_file() else None
 
 
 class Session:
-    """Plans and runs the stages of one set of parameters."""
+    """Plans and runs the stages of one run."""
 
-    def __init__(self, parameters: PipelineParameters) -> None:
-        self.parameters = parameters
-        self._store = Store(Path(parameters.store).expanduser())
-        self._profile = resource_profile(parameters, self._store.root)
+    def __init__(self, settings: RunSettings) -> None:
+        """Open the store and the profile.
+
+        Raises:
+            ConfigurationError: There is no such profile, or it cannot be used.
+        """
+        self.settings = settings
+        self.page = PrefectPage()
+        self._store = Store(settings.store_folder)
+        self._profile = resource_profile(settings, self._store.root)
         self._profile.prepare(())
         self._to_run: list[StageDefinition] = []
-        self.memory: RunMemory | None = None
+        self._expected: list[str] = []
         self._logger = get_run_logger()
         self._display = current_display()
 
-    def plan(self, stages: Stages) -> tuple[PlannedStage, ...]:
-        """Say what would happen to each stage, and run nothing."""
-        with StageRunner(self._store, self._profile, plan_only=True) as runner:
-            study = Study(self.parameters, self._store, runner, check_first=_nothing_to_check)
-            self.memory = study.memory
-            stages(study)
-            plan = runner.plan()
-            self._to_run = [
-                handle.definition
-                for handle in runner.handles
-                if handle.verdict is None or not handle.verdict.reuse
-            ]
-            return plan
-
-    def run(self, stages: Stages, planned: Iterable[str]) -> dict[str, StageOutput]:
-        """Run the stages and return their outputs by name.
+    def plan(self, stages: Stages) -> Plan:
+        """Return what would happen to each stage, and run nothing.
 
         Args:
             stages: Submits them.
-            planned: Their names, in the order in which they are shown.
+
+        Raises:
+            ConfigurationError: `force` names a stage that is not there.
+        """
+        with StageRunner(self._store, self._profile, plan_only=True) as runner:
+            run = RunStages(self.settings, self._store, runner)
+            stages(run)
+            runner.wait()
+            run.check_force()
+            plan = plan_of(runner.handles, self._profile, self._store)
+            self._expected = [stage.name for stage in plan]
+            self._to_run = [
+                handle.definition
+                for handle, stage in zip(runner.handles, plan, strict=True)
+                if not stage.reuse
+            ]
+            return Plan(plan, run.tables)
+
+    def run(self, stages: Stages) -> Finished:
+        """Run the stages that were planned.
+
+        Args:
+            stages: Submits them.
 
         Raises:
             ConfigurationError: The results cannot be written, or the cluster does not know what the
-                stages ask it for.
+                stages ask for.
             StageError: A stage failed; what was finished stays.
         """
-        check_results_folder(Path(self.parameters.results).expanduser())
+        check_writable(self.settings)
         self._profile.prepare(self._to_run)
         runner = StageRunner(
-            self._store, self._profile, on_event=self._on_event, run_name=self.parameters.name
+            self._store, self._profile, on_event=self._on_event, run_name=self.settings.name
         )
         try:
             with runner:
-                study = Study(self.parameters, self._store, runner, check_first=StageHandle.result)
+                run = RunStages(self.settings, self._store, runner)
                 if self._display is not None:
-                    self._display.expect(planned)
-                stages(study)
+                    self._display.expect(self._expected)
+                stages(run)
                 runner.wait()
         except StageError:
-            self._report_cost_of_a_failure(runner)
+            self._show_cost_of_a_failure(runner)
             raise
-        self._report_cost(runner)
-        return {handle.name: handle.result() for handle in runner.handles}
+        self._show_cost(runner)
+        return Finished(
+            {handle.name: handle.result() for handle in runner.handles},
+            {role: handle.stage.traits.page for role, handle in run.by_role.items()},
+        )
 
-    def _report_cost(self, runner: StageRunner) -> None:
+    def _show_cost(self, runner: StageRunner) -> None:
         cost = run_cost(runner.handles, runner.jobs)
         if cost.stages or cost.jobs:
-            name = str(self.parameters.name)
-            report_cost(Path(self.parameters.results).expanduser() / name, cost)
+            show_cost(self.settings.results_folder, cost, self.page)
 
-    def _report_cost_of_a_failure(self, runner: StageRunner) -> None:
-        """Report what was finished; a full disk must not hide why the run failed."""
+    def _show_cost_of_a_failure(self, runner: StageRunner) -> None:
+        """Show what was finished; a full disk must not hide why the run failed."""
         try:
-            self._report_cost(runner)
+            self._show_cost(runner)
         except OSError as error:
             self._logger.warning("the cost of this run was not written: %s", error)
 
@@ -112,20 +159,33 @@ def _reason(event: StageEvent) -> str:
     return "" if event.message in ("", event.kind) else f": {event.message}"
 
 
-def _nothing_to_check(_corpus: object) -> None:
-    """A plan makes no corpus."""
-
-
-def resource_profile(parameters: PipelineParameters, store: Path) -> ResourceProfile:
-    """Return the profile that the parameters name.
+def resource_profile(settings: RunSettings, store: Path) -> ResourceProfile:
+    """Return the profile that the settings name.
 
     Args:
-        parameters: Of the run.
+        settings: Of the run.
         store: Root of the store, which all workers share.
 
     Raises:
         ConfigurationError: There is no such profile, or it cannot be used.
     """
-    if parameters.cluster == LOCAL:
-        return local_profile(parameters.workers)
-    return slurm_profile(parameters.cluster, store)
+    if settings.is_local:
+        return local_profile(settings.workers)
+    load_profile(settings.cluster, stages=all_stages())
+    return slurm_profile(settings.cluster, store)
+
+
+def check_writable(settings: RunSettings) -> None:
+    """Refuse a folder that the results cannot be written to, before they have been worked for.
+
+    Raises:
+        ConfigurationError: Says what is wrong with it.
+    """
+    folder = Path(settings.results).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problem = f"results = '{folder}': cannot be written ({error.strerror}); give another folder"
+        raise ConfigurationError("the parameters cannot be used", [problem]) from error

@@ -7,15 +7,12 @@ prepared.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from flows.speech.listed_values import condition_keys
+from flows.speech.lists import condition_keys
+from flows.speech.parameters import PipelineParameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.scoring.workload import count_conditions
 from qsm_core.prompting.search.defaults import budget_problem, rows_of_each
-
-if TYPE_CHECKING:
-    from flows.speech.parameters import PipelineParameters
 
 _CLASSES = 2
 _FIELD = "opro_budget"

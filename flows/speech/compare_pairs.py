@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.evaluation.analysis.settings import CALIBRATED
+from qsm_core.evaluation.analysis.settings import CALIBRATED, Pair
 
 _FAMILY = "named"
 _FORM = "give FIRST,SECOND or FIRST,SECOND,FAMILY"
@@ -14,7 +14,7 @@ _FORM = "give FIRST,SECOND or FIRST,SECOND,FAMILY"
 
 def read_pairs(
     texts: Sequence[str], names: Mapping[str, str], calibrated: Sequence[str]
-) -> list[dict[str, str]]:
+) -> tuple[Pair, ...]:
     """Return the pairs as an analysis takes them.
 
     Args:
@@ -30,7 +30,7 @@ def read_pairs(
     known |= {name: name for name in names}
     known |= {name + CALIBRATED: name + CALIBRATED for name in calibrated}
     problems: list[str] = []
-    pairs = []
+    pairs: list[Pair] = []
     for text in texts:
         words = [word.strip() for word in text.split(",")]
         unknown = [word for word in words[:2] if word not in known]
@@ -44,7 +44,7 @@ def read_pairs(
         else:
             family = words[2] if len(words) == 3 else _FAMILY
             first, second = (known[word] for word in words[:2])
-            pairs.append({"first": first, "second": second, "family": family})
+            pairs.append(Pair(first, second, family))
     if problems:
         raise ConfigurationError("the pairs cannot be compared", problems)
-    return pairs
+    return tuple(pairs)

@@ -9,27 +9,28 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from qsm_core.evaluation.systems import System
 
 from flows.form.validation import validated
+from flows.run.settings import RunName, RunSettings, settings_problems
 from flows.speech.compare_pairs import read_pairs
-from flows.speech.evaluation_names import place_in_tables
-from flows.speech.parameters import PipelineParameters, parse_parameters
+from flows.speech.roles import DevEvaluation, Search, evaluation_of_link
 from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.analysis.settings import AnalysisSettings, BootstrapSettings, DevRows, Pair
 
-PANELS = {"sources": "Sources", "name": "Report", "store": "Run"}
+PANELS = {"sources": "Sources", "title": "Report", "seed": "Run"}
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
+_PREDICTIONS = "predictions.parquet"
 _TITLED = re.compile(r"(?P<title>[^=/]+)=(?P<path>.+)")
 
 
-class CompareParameters(BaseModel):
+class CompareParameters(RunSettings):
     """Compare finished runs and predictions from elsewhere in one report."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sources: list[str] = Field(
         min_length=1,
@@ -37,11 +38,6 @@ class CompareParameters(BaseModel):
         "clip_id, group_id, condition, label, and p_speech or prediction; predictions.parquet; "
         "predictions.csv of the first system. TITLE=FILE gives a file a title.",
         json_schema_extra={"positional": "RUN_OR_FILE..."},
-    )
-    name: str = Field(
-        "comparison",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
-        description="Name of the folder of results.",
     )
     title: str = Field("Comparison of speech detectors", description="Heading of the report.")
     rows: Literal["same", "common"] = Field(
@@ -56,24 +52,22 @@ class CompareParameters(BaseModel):
         "instruction against its plain one. Repeatable.",
     )
     unit: Literal["group", "clip"] = Field(
-        "group", description="What is resampled for intervals: speakers and recordings, or clips."
+        BootstrapSettings.unit,
+        description="What is resampled for intervals: speakers and recordings, or clips.",
     )
     interval: Literal["percentile", "bca"] = Field(
-        "percentile",
+        BootstrapSettings.method,
         description="bca: bias-corrected intervals, for rates close to 0 or 1 and 10 to 60 groups.",
     )
-    num_resamples: int = Field(10_000, ge=100, le=1_000_000, description="Of the bootstrap.")
-    margin: float = Field(0.02, gt=0, lt=1, description="Of the non-inferiority verdicts.")
+    num_resamples: int = Field(
+        BootstrapSettings.num_resamples, ge=100, le=1_000_000, description="Of the bootstrap."
+    )
+    margin: float = Field(
+        AnalysisSettings.margin, gt=0, lt=1, description="Of the non-inferiority verdicts."
+    )
+    name: RunName | None = Field("comparison", description="Name of the folder of results.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Root of the resampling.")
-    again: bool = Field(False, description="Compute again although a result is there.")
-    store: str = Field(".qsm/store", description="Folder of finished stages, shared by all runs.")
-    results: str = Field("results", description="Folder in which each run's results appear.")
-    cluster: str = Field("local", description="Where stages run: a cluster profile.")
-
-    def for_stages(self) -> PipelineParameters:
-        """Return the parameters that a session needs; no model is loaded."""
-        same = {name: getattr(self, name) for name in ("name", "store", "results", "cluster")}
-        return parse_parameters({**same, "preset": "embedded", "workers": 1})
+    workers: int = Field(1, ge=1, le=256, description="Worker processes of the local cluster.")
 
 
 @dataclass(frozen=True)
@@ -85,14 +79,14 @@ class FoundSystem:
         title: For people; of a system of a run, what the run calls it.
         run: Name of its run, where there are several.
         predictions: File, or folder with predictions.parquet.
-        dev: By the end of the input's name, where its predictions on dev are.
+        dev: Where its predictions on dev are, and which rows of them, if there are any.
     """
 
     name: str
     title: str
     predictions: Path
     run: str | None = None
-    dev: dict[str, Path] = field(default_factory=dict)
+    dev: tuple[Path, DevRows] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ class Found:
     systems: tuple[FoundSystem, ...]
     runs: tuple[FoundRun, ...]
 
-    def pairs(self, texts: Sequence[str]) -> list[dict[str, str]]:
+    def pairs(self, texts: Sequence[str]) -> tuple[Pair, ...]:
         """Read the pairs that a user names.
 
         Raises:
@@ -129,7 +123,8 @@ def parse_compare_parameters(values: dict[str, Any]) -> CompareParameters:
     """
     parameters = validated(CompareParameters, values)
     find_systems(parameters.sources).pairs(parameters.pairs)
-    parameters.for_stages()
+    if problems := settings_problems(parameters):
+        raise ConfigurationError("the parameters cannot be used", problems)
     return parameters
 
 
@@ -175,35 +170,38 @@ def _folder(path: Path) -> Path | None:
 
 def _systems_of_run(folder: Path, *, alone: bool) -> list[FoundSystem]:
     """Return the systems of a run in the order of its own report, the base model first."""
-    names = sorted(
-        path.name.removeprefix("eval_")
+    found = {
+        role.system: path
         for path in folder.glob("eval_*")
-        if (path / "predictions.parquet").is_file() and path.name != "eval_baseline"
-    )
-    names.sort(key=lambda name: place_in_tables(f"eval_{name}"))
-    run = re.sub(r"[^A-Za-z0-9.-]", "-", folder.resolve().name)
+        if (path / _PREDICTIONS).is_file() and (role := evaluation_of_link(path.name)) is not None
+    }
+    run = folder.resolve().name
+    systems = sorted(found, key=lambda system: (system.place, system.name))
     return [
         FoundSystem(
-            name=name if alone else f"{run}.{name}",
-            title=name,
-            predictions=folder / f"eval_{name}",
-            run=None if alone else folder.resolve().name,
-            dev=_dev_of(folder, name),
+            name=system.name if alone else replace(system, run=_as_name(run)).name,
+            title=system.name,
+            predictions=found[system],
+            run=None if alone else run,
+            dev=_dev_of(folder, system),
         )
-        for name in names
+        for system in systems
     ]
 
 
-def _dev_of(folder: Path, name: str) -> dict[str, Path]:
+def _dev_of(folder: Path, system: System) -> tuple[Path, DevRows] | None:
     """Return where a system's predictions on dev are: its own, or with the search."""
-    own = folder / f"dev_{name}"
-    if (own / "predictions.parquet").is_file():
-        return {"": own}
-    winner = re.sub(r"_opro(?=_seed\d+$|$)", "", name)
-    search = folder / f"opro_{winner}"
+    own = folder / DevEvaluation(system).name
+    if (own / _PREDICTIONS).is_file():
+        return own, "evaluation"
+    search = folder / Search(system.unprompted).name
     if not (search / "dev_predictions.parquet").is_file():
-        return {}
-    return {"" if winner != name else ".seed_instruction": search}
+        return None
+    return search, "first" if system.instruction is None else "winner"
+
+
+def _as_name(run: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "-", run)
 
 
 def _system_of_file(source: str) -> FoundSystem | str:

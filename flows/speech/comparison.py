@@ -2,51 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from flows.speech.study import Handle, Submits
+from qsm_core.evaluation.systems import System
+from qsm_core.reporting.speech.config import ReportConfig
+
+from flows.run.stages import RunStages
+from flows.speech.compare_parameters import CompareParameters, Found, FoundSystem
+from flows.speech.roles import Analysis, Report
+from qsm_core.evaluation.analysis.settings import (
+    AnalysisSettings,
+    BootstrapSettings,
+    SourcesConfig,
+)
+from qsm_core.stage.context import parse_config
 from qsm_core.store.layout import MANIFEST
 from qsm_core.store.manifest import read_manifest
 from qsm_core.store.spec import StageInput
-from tasks.definitions import ANALYZE_SOURCES, MAKE_REPORT
+from tasks.evaluation import analyze_sources
+from tasks.reporting import make_report
+from tasks.run.runner import Input
 
 
-def submit_comparison(
-    runner: Submits,
-    digest: Callable[[Path], StageInput],
-    *,
-    systems: Mapping[str, Path],
-    dev: Mapping[str, Path],
-    run: Path | None,
-    title: str,
-    config: Mapping[str, Any],
-    again: bool,
-) -> Handle:
-    """Analyze systems from anywhere together and make their report.
-
-    Args:
-        runner: Takes the stages.
-        digest: Makes an input of a file or folder.
-        systems: By name, a file of predictions or an evaluation's folder.
-        dev: Predictions on dev, as `evaluation.analyze` names them.
-        run: Folder of a run's results, with whose corpus the hardest clips are heard.
-        title: Heading of the report.
-        config: Of the analysis.
-        again: Compute it although it is there.
-    """
-    given = {f"eval_{name}": digest(path) for name, path in systems.items()}
-    on_dev = {f"dev_{name}": digest(path) for name, path in dev.items()}
-    analysis = runner.submit(
-        ANALYZE_SOURCES, name="analysis", config=config, inputs={**given, **on_dev}, force=again
+def submit_comparison(run: RunStages, parameters: CompareParameters, found: Found) -> None:
+    """Analyze systems from anywhere together and make their report."""
+    evaluations = {f"eval_{one.name}": run.digest(one.predictions) for one in found.systems}
+    dev = {one.name: one.dev for one in found.systems if one.dev is not None}
+    on_dev = {f"dev_{name}": run.digest(path) for name, (path, _) in dev.items()}
+    config = SourcesConfig(
+        titles={one.name: _title(one) for one in found.systems},
+        rows=parameters.rows,
+        dev={name: rows for name, (_, rows) in dev.items()},
+        analysis=analysis_settings(parameters, found),
     )
-    folders = {name: one for name, one in given.items() if one.path.is_dir()}
-    heard = {} if run is None else {name: run / name for name in ("corpus", "rirs")}
-    audio = {name: digest(path) for name, path in heard.items() if path.is_dir()}
-    shown = {"title": title, **(_heard_as(given.values()) if "corpus" in audio else {})}
-    inputs = {"analysis": analysis, **folders, **audio}
-    return runner.submit(MAKE_REPORT, name="report", config=shown, inputs=inputs, force=again)
+    analysis = run.submit(
+        analyze_sources, config, role=Analysis(), inputs={**evaluations, **on_dev}
+    )
+    folders = {name: one for name, one in evaluations.items() if one.path.is_dir()}
+    audio = _audio(run, found)
+    heard_as = _heard_as(evaluations.values()) if "corpus" in audio else {}
+    inputs: dict[str, Input] = {"analysis": analysis, **folders, **audio}
+    report = ReportConfig(title=parameters.title, **heard_as)
+    run.submit(make_report, report, role=Report(), inputs=inputs)
+
+
+def analysis_settings(parameters: CompareParameters, found: Found) -> AnalysisSettings:
+    """Return how intervals and tests are computed."""
+    return AnalysisSettings(
+        bootstrap=BootstrapSettings(
+            num_resamples=parameters.num_resamples,
+            seed=parameters.seed,
+            unit=parameters.unit,
+            method=parameters.interval,
+        ),
+        margin=parameters.margin,
+        pairs=found.pairs(parameters.pairs),
+    )
+
+
+def _audio(run: RunStages, found: Found) -> dict[str, StageInput]:
+    """Return the corpus and the rooms of the first run, with which the hardest clips are heard."""
+    if not found.runs:
+        return {}
+    first = found.runs[0]
+    places = {"corpus": first.corpus, "rirs": first.rirs}
+    return {name: run.digest(path) for name, path in places.items() if path is not None}
 
 
 def _heard_as(evaluations: Iterable[StageInput]) -> dict[str, Any]:
@@ -54,5 +75,15 @@ def _heard_as(evaluations: Iterable[StageInput]) -> dict[str, Any]:
     for one in evaluations:
         if (one.path / MANIFEST).is_file():
             config = read_manifest(one.path).spec.config
-            return {name: config[name] for name in ("conditions", "render") if name in config}
+            given = {name: config[name] for name in ("conditions", "render") if name in config}
+            heard = parse_config(ReportConfig, given)
+            return {"conditions": heard.conditions, "render": heard.render}
     return {}
+
+
+def _title(one: FoundSystem) -> str:
+    """Return a system's title, and the run where several have one of that name."""
+    if one.predictions.is_file():
+        return one.title
+    title = System.read(one.title).title
+    return title if one.run is None else f"{title} ({one.run})"

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
+from flows.run.settings import settings_problems
 from flows.speech.budget import budget_problems
-from flows.speech.listed_values import baseline_names, condition_keys, control_names
+from flows.speech.lists import condition_keys, control_names, detector_names
 from flows.speech.optimizer import optimizer_problems
+from flows.speech.parameters import PipelineParameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.scoring.workload import count_conditions
 from qsm_core.models.baselines.registry import baseline_problems
 from qsm_core.prompting.search.defaults import CONTROLS
-from tasks.workers.profile_files import LOCAL, load_profile
-
-if TYPE_CHECKING:
-    from flows.speech.parameters import PipelineParameters
 
 
 def contradictions(parameters: PipelineParameters) -> list[str]:
@@ -37,11 +32,11 @@ def contradictions(parameters: PipelineParameters) -> list[str]:
             f"num_seeds = {parameters.num_seeds}: an existing adapter is given, so nothing is "
             "trained; leave num_seeds at 1"
         )
-    problems += _cluster_problems(parameters.cluster)
-    problems += baseline_problems(baseline_names(parameters))
+    problems += settings_problems(parameters)
+    problems += baseline_problems(detector_names(parameters))
     wrong_conditions = _condition_problems(parameters.conditions)
     problems += wrong_conditions
-    if parameters.instruction_base is None or parameters.instruction_lora is None:
+    if parameters.searches:
         if not wrong_conditions:
             problems += _too_few_clips_to_search(parameters)
             problems += budget_problems(parameters)
@@ -65,17 +60,6 @@ def _control_problems(parameters: PipelineParameters) -> list[str]:
         for name in control_names(parameters)
         if name not in CONTROLS
     ]
-
-
-def _cluster_problems(cluster: str) -> Sequence[str]:
-    """Tell what is wrong with the cluster profile."""
-    if cluster == LOCAL:
-        return ()
-    try:
-        load_profile(cluster)
-    except ConfigurationError as error:
-        return error.problems
-    return ()
 
 
 def _too_few_clips_to_search(parameters: PipelineParameters) -> list[str]:

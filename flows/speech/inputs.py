@@ -1,11 +1,12 @@
-"""What the user points at, checked and told by field before anything is hashed or queued."""
+"""Files and folders of the user, checked by field before anything is digested or queued."""
 
 from __future__ import annotations
 
 import re
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from flows.run.settings import RunSettings
 from flows.speech.parameters import PipelineParameters
 from qsm_core.errors import ConfigurationError
 
@@ -27,29 +28,19 @@ def check_inputs(parameters: PipelineParameters) -> None:
     Raises:
         ConfigurationError: Names every such field, its value and what is needed.
     """
-    problems = [
-        f"{field} = {path!r}: there is no such file or folder on this machine"
-        for field in _PATHS
-        if (path := getattr(parameters, field)) is not None and not Path(path).expanduser().exists()
-    ]
+    problems = missing_paths(parameters, _PATHS)
     problems += _pattern_problems(parameters.group_pattern)
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
 
 
-def check_results_folder(folder: Path) -> None:
-    """Refuse a folder that the results cannot be written to, before they have been worked for.
-
-    Raises:
-        ConfigurationError: Says what is wrong with it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        problem = f"results = '{folder}': cannot be written ({error.strerror}); give another folder"
-        raise ConfigurationError("the parameters cannot be used", [problem]) from error
+def missing_paths(parameters: RunSettings, fields: Sequence[str]) -> list[str]:
+    """List the fields that name a file or folder which is not there."""
+    return [
+        f"{field} = {path!r}: there is no such file or folder on this machine"
+        for field in fields
+        if (path := getattr(parameters, field)) is not None and not Path(path).expanduser().exists()
+    ]
 
 
 def _pattern_problems(pattern: str | None) -> list[str]:

@@ -6,47 +6,46 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field, create_model
+from qsm_core.evaluation.systems import System
 
 from flows.form.validation import validated
-from flows.speech.parameters import PipelineParameters, parse_parameters
+from flows.run.settings import RunSettings
+from flows.speech.parameters import PANELS as PIPELINE_PANELS
+from flows.speech.parameters import PipelineParameters
+from flows.speech.parsing import parse_parameters
+from flows.speech.roles import BASE, LORA
 
-PANELS = {
-    "preset": "Run",
-    "data": "Data",
-    "conditions": "Conditions",
-    "model": "Model",
-    "opro_iterations": "Prompt search",
-    "optimizer_model": "Optimizer",
-    "evaluate": "Run",
-}
-_RUN = ("preset", "seed", "name")
 # Of the main job, and nothing for a search: how an adapter is trained, and other detectors.
 _WITHOUT = {"instruction_base", "instruction_lora", "baselines", "num_seeds"}
 _TRAINING = ("lora_targets", "effective_batch_size")  # from the first to the last of them
-_NAMES = list(PipelineParameters.model_fields)
-_LAST = _NAMES[_NAMES.index("force") :]  # how a run goes, told after what it is
+
+PANELS = {
+    **{name: text for name, text in PIPELINE_PANELS.items() if name not in {*_WITHOUT, "adapter"}},
+    "opro_iterations": "Prompt search",
+    "eval_shards": "Run",
+}
 
 
-def _shared() -> list[str]:
-    """Return the names of the fields that a search shares with the main job, in their order."""
-    first, last = (_NAMES.index(name) for name in _TRAINING)
-    left_out = {*_NAMES[first : last + 1], *_WITHOUT, *_RUN, *_LAST}
-    return [*_RUN, *(name for name in _NAMES if name not in left_out)]
-
-
-def _fields(names: list[str]) -> dict[str, Any]:
-    """Return fields of the main job under their names, each with its own description and limits."""
+def _shared_fields() -> dict[str, Any]:
+    """Return the fields that a search shares with the main job, each with its own limits."""
+    names = list(PipelineParameters.model_fields)
+    first, last = (names.index(name) for name in _TRAINING)
+    left_out = {*names[first : last + 1], *_WITHOUT, *RunSettings.model_fields}
     fields = PipelineParameters.model_fields
-    return {name: (fields[name].annotation, copy(fields[name])) for name in names}
+    return {
+        name: (fields[name].annotation, copy(fields[name]))
+        for name in names
+        if name not in left_out
+    }
 
 
 OptimizeParameters: type[BaseModel] = create_model(
     "OptimizeParameters",
-    __config__=ConfigDict(extra="forbid", frozen=True),
+    __base__=RunSettings,
     __doc__="Search the instruction that makes a model the best detector. "
     "An empty field takes the value of the preset.",
-    **_fields(_shared()),
+    **_shared_fields(),
     evaluate=(
         bool,
         Field(
@@ -55,26 +54,25 @@ OptimizeParameters: type[BaseModel] = create_model(
             "with a report.",
         ),
     ),
-    **_fields(_LAST),
 )
 
 
 @dataclass(frozen=True)
 class OptimizeRun:
-    """What a search is asked for.
+    """A search of an instruction.
 
     Attributes:
         parameters: Of the stages, as the main job has them.
-        evaluate: Whether the test clips are heard in the end.
+        evaluate: Whether the test clips are scored in the end.
     """
 
     parameters: PipelineParameters
     evaluate: bool
 
     @property
-    def model(self) -> str:
-        """What stages and tables call the model: base, or with an adapter lora."""
-        return "base" if self.parameters.adapter is None else "lora"
+    def system(self) -> System:
+        """The model: the base model, or with an adapter the LoRA model."""
+        return BASE if self.parameters.adapter is None else LORA
 
 
 def parse_optimize_parameters(values: dict[str, Any]) -> OptimizeRun:

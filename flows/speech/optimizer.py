@@ -8,17 +8,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from flows.speech.listed_values import listed, proposer_names
+from qsm_core.prompting.config import (
+    API_KEY_VARIABLE,
+    ASKING,
+    PROPOSER_NAMES,
+    OptimizerSettings,
+)
+
+from flows.speech.lists import listed, proposer_names
+from flows.speech.parameters import PipelineParameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import TEXT_LLM, model_input
 from qsm_core.models.text.endpoint import needs_key, url_problem
-from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, ASKING, PROPOSER_NAMES
 from qsm_core.store.spec import StageInput
-
-if TYPE_CHECKING:
-    from flows.speech.parameters import PipelineParameters
 
 _TITLE = "the optimizer LLM cannot be used"
 
@@ -99,18 +102,18 @@ def uses_llm(parameters: PipelineParameters) -> bool:
     return asking and parameters.optimizer_model is not None
 
 
-def optimizer_config(parameters: PipelineParameters) -> dict[str, Any]:
-    """Return what the configuration of a search says of the proposers and the LLM."""
+def optimizer_settings(parameters: PipelineParameters) -> OptimizerSettings | None:
+    """Return how the optimizer LLM of a search is run, None where no proposer uses one."""
     p = parameters
-    config: dict[str, Any] = {"proposers": proposer_names(p)}
     if not uses_llm(p):
-        return config
-    how: dict[str, Any]
+        return None
     if p.optimizer_url is None:
-        how = {"served": False, "quantization": p.optimizer_quantization}
-    else:
-        how = {"served": True, "model": p.optimizer_model}
-    return config | {"optimizer": {**how, "temperature": p.optimizer_temperature}}
+        return OptimizerSettings(
+            quantization=p.optimizer_quantization or "none", temperature=p.optimizer_temperature
+        )
+    return OptimizerSettings(
+        served=True, model=p.optimizer_model, temperature=p.optimizer_temperature
+    )
 
 
 def optimizer_inputs(parameters: PipelineParameters) -> dict[str, StageInput]:
@@ -131,7 +134,7 @@ def optimizer_runtime(parameters: PipelineParameters) -> dict[str, str]:
     p = parameters
     if not uses_llm(p) or p.optimizer_url is None:
         return {}
-    secret = {} if p.optimizer_secret is None else {"optimizer_secret": p.optimizer_secret}
+    secret = {} if p.optimizer_secret is None else {"secret": p.optimizer_secret}
     return {"optimizer_url": p.optimizer_url, **secret}
 
 
@@ -145,9 +148,9 @@ def check_key(parameters: PipelineParameters, environment: Mapping[str, str] = o
     if not optimizer_runtime(p):
         return
     if p.optimizer_secret is not None:
-        from tasks.run.secrets import read_secret
+        from tasks.prompting import OPTIMIZER_KEY  # loads Prefect
 
-        read_secret(p.optimizer_secret)
+        OPTIMIZER_KEY.read(p.optimizer_secret)
     elif needs_key(str(p.optimizer_url)) and not environment.get(API_KEY_VARIABLE):
         problem = (
             f"optimizer_url = {p.optimizer_url!r}: a server behind https is taken to ask for a "

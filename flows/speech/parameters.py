@@ -1,4 +1,4 @@
-"""Parameters of the flows: one flat pydantic model a flow, its presets, and how they resolve.
+"""Parameters of the main job: one flat pydantic model.
 
 A field that is left empty (`None`) takes its value from the preset; a value that is given
 always wins, whether it comes from the UI form, a flag or `prefect deployment run --param`.
@@ -7,69 +7,31 @@ Nothing here imports torch or Prefect, so that `--help` answers at once.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from qsm_core.conditions.config import STANDARD, SnrReference
+from qsm_core.data.config import DataKind, PrepareConfig
+from qsm_core.evaluation.systems import System
+from qsm_core.inference.config import Quantization
+from qsm_core.prompting.config import Objective, OptimizePrompt, OptimizerSettings
 
-from flows.form.validation import validated
-from flows.speech.contradictions import contradictions
-from flows.speech.optimizer import optimizer_fields_to_leave
-from flows.speech.presets import PRESETS, PresetName
-from qsm_core.errors import ConfigurationError
+from flows.run.settings import RunSettings
+from flows.speech.presets import PresetName
 from qsm_core.models.attention_names import AttentionName
-from qsm_core.prompting.search.defaults import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS
-
-StageName = Literal[
-    "corpus",
-    "rirs",
-    "baseline",
-    "lora",
-    "eval_lora",
-    "opro_base",
-    "opro_lora",
-    "eval_base_opro",
-    "eval_lora_opro",
-    "further_base",
-    "further_lora",
-    "eval_silero",
-    "eval_webrtc",
-    "eval_energy",
-    "analysis",
-    "instructions",
-    "report",
-]
-# Those of `qsm_core.data.importers.registry`, which is slow to import.
-DataKind = Literal[
-    "auto",
-    "manifest",
-    "qsm_parquet",
-    "qsm_csv",
-    "metadata_csv",
-    "esc50",
-    "folder",
-    "voxconverse",
-]
+from qsm_core.training.config import LoraTraining, Targets
 
 BASELINE_INSTRUCTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 
 
-class PipelineParameters(BaseModel):
+class PipelineParameters(RunSettings):
     """Parameters of `complete_pipeline`. An empty field takes the value of the preset."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: PresetName = Field(
         "embedded",
         description="embedded: small model and synthetic speech, minutes on a CPU. "
         "qwen2-audio-7b: Qwen2-Audio-7B-Instruct in 4 bits on a GPU.",
     )
-    seed: int = Field(42, ge=0, le=2**31 - 1, description="Root of all randomness.")
-    name: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
-        description="Name of the folder of results. Empty: preset and seed.",
-    )
-
     data: str | None = Field(
         None,
         description="Your labelled clips: a folder with speech/ and nonspeech/, a metadata.csv, or "
@@ -92,13 +54,21 @@ class PipelineParameters(BaseModel):
         "file name, where no metadata says it.",
     )
     own_splits: Literal["keep", "ignore"] = Field(
-        "keep", description="Whether the splits that a manifest itself has are kept."
+        PrepareConfig.own_splits,
+        description="Whether the splits that a manifest itself has are kept.",
     )
-    dev_fraction: float = Field(0.2, gt=0, lt=1, description="Share of clips for development.")
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of clips for the test.")
-    clip_ms: int = Field(1000, ge=40, le=30_000, description="Length of a clip, cut at its centre.")
+    dev_fraction: float = Field(
+        PrepareConfig.dev_fraction, gt=0, lt=1, description="Share of clips for development."
+    )
+    test_fraction: float = Field(
+        PrepareConfig.test_fraction, gt=0, lt=1, description="Share of clips for the test."
+    )
+    clip_ms: int = Field(
+        PrepareConfig.clip_ms, ge=40, le=30_000, description="Length of a clip, cut at its centre."
+    )
     short_clips: Literal["refuse", "keep"] = Field(
-        "refuse", description="What to do with clips that are shorter than clip_ms."
+        PrepareConfig.short_clips,
+        description="What to do with clips that are shorter than clip_ms.",
     )
     train_clips: int | None = Field(
         None, ge=4, le=100_000, description="Clips of the synthetic corpus for training."
@@ -111,12 +81,12 @@ class PipelineParameters(BaseModel):
     )
 
     conditions: str = Field(
-        "standard",
+        STANDARD,
         description="standard: all 22 conditions. as_recorded: the clips as they are. Or keys "
         "with commas between, such as dur_100ms,snr_0dB.",
     )
-    snr_reference: Literal["clip", "container"] = Field(
-        "clip",
+    snr_reference: SnrReference = Field(
+        LoraTraining.snr_reference,
         description="Where SNR is measured. container: the way of the first system, 3 dB easier.",
     )
     recorded_rirs: str | None = Field(
@@ -135,7 +105,7 @@ class PipelineParameters(BaseModel):
     model_revision: str | None = Field(
         None, pattern=r"^[0-9a-f]{40}$", description="Commit of the hub model, 40 hex digits."
     )
-    quantization: Literal["none", "nf4"] | None = Field(
+    quantization: Quantization | None = Field(
         None, description="nf4: 4 bits with double quantisation (QLoRA)."
     )
     instruction: str = Field(
@@ -148,26 +118,38 @@ class PipelineParameters(BaseModel):
     adapter: str | None = Field(
         None, description="Folder of an existing adapter, used instead of stage 2."
     )
-    lora_targets: Literal["attention", "attention+mlp"] = Field(
-        "attention", description="Which projections of the language model get LoRA."
+    lora_targets: Targets = Field(
+        LoraTraining.targets, description="Which projections of the language model get LoRA."
     )
-    tune_encoder: bool = Field(False, description="Give the audio encoder LoRA as well.")
+    tune_encoder: bool = Field(
+        LoraTraining.tune_encoder, description="Give the audio encoder LoRA as well."
+    )
     lora_rank: int | None = Field(None, ge=1, le=512, description="LoRA rank.")
     lora_alpha: int | None = Field(None, ge=1, le=2048, description="LoRA alpha.")
-    lora_dropout: float = Field(0.05, ge=0, lt=1, description="LoRA dropout.")
+    lora_dropout: float = Field(LoraTraining.dropout, ge=0, lt=1, description="LoRA dropout.")
     learning_rate: float | None = Field(None, gt=0, lt=1, description="Peak learning rate.")
     epochs: int | None = Field(None, ge=1, le=1000, description="Passes over the training clips.")
     renderings_per_clip: int | None = Field(
         None, ge=1, le=100, description="Conditions in which each training clip is heard."
     )
     warmup_fraction: float = Field(
-        0.05, ge=0, lt=1, description="Share of the updates in which the learning rate rises."
+        LoraTraining.warmup_fraction,
+        ge=0,
+        lt=1,
+        description="Share of the updates in which the learning rate rises.",
     )
     patience: int = Field(
-        3, ge=0, le=1000, description="End after so many dev losses without a new best; 0: never."
+        LoraTraining.patience,
+        ge=0,
+        le=1000,
+        description="End after so many dev losses without a new best; 0: never.",
     )
-    gradient_checkpointing: bool = Field(False, description="Train with less memory, and slower.")
-    effective_batch_size: int = Field(16, ge=1, le=4096, description="Clips of one update.")
+    gradient_checkpointing: bool = Field(
+        LoraTraining.gradient_checkpointing, description="Train with less memory, and slower."
+    )
+    effective_batch_size: int = Field(
+        LoraTraining.effective_batch_size, ge=1, le=4096, description="Clips of one update."
+    )
     num_seeds: int = Field(
         1, ge=1, le=20, description="How many LoRA models to train: seed, seed + 1, ..."
     )
@@ -179,7 +161,9 @@ class PipelineParameters(BaseModel):
         None, description="File with an instruction for the LoRA model, instead of stage 5."
     )
     opro_iterations: int | None = Field(None, ge=1, le=1000, description="Steps of the search.")
-    opro_candidates: int = Field(8, ge=1, le=64, description="New instructions in one step.")
+    opro_candidates: int = Field(
+        OptimizePrompt.candidates, ge=1, le=64, description="New instructions in one step."
+    )
     opro_clips: int | None = Field(
         None,
         ge=4,
@@ -193,36 +177,42 @@ class PipelineParameters(BaseModel):
         "steps need.",
     )
     opro_patience: int = Field(
-        5, ge=0, le=1000, description="End after so many steps without a better one; 0: never."
+        OptimizePrompt.patience,
+        ge=0,
+        le=1000,
+        description="End after so many steps without a better one; 0: never.",
     )
-    opro_objective: Literal["reward", "balanced_accuracy", "log_loss", "auroc"] = Field(
-        "reward",
+    opro_objective: Objective = Field(
+        OptimizePrompt.objective,
         description="What the search makes best. reward: balanced accuracy over clips plus a "
         "quarter of that over conditions.",
     )
     opro_length_penalty: float = Field(
-        0.0, ge=0, le=1, description="What 100 characters of an instruction take off its score."
+        OptimizePrompt.length_penalty,
+        ge=0,
+        le=1,
+        description="What 100 characters of an instruction take off its score.",
     )
     opro_alpha: float = Field(
-        ALPHA,
+        OptimizePrompt.alpha,
         gt=0,
         lt=1,
         description="How often a race may drop a candidate to which no other is superior.",
     )
     opro_block_clips: int = Field(
-        BLOCK_CLIPS,
+        OptimizePrompt.block_clips,
         ge=2,
         le=10_000,
         description="About how many pairs of a dev clip and a condition a block of a race has.",
     )
     opro_finalists: int = Field(
-        FINALISTS,
+        OptimizePrompt.finalists,
         ge=1,
         le=50,
         description="Best candidates that are scored on all of dev, beside the first instruction.",
     )
     opro_controls: str = Field(
-        ",".join(CONTROLS),
+        ",".join(OptimizePrompt.controls),
         description="What is raced beside the search at the same price, with commas between: "
         "templates, paraphrases; or none.",
     )
@@ -242,7 +232,7 @@ class PipelineParameters(BaseModel):
     optimizer_revision: str | None = Field(
         None, pattern=r"^[0-9a-f]{40}$", description="Commit of the hub model, 40 hex digits."
     )
-    optimizer_quantization: Literal["none", "nf4"] | None = Field(
+    optimizer_quantization: Quantization | None = Field(
         None, description="nf4: 4 bits. For an LLM that runs here."
     )
     optimizer_url: str | None = Field(
@@ -257,20 +247,12 @@ class PipelineParameters(BaseModel):
         "Empty: the variable QSM_OPTIMIZER_API_KEY, if set.",
     )
     optimizer_temperature: float = Field(
-        1.0, ge=0, le=2, description="Of the sampling of the optimizer LLM."
+        OptimizerSettings.temperature,
+        ge=0,
+        le=2,
+        description="Of the sampling of the optimizer LLM.",
     )
 
-    force: list[StageName] = Field(
-        default_factory=list, description="Stages to make again although they are there."
-    )
-    plan_only: bool = Field(False, description="Say what would be reused and what run, then end.")
-    cluster: str = Field(
-        "local",
-        min_length=1,
-        description="Where stages run. local: this machine. Else a SLURM cluster: the name of a "
-        "profile that comes with qsm, or the path of your own YAML file.",
-    )
-    workers: int = Field(2, ge=1, le=256, description="Worker processes of the local cluster.")
     eval_shards: int | None = Field(
         None,
         ge=1,
@@ -287,26 +269,22 @@ class PipelineParameters(BaseModel):
     batch_size: int | None = Field(
         None, ge=1, le=4096, description="Clips scored at once. Empty: found automatically."
     )
-    store: str = Field(".qsm/store", description="Folder of finished stages, shared by all runs.")
-    results: str = Field("results", description="Folder in which each run's results appear.")
 
-    def resolved(self) -> PipelineParameters:
-        """Return a copy with every empty field filled from the preset."""
-        values = PRESETS[self.preset]
-        empty = {key: value for key, value in values.items() if getattr(self, key) is None}
-        for key in optimizer_fields_to_leave(self, str(values["opro_proposers"])):
-            empty.pop(key, None)
-        filled = self.model_copy(update=empty)
-        if filled.eval_shards is None:
-            filled = filled.model_copy(update={"eval_shards": 1 if self.cluster == "local" else 4})
-        if filled.name is None:
-            filled = filled.model_copy(update={"name": f"{self.preset}-seed{self.seed}"})
-        return filled
+    @property
+    def searches(self) -> bool:
+        """Whether an instruction is searched for any model."""
+        return self.instruction_base is None or self.instruction_lora is None
+
+    def is_searched(self, system: System) -> bool:
+        """Say whether an instruction is searched for the model of a system, with its dev clips."""
+        given = self.instruction_base if system.adapter is None else self.instruction_lora
+        return given is None
 
 
-# Panels of --help: the first field of each, and its title. A panel ends where the next begins.
+# Panels of --help and groups of the form: the first field of each, and its title. A panel ends
+# where the next begins.
 PANELS = {
-    "preset": "Run",
+    "preset": "Preset",
     "data": "Data",
     "conditions": "Conditions",
     "baselines": "Baselines",
@@ -314,18 +292,5 @@ PANELS = {
     "adapter": "LoRA",
     "instruction_base": "Prompt search",
     "optimizer_model": "Optimizer",
-    "force": "Run",
+    "eval_shards": "Run",
 }
-
-
-def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
-    """Validate `values`, fill them from the preset, and check what one field cannot say alone.
-
-    Raises:
-        ConfigurationError: Names every field that is wrong, its value and what is allowed.
-    """
-    parameters = validated(PipelineParameters, values).resolved()
-    problems = contradictions(parameters)
-    if problems:
-        raise ConfigurationError("the parameters cannot be used", problems)
-    return parameters

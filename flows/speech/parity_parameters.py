@@ -1,37 +1,37 @@
-"""Parameters of `parity_check`, and what they mean for the stages it shares with the main job."""
+"""Parameters of `parity_check`."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from qsm_core.data.config import DataKind
+from qsm_core.inference.config import ParityConfig, Quantization
 
 from flows.form.validation import validated
-from flows.speech.parameters import (
-    BASELINE_INSTRUCTION,
-    DataKind,
-    PipelineParameters,
-    parse_parameters,
-)
+from flows.run.settings import RunName, RunSettings, settings_problems
+from flows.speech.inputs import missing_paths
+from flows.speech.parameters import BASELINE_INSTRUCTION
 from flows.speech.presets import PRESETS, PresetName
+from qsm_core.errors import ConfigurationError
 from qsm_core.models.attention_names import AttentionName
 
-PANELS = {"preset": "Check", "store": "Run"}
-# Clips of the synthetic corpus: it has three splits, and any clip will do.
-_OTHER_SPLITS = 4
+PANELS = {"preset": "Check", "seed": "Run"}
+_FROM_PRESET = ("model", "model_revision", "quantization")
 
 
-class ParityParameters(BaseModel):
+class ParityParameters(RunSettings):
     """Parameters of `parity_check`. An empty field takes the value of the preset."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     preset: PresetName = Field("embedded", description="Where model and quantization come from.")
+    name: RunName | None = Field(
+        None, description="Name of the folder of results. Empty: parity and preset."
+    )
     model: str | None = Field(None, description="Model folder, or hub id with `model_revision`.")
     model_revision: str | None = Field(
         None, pattern=r"^[0-9a-f]{40}$", description="Commit of the hub model, 40 hex digits."
     )
-    quantization: Literal["none", "nf4"] | None = Field(None, description="nf4: 4 bits.")
+    quantization: Quantization | None = Field(None, description="nf4: 4 bits.")
     adapter: str | None = Field(None, description="Folder of a LoRA adapter. Empty: none.")
     data: str | None = Field(
         None,
@@ -44,49 +44,39 @@ class ParityParameters(BaseModel):
         BASELINE_INSTRUCTION,
         min_length=10,
         max_length=300,
-        description="What the model is asked: with SPEECH or NONSPEECH, or A) and B), as answers.",
+        description="Instruction of the check: with SPEECH or NONSPEECH, or A) and B), as answers.",
     )
-    num_clips: int = Field(16, ge=2, le=500, description="Clips to compare.")
+    num_clips: int = Field(ParityConfig.num_clips, ge=2, le=500, description="Clips to compare.")
     other_quantization: bool = Field(
-        True, description="Load the model again, with four bits or without, and compare."
+        ParityConfig.other_quantization,
+        description="Load the model again, with four bits or without, and compare.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
     attention: AttentionName = Field(
         "auto", description="How attention is computed; it is compared with the plain formula."
     )
-    again: bool = Field(False, description="Check again although a result is there.")
-    store: str = Field(".qsm/store", description="Folder of finished stages, shared by all runs.")
-    results: str = Field("results", description="Folder in which each run's results appear.")
-    cluster: str = Field("local", description="Where stages run: a cluster profile.")
-
-    def for_stages(self) -> PipelineParameters:
-        """Return the parameters of the main job that the stages before the check need."""
-        of_preset = PRESETS[self.preset]
-        own_model = self.model is not None
-        values: dict[str, Any] = {
-            "preset": "embedded",  # its corpus, where no clips are given
-            "name": f"parity-{self.preset}",
-            "model": self.model or of_preset["model"],
-            "model_revision": self.model_revision
-            or (None if own_model else of_preset.get("model_revision")),
-            "quantization": self.quantization or of_preset["quantization"],
-            "train_clips": _OTHER_SPLITS,
-            "dev_clips": _OTHER_SPLITS,
-            "test_clips": max(_OTHER_SPLITS, self.num_clips + self.num_clips % 2),
-            "baselines": "none",
-            "conditions": "as_recorded",
-        }
-        same = ["adapter", "data", "data_kind", "clip_ms", "instruction", "device", "attention"]
-        same += ["store", "results", "cluster"]
-        return parse_parameters(values | {name: getattr(self, name) for name in same})
 
 
 def parse_parity_parameters(values: dict[str, Any]) -> ParityParameters:
-    """Validate `values`, and the main job's parameters that follow from them.
+    """Validate `values` and fill them from the preset.
 
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
     parameters = validated(ParityParameters, values)
-    parameters.for_stages()
-    return parameters
+    problems = [
+        *settings_problems(parameters),
+        *missing_paths(parameters, ("data", "adapter")),
+    ]
+    if problems:
+        raise ConfigurationError("the parameters cannot be used", problems)
+    of_preset = PRESETS[parameters.preset]
+    own_model = parameters.model is not None
+    empty = {"name": f"parity-{parameters.preset}"} | {
+        name: of_preset.get(name)
+        for name in _FROM_PRESET
+        if not (own_model and name == "model_revision")
+    }
+    return parameters.model_copy(
+        update={name: one for name, one in empty.items() if getattr(parameters, name) is None}
+    )

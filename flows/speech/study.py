@@ -1,362 +1,361 @@
-"""What the parameters mean for each stage: its configuration, its inputs, its name.
+"""Which stages read what: a `Study` submits the stages of one set of parameters.
 
-A `Study` submits stages to a runner, or to the planner, which takes the same arguments. Which
-stages there are, and in which order, stands in the flow.
+Which stages there are, and in which order, stands in the flow. The same code plans and runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
+from qsm_core.conditions.config import RirConfig
+from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
+from qsm_core.evaluation.systems import System
+from qsm_core.reporting.speech.config import ReportConfig
+
+from flows.run.stages import RunStages
 from flows.speech.budget import check_search
-from flows.speech.corpus_config import (
-    is_searched,
-    prepared_corpus,
-    searches,
+from flows.speech.configs import (
+    clips_of,
+    detector_config,
+    evaluation_config,
+    further_config,
+    render_settings,
+    search_config,
     splits_read,
-    synthetic_corpus,
+    training_config,
 )
-from flows.speech.evaluation_names import dev_predictions, evaluations_in_order, without_seed
-from flows.speech.further_instructions import BestInstruction, analyzed_together, asked_on_test
+from flows.speech.corpus import submit_corpus
 from flows.speech.inputs import check_inputs
-from flows.speech.listed_values import baseline_names, condition_keys
-from flows.speech.memory import RunMemory
-from flows.speech.model_configs import asked, rendered, searched, trained
+from flows.speech.lists import condition_keys, detector_names
+from flows.speech.memory import MEMORY_TABLE, RunMemory
 from flows.speech.optimizer import check_key, optimizer_inputs, optimizer_runtime
 from flows.speech.parameters import PipelineParameters
-from qsm_core.conditions.grid import Dimension, parse_conditions
-from qsm_core.evaluation.scoring.instructions import ASK, INSTRUCTION_FILE
-from qsm_core.models.identity import model_input
-from qsm_core.store.spec import StageDefinition, StageInput
-from qsm_core.store.store import StageOutput, Store
-from tasks.definitions import (
-    ANALYZE,
-    ANALYZE_INSTRUCTIONS,
-    CHECK_PARITY,
-    EVALUATE,
-    EVALUATE_BASELINE,
-    EVALUATE_FURTHER,
-    MAKE_CORPUS,
-    MAKE_REPORT,
-    MAKE_RIRS,
-    OPTIMIZE_PROMPT,
-    PREPARE_CORPUS,
-    TRAIN_LORA,
+from flows.speech.roles import (
+    BASE,
+    LORA,
+    Analysis,
+    DevEvaluation,
+    Evaluation,
+    Further,
+    Instructions,
+    Report,
+    Rirs,
+    Search,
+    Training,
 )
-from tasks.run.handle import OutputPart
-from tasks.run.spreading import EvaluationShards
+from qsm_core.conditions.grid import Dimension, parse_conditions
+from qsm_core.evaluation.analysis.settings import (
+    AnalysisSettings,
+    AnalyzeConfig,
+    BootstrapSettings,
+    DevRows,
+)
+from qsm_core.evaluation.scoring.instructions import ASK, INSTRUCTION_FILE
+from qsm_core.labels import Split
+from qsm_core.models.identity import model_input
+from qsm_core.store.spec import StageInput
+from tasks.conditions import make_rirs
+from tasks.evaluation import (
+    analyze,
+    analyze_instructions,
+    evaluate,
+    evaluate_baseline,
+    evaluate_further,
+)
+from tasks.prompting import optimize_prompt
+from tasks.reporting import make_report
+from tasks.run.handle import OutputPart, StageHandle
+from tasks.run.runner import Input
+from tasks.training import train_lora
 
-if TYPE_CHECKING:
-    from qsm_core.data.schema import Split  # loads pandas
-
-Handle = Any  # of the runner or of the planner; a study only passes it on
+CONTROL_FILE = "best_control.txt"
+_FIRST = "seed"  # input of an analysis: a model under the instruction that its search began with
 
 
-class Submits(Protocol):
-    """What a study needs of the runner and of the planner."""
+@dataclass(frozen=True)
+class _Found:
+    """The best instruction of one model.
 
-    def submit(
-        self,
-        definition: StageDefinition,
-        *,
-        name: str,
-        config: Mapping[str, Any],
-        inputs: Mapping[str, Any] | None = None,
-        runtime: Mapping[str, Any] | None = None,
-        force: bool = False,
-        spread: EvaluationShards | None = None,
-    ) -> Handle:
-        """Take one stage."""
+    Attributes:
+        instruction: The file.
+        search: That found it; None where the user gave it.
+        adapter: Of the model; None: it has none.
+    """
+
+    instruction: Input
+    search: StageHandle | None
+    adapter: Input | None
 
 
 class Study:
     """Submits the stages of one set of parameters."""
 
-    def __init__(
-        self,
-        parameters: PipelineParameters,
-        store: Store,
-        runner: Submits,
-        *,
-        check_first: Callable[[Handle], object],
-    ) -> None:
-        """Prepare a study.
-
-        Args:
-            parameters: What the user wants.
-            store: Where inputs are digested.
-            runner: Takes the stages.
-            check_first: Is given a corpus of the user's clips before any other stage is submitted,
-                so that clips that cannot be used are told before a GPU job is queued.
+    def __init__(self, parameters: PipelineParameters, run: RunStages) -> None:
+        """Submit nothing yet.
 
         Raises:
             QsmError: The model, the conditions or what the user points at cannot be used.
         """
         check_inputs(parameters)
         self.parameters = parameters
-        self._check_first = check_first
-        self._store = store
-        self.runner = runner
+        self._run = run
         self._conditions = condition_keys(parameters.conditions)
-        self._runtime = {
-            "device": parameters.device,
-            "attention": parameters.attention,
-            "batch_size": parameters.batch_size,
-            "encoder_cache": str(store.layout.encoder_cache),
-        }
-        self._shards = EvaluationShards(parameters.eval_shards or 1)
+        self._runtime = model_runtime(parameters, run)
         self._model = model_input(str(parameters.model), parameters.model_revision)
-        self.memory = RunMemory(parameters, self._model.path)
-        self._corpus: Handle = None
-        self._rirs: Handle = None
-        self._for_report: dict[str, Handle] = {}
-        self._found: dict[str, BestInstruction] = {}
+        self.memory = RunMemory.of_pipeline(parameters, self._model.path)
+        run.tables[MEMORY_TABLE] = self.memory.rows  # further work adds rows to it
+        self._corpus: StageHandle | None = None
+        self._rirs: StageHandle | None = None
+        self._tests: dict[System, StageHandle] = {}
+        self._dev: dict[System, tuple[StageHandle, DevRows]] = {}
+        self._trainings: dict[System, StageHandle] = {}
+        self._found: dict[System, _Found] = {}
+        self._further: dict[System, StageHandle] = {}
 
-    def digest(self, path: Path | str) -> StageInput:
-        """Return a file or folder of the user as an input, by its content."""
-        return self._store.digest(Path(path).expanduser().resolve())
-
-    def prepare_corpus(
-        self, needed_splits: Collection[str] | None = None, *, divided: bool = True
-    ) -> Handle:
+    def prepare_corpus(self, needed_splits: tuple[Split, ...] | None = None) -> None:
         """Make the synthetic corpus, or check and prepare the user's clips.
 
         Args:
             needed_splits: Splits without which the clips are refused; None: those that the stages
                 of the main job read.
-            divided: Whether the user's clips are divided; else all are test clips.
         """
-        p = self.parameters
-        if p.data is None:
-            name = "corpus" if p.test_data is None else "training_corpus"
-            self._corpus = self._submit(MAKE_CORPUS, name, synthetic_corpus(p), {})
-            sources: dict[str, Handle] = {"corpus": self._corpus}
-        else:
-            sources = self._labelled("source", "audio_root", p.data, p.audio_root)
-        if p.test_data is not None:
-            sources |= self._labelled("test_data", "test_audio_root", p.test_data, None)
-        if len(sources) > 1 or p.data is not None:
-            needed = splits_read(p) if needed_splits is None else sorted(needed_splits)
-            preparation = prepared_corpus(p) | {"needed_splits": needed, "divided": divided}
-            self._corpus = self._submit(PREPARE_CORPUS, "corpus", preparation, sources)
-        self._for_report["corpus"] = self._corpus
-        if p.data is not None or p.test_data is not None:
-            made = self._check_first(self._corpus)
-            if isinstance(made, StageOutput) and searches(p):
-                check_search(p, made.path)
-        return self._corpus
+        clips = clips_of(self.parameters, needed_splits)
+        self._corpus = submit_corpus(self._run, clips)
+        made = self._run.finished(self._corpus) if clips.of_user else None
+        if made is not None and self.parameters.searches:
+            check_search(self.parameters, made.path)
 
-    def lora_seeds(self) -> list[tuple[int, str]]:
-        """Return the seeds of the LoRA models, each with the suffix of its stages' names."""
-        first = self.parameters.seed
-        seeds = range(first, first + self.parameters.num_seeds)
-        return [(seed, "" if seed == first else f"_seed{seed}") for seed in seeds]
+    def lora_systems(self) -> list[System]:
+        """Return the LoRA models, one for each seed of their training."""
+        first, number = self.parameters.seed, self.parameters.num_seeds
+        return [LORA, *(replace(LORA, seed=seed) for seed in range(first + 1, first + number))]
 
     def make_rirs(self) -> None:
         """Make the impulse responses that the conditions with reverberation need."""
         p = self.parameters
-        levels = [c.level for c in parse_conditions(self._rendered()) if _is_reverberant(c)]
-        if not levels:
-            return
-        recorded = {} if p.recorded_rirs is None else {"recorded": self.digest(p.recorded_rirs)}
-        self._rirs = self._submit(MAKE_RIRS, "rirs", {"t60s_s": levels, "seed": p.seed}, recorded)
-
-    def evaluate(
-        self, name: str, *, system: str, adapter: Handle = None, instruction: Handle = None
-    ) -> Handle:
-        """Predict the test clips in every condition with one system.
-
-        Where no search predicts the dev clips with it, they are predicted here as well: a threshold
-        calibrated on them is the free baseline of every comparison.
-        """
-        p = self.parameters
-        config = asked(p, system, self._conditions)
-        if instruction is None:
-            config["instruction"] = p.instruction
-        inputs = self._inputs(corpus=self._split("test"), adapter=adapter, instruction=instruction)
-        output = self._submit(EVALUATE, name, config, inputs, spread=self._shards)
-        self._for_report[f"eval_{system}"] = output
-        if not is_searched(p, system) and "dev" in splits_read(p):
-            on_dev = inputs | {"corpus": self._split("dev")}
-            dev = self._submit(EVALUATE, f"dev_{system}", config | {"split": "dev"}, on_dev)
-            self._for_report[f"dev_{system}"] = dev
-        return output
-
-    def evaluate_baselines(self) -> None:
-        """Predict the test clips in every condition with each plain detector."""
-        p = self.parameters
-        inputs = {
-            "corpus": self._split("test"),
-            "dev": self._split("dev"),
-            "rirs": self._rirs,
-        }
-        for detector in baseline_names(p):
-            config = {
-                "detector": detector,
-                "conditions": self._conditions,
-                "render": rendered(p),
-            }
-            given = {name: handle for name, handle in inputs.items() if handle is not None}
-            name = f"eval_{detector}"
-            self._for_report[name] = self._submit(EVALUATE_BASELINE, name, config, given)
-
-    def check_parity(
-        self, *, num_clips: int, other_quantization: bool, machine: str, again: bool
-    ) -> Handle:
-        """Compare every way of computing an answer on the clips of the corpus."""
-        p = self.parameters
-        config = {
-            "instruction": p.instruction,
-            "quantization": p.quantization,
-            "num_clips": num_clips,
-            "other_quantization": other_quantization,
-            "machine": machine,
-        }
-        given = {} if p.adapter is None else {"adapter": self.digest(p.adapter)}
-        inputs = {"corpus": self._corpus, "model": self._model, **given}
-        return self.runner.submit(
-            CHECK_PARITY,
-            name="parity",
-            config=config,
-            inputs=inputs,
-            runtime=self._runtime,
-            force=again,
+        levels = tuple(
+            float(one.level)
+            for one in parse_conditions(self._rendered)
+            if one.dimension is Dimension.REVERB and one.level is not None
         )
+        if levels:
+            recorded = (
+                {} if p.recorded_rirs is None else {"recorded": self._digest(p.recorded_rirs)}
+            )
+            config = RirConfig(t60s_s=levels, seed=p.seed)
+            self._rirs = self._run.submit(make_rirs, config, role=Rirs(), inputs=recorded)
 
     def given_adapter(self) -> StageInput | None:
         """Return the adapter that the user gave, if any."""
-        return None if self.parameters.adapter is None else self.digest(self.parameters.adapter)
+        return None if self.parameters.adapter is None else self._digest(self.parameters.adapter)
 
-    def train_lora(self, name: str, *, seed: int) -> Handle:
+    def train_lora(self, system: System) -> Input:
         """Fine-tune LoRA on the training clips, or take the adapter that the user gave."""
-        p = self.parameters
-        if p.adapter is not None:
-            return self.digest(p.adapter)
+        given = self.given_adapter()
+        if given is not None:
+            return given
         self.memory.add_training()
-        config = trained(p, seed, self._rendered())
+        p = self.parameters
+        config = training_config(p, system.seed or p.seed, self._conditions)
         inputs = self._inputs(train=self._split("train"), dev=self._split("dev"))
-        output = self._submit(TRAIN_LORA, name, config, inputs)
-        self._for_report[f"train_{name}"] = output
-        return output
+        adapter = self._run.submit(
+            train_lora, config, role=Training(system), inputs=inputs, runtime=self._runtime
+        )
+        self._trainings[system] = adapter
+        return adapter
 
-    def optimize_prompt(self, name: str, *, given: str | None, adapter: Handle = None) -> Handle:
+    def evaluate(
+        self, system: System, *, adapter: Input | None = None, instruction: Input | None = None
+    ) -> None:
+        """Score the test clips in every condition with one system.
+
+        Where no search scores the dev clips with it, they are scored here as well: a threshold
+        calibrated on them is the free baseline of every comparison.
+        """
+        p = self.parameters
+        config = evaluation_config(p, system, self._conditions)
+        if instruction is not None:
+            config = replace(config, instruction=None)
+        inputs = self._inputs(corpus=self._split("test"), adapter=adapter, instruction=instruction)
+        self._tests[system] = self._run.submit(
+            evaluate,
+            config,
+            role=Evaluation(system),
+            inputs=inputs,
+            runtime=self._runtime,
+            num_shards=p.eval_shards or 1,
+        )
+        if not p.is_searched(system) and "dev" in splits_read(p):
+            on_dev = self._run.submit(
+                evaluate,
+                replace(config, split="dev"),
+                role=DevEvaluation(system),
+                inputs=inputs | {"corpus": self._split("dev")},
+                runtime=self._runtime,
+            )
+            self._dev[system] = on_dev, "evaluation"
+
+    def evaluate_baselines(self) -> None:
+        """Score the test clips in every condition with each plain detector."""
+        rooms = {} if self._rirs is None else {"rirs": self._rirs}
+        inputs = {"corpus": self._split("test"), "dev": self._split("dev"), **rooms}
+        for name in detector_names(self.parameters):
+            system = System(model=name)
+            config = detector_config(self.parameters, name, self._conditions)
+            self._tests[system] = self._run.submit(
+                evaluate_baseline, config, role=Evaluation(system), inputs=inputs
+            )
+
+    def optimize_prompt(
+        self, system: System, *, given: str | None, adapter: Input | None = None
+    ) -> Input:
         """Search a better instruction on the dev clips, or take the one that the user gave."""
         p = self.parameters
-        model = name.removeprefix("opro_")
         if given is not None:
-            self._found[model] = BestInstruction(self.digest(given), None, adapter)
-            return self._found[model].instruction
+            self._found[system] = _Found(self._digest(given), None, adapter)
+            return self._found[system].instruction
         check_key(p)
-        pool = None if p.opro_pool is None else self.digest(p.opro_pool)
+        pool = None if p.opro_pool is None else self._digest(p.opro_pool)
         llm = optimizer_inputs(p)
-        for folder in llm.values():
-            self.memory.add_optimizer(folder.path)
-        inputs = self._inputs(corpus=self._split("dev"), adapter=adapter, pool=pool, **llm)
-        config = searched(p, self._conditions)
-        output = self._submit(OPTIMIZE_PROMPT, name, config, inputs, runtime=optimizer_runtime(p))
-        self._for_report[name] = output
+        for one in llm.values():
+            self.memory.add_optimizer(p, one.path)
+        search = self._run.submit(
+            optimize_prompt,
+            search_config(p, self._conditions),
+            role=Search(system),
+            inputs=self._inputs(corpus=self._split("dev"), adapter=adapter, pool=pool, **llm),
+            runtime=self._runtime | optimizer_runtime(p),
+        )
         # Not the whole output: another way to the same instruction changes no evaluation.
-        instruction = OutputPart(output, INSTRUCTION_FILE)
-        self._found[model] = BestInstruction(instruction, output, adapter)
+        instruction = OutputPart(search, INSTRUCTION_FILE)
+        self._found[system] = _Found(instruction, search, adapter)
+        self._dev[system] = search, "first"
+        self._dev[system.prompted] = search, "winner"
         return instruction
 
     def evaluate_further(self) -> None:
-        """Ask each model on test what simpler ways found for it, and what helps other models."""
-        p = self.parameters
-        for model, found in self._found.items():
-            further = asked_on_test(model, self._found)
+        """Score each model on test with what simpler ways found for it, and what helps others."""
+        for system, found in self._found.items():
+            further = self._further_instructions(system)
             if not further:
                 continue
-            config = asked(p, model, self._conditions)
-            config |= {"instruction": p.instruction, "asked": list(further)}
+            config = further_config(self.parameters, system, self._conditions, tuple(further))
             inputs = self._inputs(
                 corpus=self._split("test"),
                 adapter=found.adapter,
                 known_best=found.instruction,
                 **{f"{ASK}{name}": file for name, file in further.items()},
             )
-            name = f"further_{model}"
-            self._for_report[name] = self._submit(
-                EVALUATE_FURTHER, name, config, inputs, spread=self._shards
+            self._further[system] = self._run.submit(
+                evaluate_further,
+                config,
+                role=Further(system),
+                inputs=inputs,
+                runtime=self._runtime,
+                num_shards=self.parameters.eval_shards or 1,
             )
 
-    def report(self, title: str) -> Handle:
+    def report(self, title: str) -> None:
         """Make the report of everything that was submitted before."""
-        analysis = self._submit(
-            ANALYZE,
-            "analysis",
-            {"bootstrap": {"seed": self.parameters.seed}},
-            {**evaluations_in_order(self._for_report), **dev_predictions(self._for_report)},
+        tests = dict(sorted(self._tests.items(), key=lambda item: item[0].place))
+        dev = {system: one for system, one in self._dev.items() if system in tests}
+        evaluations = {f"eval_{system.name}": handle for system, handle in tests.items()}
+        analysis = self._run.submit(
+            analyze,
+            AnalyzeConfig(
+                systems=tuple(system.name for system in tests),
+                dev={system.name: rows for system, (_, rows) in dev.items()},
+                settings=self._analysis,
+            ),
+            role=Analysis(),
+            inputs=evaluations | {f"dev_{s.name}": handle for s, (handle, _) in dev.items()},
         )
-        rirs = {} if self._rirs is None else {"rirs": self._rirs}
-        inputs = {"analysis": analysis, **rirs, **self._for_report, **self._instructions()}
-        config = {
-            "title": title,
-            "conditions": self._conditions,
-            "render": rendered(self.parameters),
+        searches = {s: found.search for s, found in self._found.items() if found.search is not None}
+        inputs: dict[str, Input | None] = {
+            "analysis": analysis,
+            "corpus": self._corpus,
+            "rirs": self._rirs,
+            **evaluations,
+            **{f"opro_{system.name}": handle for system, handle in searches.items()},
+            **{f"train_{system.name}": handle for system, handle in self._trainings.items()},
+            "instructions": self._analyze_instructions(),
         }
-        return self._submit(MAKE_REPORT, "report", config, inputs)
+        config = ReportConfig(
+            title=title,
+            conditions=self._conditions,
+            render=render_settings(self.parameters),
+            searches=tuple(sorted(system.name for system in searches)),
+            trainings=tuple(sorted(system.name for system in self._trainings)),
+        )
+        given = {name: one for name, one in inputs.items() if one is not None}
+        self._run.submit(make_report, config, role=Report(), inputs=given)
 
-    def _instructions(self) -> dict[str, Handle]:
-        """Analyze what models answered under further instructions, where they were asked."""
-        if not any(name.startswith("further_") for name in self._for_report):
-            return {}
-        config = {
-            "models": sorted(self._found),
-            "analysis": {"bootstrap": {"seed": self.parameters.seed}},
+    def _analyze_instructions(self) -> StageHandle | None:
+        """Analyze the answers under further instructions, where there are any."""
+        if not self._further:
+            return None
+        inputs: dict[str, Input | None] = {}
+        for system, found in self._found.items():
+            inputs |= {
+                f"{_FIRST}_{system.name}": self._tests.get(system),
+                f"found_{system.name}": self._tests.get(system.prompted),
+                f"further_{system.name}": self._further.get(system),
+                f"search_{system.name}": found.search,
+            }
+        models = tuple(sorted(system.name for system in self._found))
+        return self._run.submit(
+            analyze_instructions,
+            InstructionsConfig(models=models, analysis=self._analysis),
+            role=Instructions(),
+            inputs={name: one for name, one in inputs.items() if one is not None},
+        )
+
+    def _further_instructions(self, system: System) -> dict[str, Input]:
+        """Return the further instructions of a model as files, by the names of their origins.
+
+        The base model gets those of every LoRA model, a LoRA model that of the base model.
+        """
+        search = self._found[system].search
+        control = {} if search is None else {"control": OutputPart(search, CONTROL_FILE)}
+        others = {
+            other.name: found.instruction
+            for other, found in self._found.items()
+            if other != system and BASE in (other, system)
         }
-        inputs = analyzed_together(self._found, self._for_report)
-        return {"instructions": self._submit(ANALYZE_INSTRUCTIONS, "instructions", config, inputs)}
+        return {**control, **others}
+
+    @property
+    def _analysis(self) -> AnalysisSettings:
+        return AnalysisSettings(bootstrap=BootstrapSettings(seed=self.parameters.seed))
+
+    @property
+    def _rendered(self) -> tuple[str, ...]:
+        """The keys of the conditions that are rendered here."""
+        return self._conditions if isinstance(self._conditions, tuple) else ()
+
+    def _digest(self, path: Path | str) -> StageInput:
+        return self._run.digest(path)
 
     def _split(self, split: Split) -> OutputPart:
         """Return the clips of one split: a stage is given no clip that it has no use for."""
+        if self._corpus is None:
+            raise RuntimeError("the corpus comes first: call prepare_corpus")
         return OutputPart(self._corpus, split)
 
-    def _inputs(self, **further: Handle | None) -> dict[str, Handle]:
+    def _inputs(self, **further: Input | None) -> dict[str, Input]:
         """Return what a stage with a model reads: the model, the rooms, and what else there is."""
         inputs = {"model": self._model, "rirs": self._rirs, **further}
         return {name: given for name, given in inputs.items() if given is not None}
 
-    def _submit(
-        self,
-        definition: StageDefinition,
-        name: str,
-        config: dict[str, Any],
-        inputs: Mapping[str, Handle],
-        *,
-        spread: EvaluationShards | None = None,
-        runtime: Mapping[str, Any] = {},
-    ) -> Handle:
-        return self.runner.submit(
-            definition,
-            name=name,
-            config=config,
-            inputs=inputs,
-            runtime={**self._runtime, **runtime},
-            force=_is_forced(name, self.parameters.force),
-            spread=spread,
-        )
 
-    def _labelled(
-        self, name: str, root_name: str, path: str, root: str | None
-    ) -> dict[str, Handle]:
-        """Return labelled clips as inputs; a manifest comes with the folder of its audio."""
-        source = Path(path).expanduser()
-        if source.is_dir():
-            return {name: self.digest(path)}
-        return {name: self.digest(path), root_name: self.digest(root or str(source.parent))}
-
-    def _rendered(self) -> list[str]:
-        """Return the keys of the conditions that are rendered here."""
-        return self._conditions if isinstance(self._conditions, list) else []
-
-
-def _is_reverberant(condition: Any) -> bool:
-    return condition.dimension is Dimension.REVERB and condition.level is not None
-
-
-def _is_forced(name: str, force: Collection[str]) -> bool:
-    """Say whether a stage is to be made again; `lora` means the LoRA models of all seeds."""
-    return without_seed(name) in force
+def model_runtime(parameters: PipelineParameters, run: RunStages) -> Mapping[str, Any]:
+    """Return how stages with a model run; it changes no result."""
+    return {
+        "device": parameters.device,
+        "attention": parameters.attention,
+        "batch_size": parameters.batch_size,
+        "encoder_cache": str(run.store.layout.encoder_cache),
+    }

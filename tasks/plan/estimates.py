@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import median
 from typing import NamedTuple
 
 from qsm_core.plurals import counted
+from qsm_core.stage.work import Work
+from qsm_core.store.manifest import Manifest
 from qsm_core.store.store import Store
-from tasks.definitions import SHARD_OF
-from tasks.plan.work import Work, work_done
+from tasks.stage_task import Stage, declared_stages
 
 _NOT_A_GPU = " CPU, "
 _SECONDS_A_MINUTE = 60
 _SECONDS_AN_HOUR = 3600
-_WHOLE_OF = {shard.name: name for name, shard in SHARD_OF.items()}
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Estimate:
 
     Args:
         seconds: On one worker.
-        runs: From how many earlier runs that is told.
+        runs: How many earlier runs it rests on.
         device: On which they ran.
     """
 
@@ -39,7 +38,7 @@ class Estimate:
         return 0.0 if _NOT_A_GPU in self.device else self.seconds / _SECONDS_AN_HOUR
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The estimate in words."""
         hours = f", {self.gpu_hours:.2f} GPU-hours" if self.gpu_hours else ""
         return f"{duration(self.seconds)}{hours} ({counted(self.runs, 'earlier run')})"
@@ -54,40 +53,60 @@ class _Rate(NamedTuple):
 
 
 class Estimator:
-    """Tells how long stages may take."""
+    """Predicts how long stages may take, from what earlier runs of them took."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._rates = lru_cache(maxsize=None)(self._read_rates)
+        self._known: dict[tuple[str, str | None], tuple[_Rate, ...]] = {}
 
-    def estimate(self, stage: str, inputs: Mapping[str, str], work: Work) -> Estimate | None:
+    def estimate(self, stage: Stage, inputs: Mapping[str, str], work: Work) -> Estimate | None:
         """Return an estimate, or None where the stage never ran with this model.
 
         Args:
-            stage: Name of the definition.
+            stage: The stage.
             inputs: Digests of the inputs that are known.
             work: What there is to do.
         """
         if work.amount is None:
             return None
-        rates = self._rates(_WHOLE_OF.get(stage, stage), inputs.get("model"))
+        rates = self._rates(stage, inputs.get("model"))
         if not rates:
             return None
         device = rates[-1].device  # the latest
         seconds = [rate.seconds for rate in rates if rate.device == device]
         return Estimate(median(seconds) * work.amount, len(seconds), device)
 
-    def _read_rates(self, stage: str, model: str | None) -> tuple[_Rate, ...]:
-        """Read what one unit of work took, the latest last."""
-        stages = (stage, SHARD_OF[stage].name) if stage in SHARD_OF else (stage,)
-        rates = []
-        for manifest in (one for name in stages for one in self._store.manifests(name)):
-            made, done = manifest.provenance, work_done(manifest)
-            seconds = made.get("all_seconds", made.get("seconds"))
-            if done and seconds and manifest.spec.inputs.get("model") == model:
-                device = str(made.get("device"))
-                rates.append(_Rate(float(seconds) / done, device, manifest.finished_at))
-        return tuple(sorted(rates, key=lambda rate: rate.at))
+    def _rates(self, stage: Stage, model: str | None) -> tuple[_Rate, ...]:
+        key = stage.name, model
+        if key not in self._known:
+            self._known[key] = tuple(sorted(self._read(stage, model), key=lambda rate: rate.at))
+        return self._known[key]
+
+    def _read(self, stage: Stage, model: str | None) -> Iterator[_Rate]:
+        """Yield what one unit of work took in each earlier output of a stage or of its shards."""
+        for one in _same_work(stage):
+            for manifest in self._store.manifests(one.name):
+                made, done = manifest.provenance, _done(one, manifest)
+                seconds = made.get("all_seconds", made.get("seconds"))
+                if done and seconds and manifest.spec.inputs.get("model") == model:
+                    device = str(made.get("device"))
+                    yield _Rate(float(seconds) / done, device, manifest.finished_at)
+
+
+def _same_work(stage: Stage) -> Iterator[Stage]:
+    """Yield the stages whose work is counted in the same units, and takes as long."""
+    for one in declared_stages().values():
+        sharding = one.traits.sharding
+        if sharding is not None and stage.name in (one.name, sharding.by.name):
+            yield from (one, sharding.by)
+            return
+    yield stage
+
+
+def _done(stage: Stage, manifest: Manifest) -> float:
+    """Return how much an earlier run did; 0 where it did nothing."""
+    name = stage.traits.done
+    return 1.0 if name is None else float(manifest.summary.get(name) or 0)
 
 
 def duration(seconds: float) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.plan.estimates import duration
-from tasks.run.handle import PlannedStage
+from tasks.plan.planned import PlannedStage
 
 _NO_EARLIER_RUN = "no earlier run"
-_UNKNOWN = "unknown until the corpus is made"
 _CLASSES = {
     "reused": "fill:#d7ecf7,stroke:#0072b2,color:#10222e",
     "runs": "fill:#fdeacc,stroke:#e69f00,color:#3a2a00",
@@ -30,7 +29,7 @@ def plan_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
         {
             "stage": stage.name,
             "plan": plan_state(stage),
-            "work": "" if stage.work is None else stage.work.told,
+            "work": "" if stage.work is None else stage.work.text,
             "estimate": _estimate(stage),
             "resource": stage.resource,
             "key": "" if stage.verdict is None else stage.verdict.key[:8],
@@ -45,8 +44,8 @@ def job_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
     kinds: dict[str, list[PlannedStage]] = {}
     for stage in stages:
         if stage.jobs:
-            told = ", ".join(f"{name} {value}" for name, value in _said(stage).items())
-            kinds.setdefault(f"{stage.jobs['class']}: {told}", []).append(stage)
+            facts = ", ".join(f"{name} {value}" for name, value in _facts(stage).items())
+            kinds.setdefault(f"{stage.jobs['class']}: {facts}", []).append(stage)
     return [
         {
             "workers": kind,
@@ -57,18 +56,13 @@ def job_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
     ]
 
 
-def search_rows(stages: Sequence[PlannedStage]) -> list[dict[str, str]]:
-    """Return what each prompt search that is not reused costs at most: it and its controls."""
-    return [
-        {
-            "search": stage.name,
-            "way": price.way,
-            "clip-prompts": _UNKNOWN if price.clip_prompts is None else f"{price.clip_prompts:,}",
-            "LLM answers": f"{price.llm_answers:,}" if price.llm_answers else "",
-        }
-        for stage in stages
-        for price in (() if stage.work is None else stage.work.prices)
-    ]
+def detail_tables(stages: Sequence[PlannedStage]) -> dict[str, list[dict[str, str]]]:
+    """Return what the parts of stages that are not reused cost at most: rows by title."""
+    tables: dict[str, list[dict[str, str]]] = {}
+    for stage in stages:
+        for title, rows in ({} if stage.work is None else stage.work.details).items():
+            tables.setdefault(title, []).extend({"stage": stage.name, **row} for row in rows)
+    return tables
 
 
 def job_scripts(stages: Sequence[PlannedStage]) -> dict[str, str]:
@@ -119,7 +113,7 @@ def direct_needs(stages: Sequence[PlannedStage]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _said(stage: PlannedStage) -> dict[str, object]:
+def _facts(stage: PlannedStage) -> dict[str, object]:
     """Return what a reader wants to know of a kind of worker."""
     return {
         name: value
@@ -131,7 +125,7 @@ def _said(stage: PlannedStage) -> dict[str, object]:
 def _estimate(stage: PlannedStage) -> str:
     if stage.reuse or stage.work is None or stage.work.note:
         return ""
-    return _NO_EARLIER_RUN if stage.estimate is None else stage.estimate.told
+    return _NO_EARLIER_RUN if stage.estimate is None else stage.estimate.text
 
 
 def _why(stage: PlannedStage, needs: Sequence[str]) -> str:

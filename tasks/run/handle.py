@@ -1,8 +1,7 @@
-"""A stage that was submitted: what it is, what it waits for, how it ended."""
+"""A submitted stage: what it is, what it waits for, how it ended."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -15,63 +14,14 @@ from qsm_core.store.explain import Verdict
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageDefinition, StageInput, StageSpec
 from qsm_core.store.store import StageOutput
-from tasks.plan.estimates import Estimate
-from tasks.plan.work import Work
-from tasks.run.spreading import EvaluationShards
+from tasks.stage_task import Stage
+
+# Where a stage stands in the run: by its submission, a shard just before the stage it works for.
+Place = tuple[int, int, int]
 
 
 class NotMadeError(StageError):
     """A stage has no output because one that it needs has none, or because it was only planned."""
-
-
-class StoppedError(StageError):
-    """A stage has no output because the whole run was stopped from outside."""
-
-
-class LostWorkerError(StageError):
-    """The worker under a stage is gone, for a reason that need not hold for another one."""
-
-
-@dataclass(frozen=True)
-class PlannedStage:
-    """What a plan says of one stage.
-
-    Args:
-        name: The stage, as the flow calls it.
-        stage: Name of its definition.
-        resource: cpu or gpu.
-        needs: Names of the stages that it takes inputs from.
-        verdict: Whether it is reused or why it runs; None where that depends on the content of
-            what has yet to be made.
-        waits_for: Which stages have to be made first, if so.
-        work: How much it has to do, where it runs.
-        estimate: How long it may take, where it runs and has run before.
-        jobs: Where it runs: the resource class, and what its jobs are.
-        script: The script of such a job, where there are jobs.
-    """
-
-    name: str
-    stage: str
-    resource: str
-    needs: tuple[str, ...]
-    verdict: Verdict | None
-    waits_for: tuple[str, ...]
-    work: Work | None = None
-    estimate: Estimate | None = None
-    jobs: Mapping[str, object] = field(default_factory=dict)
-    script: str | None = None
-
-    @property
-    def reuse(self) -> bool:
-        """Whether it is known that the stage is reused."""
-        return self.verdict is not None and self.verdict.reuse
-
-    @property
-    def sentence(self) -> str:
-        """The plan for this stage in one line."""
-        if self.verdict is not None:
-            return self.verdict.sentence
-        return f"is decided after {', '.join(self.waits_for)}"
 
 
 @dataclass(eq=False)
@@ -79,31 +29,41 @@ class StageHandle:
     """A submitted stage.
 
     Args:
-        name: The stage, as the flow calls it.
-        definition: What kind of stage it is.
-        config: JSON values that change its output.
+        name: What the run calls it.
+        place: Where it stands among the stages of the run.
+        stage: What kind of stage it is.
+        config: What changes its output.
+        values: The same as JSON values.
         inputs: By name, contents that exist or the stages that make them.
         runtime: What changes no result.
         force: Whether to make it again although it is there.
         start: Lets everything that was submitted begin.
-        spread: How others can do its work, if they can.
-        decided: Set once it is about to be queued, or is known never to be.
+        num_shards: Over how many stages its work is spread, where it can be and has to be done.
+        definition: That of the stage; its resource class changes where others did the work.
+        shards: The stages that do its work.
+        spec: Known once its inputs are there.
+        verdict: Whether it is reused, or why it runs; known with the spec.
+        task_run_id: Of Prefect, once there is one.
+        waits_for: Names of the stages without which it could not be decided.
+        future: Its output, or why there is none.
     """
 
     name: str
-    definition: StageDefinition
-    config: Mapping[str, Any]
+    place: Place
+    stage: Stage
+    config: Any
+    values: Mapping[str, Any]
     inputs: Mapping[str, StageInput | StageHandle | OutputPart]
     runtime: Mapping[str, Any]
     force: bool
     start: Callable[[], None]
-    spread: EvaluationShards | None = None
+    num_shards: int
+    definition: StageDefinition
     shards: tuple[StageHandle, ...] = ()
     spec: StageSpec | None = None
     verdict: Verdict | None = None
     task_run_id: UUID | None = None
     waits_for: tuple[str, ...] = ()
-    decided: threading.Event = field(default_factory=threading.Event, repr=False)
     future: Future[StageOutput] = field(default_factory=Future, repr=False)
 
     def result(self) -> StageOutput:
@@ -129,18 +89,6 @@ class StageHandle:
     def error(self) -> BaseException | None:
         """Why the stage has no output; None while it runs and after it finished."""
         return self.future.exception() if self.future.done() else None
-
-    @property
-    def planned(self) -> PlannedStage:
-        """What is known of the stage before it runs."""
-        return PlannedStage(
-            name=self.name,
-            stage=self.definition.name,
-            resource=self.definition.resource,
-            needs=tuple(needed.name for needed in self.needs),
-            verdict=self.verdict,
-            waits_for=self.waits_for,
-        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qsm_core.store.layout import Layout
 from qsm_core.store.references import Reference, references_of, write_references
@@ -13,13 +13,15 @@ from tasks.run.handle import StageHandle
 class RunReferences:
     """The note of one run. Stages that ask for it at the same time share one write."""
 
-    def __init__(self, layout: Layout, run: str, handles: Sequence[StageHandle]) -> None:
+    def __init__(
+        self, layout: Layout, run: str, handles: Callable[[], Sequence[StageHandle]]
+    ) -> None:
         """Write nothing yet.
 
         Args:
             layout: The store.
             run: Name of the run.
-            handles: Its stages; more may be added to the list.
+            handles: Returns its stages, those that were added later included.
         """
         self._layout, self._run, self._handles = layout, run, handles
         self._writing = threading.Lock()
@@ -50,6 +52,6 @@ class RunReferences:
     def _now(self) -> dict[str, Reference]:
         return {
             handle.name: Reference(handle.name, handle.spec.stage, handle.spec.key)
-            for handle in tuple(self._handles)
+            for handle in self._handles()
             if handle.spec is not None
         }

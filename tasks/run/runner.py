@@ -1,9 +1,9 @@
 """Run the stages of a flow: reuse what is there, queue what is not, in the order of their inputs.
 
     with StageRunner(store, profile) as runner:
-        corpus = runner.submit(PREPARE, name="corpus", config={...}, inputs={"source": source})
-        baseline = runner.submit(EVALUATE, name="baseline", config={...}, inputs={"corpus": corpus})
-        print(baseline.result().summary)
+        corpus = runner.submit(make_corpus, SyntheticConfig(seed=7), name="corpus")
+        rirs = runner.submit(make_rirs, RirConfig(t60s_s=(0.3,)), name="rirs")
+        print(corpus.result().summary)
 
 A stage whose output is in the store is not queued: its Prefect task is called in the flow
 process and ends as `Cached`. The others go to the workers of the profile, independent ones side
@@ -16,45 +16,39 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent import futures
-from contextvars import copy_context
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from prefect.runtime import flow_run
 
-from qsm_core.errors import QsmError, StageError
+from qsm_core.errors import QsmError, SpecError, StageError
+from qsm_core.stage.context import parse_config
 from qsm_core.store.canonical import to_json
 from qsm_core.store.disk import full_disk_error, is_full_disk
 from qsm_core.store.layout import WorkFolder
-from qsm_core.store.spec import StageDefinition, StageInput, StageSpec, build_spec
+from qsm_core.store.spec import StageInput, StageSpec, build_spec
 from qsm_core.store.store import StageOutput, Store
-from tasks.definitions import SHARD_OF
-from tasks.plan.estimates import Estimator
-from tasks.plan.outlook import look_ahead
 from tasks.run.events import EventKind, OnEvent, StageEvent, ignore_event
-from tasks.run.handle import (
-    NotMadeError,
-    OutputPart,
-    PlannedStage,
-    StageHandle,
-    StoppedError,
-    input_of,
-)
-from tasks.run.order import give_way
+from tasks.run.handle import NotMadeError, OutputPart, StageHandle, input_of
 from tasks.run.references import RunReferences
-from tasks.run.spreading import EvaluationShards, KnownAnswers
+from tasks.run.schedule import Schedule, Threads
+from tasks.run.sharding import KnownParts, known_parts, shard_configs
 from tasks.run.submission import Submission
+from tasks.stage_task import PARTS, Sharding, Stage
 from tasks.workers.clusters import Clusters
+from tasks.workers.errors import StoppedError
 from tasks.workers.resources import ResourceProfile
 from tasks.workers.slurm.jobs import Job
 
 _STOP_TIMEOUT_S = 20.0
 # What a stage ends with when its cluster is closed under it.
 _STOPPED = (StoppedError, futures.CancelledError, asyncio.CancelledError)
+
+Input = StageInput | StageHandle | OutputPart
 
 
 class StageRunner:
@@ -74,7 +68,7 @@ class StageRunner:
         Args:
             store: Where outputs are.
             profile: Where stages run.
-            on_event: Is told what happens, one call at a time, from several threads.
+            on_event: Is called with what happens, one call at a time, from several threads.
             run_name: The outputs that a run refers to are noted under its name, so that they
                 are not pruned. Default: the name of the flow run.
             plan_only: Decide what would be reused and what would run, and make nothing.
@@ -86,9 +80,10 @@ class StageRunner:
         self._plan_only = plan_only
         self._began_ns = time.time_ns()
         self._clusters = Clusters()
-        self._handles: list[StageHandle] = []
-        self._threads: dict[str, threading.Thread] = {}
+        self._handles: dict[str, StageHandle] = {}
         self._by_key: dict[str, StageHandle] = {}
+        self._schedule = Schedule()
+        self._threads: dict[str, Threads] = {}
         self._started = False
         self._noted: RunReferences | None = None
         self._lock = threading.RLock()
@@ -113,9 +108,7 @@ class StageRunner:
                 self.wait()
         finally:
             self._clusters.close()
-            deadline = time.monotonic() + _STOP_TIMEOUT_S
-            for thread in self._threads.values():
-                thread.join(max(0.0, deadline - time.monotonic()))
+            self._end_threads()
         if not stopped:
             self._raise_failures()
         if not stopped and not self._plan_only:
@@ -123,76 +116,65 @@ class StageRunner:
 
     def submit(
         self,
-        definition: StageDefinition,
+        stage: Stage,
+        config: object,
         *,
         name: str,
-        config: Mapping[str, Any],
-        inputs: Mapping[str, StageInput | StageHandle | OutputPart] | None = None,
+        inputs: Mapping[str, Input] | None = None,
         runtime: Mapping[str, Any] | None = None,
         force: bool = False,
-        spread: EvaluationShards | None = None,
+        num_shards: int = 1,
     ) -> StageHandle:
         """Declare a stage. Work begins with the first `result`, `wait` or the end of the block.
 
         Everything that can make a key impossible is checked here, before anything is queued.
 
         Args:
-            definition: What kind of stage it is.
+            stage: What kind of stage it is.
+            config: Its configuration: what changes the output.
             name: What this run calls it; shown everywhere.
-            config: JSON values that change the output.
             inputs: By name, contents that exist, or the handles of stages that make them, or one
                 part of what such a stage makes.
-            runtime: What changes no result: batch_size, device, threads, subprocess, timeout_s.
+            runtime: What changes no result, by the names that the stage declares.
             force: Make it again although it is there.
-            spread: How the work is spread over stages of its own, where it has to be done.
+            num_shards: Over how many stages its work is spread, where it can be.
 
         Raises:
-            SpecError: The key cannot be computed.
+            SpecError: The configuration is of another stage, or the key cannot be computed.
+            ConfigurationError: A value of the configuration is not allowed.
             StageError: The name is taken, or an input belongs to another runner.
         """
-        pool = self._profile.pool(definition)
-        handle = StageHandle(
-            name=name,
-            definition=definition,
-            config=config,
-            inputs=dict(inputs or {}),
-            runtime={**pool.runtime, **(runtime or {})},
-            force=force,
-            start=self.start,
-            spread=spread,
-        )
-        self._check(handle)
         with self._lock:
-            self._handles.append(handle)
-            if self._started:
-                self._start(handle)
+            place = (len(self._handles), 1, 0)
+        handle = self._declare(
+            stage,
+            config,
+            name=name,
+            place=place,
+            inputs=dict(inputs or {}),
+            runtime=runtime or {},
+            force=force,
+            num_shards=num_shards,
+        )
+        if self._started:
+            self._begin(handle)
         return handle
-
-    def result(self, handle: StageHandle) -> StageOutput:
-        """Return the output of a stage, as `handle.result()` does."""
-        return handle.result()
 
     def start(self) -> None:
         """Let everything that was submitted begin."""
         with self._lock:
+            waiting = () if self._started else self.handles
             self._started = True
-            for handle in self._handles:
-                self._start(handle)
+        self._schedule.start()
+        with self._schedule.held():
+            for handle in waiting:
+                self._begin(handle)
 
     def wait(self) -> None:
         """Wait until every submitted stage has finished, failed or turned out impossible."""
         self.start()
-        for handle in list(self._handles):
-            handle.future.exception()
-
-    def plan(self) -> tuple[PlannedStage, ...]:
-        """Return what happens to each stage, in the order of submission, once that is decided."""
-        self.wait()
-        estimator = Estimator(self._store)
-        return tuple(
-            look_ahead(handle, self._profile.pool(handle.definition), estimator)
-            for handle in self._handles
-        )
+        while open_ones := [one for one in self.handles if not one.future.done()]:
+            futures.wait([one.future for one in open_ones])
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -201,55 +183,234 @@ class StageRunner:
 
     @property
     def handles(self) -> tuple[StageHandle, ...]:
-        """Every stage that was submitted."""
-        return tuple(self._handles)
+        """Every stage that was submitted, in the order of the flow."""
+        with self._lock:
+            return tuple(sorted(self._handles.values(), key=lambda one: one.place))
+
+    def _declare(
+        self,
+        stage: Stage,
+        config: object,
+        *,
+        name: str,
+        place: tuple[int, int, int],
+        inputs: Mapping[str, Input],
+        runtime: Mapping[str, Any],
+        force: bool,
+        num_shards: int,
+    ) -> StageHandle:
+        handle = StageHandle(
+            name=name,
+            place=place,
+            stage=stage,
+            config=config,
+            values=config_values(stage, config, name),
+            inputs=inputs,
+            runtime={**self._profile.pool(stage.definition).runtime, **runtime},
+            force=force,
+            start=self.start,
+            num_shards=num_shards,
+            definition=stage.definition,
+        )
+        with self._lock:
+            self._check(handle)
+            self._handles[name] = handle
+        self._clusters.want(self._profile.pool(handle.definition))
+        return handle
 
     def _check(self, handle: StageHandle) -> None:
         """Refuse what cannot work, before anything is queued."""
-        known = {other.name for other in self._handles}
-        if handle.name in known:
+        if handle.name in self._handles:
             raise StageError(f"two stages are called {handle.name!r}; names are unique in a run")
-        strangers = [needed.name for needed in handle.needs if needed not in self._handles]
+        strangers = [one.name for one in handle.needs if self._handles.get(one.name) is not one]
         if strangers:
             raise StageError(f"{handle.name} needs {strangers}, which another runner has")
         to_json(handle.runtime, f"{handle.name}: runtime")
+        allowed = handle.stage.traits.runtime_names
+        unknown = [name for name in handle.runtime if name not in allowed]
+        if unknown:
+            raise SpecError(
+                f"{handle.name}: stage {handle.stage.name} reads no runtime value "
+                f"{', '.join(unknown)}; it reads {', '.join(sorted(allowed))}"
+            )
         ready = {
             name: value for name, value in handle.inputs.items() if isinstance(value, StageInput)
         }
-        build_spec(handle.definition, handle.config, ready)
+        build_spec(handle.definition, handle.values, ready)
 
-    def _start(self, handle: StageHandle) -> None:
-        if handle.name in self._threads:
-            return
-        self._clusters.want(self._profile.pool(handle.definition))
-        # Prefect finds the flow run in context variables, which a thread does not inherit.
-        thread = threading.Thread(
-            target=copy_context().run,
-            args=(self._coordinate, handle),
-            name=f"stage {handle.name}",
-            daemon=True,
-        )
-        self._threads[handle.name] = thread
-        thread.start()
+    def _begin(self, handle: StageHandle) -> None:
+        """Have a stage decided once its inputs are there."""
+        needs = handle.needs
+        if any(not one.future.done() for one in needs):
+            self._tell(handle, "waiting", message=", ".join(one.name for one in needs))
+        self._when_made(handle, needs, self._decide)
 
-    def _coordinate(self, handle: StageHandle) -> None:
-        """Bring one stage to its end. Whatever happens, its future is resolved."""
+    def _when_made(
+        self,
+        handle: StageHandle,
+        needs: Iterable[StageHandle],
+        step: Callable[[StageHandle], None],
+    ) -> None:
+        """Take a step of a stage once others have their outputs; end it where one has none."""
+        waited_for = tuple(needs)
+
+        def go_on() -> None:
+            missing = [one.name for one in waited_for if one.future.exception()]
+            if missing:
+                handle.waits_for = tuple(missing)
+                text = f"stage {handle.name} was not started: {', '.join(missing)} failed"
+                self._end(handle, NotMadeError(text))
+            else:
+                self._guarded(handle, step)
+
+        self._schedule.after([one.future for one in waited_for], handle.place, go_on)
+
+    def _guarded(self, handle: StageHandle, step: Callable[[StageHandle], None]) -> None:
+        """Take a step; whatever it raises ends the stage, so that its future is resolved."""
         try:
-            output = self._make(handle, self._wait_for_inputs(handle))
-        except NotMadeError as error:
-            handle.future.set_exception(error)
-        except BaseException as error:  # noqa: BLE001  (told to whoever waits for the stage)
-            told = self._in_words(error)
-            failure = StageError(f"stage {handle.name} failed: {told}")
-            failure.__cause__ = error
-            handle.future.set_exception(failure)
-            kind: EventKind = "stopped" if isinstance(error, _STOPPED) else "failed"
-            self._tell(handle, kind, message=told)
+            step(handle)
+        except BaseException as error:  # noqa: BLE001  (passed to whoever waits for the stage)
+            self._end(handle, error)
+
+    def _decide(self, handle: StageHandle) -> None:
+        """Reuse the output of a stage, or have it made."""
+        inputs = {name: input_of(value) for name, value in handle.inputs.items()}
+        spec = build_spec(handle.definition, handle.values, inputs)
+        with self._lock:
+            twin = self._by_key.setdefault(spec.key, handle)
+        if twin is not handle and not twin.future.done():
+            self._tell(handle, "waiting", message=f"{twin.name}, which is the same work")
+            self._schedule.after(
+                [twin.future], handle.place, partial(self._guarded, handle, self._decide)
+            )
+            return
+        verdict, output = self._store.decide(
+            spec, force=handle.force and twin is handle, before_ns=self._began_ns
+        )
+        handle.spec, handle.verdict = spec, verdict
+        if output is not None:
+            self._reuse(handle, inputs, output)
+            return
+        sharding = handle.stage.traits.sharding
+        if sharding is None:
+            self._make(handle, inputs)
         else:
-            handle.future.set_result(output)
-        finally:
-            handle.decided.set()
-            self._clusters.release(self._profile.pool(handle.definition))
+            self._spread(handle, sharding, spec, inputs)
+
+    def _reuse(
+        self, handle: StageHandle, inputs: dict[str, StageInput], output: StageOutput
+    ) -> None:
+        if not self._plan_only:
+            self._references().note()
+            self._submission(handle, inputs).show_reused()
+            self._tell(handle, "reused", message=handle.verdict.sentence if handle.verdict else "")
+        self._end(handle, output)
+
+    def _make(self, handle: StageHandle, inputs: dict[str, StageInput]) -> None:
+        """Have the output made by a worker, or in a plan say that it would be."""
+        if self._plan_only:
+            if handle.spec is not None:
+                self._store.announce(handle.spec)
+            self._end(handle, NotMadeError(f"stage {handle.name} was only planned"))
+            return
+        self._references().note()
+        pool = self._profile.pool(handle.definition)
+        submission = self._submission(handle, inputs)
+
+        def run(handle: StageHandle) -> None:
+            made = submission.run(self._clusters, pool)
+            self._tell(handle, "finished", message=str(made.path))
+            self._end(handle, made)
+
+        with self._lock:
+            threads = self._threads.setdefault(pool.name, Threads(pool.most_stages, pool.name))
+        threads.run(partial(self._guarded, handle, run))
+
+    def _spread(
+        self,
+        handle: StageHandle,
+        sharding: Sharding,
+        spec: StageSpec,
+        inputs: dict[str, StageInput],
+    ) -> None:
+        """Have the work of a stage done by shards, as far as it is not done."""
+        known = (
+            KnownParts()
+            if handle.force
+            else known_parts(self._store, handle, sharding, spec, inputs)
+        )
+        if not known.complete:
+            configs = shard_configs(handle, sharding, inputs)
+            handle.shards = tuple(
+                self._submit_shard(handle, sharding, config, known, number, len(configs))
+                for number, config in enumerate(configs, start=1)
+            )
+        if known.complete or handle.shards:  # what is left needs no GPU
+            self._move(handle, "cpu")
+
+        def gather(handle: StageHandle) -> None:
+            folders = [*known.folders, *(one.result().path for one in handle.shards)]
+            handle.runtime = {**handle.runtime, PARTS: [str(folder) for folder in folders]}
+            self._make(handle, inputs)
+
+        if self._plan_only:
+            self._make(handle, inputs)
+        else:
+            self._when_made(handle, handle.shards, gather)
+
+    def _submit_shard(
+        self,
+        handle: StageHandle,
+        sharding: Sharding,
+        config: object,
+        known: KnownParts,
+        number: int,
+        of: int,
+    ) -> StageHandle:
+        """Submit a shard of a stage; it stands before the stage wherever stages are listed."""
+        shard = self._declare(
+            sharding.by,
+            config,
+            name=f"{handle.name}_shard{number}of{of}",
+            place=(handle.place[0], 0, number),
+            inputs=handle.inputs,
+            runtime={**handle.runtime, PARTS: [str(folder) for folder in known.folders]},
+            force=handle.force,
+            num_shards=1,
+        )
+        self._begin(shard)
+        return shard
+
+    def _move(self, handle: StageHandle, resource: str) -> None:
+        """Let a stage run on the pool of another resource class."""
+        before = handle.definition
+        handle.definition = replace(before, resource=resource)  # type: ignore[arg-type]
+        self._clusters.want(self._profile.pool(handle.definition))
+        self._clusters.release(self._profile.pool(before))
+
+    def _submission(self, handle: StageHandle, inputs: dict[str, StageInput]) -> Submission:
+        if handle.spec is None or handle.verdict is None:
+            raise StageError(f"stage {handle.name} is not decided yet")
+        return Submission(self._store, handle, handle.spec, handle.verdict, inputs, self._tell)
+
+    def _end(self, handle: StageHandle, outcome: StageOutput | BaseException) -> None:
+        """Resolve the future of a stage; what waits for it comes up in the order of the flow."""
+        if handle.future.done():
+            return
+        with self._schedule.held():
+            if isinstance(outcome, StageOutput):
+                handle.future.set_result(outcome)
+            elif isinstance(outcome, NotMadeError):
+                handle.future.set_exception(outcome)
+            else:
+                text = self._in_words(outcome)
+                failure = StageError(f"stage {handle.name} failed: {text}")
+                failure.__cause__ = outcome
+                handle.future.set_exception(failure)
+                kind: EventKind = "stopped" if isinstance(outcome, _STOPPED) else "failed"
+                self._tell(handle, kind, message=text)
+        # Afterwards, as it may close a cluster, which takes seconds.
+        self._clusters.release(self._profile.pool(handle.definition))
 
     def _in_words(self, error: BaseException) -> str:
         """Return the text of an error; where the disk is full, say what to do."""
@@ -260,107 +421,19 @@ class StageRunner:
             return str(full_disk_error(error, root=layout.root, work=layout.works))
         return str(error)
 
-    def _wait_for_inputs(self, handle: StageHandle) -> dict[str, StageInput]:
-        """Return the inputs with their content digests, once they are there."""
-        self._wait_for(handle, handle.needs)
-        give_way(self._handles[: self._handles.index(handle)])
-        return {name: input_of(value) for name, value in handle.inputs.items()}
-
-    def _wait_for(self, handle: StageHandle, needs: Sequence[StageHandle]) -> None:
-        """Wait until other stages have their outputs.
-
-        Raises:
-            NotMadeError: One of them has none.
-        """
-        if any(not needed.future.done() for needed in needs):
-            self._tell(handle, "waiting", message=", ".join(one.name for one in needs))
-        missing = [needed.name for needed in needs if needed.future.exception()]
-        if missing:
-            handle.waits_for = tuple(missing)
-            raise NotMadeError(f"stage {handle.name} was not started: {', '.join(missing)} failed")
-
-    def _make(self, handle: StageHandle, inputs: dict[str, StageInput]) -> StageOutput:
-        """Reuse the output of a stage or have it made."""
-        spec = build_spec(handle.definition, handle.config, inputs)
-        twin = self._twin(spec.key, handle)
-        if twin is not None:
-            handle.decided.set()
-            self._tell(handle, "waiting", message=f"{twin.name}, which is the same work")
-            twin.future.exception()
-        verdict, output = self._store.decide(
-            spec, force=handle.force and twin is None, before_ns=self._began_ns
-        )
-        handle.spec, handle.verdict = spec, verdict
-        handle.decided.set()
-        if output is None and handle.spread is not None:
-            self._spread(handle, handle.spread, spec, inputs)
-        if self._plan_only and output is None:
-            self._store.announce(spec)
-            raise NotMadeError(f"stage {handle.name} was only planned")
-        if self._plan_only and output is not None:
-            return output
-        self._references().note()
-        pool = self._profile.pool(handle.definition)
-        submission = Submission(self._store, handle, spec, verdict, inputs, self._tell)
-        if output is not None:
-            submission.show_reused()
-            self._tell(handle, "reused", message=verdict.sentence)
-            return output
-        made = submission.run(self._clusters, pool)
-        self._tell(handle, "finished", message=str(made.path))
-        return made
-
-    def _spread(
-        self,
-        handle: StageHandle,
-        spread: EvaluationShards,
-        spec: StageSpec,
-        inputs: dict[str, StageInput],
-    ) -> None:
-        """Have the work of a stage done by shards, as far as it is not done; wait for them."""
-        known = KnownAnswers() if handle.force else spread.known(self._store, spec, inputs)
-        folders = list(known.folders)
-        if not known.complete:
-            configs = spread.configs(handle.config, inputs)
-            handle.shards = tuple(
-                self._submit_shard(handle, config, folders, f"shard{number}of{len(configs)}")
-                for number, config in enumerate(configs, start=1)
-            )
-        if known.complete or handle.shards:  # what is left needs no GPU
-            self._move(handle, replace(handle.definition, resource="cpu"))
-        if not self._plan_only:
-            self._wait_for(handle, handle.shards)
-            folders += [shard.result().path for shard in handle.shards]
-            handle.runtime = {**handle.runtime, "scored": [str(folder) for folder in folders]}
-
-    def _submit_shard(
-        self, handle: StageHandle, config: dict[str, Any], known: list[Path], name: str
-    ) -> StageHandle:
-        """Submit a shard of a stage; it stands before the stage wherever stages are listed."""
-        shard = self.submit(
-            SHARD_OF[handle.definition.name],
-            name=f"{handle.name}_{name}",
-            config=config,
-            inputs=handle.inputs,
-            runtime={**handle.runtime, "scored": [str(folder) for folder in known]},
-            force=handle.force,
-        )
+    def _end_threads(self) -> None:
+        """End the schedule and the threads; stages that never began end as stopped."""
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        self._schedule.close(_STOP_TIMEOUT_S)
         with self._lock:
-            self._handles.remove(shard)
-            self._handles.insert(self._handles.index(handle), shard)
-        return shard
-
-    def _move(self, handle: StageHandle, definition: StageDefinition) -> None:
-        """Let a stage run on the pool of another resource class."""
-        before, handle.definition = handle.definition, definition
-        self._clusters.want(self._profile.pool(definition))
-        self._clusters.release(self._profile.pool(before))
-
-    def _twin(self, key: str, handle: StageHandle) -> StageHandle | None:
-        """Return the stage of this run that came first with the same key, if there is one."""
-        with self._lock:
-            first = self._by_key.setdefault(key, handle)
-        return None if first is handle else first
+            pools = list(self._threads.values())
+        for threads in pools:
+            threads.close()
+        for threads in pools:
+            threads.join(max(0.0, deadline - time.monotonic()))
+        for handle in self.handles:
+            if not handle.future.done():
+                self._end(handle, StoppedError("the run was stopped"))
 
     def _tell(
         self, handle: StageHandle, kind: EventKind, done: int = 0, total: int = 0, message: str = ""
@@ -373,33 +446,54 @@ class StageRunner:
         with self._lock:
             if self._noted is None:
                 run = self._run_name or flow_run.name or "run"
-                self._noted = RunReferences(self._store.layout, run, self._handles)
+                self._noted = RunReferences(self._store.layout, run, lambda: self.handles)
             return self._noted
 
     def _is_ours(self, error: BaseException) -> bool:
-        return any(error is handle.error for handle in self._handles)
+        return any(error is handle.error for handle in self.handles)
 
     def _raise_failures(self) -> None:
         """Raise one error for all stages that failed, if any did."""
-        errors = [handle for handle in self._handles if handle.error is not None]
+        handles = self.handles
+        errors = [handle for handle in handles if handle.error is not None]
         failed = [one for one in errors if not isinstance(one.error, NotMadeError)]
         if not failed:
             return
         idle = [one.name for one in errors if one not in failed]
-        told = [f"  - {self._told(one)}" for one in failed]
+        listed = [f"  - {self._failure(one)}" for one in failed]
         rest = f", {len(idle)} not started ({', '.join(idle)})" if idle else ""
-        done = len(self._handles) - len(errors)
+        done = len(handles) - len(errors)
         raise StageError(
-            f"{len(failed)} of {len(self._handles)} stages failed, {done} finished{rest}:\n"
-            + "\n".join(told)
+            f"{len(failed)} of {len(handles)} stages failed, {done} finished{rest}:\n"
+            + "\n".join(listed)
             + "\nMend the cause and run the same again: what is finished is reused, and "
             "unfinished work is continued where it stopped."
         ) from None
 
-    def _told(self, handle: StageHandle) -> str:
+    def _failure(self, handle: StageHandle) -> str:
         """Return why a stage failed, as an item of a list, and where its traceback is."""
         text = str(handle.error).replace("\n", "\n    ")
         if handle.spec is None:
             return text
         place = WorkFolder(self._store.layout.work(handle.spec.stage, handle.spec.key)).error
         return f"{text}\n    (traceback: {place})" if place.exists() else text
+
+
+def config_values(stage: Stage, config: Any, name: str) -> dict[str, Any]:
+    """Return a configuration as JSON values, once a worker would accept it.
+
+    Raises:
+        SpecError: It is not of the class that the stage takes, or a value has no JSON form.
+        ConfigurationError: A value is not allowed; names the field, the value and what is.
+    """
+    expected = stage.traits.config
+    if type(config) is not expected:
+        raise SpecError(
+            f"{name}: stage {stage.name} takes a {expected.__name__}, and was given a "
+            f"{type(config).__name__}"
+        )
+    values = to_json(asdict(config), f"{name}: config")
+    if not isinstance(values, dict):
+        raise SpecError(f"{name}: {expected.__name__} has no fields")
+    parse_config(expected, values)
+    return values

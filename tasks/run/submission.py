@@ -21,9 +21,10 @@ from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.store import StageOutput, Store
 from tasks.run.crashed import mark_crashed
 from tasks.run.events import EventKind
-from tasks.run.handle import LostWorkerError, StageHandle
-from tasks.stage_task import make_stage, show_stage
+from tasks.run.handle import StageHandle
+from tasks.workers.call import StageCall
 from tasks.workers.clusters import Clusters, Place
+from tasks.workers.errors import LostWorkerError
 from tasks.workers.resources import WorkerPool
 
 # How often progress is looked for: soon after news, and more and more seldom without. Many stages
@@ -42,7 +43,7 @@ class Tell(Protocol):
     def __call__(
         self, handle: StageHandle, kind: EventKind, done: int = 0, total: int = 0, message: str = ""
     ) -> None:
-        """Tell one thing."""
+        """Pass on one event."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class Submission:
         """Call the task here: the stage shows as `Cached`, by Prefect's record or a new one."""
         self.handle.task_run_id = uuid4()
         run_task_sync(
-            self._named(show_stage, refresh_cache=False),
+            self._task(refresh_cache=False),
             task_run_id=self.handle.task_run_id,
-            parameters=self._parameters(min_generation=1),
+            parameters={"call": self._call(min_generation=1, reuse=True)},
             dependencies=self._dependencies(),
         )
 
@@ -93,8 +94,9 @@ class Submission:
             self.tell(self.handle, "queued", message=text)
 
         with clusters.place(pool, self.handle.name, waiting) as place:
-            task = self._named(make_stage, refresh_cache=True)
-            future = place.submit(task, self._parameters(generation), self._dependencies())
+            parameters = {"call": self._call(generation, reuse=False)}
+            task = self._task(refresh_cache=True)
+            future = place.submit(task, parameters, self._dependencies())
             self.handle.task_run_id = future.task_run_id
             try:
                 self._follow(future, place)
@@ -116,7 +118,7 @@ class Submission:
         """Wait for the task and pass on its progress; raise what it raised.
 
         Raises:
-            KilledWorker: The worker is gone, says Dask.
+            KilledWorker: The worker is gone, according to Dask.
             LostWorkerError: It is gone, and Dask waits for it to come back.
         """
         done = threading.Event()
@@ -158,7 +160,8 @@ class Submission:
         self.tell(self.handle, "running", message=": ".join(where))
 
     def _mark_crashed(self, future: PrefectDaskFuture[Any], reason: str) -> None:
-        mark_crashed(make_stage, future.task_run_id, self._task_run_name, reason)
+        task = self._task(refresh_cache=True)
+        mark_crashed(task, future.task_run_id, self._task_run_name, reason)
 
     def _visible_output(self, generation: int) -> StageOutput:
         deadline = time.monotonic() + _VISIBLE_WITHIN_S
@@ -177,32 +180,38 @@ class Submission:
     def _task_run_name(self) -> str:
         return f"{self.handle.name}-{self.spec.key8}"
 
-    def _named(self, task: Task[..., Any], *, refresh_cache: bool) -> Task[..., Any]:
-        """Return a task under the name of this stage, with its record in the store."""
-        return task.with_options(
-            name=self.spec.stage,
+    def _task(self, *, refresh_cache: bool) -> Task[..., Any]:
+        """Return the stage's task under its name in the run, with its record in the store."""
+        definition = self.handle.definition
+        return self.handle.stage.with_options(
             task_run_name=self._task_run_name,
+            tags={"qsm", definition.name, definition.resource},
             result_storage=self.store.layout.results,
             refresh_cache=refresh_cache,
         )
 
-    def _parameters(self, min_generation: int) -> dict[str, Any]:
-        return {
-            "spec": self.spec.to_json(),
-            "key": self.spec.key,
-            "inputs": {
+    def _call(self, min_generation: int, *, reuse: bool) -> StageCall:
+        traits = self.handle.stage.traits
+        return StageCall(
+            name=self.handle.name,
+            spec=self.spec.to_json(),
+            key=self.spec.key,
+            inputs={
                 name: {"path": str(given.path), "digest": given.digest}
                 for name, given in self.inputs.items()
             },
-            "runtime": dict(self.handle.runtime),
-            "store": str(self.store.root),
-            "min_generation": min_generation,
-        }
+            runtime=dict(self.handle.runtime),
+            store=str(self.store.root),
+            min_generation=min_generation,
+            reuse=reuse,
+            page=traits.page,
+            secret=traits.secret,
+        )
 
     def _dependencies(self) -> dict[str, Any]:
         """Return the task runs that this one needs, for the graph of the run."""
         ids = (needed.task_run_id for needed in self.handle.needs)
-        return {"inputs": {TaskRunResult(id=one) for one in ids if one is not None}}
+        return {"call": {TaskRunResult(id=one) for one in ids if one is not None}}
 
 
 def _lost_too_often(error: Exception, pool: WorkerPool) -> StageError:

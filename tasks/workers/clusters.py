@@ -18,7 +18,7 @@ from prefect.tasks import Task
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
 from qsm_core.errors import StageError
-from tasks.run.handle import LostWorkerError, StoppedError
+from tasks.workers.errors import LostWorkerError, StoppedError
 from tasks.workers.resources import JobPlace, Jobs, WorkerPool
 from tasks.workers.slurm.jobs import Job
 

@@ -11,15 +11,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.store.spec import StageDefinition
-from tasks import definitions
 from tasks.workers.profiles import ClusterProfile
 
 LOCAL = "local"
 SHIPPED = Path(__file__).resolve().parents[2] / "deployments" / "clusters"
-STAGES = tuple(
-    value.name for value in vars(definitions).values() if isinstance(value, StageDefinition)
-)
 _KEPT_TAGS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:bool")
 
 Place = tuple[str | int, ...]
@@ -59,12 +54,12 @@ def find_profile(cluster: str) -> Path:
     )  # fmt: skip
 
 
-def load_profile(cluster: str, *, stages: Collection[str] = STAGES) -> ClusterProfile:
+def load_profile(cluster: str, *, stages: Collection[str] | None = None) -> ClusterProfile:
     """Read and check a profile.
 
     Args:
         cluster: Name of a shipped profile, or a path.
-        stages: Names of the stages that a profile may speak of.
+        stages: Names of the stages that there are; None: these names are not checked.
 
     Raises:
         ConfigurationError: Names everything that is wrong in it.
@@ -96,10 +91,12 @@ def _unusable(problems: list[str]) -> ConfigurationError:
     return ConfigurationError("the cluster profile cannot be used", problems)
 
 
-def _loose_ends(profile: ClusterProfile, stages: Collection[str]) -> Iterator[tuple[Place, str]]:
+def _loose_ends(
+    profile: ClusterProfile, stages: Collection[str] | None
+) -> Iterator[tuple[Place, str]]:
     """Tell what the overrides name that is not there."""
     for name, override in profile.stages.items():
-        if name not in stages:
+        if stages is not None and name not in stages:
             known = ", ".join(sorted(stages))
             yield ("stages", name), f"stages.{name}: there is no such stage; there are: {known}"
         if override.resource is not None and override.resource not in profile.resources:

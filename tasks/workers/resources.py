@@ -90,6 +90,7 @@ class WorkerPool:
         request: What one job asks for, where workers live in jobs.
         make_script: Makes the script that would be submitted for a worker, where there is one.
         open_jobs: Takes the Dask client of the cluster; None where workers are there at once.
+        most_stages: How many stages are followed at once; each keeps a thread of the flow busy.
     """
 
     name: str
@@ -105,6 +106,7 @@ class WorkerPool:
     request: ResourceClass | None = None
     make_script: Callable[[], str] | None = None
     open_jobs: Callable[[Any], Jobs] | None = None
+    most_stages: int = 64
 
     @property
     def runtime(self) -> dict[str, object]:

@@ -18,11 +18,11 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.run.cancelling import ends_when_cancelled
-from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
 from tasks.run.events import StageEvent
 from tasks.run.runner import StageRunner
 from tasks.workers.slurm.pools import slurm_profile
+from tests.support.toy_stages import CountConfig, count_stage
 
 SAID = "one, two, many"  # what the stage prints
 
@@ -35,10 +35,10 @@ def count_on_slurm(
     """Count to n, one step every so many seconds."""
     print(f"id={flow_run.id}", flush=True)
     store = Path(folder) / "store"
-    definition = StageDefinition("count", 1, f"{package}.count", ("numpy",))
     runtime = {"seconds": seconds, "log": f"{folder}/attempts.txt", "say": SAID}
     with StageRunner(Store(store), slurm_profile(profile, store), on_event=_show) as runner:
-        handle = runner.submit(definition, name="counted", config={"n": n}, runtime=runtime)
+        config = CountConfig(n)
+        handle = runner.submit(count_stage(package), config, name="counted", runtime=runtime)
         return dict(handle.result().summary)
 
 

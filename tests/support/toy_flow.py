@@ -28,10 +28,13 @@ from prefect.client.schemas.objects import TaskRun
 
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
+from tasks.plan.planned import PlannedStage, plan_of
 from tasks.run.events import StageEvent
-from tasks.run.handle import OutputPart, PlannedStage
+from tasks.run.handle import OutputPart
 from tasks.run.runner import StageRunner
+from tasks.stage_task import Stage
 from tasks.workers.resources import LocalProfile, WorkerPool, local_profile
+from tests.support.toy_stages import count_stage, total_stage
 
 CONFIG: dict[str, dict[str, Any]] = {
     "left": {"n": 2},
@@ -94,8 +97,7 @@ def toy_flow(
 ) -> dict[str, int]:
     """Run the four stages."""
     watch = WATCHES[-1]
-    count = StageDefinition("count", 1, f"{package}.count", ("numpy",))
-    total = StageDefinition("total", 1, f"{package}.total")
+    count, total = count_stage(package), total_stage(package)
     profile = CountingProfile(watch, local_profile(workers, gpus=0))
     with StageRunner(
         Store(Path(store)),
@@ -105,11 +107,12 @@ def toy_flow(
         plan_only=plan_only,
     ) as runner:
 
-        def submit(definition: StageDefinition, name: str, **inputs: Any) -> Any:
+        def submit(stage: Stage, name: str, **inputs: Any) -> Any:
+            values = {**CONFIG[name], **config.get(name, {})}
             return runner.submit(
-                definition,
+                stage,
+                stage.traits.config(**values),
                 name=name,
-                config={**CONFIG[name], **config.get(name, {})},
                 inputs=inputs,
                 runtime=runtime.get(name, {}),
                 force=name in force,
@@ -119,7 +122,8 @@ def toy_flow(
         added = submit(total, "total", a=left, b=right)
         final = submit(total, "final", a=OutputPart(added, "n.txt"))
         if plan_only:
-            watch.plan = runner.plan()
+            runner.wait()
+            watch.plan = plan_of(runner.handles, profile, Store(Path(store)))
             return {}
         if interrupt:
             runner.start()

@@ -47,7 +47,7 @@ pytestmark = [
 
 SHOW_PROGRESS = """
 from prefect import flow
-from tasks.stage_task import ProgressArtifact
+from tasks.workers.progress import ProgressArtifact
 
 @flow
 def long_stage():

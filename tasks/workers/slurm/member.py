@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qsm_core.errors import StageError
-from tasks.run.handle import LostWorkerError
+from tasks.workers.errors import LostWorkerError
 from tasks.workers.profiles import ResourceClass
 from tasks.workers.quantities import memory_text
 from tasks.workers.slurm.jobs import Job

@@ -73,6 +73,7 @@ class SlurmProfile:
             request=request,
             make_script=partial(self.script_to_show, resource, request),
             open_jobs=partial(open_jobs, self, resource),
+            most_stages=request.max_jobs,
         )
 
     def prepare(self, definitions: Collection[StageDefinition]) -> None:

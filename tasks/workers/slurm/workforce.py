@@ -21,7 +21,7 @@ from typing import Any
 from prefect.settings import get_current_settings
 
 from qsm_core.errors import StageError
-from tasks.run.handle import StoppedError
+from tasks.workers.errors import StoppedError
 from tasks.workers.profiles import ClusterProfile, ResourceClass
 from tasks.workers.quantities import duration_text
 from tasks.workers.resources import WorkerPool

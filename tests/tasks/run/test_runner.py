@@ -18,8 +18,8 @@ from qsm_core.errors import SpecError, StageError
 from qsm_core.store.references import read_references
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
-from tasks import stage_task
-from tasks.stage_task import ProgressArtifact
+from tasks.workers import progress as progress_module
+from tasks.workers.progress import ProgressArtifact
 from tests.support.server_records import wait_for
 from tests.support.toy_flow import Ran, run_toys
 from tests.support.toys import Toys, copy_toys
@@ -76,7 +76,7 @@ def test_first_run_makes_everything(finished):
 def test_graph_of_the_run_has_its_edges(finished):
     _, _, first = finished
     runs = first.task_runs
-    needed = {one.id for one in runs["total"].task_inputs["inputs"]}
+    needed = {one.id for one in runs["total"].task_inputs["call"]}
     assert needed == {runs["left"].id, runs["right"].id}
 
 
@@ -334,8 +334,8 @@ def test_a_stage_does_not_wait_for_a_server_that_is_away(monkeypatch):
     def update(artifact, progress, description):
         asked.append(description)
 
-    monkeypatch.setattr(stage_task, "create_progress_artifact", create)
-    monkeypatch.setattr(stage_task, "update_progress_artifact", update)
+    monkeypatch.setattr(progress_module, "create_progress_artifact", create)
+    monkeypatch.setattr(progress_module, "update_progress_artifact", update)
     progress = ProgressArtifact("toys", every_s=0.0)
     for step in range(3):
         progress(step, 4, "playing")

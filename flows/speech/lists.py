@@ -5,16 +5,13 @@ Nothing heavy is imported here, so that a wrong flag is answered at once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from qsm_core.conditions.config import AS_RECORDED, STANDARD, Conditions
 
+from flows.speech.parameters import PipelineParameters
 from qsm_core.conditions.grid import STANDARD_GRID, parse_conditions
 from qsm_core.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from flows.speech.parameters import PipelineParameters
-
 _NONE = "none"
-_STANDARD, _AS_RECORDED = "standard", "as_recorded"
 
 
 def listed(text: str) -> list[str]:
@@ -22,8 +19,8 @@ def listed(text: str) -> list[str]:
     return list(dict.fromkeys(_parts(text)))
 
 
-def baseline_names(parameters: PipelineParameters) -> list[str]:
-    """Return the detectors that the parameter `baselines` names."""
+def detector_names(parameters: PipelineParameters) -> list[str]:
+    """Return the plain detectors that the parameter `baselines` names."""
     return _listed_or_none(parameters.baselines)
 
 
@@ -37,21 +34,21 @@ def proposer_names(parameters: PipelineParameters) -> list[str]:
     return listed(str(parameters.opro_proposers))
 
 
-def condition_keys(text: str) -> list[str] | str:
+def condition_keys(text: str) -> Conditions:
     """Read the parameter `conditions`: "as_recorded", or the keys that are meant.
 
     Raises:
         ConfigurationError: There is no key, or one is unknown or stands twice.
     """
-    if text == _STANDARD:
-        return [condition.key for condition in STANDARD_GRID]
-    if text == _AS_RECORDED:
+    if text == STANDARD:
+        return tuple(condition.key for condition in STANDARD_GRID)
+    if text == AS_RECORDED:
         return text
     keys = _parts(text)
     if not keys:
-        problem = f"{text!r} names none; give keys, {_STANDARD}, or {_AS_RECORDED}"
+        problem = f"{text!r} names none; give keys, {STANDARD}, or {AS_RECORDED}"
         raise ConfigurationError("the conditions cannot be used", [problem])
-    return [condition.key for condition in parse_conditions(keys)]
+    return tuple(condition.key for condition in parse_conditions(keys))
 
 
 def _listed_or_none(text: str) -> list[str]:

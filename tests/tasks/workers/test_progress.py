@@ -5,8 +5,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from tasks.run.artifacts import LivePage
-from tasks.stage_task import ProgressArtifact
+from tasks.workers.progress import LivePage, ProgressArtifact
 
 
 @pytest.mark.server

@@ -2,10 +2,10 @@ import os
 
 import pytest
 from prefect.blocks.system import Secret
+from tasks.run.secrets import key_in_environment, read_secret
 
 from qsm_core.errors import ConfigurationError
 from qsm_core.prompting.proposer_names import API_KEY_VARIABLE
-from tasks.run.secrets import key_in_environment, read_secret
 
 pytestmark = pytest.mark.server
 

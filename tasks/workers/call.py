@@ -1,0 +1,172 @@
+"""One call of a stage as it travels to a worker, and what happens there.
+
+The key was computed in the flow process, before anything was queued: here it is only read, so
+Prefect's habit of running a task uncached when its key cannot be computed does no harm.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+
+from qsm_core.errors import QsmError, StageError, as_qsm_error
+from qsm_core.stage.context import LIVE_FILE
+from qsm_core.stage.launch import Launch, run_in_process
+from qsm_core.stage.making import make_output
+from qsm_core.stage.stop import StopRequest
+from qsm_core.store.layout import WorkFolder, result_name
+from qsm_core.store.spec import StageInput, StageSpec
+from qsm_core.store.store import StageOutput, Store
+from tasks.workers.launch import Subprocess
+from tasks.workers.progress import ProgressArtifact
+from tasks.workers.resources import THREAD_VARIABLES
+from tasks.workers.secrets import SecretSource
+from tasks.workers.stopping import stop_requests
+
+# Names in the runtime that this module reads; the stage does not see them.
+SUBPROCESS, TIMEOUT_S, SECRET = "subprocess", "timeout_s", "secret"
+_SUMMARY_BYTES = 20_000
+
+
+class Receipt(TypedDict):
+    """What Prefect keeps of an output; the output itself is in the store."""
+
+    stage: str
+    key: str
+    digest: str
+    generation: int
+    files: int
+    bytes: int
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StageCall:
+    """One stage to make, or to show as reused.
+
+    Args:
+        name: What the run calls the stage.
+        spec: The spec of the stage as JSON.
+        key: Its key, as the flow computed it.
+        inputs: By name, path and digest.
+        runtime: What changes no result. Here `subprocess` decides whether the stage runs in a
+            process of its own, `timeout_s` for how long at most (then it does, too), and `secret`
+            names the Prefect Secret block whose text the stage finds in its environment.
+        store: Root of the store.
+        min_generation: An output that was made fewer times than this is made again.
+        reuse: Whether the output is there and is only shown.
+        page: Page of markdown that the stage leaves in its output, if it leaves one.
+        secret: Where a key comes from, for a stage that may need one.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    key: str
+    inputs: dict[str, dict[str, str]]
+    runtime: dict[str, Any]
+    store: str
+    min_generation: int = 1
+    reuse: bool = False
+    page: str | None = None
+    secret: SecretSource | None = None
+
+    @property
+    def record(self) -> str:
+        """Name of Prefect's record of the stage: the same work is `Cached` in any run."""
+        return result_name(self.spec["stage"], self.key)
+
+    def run(self) -> Receipt:
+        """Make the output, or take it from the store if somebody else was quicker.
+
+        Returns:
+            The receipt. Where the stage is reused and Prefect has no record of it, a state
+            `Cached` that holds the receipt, so that the record is written again: a worker that
+            dies between the end of its work and Prefect's record leaves such a stage.
+
+        Raises:
+            QsmError: As the stage raised it; any other error becomes a StageError, or a
+                TransientError where another try can help.
+        """
+        spec = StageSpec.from_json(self.spec)
+        if spec.key != self.key:
+            raise StageError(
+                f"{spec.stage}: the key is {spec.key} here and {self.key} in the flow; flow and "
+                "worker use different versions of qsm"
+            )
+        if self.reuse:
+            return cast("Receipt", Completed(name="Cached", data=self._reused(spec)))
+        try:
+            output = self._make(spec)
+        except QsmError:
+            raise
+        except Exception as error:
+            raise as_qsm_error(error) from error
+        get_run_logger().info("%s %s: %s", spec.stage, spec.key8, output.path)
+        return receipt(output)
+
+    def _reused(self, spec: StageSpec) -> Receipt:
+        output = Store(Path(self.store)).find(spec, min_generation=self.min_generation)
+        if output is None:
+            raise StageError(
+                f"{spec.stage} {spec.key8}: its output was removed from {self.store} just now"
+            )
+        return receipt(output)
+
+    def _make(self, spec: StageSpec) -> StageOutput:
+        store = Store(Path(self.store))
+        given = {
+            name: StageInput(Path(one["path"]), one["digest"]) for name, one in self.inputs.items()
+        }
+        runtime = dict(self.runtime)
+        block = runtime.pop(SECRET, None)
+        apart, timeout_s = runtime.pop(SUBPROCESS, False), runtime.pop(TIMEOUT_S, None)
+        work = WorkFolder(store.layout.work(spec.stage, self.key))
+        progress = ProgressArtifact(self.name, live=work.resume / LIVE_FILE)
+        source = self.secret or SecretSource("", SECRET)
+        with source.in_environment(block), stop_requests() as stop:
+            threads = runtime.get("threads")
+            output = make_output(
+                store,
+                spec,
+                given,
+                runtime,
+                progress,
+                min_generation=self.min_generation,
+                launch=_launch(stop, apart=apart, timeout_s=timeout_s, threads=threads),
+                stop=stop,
+            )
+        progress.finish(None if self.page is None else output.path / self.page)
+        return output
+
+
+def receipt(output: StageOutput) -> Receipt:
+    """Return what Prefect keeps of an output; a summary that is too large stays in the store."""
+    small = output.manifest.receipt()
+    if len(str(small["summary"])) > _SUMMARY_BYTES:
+        small["summary"] = {"see": str(output.path)}
+    return cast("Receipt", small)
+
+
+def _launch(stop: StopRequest, *, apart: bool, timeout_s: float | None, threads: object) -> Launch:
+    """Return how the stage is called: in a process of its own, or in this one."""
+    if apart or timeout_s is not None:
+        log = get_run_logger()
+        return Subprocess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
+    _use_threads(threads)
+    return run_in_process
+
+
+def _use_threads(threads: object) -> None:
+    """Let the numerics of this process use so many threads."""
+    if not isinstance(threads, int):
+        return
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
