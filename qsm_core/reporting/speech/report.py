@@ -23,9 +23,9 @@ from typing import Any
 import pandas as pd
 
 from qsm_core.conditions.rendering import RenderSettings
-from qsm_core.evaluation.analysis.metrics import to_json_values
 from qsm_core.evaluation.instruction_gains.tables import GAINS, TRANSFER
 from qsm_core.evaluation.scoring.renderings import AS_RECORDED
+from qsm_core.json_values import to_json_values
 from qsm_core.reporting.page.exports import ReportTable, write_tables
 from qsm_core.reporting.page.page import render_page
 from qsm_core.reporting.page.pieces import PAGE, write_pieces
