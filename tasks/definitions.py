@@ -111,7 +111,7 @@ ANALYZE_SOURCES = StageDefinition(
 )
 MAKE_REPORT = StageDefinition(
     name="make_report",
-    schema=2,
+    schema=3,
     entry="qsm_core.reporting.speech.report",
     libraries=(*_RENDERING, *_TABLES, "jinja2", "matplotlib", "pillow", "soundfile"),
     package_data=(

@@ -15,7 +15,8 @@ from flows.run.links import link_results
 from flows.speech.memory import RunMemory
 from flows.speech.parameters import PipelineParameters
 from flows.terminal.display import current_display
-from qsm_core.reporting.page.pieces import CALIBRATED_TITLE, PAGE, read_pieces
+from qsm_core.reporting.page.pieces import PAGE, read_pieces
+from qsm_core.reporting.page.pieces import Table as PieceTable
 from qsm_core.store.store import StageOutput
 from tasks.plan.costs import JSON_FILE, RunCost, cost_sentence, write_cost
 from tasks.plan.tables import job_rows, job_scripts, plan_rows, search_rows, total_estimate
@@ -28,15 +29,6 @@ from tasks.run.artifacts import (
     publish_search_pages,
 )
 from tasks.run.handle import PlannedStage
-
-# Columns of the results that the terminal shows, with the titles that they have there.
-_RESULT_COLUMNS = {
-    "System": "System",
-    "Balanced accuracy, clips": "Clips",
-    "Balanced accuracy, conditions": "Conditions",
-    "AUROC": "AUROC",
-    "Clips: difference": "Clips, difference",
-}
 
 _METHODS = Path(__file__).parents[2] / "docs" / "methods.md"
 
@@ -119,9 +111,11 @@ def publish_results(
     display = current_display()
     if display is not None:
         pieces = read_pieces(report)
-        display.conclude(_results_table(pieces.results))
-        for told in pieces.gains:
-            display.conclude(Text(f"\n{told}"))
+        for table in pieces.terminal_tables.values():
+            display.conclude(_piece_table(table))
+        for sentences in pieces.sentences.values():
+            for sentence in sentences:
+                display.conclude(Text(f"\n{sentence}"))
         display.conclude(f"\nresults: {_short(folder)}\nreport: {_short(folder / 'report.html')}")
     return {"results": str(folder), "report": str(folder / "report.html")}
 
@@ -156,7 +150,8 @@ def publish_comparison(folder: Path, outputs: dict[str, StageOutput]) -> dict[st
     publish_provenance(outputs)
     display = current_display()
     if display is not None:
-        display.conclude(_results_table(read_pieces(report).results))
+        for table in read_pieces(report).terminal_tables.values():
+            display.conclude(_piece_table(table))
         display.conclude(f"\nreport: {_short(folder / 'report.html')}")
     return {"results": str(folder), "report": str(folder / "report.html")}
 
@@ -169,17 +164,13 @@ def report_links(report: Path) -> dict[str, Path]:
     return links
 
 
-def _results_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Return the results as a table that fits into 80 columns."""
-    table = _plain_table("Balanced accuracy on test in per cent, with 95 % intervals")
-    for title in _RESULT_COLUMNS.values():
-        table.add_column(title, justify="left" if title == "System" else "right")
-    for row in rows:
-        if row["System"].endswith(CALIBRATED_TITLE):
-            continue  # in the report
-        cells = {name: str(row[name]) for name in _RESULT_COLUMNS}
-        cells["AUROC"] = cells["AUROC"].split(" [")[0]
-        table.add_row(*cells.values())
+def _piece_table(piece: PieceTable) -> Table:
+    """Return a table of a report for the terminal; its first column names the rows."""
+    table = _plain_table(piece.title)
+    for column in dict.fromkeys(name for row in piece.rows for name in row):
+        table.add_column(column, justify="right" if table.columns else "left")
+    for row in piece.rows:
+        table.add_row(*row.values())
     return table
 
 

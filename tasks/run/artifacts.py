@@ -18,7 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 
 from qsm_core.prompting.search.pages import SEARCH_PAGE
-from qsm_core.reporting.page.pieces import read_pieces
+from qsm_core.reporting.page.pieces import SUMMARY, read_pieces
 from qsm_core.store.store import StageOutput
 from tasks.plan.costs import RunCost, cost_job_rows, cost_sentence, cost_stage_rows
 from tasks.plan.tables import (
@@ -60,7 +60,7 @@ def publish_plan(stages: Sequence[PlannedStage]) -> None:
 
 
 def publish_report(report: Path, results_folder: Path, note: str) -> None:
-    """Show the summary, the tables, the instructions and the pictures of a report.
+    """Show every piece of a report as an artifact of its name.
 
     Args:
         report: Folder of the report.
@@ -69,18 +69,13 @@ def publish_report(report: Path, results_folder: Path, note: str) -> None:
     """
     pieces = read_pieces(report)
     where = f"\n\n{note}\n\nThe whole report: `{results_folder / 'report.html'}`\n"
-    text = "What was found, in words"
-    create_markdown_artifact(pieces.summary + where, key="summary", description=text)
-    create_table_artifact(pieces.results, key="results", description=note)
-    create_table_artifact(
-        pieces.conditions,
-        key="results-by-condition",
-        description="Balanced accuracy in every condition, in per cent",
-    )
-    text = "The winning instructions, and what each system was asked"
-    create_markdown_artifact(pieces.instructions, key="instructions", description=text)
-    for name, markdown in pieces.pictures.items():
-        create_markdown_artifact(markdown, key=artifact_key(name), description=_heading(markdown))
+    for name, text in pieces.texts.items():
+        markdown = text.markdown + (where if name == SUMMARY else "")
+        create_markdown_artifact(markdown, key=name, description=text.title)
+    for name, table in pieces.tables.items():
+        create_table_artifact(list(table.rows), key=name, description=table.title)
+    for name, picture in pieces.pictures.items():
+        create_markdown_artifact(picture.markdown, key=name, description=picture.title)
 
 
 class LivePage:
@@ -166,11 +161,6 @@ def publish_provenance(outputs: Mapping[str, StageOutput]) -> None:
 def artifact_key(name: str) -> str:
     """Turn a name into a key: Prefect allows lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def _heading(markdown: str) -> str:
-    """Return the first line without its marks: the title of a picture."""
-    return markdown.partition("\n")[0].lstrip("# ")
 
 
 def _provenance_row(name: str, output: StageOutput) -> dict[str, Any]:
