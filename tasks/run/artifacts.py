@@ -69,11 +69,12 @@ def publish_report(report: Path, results_folder: Path, note: str) -> None:
     """
     pieces = read_pieces(report)
     where = f"\n\n{note}\n\nThe whole report: `{results_folder / 'report.html'}`\n"
-    for name, text in pieces.texts.items():
-        markdown = text.markdown + (where if name == SUMMARY else "")
-        create_markdown_artifact(markdown, key=name, description=text.title)
+    for name, piece in pieces.texts.items():
+        markdown = piece.markdown + (where if name == SUMMARY else "")
+        create_markdown_artifact(markdown, key=name, description=piece.title)
     for name, table in pieces.tables.items():
-        create_table_artifact(list(table.rows), key=name, description=table.title)
+        text = f"{table.title}. {note}"
+        create_table_artifact(list(table.rows), key=name, description=text)
     for name, picture in pieces.pictures.items():
         create_markdown_artifact(picture.markdown, key=name, description=picture.title)
 
