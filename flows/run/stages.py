@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +31,23 @@ class Role(Protocol):
     @property
     def links(self) -> tuple[str, ...]:
         """Where the results show it, relative to their folder; empty: nowhere."""
+
+
+@dataclass(frozen=True)
+class NamedRole:
+    """A role that is known by its name alone; the results show it under the same name."""
+
+    name: str
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """There are none."""
+        return ()
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Where the results show it."""
+        return (self.name,)
 
 
 class RunStages:

@@ -75,6 +75,9 @@ class StageContext:
             raise InterruptedStageError(f"{reason}; {kept}")
 
 
+StageFunction = Callable[[StageContext], Mapping[str, Any]]
+
+
 def parse_config(model: type[Config], values: Mapping[str, Any]) -> Config:
     """Turn the configuration of a stage into its frozen dataclass.
 

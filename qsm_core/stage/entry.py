@@ -14,18 +14,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qsm_core.errors import ConfigurationError, QsmError
-from qsm_core.stage.context import Report, StageContext
-
-StageFunction = Callable[[StageContext], Mapping[str, Any]]
+from qsm_core.stage.context import Report, StageContext, StageFunction
 
 _FIELDS = ("config", "inputs", "out", "work", "runtime")
 

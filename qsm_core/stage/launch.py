@@ -38,6 +38,6 @@ def run_in_process(spec: StageSpec, context: StageContext, _folder: Path) -> Lau
         StageError: The code here is not the code that the key stands for.
     """
     usage = Usage()
-    summary = load_entry(spec).run(context)
+    summary = load_entry(spec)(context)
     check_loaded(spec)
     return Launched(summary_json(spec.stage, summary), usage.reading())

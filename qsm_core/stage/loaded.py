@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType
 
 from qsm_core.errors import StageError
+from qsm_core.stage.context import StageFunction
 from qsm_core.store.closure import code_digests
-from qsm_core.store.spec import StageSpec, library_versions
+from qsm_core.store.spec import StageSpec, entry_of, library_versions
 
 # Digest of each module at the time when this process is known to have imported it.
 _LOADED: dict[str, str] = {}
 
 
-def load_entry(spec: StageSpec) -> ModuleType:
-    """Import the entry of a stage, making sure that its code is that of the spec.
+def load_entry(spec: StageSpec) -> StageFunction:
+    """Import the function of a stage, making sure that its code is that of the spec.
 
     Raises:
         StageError: Source or library versions differ from those that the key stands for.
@@ -32,7 +32,8 @@ def load_entry(spec: StageSpec) -> ModuleType:
             f"{spec.stage}: this process has imported {', '.join(stale)} as it was before an "
             "edit; start the run again, so that it begins with a fresh process"
         )
-    entry = importlib.import_module(spec.entry)
+    module, function = entry_of(spec.entry)
+    entry: StageFunction = getattr(importlib.import_module(module), function)
     check_loaded(spec)
     return entry
 
@@ -52,7 +53,7 @@ def check_loaded(spec: StageSpec) -> None:
 
 def _check_disk(spec: StageSpec, only: frozenset[str] | None = None) -> None:
     data = tuple(name for name in spec.code if "/" in name)
-    here = code_digests(spec.entry, package_data=data)
+    here = code_digests(entry_of(spec.entry)[0], package_data=data)
     names = only or frozenset({*here, *spec.code})
     other = sorted(name for name in names if here.get(name) != spec.code.get(name))
     libraries = library_versions(tuple(spec.libraries))

@@ -122,9 +122,15 @@ def build_spec(
         entry=definition.entry,
         config=cast("dict[str, Json]", to_json(dict(config), place)),
         inputs={name: _input_digest(definition.name, name, inputs[name]) for name in inputs},
-        code=code_digests(definition.entry, package_data=definition.package_data),
+        code=code_digests(entry_of(definition.entry)[0], package_data=definition.package_data),
         libraries=library_versions(definition.libraries),
     )
+
+
+def entry_of(entry: str) -> tuple[str, str]:
+    """Return the module and the name of the function of an entry."""
+    module, _, function = entry.partition(":")
+    return module, function or "run"
 
 
 def library_versions(names: tuple[str, ...]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsm_core.reporting.page.images import png_bytes
+from qsm_core.reporting.page.style import figure_style
 from qsm_core.reporting.speech.figures.confusion import confusion_by_condition
 from qsm_core.reporting.speech.figures.curves import psychometric_curves
 from qsm_core.reporting.speech.figures.forest import forest
@@ -30,7 +31,12 @@ _MEASURE = "balanced accuracy"
 
 
 def golden_figures(case: str) -> dict[str, Figure]:
-    """Return every figure at the size of a case."""
+    """Return every figure at the size of a case, in the style of the report."""
+    with figure_style():
+        return _figures(case)
+
+
+def _figures(case: str) -> dict[str, Figure]:
     count, grid = CASES[case]
     analysis, titles = make_analysis(count, grid), titles_of(count)
     panels = [

@@ -20,6 +20,7 @@ import pandas as pd
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.analysis.counts import GroupCounts, Rates, count_by_group, rates_from
+from qsm_core.json_values import to_json_values
 from qsm_core.labels import Label
 from qsm_core.statistics.interval import Interval
 
@@ -139,19 +140,6 @@ def single_system(predictions: pd.DataFrame) -> tuple[str, str]:
             found or ["no rows"],
         )
     return str(pairs.iloc[0, 0]), str(pairs.iloc[0, 1])
-
-
-def to_json_values(value: Any) -> Any:
-    """Return `value` with tuples as lists, NumPy numbers as Python's and NaN as None."""
-    if isinstance(value, Mapping):
-        return {str(key): to_json_values(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json_values(item) for item in value]
-    if isinstance(value, np.generic):
-        return to_json_values(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _auroc(predictions: pd.DataFrame) -> tuple[float, str | None]:

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.evaluation.analysis.metrics import Metrics, compute_metrics, to_json_values
+from qsm_core.evaluation.analysis.metrics import Metrics, compute_metrics
+from qsm_core.json_values import to_json_values
 from qsm_core.labels import Label
 from qsm_core.prompting.texts.candidates import Candidate
 

@@ -1,12 +1,10 @@
-"""What all figures share: their style, grids of panels, titles that fit, limits in per cent."""
+"""What figures share: grids of panels, titles that fit, limits in per cent, dotted lines."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import ParamSpec
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -15,27 +13,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from qsm_core.reporting.page.style import GRID, figure_style
+from qsm_core.reporting.page.style import GRID
 
 FloatArray = npt.NDArray[np.float64]
 Titles = Mapping[str, str]
 
-CHANCE = 50.0
 WIDTH_IN = 7.4
 _LONGEST_LINE = 27
 _MOST_LINES = 3
-_Arguments = ParamSpec("_Arguments")
-
-
-def styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
-    """Draw a figure in the style of the report."""
-
-    @wraps(draw)
-    def inside(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Figure:
-        with figure_style():
-            return draw(*args, **kwargs)
-
-    return inside
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
@@ -82,18 +67,22 @@ def row_height_in(titles: Titles | list[str]) -> float:
     return 0.18 + 0.155 * lines
 
 
-def percent_limits(shares: npt.ArrayLike, *, with_chance: bool = True) -> tuple[float, float]:
-    """Return axis limits in per cent that hold all values (and chance), in steps of five."""
+def percent_limits(shares: npt.ArrayLike, *, also: float) -> tuple[float, float]:
+    """Return axis limits in per cent, in steps of five, that hold all shares.
+
+    Args:
+        shares: From 0 to 1; those that are not finite do not count.
+        also: A value in per cent that the limits hold as well.
+    """
     values = np.asarray(shares, dtype=np.float64)
-    known = 100 * values[np.isfinite(values)]
-    low = min([CHANCE, *known] if with_chance else [*known, 95.0])
+    low = min([also, *(100 * values[np.isfinite(values)])])
     return max(-1.0, 5 * math.floor((low - 1) / 5)), 101.5
 
 
-def chance_line(axes: Axes, *, vertical: bool = False) -> None:
-    """Draw chance as a dotted line."""
+def dotted_line(axes: Axes, at: float, *, vertical: bool = False) -> None:
+    """Draw a dotted line across a panel: what chance would reach, for example."""
     draw = axes.axvline if vertical else axes.axhline
-    draw(CHANCE, color=GRID, linewidth=1, linestyle=":")
+    draw(at, color=GRID, linewidth=1, linestyle=":")
 
 
 def level_ticks(axes: Axes, levels: FloatArray, *, logarithmic: bool) -> None:

@@ -28,10 +28,10 @@ class ReportTable:
 
 def write_tables(folder: Path, tables: Mapping[str, ReportTable]) -> None:
     """Write each table that has rows in all its forms; equal tables give equal bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         if table.empty:
             continue
+        folder.mkdir(parents=True, exist_ok=True)
         numbers = table.numbers.reset_index(drop=True)
         numbers.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
         _with_one_type_a_column(numbers).to_parquet(folder / f"{name}.parquet", index=False)

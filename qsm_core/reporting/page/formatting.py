@@ -53,9 +53,12 @@ def decimal_of_row(
 
 
 def threshold(row: Mapping[Hashable, Any], unit: str = "") -> str:
-    """Return a threshold of the table `thresholds`: `74 [60, 90]`, `not reached`, ...
+    """Return where a fitted curve reaches its target: `74 [60, 90]`, `not reached`, ...
 
-    An end of the interval that the resamples do not reach is written as infinite.
+    Args:
+        row: `value`, `low`, `high` and `outcome`. An end that the resamples do not reach is
+            infinite; without a value, the outcome is shown in its place.
+        unit: Of the value.
     """
     value, outcome = float(row["value"]), str(row["outcome"])
     if not math.isfinite(value):
@@ -65,8 +68,8 @@ def threshold(row: Mapping[Hashable, Any], unit: str = "") -> str:
     for place, end in enumerate((row["low"], row["high"])):
         if end is not None and math.isinf(end):
             ends[place] = f"{_MINUS if end < 0 else ''}\N{INFINITY}"
-    told = decimal(value, digits) + _ends(*ends) + (f" {unit}" if unit else "")
-    return told if outcome == "reached" else f"{told} ({outcome})"
+    text = decimal(value, digits) + _ends(*ends) + (f" {unit}" if unit else "")
+    return text if outcome == "reached" else f"{text} ({outcome})"
 
 
 def points(difference: float | None) -> str:

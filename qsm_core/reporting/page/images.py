@@ -37,7 +37,7 @@ def svg_text(figure: Figure, name: str) -> str:
     """Return the figure as SVG; equal figures and names give equal text."""
     _lay_out(figure)
     buffer = io.StringIO()
-    # Matplotlib names clip paths by a random salt and writes the date, if not told otherwise.
+    # By default, matplotlib names clip paths by a random salt and writes the date.
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         canvas: Any = FigureCanvasSVG(figure)  # its methods have no types
         canvas.print_svg(buffer, metadata={"Date": None})

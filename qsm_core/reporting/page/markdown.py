@@ -1,4 +1,4 @@
-"""Tables and pictures as markdown: for the files of a report and for Prefect's pages."""
+"""Texts, tables and pictures as markdown: for the files of a report and for Prefect's pages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Iterable
 
 from qsm_core.reporting.page.images import data_uri
 from qsm_core.reporting.page.table_view import TableView
+
+
+def text_markdown(heading: str, sentences: Iterable[str], views: Iterable[TableView] = ()) -> str:
+    """Return a heading, paragraphs and tables."""
+    parts = [f"## {plain(heading)}", *map(plain, sentences), *map(view_markdown, views)]
+    return "\n\n".join(parts) + "\n"
 
 
 def picture_markdown(title: str, png: bytes, alt: str) -> str:

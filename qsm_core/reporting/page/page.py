@@ -1,109 +1,78 @@
-"""The page: sections of sentences, figures, tables and sounds, rendered to one file."""
+"""Renders a page: sections of sentences, figures, tables and sounds become one HTML file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.resources import files
+from typing import TypeVar
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from qsm_core.reporting.page.images import inline_svg
+from qsm_core.reporting.page.sections import FigureView, Section
 from qsm_core.reporting.page.table_view import TableView
 
 _TEMPLATE = "report.html.jinja"
 _STYLE = "report.css"
+_View = TypeVar("_View", FigureView, TableView)
 
 
-@dataclass(frozen=True)
-class FigureView:
-    """A figure of the page: `svg` is the element itself."""
+def render_page(
+    title: str,
+    sections: Sequence[Section],
+    *,
+    tables: Mapping[str, TableView | None],
+    figures: Mapping[str, FigureView],
+    footer: str,
+) -> str:
+    """Return the HTML of a page. All text is escaped; sections without content are left out.
 
-    name: str
-    title: str
-    caption: str
-    svg: Markup
+    Args:
+        title: Heading.
+        sections: In the order of reading.
+        tables: By the names that sections use; None has nothing to show and is left out.
+        figures: By the names that sections use.
+        footer: Last sentence.
 
-
-@dataclass(frozen=True)
-class Tile:
-    """One headline number."""
-
-    title: str
-    value: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class SoundView:
-    """A clip that can be heard: sound and picture are data URIs."""
-
-    title: str
-    text: str
-    sound: str
-    picture: str
-    picture_alt: str
-    length: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the page; `folded` tables are closed until a reader opens them.
-
-    Sentences that belong together are paragraphs (`abstract`), others a list (`sentences`).
+    Raises:
+        ValueError: A section names a table or figure that is not there.
     """
-
-    name: str
-    title: str
-    abstract: Sequence[str] = ()
-    sentences: Sequence[str] = ()
-    tiles: Sequence[Tile] = ()
-    figures: Sequence[FigureView] = ()
-    tables: Sequence[TableView] = ()
-    folded: Sequence[TableView] = ()
-    sounds: Sequence[SoundView] = ()
-    terms: Sequence[tuple[str, str]] = ()
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to show."""
-        return not any(
-            (
-                self.abstract,
-                self.sentences,
-                self.tiles,
-                self.figures,
-                self.tables,
-                self.folded,
-                self.sounds,
-                self.terms,
-            )
-        )
-
-
-@dataclass(frozen=True)
-class Page:
-    """Title and sections, in the order of reading."""
-
-    title: str
-    sections: Sequence[Section]
-
-
-def figure_view(name: str, title: str, caption: str, *, svg: str, alt: str) -> FigureView:
-    """Return a figure for the page; its SVG is our own drawing, so it is not escaped."""
-    element = inline_svg(svg, name=name, alt=alt)
-    return FigureView(name, title, caption, Markup(element))  # noqa: S704  # drawn by ourselves
-
-
-def render_page(page: Page) -> str:
-    """Return the HTML of a page. All text is escaped; empty sections are left out."""
     folder = files("qsm_core.reporting.page")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
     template = environment.from_string(folder.joinpath(_TEMPLATE).read_text(encoding="utf-8"))
     style = Markup(folder.joinpath(_STYLE).read_text(encoding="utf-8"))  # noqa: S704  # our own file
-    shown = [section for section in page.sections if not section.empty]
-    values: Mapping[str, object] = {"page": Page(page.title, shown), "css": style}
-    return template.render(values)
+    whole = [_with_views(section, tables, figures) for section in sections]
+    shown = [section for section in whole if not section.empty]
+    return template.render(title=title, sections=shown, footer=footer, css=style)
+
+
+def _with_views(
+    section: Section, tables: Mapping[str, TableView | None], figures: Mapping[str, FigureView]
+) -> Section:
+    """Return the section with figures and tables in the place of their names."""
+    return replace(
+        section,
+        figures=_views(section.figures, figures, f"section {section.name}: figure"),
+        tables=_views(section.tables, tables, f"section {section.name}: table"),
+        folded=_views(section.folded, tables, f"section {section.name}: table"),
+    )
+
+
+def _views(
+    wanted: Sequence[str | _View], known: Mapping[str, _View | None], place: str
+) -> list[_View]:
+    found = []
+    for one in wanted:
+        if isinstance(one, str):
+            if one not in known:
+                names = ", ".join(known) or "none"
+                raise ValueError(f"{place} {one!r} is not in the report, which has: {names}")
+            view = known[one]
+        else:
+            view = one
+        if view is not None:
+            found.append(view)
+    return found

@@ -6,98 +6,93 @@ the content of a report: two equal runs on two machines differ in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qsm_core.store.layout import MANIFEST
-from qsm_core.store.manifest import Manifest, read_manifest
+from qsm_core.reporting.page.exports import ReportTable
+from qsm_core.reporting.page.manifest_tables import (
+    cost_table,
+    read_manifests,
+    stages_table,
+    versions,
+)
+from qsm_core.reporting.page.sections import Section
+from qsm_core.reporting.page.table_view import flat_table, frame_view, record_view
 
-_SHOWN = 8
+_COST_HEADERS = {
+    "input": "Output",
+    "stage": "Stage",
+    "seconds": "Seconds",
+    "gpu_seconds": "GPU-seconds",
+    "cpu_seconds": "CPU-seconds",
+    "peak_memory_mib": "Memory (MiB)",
+}
+_SUMMED = ("seconds", "gpu_seconds", "cpu_seconds")
+_STAGE_HEADERS = {
+    "input": "Output",
+    "stage": "Stage",
+    "key": "Key",
+    "digest": "Digest",
+    "device": "Device",
+    "host": "Host",
+    "finished": "Finished",
+}
+
+# Where the page shows the tables of `run_card`.
+RUN_CARD_SECTIONS = (
+    Section("cost", "Cost", tables=["cost"]),
+    Section("run-card", "Run card", tables=["stages"], folded=["run_card"]),
+)
 
 
-def read_manifests(inputs: Mapping[str, Path]) -> dict[str, Manifest]:
-    """Return the manifest of each input that a stage made, by the name of the input.
+@dataclass(frozen=True)
+class WorkColumn:
+    """How much of one kind of work the stages did: a column of the table of costs.
 
-    Inputs without a manifest, such as an adapter that the user gave, are left out.
+    Attributes:
+        name: Of the column.
+        heading: Of the column as the page shows it.
+        amount: Reads it from the summary of a stage; NaN where it is not known.
+    """
+
+    name: str
+    heading: str
+    amount: Callable[[Mapping[str, Any]], float]
+
+
+def run_card(
+    inputs: Mapping[str, Path], settings: Mapping[str, Any], work: Sequence[WorkColumn] = ()
+) -> dict[str, ReportTable]:
+    """Return the tables `cost`, `stages` and `run_card` of a report.
+
+    Args:
+        inputs: Folders of the inputs of the report; those without a manifest are left out.
+        settings: JSON values that the card shows beside versions and commits.
+        work: More columns of the costs.
 
     Raises:
         StoreError: A manifest is damaged.
     """
+    manifests = read_manifests(inputs)
+    card = flat_table({**versions(manifests), **settings})
+    cost = cost_table(manifests, {column.name: column.amount for column in work})
+    stages = stages_table(manifests)
+    total = _with_sum(cost, [*_SUMMED, *(column.name for column in work)])
+    headers = _COST_HEADERS | {column.name: column.heading for column in work}
+    caption = "What the outputs cost to make, whenever they were made"
     return {
-        name: read_manifest(folder)
-        for name, folder in sorted(inputs.items())
-        if folder.is_dir() and (folder / MANIFEST).is_file()
+        "cost": ReportTable(cost, frame_view(caption, total, headers, 1)),
+        "stages": ReportTable(stages, frame_view("From what", stages, _STAGE_HEADERS)),
+        "run_card": ReportTable(card, record_view("Versions, commit and settings", card)),
     }
 
 
-def stages_table(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
-    """Return one row an input: stage, key, digest of the content, device, host, when."""
-    rows = [
-        {
-            "input": name,
-            "stage": one.spec.stage,
-            "key": one.spec.key[:_SHOWN],
-            "digest": one.digest[:_SHOWN],
-            "device": one.provenance.get("device"),
-            "host": one.provenance.get("host"),
-            "finished": str(one.provenance.get("finished_at"))[:16].replace("T", " "),
-        }
-        for name, one in manifests.items()
-    ]
-    columns = ["input", "stage", "key", "digest", "device", "host", "finished"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def cost_table(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
-    """Return one row an input: wall time, time on a GPU, processor time, memory, clip-prompts.
-
-    A clip-prompt is one clip in one condition under one instruction: what an audio LLM is asked.
-    """
-    rows = []
-    for name, one in manifests.items():
-        made = one.provenance
-        on_gpu = "CPU" not in str(made.get("device", "CPU"))
-        seconds = _number(made.get("seconds"))
-        rows.append(
-            {
-                "input": name,
-                "stage": one.spec.stage,
-                "seconds": seconds,
-                "gpu_seconds": seconds if on_gpu else 0.0,
-                "cpu_seconds": _number(made.get("cpu_seconds")),
-                "peak_memory_mib": _number(made.get("peak_memory_mib")),
-                "clip_prompts": clip_prompts(one.summary),
-            }
-        )
-    columns = ["input", "stage", "seconds", "gpu_seconds", "cpu_seconds", "peak_memory_mib"]
-    return pd.DataFrame(rows, columns=[*columns, "clip_prompts"])
-
-
-def clip_prompts(summary: Mapping[str, Any]) -> float:
-    """Return how many clip-prompts a stage scored, NaN where its summary does not say it."""
-    if "clip_prompts" in summary:
-        return _number(summary["clip_prompts"])
-    if "clips_per_candidate" in summary and "num_candidates" in summary:
-        return _number(summary["clips_per_candidate"]) * _number(summary["num_candidates"])
-    return _number(summary.get("n_samples"))
-
-
-def versions(manifests: Mapping[str, Manifest]) -> dict[str, str]:
-    """Return the versions of libraries and Python, the commits and platforms of all inputs."""
-    found: dict[str, set[str]] = {}
-    for one in manifests.values():
-        made = one.provenance
-        plain = {"python": made.get("python"), "platform": made.get("platform")}
-        for name, version in {**made.get("libraries", {}), **plain}.items():
-            found.setdefault(name, set()).add(str(version))
-        git = made.get("git") or {}
-        for name in ("commit", "changes"):
-            found.setdefault(name, set()).add(str(git.get(name, "not known")))
-    return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else float("nan")
+def _with_sum(cost: pd.DataFrame, added: Sequence[str]) -> pd.DataFrame:
+    if cost.empty:
+        return cost
+    total = {"input": "all", "stage": "", **cost[list(added)].sum().to_dict()}
+    return pd.concat([cost, pd.DataFrame([total])], ignore_index=True)

@@ -19,8 +19,6 @@ Dash = Literal["-", "--", "-.", ":"]
 
 INK = "#33363d"
 GRID = "#8c919b"
-# The two classes wherever they stand side by side; the markers tell them apart as well.
-SPEECH_COLOR, NONSPEECH_COLOR = "#4477aa", "#cc7a1f"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a table that is shown consists of, and views of tables that are shown as they are."""
+"""A table as a reader sees it, and tables and nested values that are shown as they are."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from qsm_core.evaluation.analysis.replicates import TOO_NARROW
-from qsm_core.reporting.page.formatting import (
-    MISSING,
-    count,
-    decimal,
-)
+from qsm_core.reporting.page.formatting import MISSING, count, decimal
 
 Titles = Mapping[str, str]
 
@@ -29,9 +24,9 @@ class TableView:
     notes: tuple[str, ...] = ()
     text_columns: frozenset[int] = frozenset({0})
 
-    def records(self) -> list[dict[str, str]]:
+    def records(self) -> tuple[dict[str, str], ...]:
         """Return the rows as flat dictionaries with equal keys."""
-        return [dict(zip(self.headers, row, strict=True)) for row in self.rows]
+        return tuple(dict(zip(self.headers, row, strict=True)) for row in self.rows)
 
 
 def frame_view(
@@ -51,9 +46,25 @@ def record_view(caption: str, table: pd.DataFrame) -> TableView:
     return TableView(caption, ("Name", "Value"), rows, text_columns=frozenset({0, 1}))
 
 
-def too_narrow(notes: pd.Series) -> pd.Series:
-    """Say which notes on intervals warn that these are too narrow."""
-    return notes.astype("string").str.contains(TOO_NARROW, regex=False).fillna(False).astype(bool)
+def flat_table(values: Mapping[str, Any]) -> pd.DataFrame:
+    """Return nested JSON values as rows of name and value, names joined by dots."""
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                add(f"{name}.{key}" if name else str(key), item)
+        elif isinstance(value, list | tuple):
+            if all(not isinstance(item, Mapping | list | tuple) for item in value):
+                rows.append({"name": name, "value": ", ".join(map(str, value))})
+            else:
+                for number, item in enumerate(value):
+                    add(f"{name}.{number}", item)
+        else:
+            rows.append({"name": name, "value": value})
+
+    add("", values)
+    return pd.DataFrame(rows, columns=["name", "value"])
 
 
 def _cell(value: Any, digits: int) -> str:

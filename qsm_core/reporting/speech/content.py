@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from qsm_core.evaluation.instruction_gains.tables import GAINS, TRANSFER
+from qsm_core.reporting.page.drawings import ReportFigure
 from qsm_core.reporting.page.exports import ReportTable
 from qsm_core.reporting.page.table_view import frame_view
-from qsm_core.reporting.speech.gallery import MEASURE, Drawing
+from qsm_core.reporting.speech.gallery import MEASURE
 from qsm_core.reporting.speech.hardest import HardClip
 from qsm_core.reporting.speech.sources import Sources
 from qsm_core.reporting.speech.tables import (
@@ -59,17 +60,12 @@ _CLIPS_SHOWN = 50
 
 @dataclass(frozen=True)
 class ReportContent:
-    """Everything that the page is made from.
+    """Everything that the page is made from, beside the run card."""
 
-    `machine` holds what differs between two equal runs: where, when and at what cost.
-    """
-
-    title: str
     sources: Sources
     tables: Mapping[str, ReportTable]
-    drawings: Mapping[str, Drawing]
+    figures: Mapping[str, ReportFigure]
     hardest: Sequence[HardClip]
-    machine: Mapping[str, ReportTable]
 
 
 def report_tables(sources: Sources) -> dict[str, ReportTable]:

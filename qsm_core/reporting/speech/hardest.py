@@ -1,23 +1,15 @@
-"""The clips that most systems get wrong: their spectrogram, and their sound for a player.
+"""The clips that most systems get wrong, with their sound.
 
-A clip is heard as the systems heard it in the condition in which it was hardest. Sound is FLAC of
-16 bits, which every browser plays; spectrograms are PNG without axes.
+A clip is heard as the systems heard it in the condition in which it was hardest.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import soundfile
-from matplotlib import colormaps
-from PIL import Image
-from scipy import signal
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.conditions.rendering import RenderSettings
@@ -28,25 +20,9 @@ from qsm_core.evaluation.scoring.renderings import (
     plan_renderings,
     render_plan,
 )
+from qsm_core.reporting.page.sounds import Sound, sound_of
 
 NUM_CLIPS = 10
-LONGEST_S = 5.0
-_WINDOW = 512
-_HOP = 128
-_RANGE_DB = 70.0
-_HEIGHT_PX = 128
-
-Waveform = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Sound:
-    """What can be heard and seen of a clip; `seconds` is the length of what is played."""
-
-    flac: bytes
-    spectrogram: bytes
-    seconds: float
-    cut: bool
 
 
 @dataclass(frozen=True)
@@ -126,38 +102,6 @@ def _sounds(
     bank = None if as_recorded else load_rir_bank(rirs)
     audio = render_plan(corpus, chosen, settings, bank, as_recorded=as_recorded)
     return {
-        clip_id: sound_of(waveform)
+        clip_id: sound_of(waveform, SAMPLE_RATE_HZ)
         for clip_id, waveform in zip(chosen["clip_id"], audio, strict=True)
     }
-
-
-def sound_of(waveform: Waveform) -> Sound:
-    """Return a waveform, shape (T,), as FLAC and spectrogram; a long one is cut."""
-    longest = int(LONGEST_S * SAMPLE_RATE_HZ)
-    heard = waveform[:longest]
-    buffer = io.BytesIO()
-    soundfile.write(buffer, heard, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
-    return Sound(
-        flac=buffer.getvalue(),
-        spectrogram=spectrogram_png(heard),
-        seconds=len(heard) / SAMPLE_RATE_HZ,
-        cut=len(waveform) > longest,
-    )
-
-
-def spectrogram_png(waveform: Waveform) -> bytes:
-    """Return the power in dB as a picture: time to the right, 0 to 8 kHz upwards."""
-    padded = np.pad(waveform, (0, max(0, _WINDOW - len(waveform))))
-    _, _, power = signal.spectrogram(
-        padded, SAMPLE_RATE_HZ, "hann", _WINDOW, _WINDOW - _HOP, scaling="spectrum"
-    )
-    level = 10 * np.log10(power + 1e-12)
-    shade = np.clip((level - level.max()) / _RANGE_DB + 1, 0, 1)
-    indices = (255 * shade[::-1]).astype(np.uint8)
-    picture = Image.fromarray(indices, mode="P")
-    colors = (255 * colormaps["magma"](np.arange(256))[:, :3]).astype(np.uint8)
-    picture.putpalette(colors.tobytes())
-    buffer = io.BytesIO()
-    width = max(64, picture.width)
-    picture.resize((width, _HEIGHT_PX), Image.Resampling.NEAREST).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()

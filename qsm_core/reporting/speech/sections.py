@@ -7,40 +7,37 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from qsm_core.reporting.page.formatting import count, percent, percent_of_row, points_of_row
-from qsm_core.reporting.page.images import data_uri
-from qsm_core.reporting.page.page import FigureView, Page, Section, SoundView, Tile
-from qsm_core.reporting.page.table_view import TableView, record_view
+from qsm_core.reporting.page.run_card import RUN_CARD_SECTIONS
+from qsm_core.reporting.page.sections import METHODS_NOTE, Section, SoundView, Tile
+from qsm_core.reporting.page.sounds import Sound, sound_view
+from qsm_core.reporting.page.table_view import flat_table, record_view
+from qsm_core.reporting.speech.abstract import abstracts
+from qsm_core.reporting.speech.caveats import caveats, corpus_sentences
 from qsm_core.reporting.speech.content import ReportContent
 from qsm_core.reporting.speech.detectors import detector_sentence
-from qsm_core.reporting.speech.hardest import HardClip, Sound
+from qsm_core.reporting.speech.hardest import HardClip
 from qsm_core.reporting.speech.prompt_tables import gain_sentences
-from qsm_core.reporting.speech.sentences import abstracts, caveats, corpus_sentences
-from qsm_core.reporting.speech.tables import flat_table
 
 _DEFINITIONS = "definitions.json"
 _MOST_TILES = 8
 
 
-def build_page(content: ReportContent) -> Page:
+def report_sections(content: ReportContent) -> list[Section]:
     """Arrange the content; sections without content are left out when the page is rendered."""
-    return Page(
-        content.title,
-        [
-            _summary(content),
-            _results(content),
-            _thresholds(content),
-            _conditions(content),
-            _calibration(content),
-            _instructions(content),
-            _training(content),
-            _hardest(content),
-            _data(content),
-            _caveats(content),
-            _cost(content),
-            _run_card(content),
-            _definitions(),
-        ],
-    )
+    return [
+        _summary(content),
+        _results(content),
+        _thresholds(content),
+        _conditions(content),
+        _calibration(content),
+        _instructions(content),
+        _training(content),
+        _hardest(content),
+        _data(content),
+        _caveats(content),
+        *RUN_CARD_SECTIONS,
+        _definitions(),
+    ]
 
 
 def _summary(content: ReportContent) -> Section:
@@ -55,8 +52,8 @@ def _summary(content: ReportContent) -> Section:
     return Section(
         "summary",
         "Abstract",
-        abstract=[" ".join(told) for told in abstracts(sources)],
-        sentences=[*sources.remarks, *(told for told in plain if told), *_gains(content)],
+        abstract=[" ".join(sentences) for sentences in abstracts(sources)],
+        sentences=[*sources.remarks, *filter(None, plain), *_gains(content)],
         tiles=list(_tiles(content)),
     )
 
@@ -79,8 +76,8 @@ def _results(content: ReportContent) -> Section:
         "results",
         "Results on test",
         figures=_figures(content, "overview", "differences"),
-        tables=_views(content, "results", "comparisons"),
-        folded=_views(content, "comparisons_more", "confusion"),
+        tables=_tables(content, "results", "comparisons"),
+        folded=_tables(content, "comparisons_more", "confusion"),
     )
 
 
@@ -89,8 +86,8 @@ def _thresholds(content: ReportContent) -> Section:
         "thresholds",
         "Psychometric curves and thresholds",
         figures=_figures(content, "by_duration", "by_snr", "thresholds"),
-        tables=_views(content, "thresholds"),
-        folded=_views(content, "thresholds_of_recall", "threshold_differences"),
+        tables=_tables(content, "thresholds"),
+        folded=_tables(content, "thresholds_of_recall", "threshold_differences"),
     )
 
 
@@ -99,7 +96,7 @@ def _conditions(content: ReportContent) -> Section:
         "conditions",
         "By condition",
         figures=_figures(content, "conditions", "confusion"),
-        folded=_views(content, "conditions", "condition_differences"),
+        folded=_tables(content, "conditions", "condition_differences"),
     )
 
 
@@ -108,7 +105,7 @@ def _calibration(content: ReportContent) -> Section:
         "calibration",
         "Calibration and thresholds from dev",
         figures=_figures(content, "reliability"),
-        tables=_views(content, "operating_points", "calibration"),
+        tables=_tables(content, "operating_points", "calibration"),
     )
 
 
@@ -117,8 +114,8 @@ def _instructions(content: ReportContent) -> Section:
         "instructions",
         "Instructions",
         figures=_figures(content, "search"),
-        tables=_views(content, "search_gains", "prompt_transfer", "instructions", "gaps"),
-        folded=_views(
+        tables=_tables(content, "search_gains", "prompt_transfer", "instructions", "gaps"),
+        folded=_tables(
             content,
             *(name for name in content.tables if name.startswith(("controls_", "candidates_"))),
         ),
@@ -140,8 +137,8 @@ def _training(content: ReportContent) -> Section:
         "training",
         "Training and seeds",
         figures=_figures(content, "training_loss"),
-        tables=_views(content, "seed_summary"),
-        folded=[*_views(content, "variance"), *folded],
+        tables=_tables(content, "seed_summary"),
+        folded=[*_tables(content, "variance"), *folded],
     )
 
 
@@ -158,23 +155,20 @@ def _hardest(content: ReportContent) -> Section:
         "Hardest clips",
         sentences=sentences,
         sounds=sounds,
-        folded=_views(content, "clips"),
+        folded=_tables(content, "clips"),
     )
 
 
 def _sound_view(clip: HardClip, sound: Sound) -> SoundView:
     answers = f"{count(clip.correct)} of {count(clip.rows)} answers right"
-    seconds = f"{sound.seconds:g} s"
-    cut = f" (its first {seconds})" if sound.cut else ""
-    return SoundView(
+    cut = f" (its first {sound.seconds:g} s)" if sound.cut else ""
+    return sound_view(
+        sound,
         title=clip.clip_id,
         text=f"{clip.label}, group {clip.group_id}: {answers} ({percent(clip.share_correct)} %). "
         f"Heard here as in {clip.worst_condition}{cut}.",
-        sound=data_uri(sound.flac, "audio/flac"),
-        picture=data_uri(sound.spectrogram),
-        picture_alt=f"Spectrogram of {clip.clip_id} in {clip.worst_condition}: {seconds} from left "
-        "to right, 0 to 8 kHz from bottom to top.",
-        length=seconds,
+        label=f"Clip {clip.clip_id}",
+        heard=f"{clip.clip_id} in {clip.worst_condition}",
     )
 
 
@@ -187,7 +181,7 @@ def _data(content: ReportContent) -> Section:
         "clips",
         "Data",
         sentences=corpus_sentences(facts),
-        tables=_views(content, "clips_by_split", "data"),
+        tables=_tables(content, "clips_by_split", "data"),
         folded=folded,
     )
 
@@ -198,30 +192,16 @@ def _caveats(content: ReportContent) -> Section:
     return Section("caveats", "To keep in mind", sentences=found)
 
 
-def _cost(content: ReportContent) -> Section:
-    table = content.machine["cost"]
-    return Section("cost", "Cost", tables=[table.view] if table.view and not table.empty else [])
-
-
-def _run_card(content: ReportContent) -> Section:
-    stages, card = content.machine["stages"], content.machine["run_card"]
-    return Section(
-        "run-card",
-        "Run card",
-        tables=[stages.view] if stages.view and not stages.empty else [],
-        folded=[card.view] if card.view else [],
-    )
-
-
 def _definitions() -> Section:
     text = files("qsm_core.reporting.speech").joinpath(_DEFINITIONS).read_text(encoding="utf-8")
-    return Section("definitions", "Definitions", terms=list(json.loads(text).items()))
+    terms = list(json.loads(text).items())
+    return Section("definitions", "Definitions", terms_note=METHODS_NOTE, terms=terms)
 
 
-def _views(content: ReportContent, *names: str) -> list[TableView]:
-    found = [content.tables[name] for name in names if name in content.tables]
-    return [one.view for one in found if one.view is not None and not one.empty]
+def _tables(content: ReportContent, *names: str) -> list[str]:
+    """Return those of the tables that this report has: not all inputs are always there."""
+    return [name for name in names if name in content.tables]
 
 
-def _figures(content: ReportContent, *names: str) -> list[FigureView]:
-    return [content.drawings[name].view for name in names if name in content.drawings]
+def _figures(content: ReportContent, *names: str) -> list[str]:
+    return [name for name in names if name in content.figures]

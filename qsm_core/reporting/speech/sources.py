@@ -19,10 +19,9 @@ from qsm_core.evaluation.analysis.settings import CALIBRATED
 from qsm_core.evaluation.analysis.sources import SYSTEMS_FILE
 from qsm_core.evaluation.analysis.stage_files import read_csv, read_json
 from qsm_core.evaluation.analysis.tables import Analysis, read_analysis
-from qsm_core.reporting.page.pieces import CALIBRATED_TITLE
 from qsm_core.reporting.speech.corpus_facts import CorpusFacts, read_corpus_facts
 from qsm_core.reporting.speech.prompt_tables import PromptTables, read_prompt_tables
-from qsm_core.reporting.speech.titles import MODELS, titled
+from qsm_core.reporting.speech.titles import CALIBRATED_TITLE, MODELS, titled
 
 
 @dataclass(frozen=True)

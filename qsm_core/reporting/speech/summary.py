@@ -1,58 +1,76 @@
-"""What Prefect shows of a report: markdown with pictures as data URIs, and lists of flat rows.
-
-Rows of one table have equal keys and only text, because the page shows nothing at all where a NaN
-or an infinity stands.
-"""
+"""What a flow shows of the report on the speech system, beside its figures."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from qsm_core.reporting.page.markdown import picture_markdown, plain, view_markdown
-from qsm_core.reporting.page.pieces import Pieces
+from qsm_core.evaluation.analysis.settings import CALIBRATED
+from qsm_core.evaluation.instruction_gains.tables import GAINS, TRANSFER
+from qsm_core.reporting.page.markdown import plain, text_markdown, view_markdown
+from qsm_core.reporting.page.pieces import SUMMARY, Pieces, Table, Text
+from qsm_core.reporting.page.table_view import TableView
+from qsm_core.reporting.speech.abstract import abstracts
 from qsm_core.reporting.speech.content import ReportContent
 from qsm_core.reporting.speech.prompt_tables import gain_sentences
-from qsm_core.reporting.speech.sentences import abstracts
+
+# Columns of the results that a terminal shows, with their headings there.
+_ON_TERMINAL = {
+    "System": "System",
+    "Balanced accuracy, clips": "Clips",
+    "Balanced accuracy, conditions": "Conditions",
+    "AUROC": "AUROC",
+    "Clips: difference": "Clips, difference",
+}
 
 
-def make_pieces(content: ReportContent) -> Pieces:
-    """Return everything that Prefect shows of a report."""
-    pictures = {
-        name: picture_markdown(drawing.view.title, drawing.png, drawing.alt)
-        for name, drawing in content.drawings.items()
-    }
+def report_pieces(content: ReportContent) -> Pieces:
+    """Return the pieces of the report."""
     return Pieces(
-        summary=summary_markdown(content),
-        instructions=instructions_markdown(content),
-        results=_records(content, "results"),
-        conditions=_records(content, "conditions"),
-        pictures=pictures,
-        gains=tuple(_gains(content)),
+        texts={
+            SUMMARY: Text("What was found, in words", summary_markdown(content)),
+            "instructions": Text(
+                "The winning instructions, and the instruction of each system",
+                instructions_markdown(content),
+            ),
+        },
+        tables={
+            "results": _table(content, "results", "Every system on the test clips"),
+            "results-by-condition": _table(
+                content, "conditions", "Balanced accuracy in every condition, in per cent"
+            ),
+        },
+        terminal_tables={"results": _short_results(content)},
+        sentences={"gains": tuple(_gains(content))},
     )
 
 
 def summary_markdown(content: ReportContent) -> str:
     """Return the abstract, the results table and what was chosen on dev."""
-    sources = content.sources
-    parts = [
-        "## Summary",
-        "\n\n".join(" ".join(map(plain, told)) for told in abstracts(sources)),
-        *map(plain, _gains(content)),
-        *_views(content, "results", "gaps"),
-    ]
-    return "\n\n".join(parts) + "\n"
+    paragraphs = [" ".join(sentences) for sentences in abstracts(content.sources)]
+    views = _views(content, "results", "gaps")
+    return text_markdown("Summary", [*paragraphs, *_gains(content)], views)
 
 
 def instructions_markdown(content: ReportContent) -> str:
-    """Return the winning instructions, each as a quotation, and what every system was asked."""
+    """Return the winning instructions, each as a quotation, and that of every system."""
     parts = ["## Winning instructions"]
     searches = content.sources.searches
     parts += [f"{plain(one.title)}:\n\n> {plain(one.instruction)}" for one in searches]
     if not searches:
         parts.append("No instruction was searched for.")
     controls = [name for name in content.tables if name.startswith("controls_")]
-    tables = ("search_gains", "prompt_transfer", *controls, "gaps", "instructions")
-    return "\n\n".join([*parts, *map(plain, _gains(content)), *_views(content, *tables)]) + "\n"
+    views = _views(content, GAINS, TRANSFER, *controls, "gaps", "instructions")
+    return "\n\n".join([*parts, *map(plain, _gains(content)), *map(view_markdown, views)]) + "\n"
+
+
+def _short_results(content: ReportContent) -> Table:
+    """Return the results without what the report alone has room for."""
+    results = content.tables["results"]
+    records = [] if results.view is None else results.view.records()
+    rows = []
+    for system, record in zip(results.numbers["system"], records, strict=True):
+        if not system.endswith(CALIBRATED):
+            row = {heading: record[name] for name, heading in _ON_TERMINAL.items()}
+            rows.append(row | {"AUROC": row["AUROC"].split(" [")[0]})
+    return Table("Balanced accuracy on test in per cent, with 95 % intervals", tuple(rows))
 
 
 def _gains(content: ReportContent) -> list[str]:
@@ -60,11 +78,11 @@ def _gains(content: ReportContent) -> list[str]:
     return [] if prompts is None else gain_sentences(prompts.gains)
 
 
-def _records(content: ReportContent, name: str) -> list[dict[str, Any]]:
+def _table(content: ReportContent, name: str, title: str) -> Table:
     view = content.tables[name].view
-    return [] if view is None else [dict(row) for row in view.records()]
+    return Table(title, () if view is None else view.records())
 
 
-def _views(content: ReportContent, *names: str) -> list[str]:
+def _views(content: ReportContent, *names: str) -> list[TableView]:
     tables = [content.tables[name] for name in names if name in content.tables]
-    return [view_markdown(one.view) for one in tables if one.view is not None and not one.empty]
+    return [one.view for one in tables if one.view is not None and not one.empty]

@@ -165,27 +165,6 @@ def overall_confusion(analysis: Analysis, titles: Titles) -> pd.DataFrame:
     return table
 
 
-def flat_table(values: Mapping[str, Any]) -> pd.DataFrame:
-    """Return nested JSON values as rows of name and value, names joined by dots."""
-    rows: list[dict[str, Any]] = []
-
-    def add(name: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key, item in value.items():
-                add(f"{name}.{key}" if name else str(key), item)
-        elif isinstance(value, list | tuple):
-            if all(not isinstance(item, Mapping | list | tuple) for item in value):
-                rows.append({"name": name, "value": ", ".join(map(str, value))})
-            else:
-                for number, item in enumerate(value):
-                    add(f"{name}.{number}", item)
-        else:
-            rows.append({"name": name, "value": value})
-
-    add("", values)
-    return pd.DataFrame(rows, columns=["name", "value"])
-
-
 def _ends_of(metrics: Sequence[str]) -> list[str]:
     return [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
 

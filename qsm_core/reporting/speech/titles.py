@@ -14,6 +14,8 @@ TITLES = {
     "webrtc": "WebRTC VAD",
     "energy": "Energy threshold",
 }
+# What the title of a system ends in that has the same answers with a threshold from dev.
+CALIBRATED_TITLE = ", dev threshold"
 MODELS = {"base": "Base model", "lora": "LoRA model"}
 _SEED = re.compile(r"_seed(\d+)$")
 

@@ -8,18 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from qsm_core.reporting.page.canvas import Titles, panel_grid, styled, wrapped
-from qsm_core.reporting.page.style import GRID, NONSPEECH_COLOR, SPEECH_COLOR
+from qsm_core.reporting.page.canvas import Titles, dotted_line, panel_grid, wrapped
+from qsm_core.reporting.page.style import GRID
 from qsm_core.reporting.speech.figures.heat_map import short_name
 
 _COLUMNS = 4
 _CLASSES = (
-    ("SPEECH", "speech called SPEECH", "o", SPEECH_COLOR),
-    ("NONSPEECH", "non-speech called NONSPEECH", "s", NONSPEECH_COLOR),
+    ("SPEECH", "speech called SPEECH", "o", "#4477aa"),
+    ("NONSPEECH", "non-speech called NONSPEECH", "s", "#cc7a1f"),
 )
 
 
-@styled
 def confusion_by_condition(confusion: pd.DataFrame, titles: Titles) -> Figure:
     """Draw the two recalls of every system in every condition, joined by a line.
 
@@ -65,6 +64,6 @@ def _draw_system(axes: Axes, rows: pd.DataFrame, keys: list[str]) -> None:
     axes.hlines(places, both.min(axis=0), both.max(axis=0), color=GRID, linewidth=1.1)
     for label, _, marker, color in _CLASSES:
         axes.plot(shares[label], places, marker, color=color, markersize=4.2)
-    axes.axvline(50, color=GRID, linewidth=1, linestyle=":")
+    dotted_line(axes, 50, vertical=True)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0, labelsize=8)  # of each: only the positions are shared

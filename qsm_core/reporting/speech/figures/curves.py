@@ -13,25 +13,24 @@ from matplotlib.lines import Line2D
 from qsm_core.reporting.page.canvas import (
     WIDTH_IN,
     Titles,
-    chance_line,
+    dotted_line,
     level_ticks,
     new_figure,
     panel_grid,
     percent_limits,
-    styled,
     wrapped,
 )
 from qsm_core.reporting.page.style import GRID, series_style
 
 MOST_IN_ONE_PANEL = 4
 _COLUMNS = 3
+_CHANCE = 50.0
 _AXES = {
     "duration": ("duration (ms, logarithmic)", True),
     "snr": ("signal-to-noise ratio (dB)", False),
 }
 
 
-@styled
 def psychometric_curves(
     points: pd.DataFrame, bands: pd.DataFrame, titles: Titles, *, dimension: str, measure: str
 ) -> Figure:
@@ -65,10 +64,10 @@ def psychometric_curves(
             axes.set_title(wrapped(titles[group[0]]), fontsize=9)
         for system in group:
             _draw_system(axes, points, bands, system, list(titles).index(system))
-        chance_line(axes)
+        dotted_line(axes, _CHANCE)
         level_ticks(axes, levels, logarithmic=logarithmic)
         axes.grid()
-    panels[0].set_ylim(*percent_limits(points[["share", "low", "high"]].to_numpy()))
+    panels[0].set_ylim(*percent_limits(points[["share", "low", "high"]].to_numpy(), also=_CHANCE))
     figure.supxlabel(label, fontsize=9.5)
     figure.supylabel(f"{measure} (%)", fontsize=9.5)
     return figure

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qsm_core.reporting.page.canvas import Titles, new_figure, styled, wrapped
+from qsm_core.reporting.page.canvas import Titles, new_figure, wrapped
 from qsm_core.reporting.page.formatting import p_value, points_with_ends
 from qsm_core.reporting.page.style import GRID, INK, series_style
 
@@ -18,7 +18,6 @@ _WIDTH_IN = 9.6
 _LABEL_CHARACTERS = 44
 
 
-@styled
 def forest(comparisons: pd.DataFrame, titles: Titles, *, margin: float | None = None) -> Figure:
     """Draw differences of balanced accuracies in percentage points.
 

@@ -19,7 +19,6 @@ from qsm_core.reporting.page.canvas import (
     Titles,
     new_figure,
     row_height_in,
-    styled,
     wrapped,
 )
 from qsm_core.reporting.page.style import INK
@@ -31,7 +30,6 @@ _MOST_COLUMNS = 26
 _GAP = 0.35
 
 
-@styled
 def heat_map(conditions: pd.DataFrame, titles: Titles) -> Figure:
     """Draw one row a system and one column a condition; many conditions become the rows instead.
 

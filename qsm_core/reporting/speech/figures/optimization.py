@@ -12,7 +12,6 @@ from qsm_core.reporting.page.canvas import (
     WIDTH_IN,
     new_figure,
     panel_grid,
-    styled,
     wrapped,
 )
 from qsm_core.reporting.page.style import series_style
@@ -20,7 +19,6 @@ from qsm_core.reporting.page.style import series_style
 _COLUMNS = 2
 
 
-@styled
 def search_curves(searches: Mapping[str, pd.DataFrame], score_name: str = "score on dev") -> Figure:
     """Draw the score of each candidate instruction and the best so far, one panel a search.
 
@@ -44,7 +42,6 @@ def search_curves(searches: Mapping[str, pd.DataFrame], score_name: str = "score
     return figure
 
 
-@styled
 def training_loss(logs: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the training loss, and the dev loss where it was measured.
 

@@ -8,14 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from qsm_core.reporting.page.canvas import Titles, panel_grid, styled, wrapped
+from qsm_core.reporting.page.canvas import Titles, panel_grid, wrapped
 from qsm_core.reporting.page.style import GRID, INK, series_style
 
 _COLUMNS = 4
 _VARIANTS = {"raw": ("as given", True), "temperature": ("after temperature scaling", False)}
 
 
-@styled
 def reliability_diagrams(reliability: pd.DataFrame, titles: Titles) -> Figure:
     """Draw the share of speech against the mean probability of each bin, one panel a system.
 

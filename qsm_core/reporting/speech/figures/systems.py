@@ -15,14 +15,14 @@ from qsm_core.reporting.page.canvas import (
     WIDTH_IN,
     FloatArray,
     Titles,
+    dotted_line,
     level_ticks,
     new_figure,
     row_height_in,
-    styled,
     wrapped,
 )
 from qsm_core.reporting.page.formatting import decimal
-from qsm_core.reporting.page.style import GRID, series_style
+from qsm_core.reporting.page.style import series_style
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ class Panel:
     decimals: int = 2
 
 
-@styled
 def systems_figure(panels: Sequence[Panel], titles: Titles) -> Figure:
     """Draw numbers of every system with their intervals.
 
@@ -93,7 +92,7 @@ def _draw_panel(axes: Axes, panel: Panel, titles: Titles) -> None:
         row = known.iloc[0] if len(known) else None
         _draw_row(axes, panel, row, position, limits)
     if panel.chance is not None:
-        axes.axvline(panel.chance, color=GRID, linewidth=1, linestyle=":")
+        dotted_line(axes, panel.chance, vertical=True)
     axes.set_xlim(*limits)
     if panel.logarithmic:
         level_ticks(axes, _steps_between(*limits), logarithmic=True)

@@ -17,7 +17,8 @@ from qsm_core.reporting.page.formatting import (
     percent_of_row,
     points_with_ends,
 )
-from qsm_core.reporting.page.table_view import TableView, Titles, too_narrow
+from qsm_core.reporting.page.table_view import TableView, Titles
+from qsm_core.reporting.speech.views.narrow import too_narrow
 
 _NARROW = "\N{DAGGER}"
 _NARROW_NOTE = f"{_NARROW} The interval {TOO_NARROW}."

@@ -20,7 +20,8 @@ from qsm_core.reporting.page.formatting import (
     points_of_row,
     threshold,
 )
-from qsm_core.reporting.page.table_view import TableView, Titles, text_of, too_narrow
+from qsm_core.reporting.page.table_view import TableView, Titles, text_of
+from qsm_core.reporting.speech.views.narrow import too_narrow
 from qsm_core.statistics.power import Verdict
 
 

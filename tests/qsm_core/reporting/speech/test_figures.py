@@ -1,7 +1,6 @@
 """Figures: they show the numbers of their tables, at any number of systems, always the same."""
 
 import io
-import re
 
 import numpy as np
 import pytest
@@ -9,16 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from qsm_core.reporting.page.canvas import wrapped
-from qsm_core.reporting.page.images import (
-    MAX_PNG_BYTES,
-    data_uri,
-    inline_svg,
-    png_bytes,
-    small_png,
-    svg_text,
-)
-from qsm_core.reporting.page.style import NUM_STYLES, series_style
+from qsm_core.reporting.page.images import png_bytes, svg_text
+from qsm_core.reporting.page.style import figure_style
 from qsm_core.reporting.speech.figures.curves import psychometric_curves
 from qsm_core.reporting.speech.figures.forest import forest
 from qsm_core.reporting.speech.figures.heat_map import heat_map
@@ -112,13 +103,11 @@ def test_curves_hold_the_values_of_the_tables() -> None:
 
 def test_many_systems_get_a_panel_each() -> None:
     analysis = make_analysis(7)
-    figure = psychometric_curves(
-        analysis.curve_points,
-        analysis.curve_bands,
-        titles_of(7),
-        dimension="snr",
-        measure="balanced accuracy",
-    )
+    tables = (analysis.curve_points, analysis.curve_bands)
+    with figure_style():
+        figure = psychometric_curves(
+            *tables, titles_of(7), dimension="snr", measure="balanced accuracy"
+        )
     shown = [axes for axes in figure.axes if axes.get_visible()]
     titles = [axes.get_title(loc="left").replace("\n", " ") for axes in shown]
     assert titles == list(titles_of(7).values())
@@ -173,43 +162,3 @@ def test_an_interval_without_an_end_points_to_its_side() -> None:
     left, right = axes.get_xlim()
     at = [float(line.get_xdata()[0]) for line in arrows]
     assert at == pytest.approx([right, left, right])
-
-
-def test_series_are_told_apart_without_colour() -> None:
-    styles = [series_style(i) for i in range(NUM_STYLES)]
-    assert len({(one.marker, one.dash, one.color) for one in styles}) == NUM_STYLES
-    assert len({one.marker for one in styles[:10]}) == 10
-    assert len({one.color for one in styles[:7]}) == 7
-
-
-def test_long_titles_end_in_dots() -> None:
-    text = wrapped("word " * 40)
-    assert text.count("\n") == 2
-    assert text.endswith("\N{HORIZONTAL ELLIPSIS}")
-    assert max(map(len, text.split("\n"))) <= 27
-    assert wrapped("LoRA") == "LoRA"
-
-
-def test_inline_svg_stands_beside_others() -> None:
-    svg = (
-        '<?xml version="1.0"?>\n<svg width="10pt" height="5pt" viewBox="0 0 72 5">'
-        '<metadata>when</metadata><defs><path id="m1"/></defs><use xlink:href="#m1"/>'
-        '<g clip-path="url(#p2)" style="stroke: #33363d"/><clipPath id="p2"/></svg>'
-    )
-    element = inline_svg(svg, name="fig", alt='A "b" <c> & d')
-    assert element.startswith('<svg role="img" aria-label="A &quot;b&quot; &lt;c> &amp; d" style="')
-    assert "max-width: 96px" in element
-    assert set(re.findall(r'id="([^"]+)"', element)) == {"fig-m1", "fig-p2"}
-    assert '"#fig-m1"' in element
-    assert "url(#fig-p2)" in element
-    assert "currentColor" in element
-    assert "metadata" not in element
-
-
-def test_picture_for_prefect_is_small() -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (900, 1200, 3), dtype=np.uint8)
-    assert len(small_png(Image.fromarray(noise))) <= MAX_PNG_BYTES
-
-
-def test_data_uri() -> None:
-    assert data_uri(b"\x89PNG") == "data:image/png;base64,iVBORw=="

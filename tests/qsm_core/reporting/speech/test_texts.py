@@ -1,4 +1,4 @@
-"""Numbers and sentences as a reader sees them; tables that stay whole in Markdown and LaTeX."""
+"""Sentences, notes and tables of the speech system as a reader sees them."""
 
 import json
 import math
@@ -12,17 +12,13 @@ import pandas as pd
 import pytest
 
 from qsm_core.evaluation.analysis.replicates import TOO_NARROW
-from qsm_core.reporting.page import formatting
-from qsm_core.reporting.page.latex import escaped, latex_table
-from qsm_core.reporting.page.markdown import picture_markdown, view_markdown
-from qsm_core.reporting.page.run_card import clip_prompts
-from qsm_core.reporting.page.table_view import TableView
 from qsm_core.reporting.speech import sections
-from qsm_core.reporting.speech.sentences import abstract, caveats
+from qsm_core.reporting.speech.abstract import abstract
+from qsm_core.reporting.speech.caveats import caveats
+from qsm_core.reporting.speech.clip_prompts import clip_prompts
 from qsm_core.reporting.speech.tables import (
     comparisons_table,
     conditions_table,
-    flat_table,
     reference_of,
     results_table,
 )
@@ -36,43 +32,8 @@ from qsm_core.reporting.speech.views.systems import (
 )
 from tests.support.analyses import SMALL, make_analysis, titles_of
 
-DASH = formatting.MISSING
 MINUS = "\N{MINUS SIGN}"
 METHODS = Path(__file__).parents[4] / "docs" / "methods.md"
-
-
-def _threshold(value: float, low: float, high: float, outcome: str = "reached") -> dict[str, Any]:
-    return {"value": value, "low": low, "high": high, "outcome": outcome}
-
-
-@pytest.mark.parametrize(
-    ("made", "expected"),
-    [
-        (formatting.percent(0.93289), "93.3"),
-        (formatting.percent(math.nan), DASH),
-        (formatting.percent_with_ends(0.9, 0.85, 0.95), "90.0 [85.0, 95.0]"),
-        (formatting.percent_with_ends(0.9, None, None), "90.0"),
-        (formatting.points(0.182), "+18.2"),
-        (formatting.percent(-0.004), f"{MINUS}0.4"),
-        (formatting.points(-0.0121), f"{MINUS}1.2"),
-        (formatting.points(-0.0001), "0.0"),
-        (formatting.points_with_ends(-0.01, -0.02, 0.0), f"{MINUS}1.0 [{MINUS}2.0, 0.0]"),
-        (formatting.p_value(0.00001), "< 0.001"),
-        (formatting.p_value(0.0416), "0.042"),
-        (formatting.p_value(math.nan), DASH),
-        (formatting.decimal(-1.23456), f"{MINUS}1.235"),
-        (formatting.decimal(-0.04, 1), "0.0"),
-        (formatting.count(21340), "21,340"),
-        (formatting.threshold(_threshold(37.68, 18.5, 69.3), "ms"), "37.7 [18.5, 69.3] ms"),
-        (
-            formatting.threshold(_threshold(-11.2, -math.inf, -9.5, "extrapolated"), "dB"),
-            f"{MINUS}11.2 [{MINUS}\N{INFINITY}, {MINUS}9.5] dB (extrapolated)",
-        ),
-        (formatting.threshold(_threshold(math.nan, 1, 2, "not reached"), "ms"), "not reached"),
-    ],
-)
-def test_numbers(made: str, expected: str) -> None:
-    assert made == expected
 
 
 def test_the_abstract_tells_numbers_with_intervals() -> None:
@@ -260,35 +221,6 @@ def test_thresholds_that_are_chance_everywhere_have_no_column() -> None:
     assert view.rows[1][2] == "49.5 [39.6, 57.4]"
 
 
-def test_cells_cannot_break_a_table() -> None:
-    view = TableView("A_b", ("x", "y"), (("a|b", "<i>\nnew *line*"),), notes=("note",))
-    lines = view_markdown(view).splitlines()
-    assert lines[0] == "*A\\_b*"
-    assert lines[4] == "| a\\|b | &lt;i&gt; new \\*line\\* |"
-    assert lines[-1] == "- note"
-    assert len({line.replace("\\|", "").count("|") for line in lines[2:5]}) == 1
-
-
-def test_an_interval_is_never_broken_into_two_lines() -> None:
-    view = TableView("t", ("System", "BA"), (("Base", "78.2 [71.8, 84.7]"),))
-    assert view_markdown(view).splitlines()[-1] == ("| Base | 78.2 [71.8,\N{NO-BREAK SPACE}84.7] |")
-
-
-def test_latex_prints_what_stands_there() -> None:
-    text = "a_b & 50 % {x} $1 #2 ~ ^ \\ <i> \N{MINUS SIGN}1 \N{EN DASH}"
-    assert escaped(text) == (
-        r"a\_b \& 50 \% \{x\} \$1 \#2 \textasciitilde{} \textasciicircum{} "
-        r"\textbackslash{} \textless{}i\textgreater{} $-$1 --"
-    )
-    assert escaped("1 [0, 2]\N{DAGGER}") == r"1 [0, 2]\textdagger{}"
-    view = TableView("100 %", ("System", "BA"), (("A & B", "[1, 2]"),), notes=("n_1",))
-    lines = latex_table(view, "x").splitlines()
-    assert r"  \caption{100 \%.}" in lines
-    assert r"  \begin{tabular}{lr}" in lines
-    assert r"    A \& B & {[1, 2]} \\" in lines  # else \\ of the row before takes it
-    assert lines.count(r"    \toprule") == lines.count(r"    \bottomrule") == 1
-
-
 def test_candidates_keep_their_order_and_are_capped() -> None:
     table = pd.DataFrame({"number": range(250), "iteration": 0, "instruction": "t", "score": 0.5})
     table["best_so_far"] = table["score"]
@@ -296,19 +228,6 @@ def test_candidates_keep_their_order_and_are_capped() -> None:
     assert len(view.rows) == 200
     assert view.notes == ("50 more are in the CSV file.",)
     assert view.rows[7][0] == "7"
-
-
-def test_nested_values_become_rows() -> None:
-    table = flat_table({"a": {"b": 1, "c": [1, 2]}, "d": [{"e": None}], "f": {}})
-    assert table.to_dict("list") == {
-        "name": ["a.b", "a.c", "d.0.e"],
-        "value": [1, "1, 2", None],
-    }
-
-
-def test_pictures() -> None:
-    markdown = picture_markdown("T", b"\x89PNG", "see [this]\nthere")
-    assert "![see (this) there](data:image/png;base64,iVBORw==)" in markdown
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""What was found, in sentences made from the numbers: for the top of the report and for Prefect.
+"""What was found, in five sentences made from the numbers: the abstract of the report.
 
-The abstract has five sentences: what was answered, which system comes first, what the paired
-differences show, what does not depend on where a threshold stands, and where the curves cross
-their targets. No number stands without its interval where it has one, and no sentence calls a
-number good or bad: "better" and "worse" are the verdicts of the corrected tests.
+What was answered, which system comes first, what the paired differences show, what does not depend
+on where a threshold stands, and where the curves cross their targets. No number stands without its
+interval where it has one, and no sentence calls a number good or bad: "better" and "worse" are the
+verdicts of the corrected tests.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from qsm_core.evaluation.analysis.replicates import TOO_NARROW
 from qsm_core.evaluation.analysis.settings import CALIBRATED
 from qsm_core.evaluation.analysis.tables import Analysis
-from qsm_core.labels import Label
 from qsm_core.reporting.page.formatting import (
     count,
     decimal_of_row,
@@ -29,17 +27,13 @@ from qsm_core.reporting.page.formatting import (
     points_of_row,
     threshold,
 )
-from qsm_core.reporting.speech.corpus_facts import CorpusFacts
+from qsm_core.reporting.page.table_view import Titles
 from qsm_core.reporting.speech.sources import Sources
 from qsm_core.reporting.speech.tables import reference_of, results_table, single_conditions
 from qsm_core.reporting.speech.views.systems import defined_thresholds, unit_of
 
-Titles = Mapping[str, str]
 Row = Mapping[Hashable, Any]
 
-_MANY_UNPARSEABLE = 0.01
-_MOST_PROBLEMS = 20
-_SAME_CLIPS = frozenset({"dur_1000ms", "reverb_none", "filter_none"})
 _VERDICTS = ("better", "worse", "not worse", "undecided", "same answers")
 _MEASURE = "balanced accuracy"
 
@@ -87,69 +81,6 @@ def first_system(results: pd.DataFrame) -> str | None:
     return (
         str(known["system"].iloc[int(known["ba_clip"].to_numpy().argmax())]) if len(known) else None
     )
-
-
-def _interval_notes(systems: pd.DataFrame, titles: Titles) -> list[str]:
-    """Return what the analysis warns of beside an interval: few groups, rows without a score."""
-    found = []
-    each = systems.assign(note=systems["note"].astype("string").str.split("; ")).explode("note")
-    # The table names the intervals that are too narrow, each by itself.
-    told = each[each["note"].notna() & (each["note"] != TOO_NARROW)]
-    for note, rows in told.groupby("note"):
-        if str(note)[:1].isdigit():  # a count of rows: of one system
-            found.append(f"{', '.join(titles[name] for name in rows['system'].unique())}: {note}.")
-        else:
-            found.append(f"Intervals rest on {note}.")
-    return found
-
-
-def caveats(analysis: Analysis, titles: Titles, facts: CorpusFacts | None) -> list[str]:
-    """List what a reader has to keep in mind; which ones apply is found from the results."""
-    found = []
-    if facts is not None and facts.synthetic:
-        found.append(
-            "The test clips are synthetic speech and synthetic sounds. Synthetic speech is easy "
-            "speech: these numbers show that the pipeline works and are no result about "
-            "recorded speech."
-        )
-    found += _interval_notes(analysis.systems, titles)
-    found += [f"{warning[:1].upper()}{warning[1:]}." for warning in facts.warnings] if facts else []
-    unread = analysis.systems[analysis.systems["metric"] == "unparseable_rate"]
-    for row in unread[unread["value"] > _MANY_UNPARSEABLE].to_dict("records"):
-        found.append(
-            f"{titles[row['system']]}: {percent(row['value'])} % of the answers could not be read "
-            "as a label. They count as errors."
-        )
-    same = sorted(set(analysis.conditions["condition"]) & _SAME_CLIPS)
-    if len(same) > 1:
-        found.append(
-            f"The conditions {', '.join(same)} hold the same unchanged clips, so their values "
-            "move together."
-        )
-    return [
-        *found,
-        "Where instructions or thresholds were chosen by their score on the dev split, that score "
-        "is too good on average. Only the test columns are fair, and only while nobody chooses by "
-        "them.",
-    ]
-
-
-def corpus_sentences(facts: CorpusFacts | None) -> list[str]:
-    """Say what the test clips are and what the leakage audit found."""
-    if facts is None:
-        return []
-    speech, nonspeech = (facts.test_size(label.value) for label in Label)
-    kind = "synthetic" if facts.synthetic else "recorded"
-    found = [
-        f"The test clips are {kind} (source: {', '.join(facts.test_sources) or 'none'}): "
-        f"{count(speech[0])} speech clips from {count(speech[1])} groups and "
-        f"{count(nonspeech[0])} non-speech clips from {count(nonspeech[1])} groups."
-    ]
-    if facts.problems:
-        found.append("The leakage audit found that the test is not independent:")
-        return [*found, *facts.problems[:_MOST_PROBLEMS]]
-    audio = "nor is the same audio" if facts.audio_compared else "the audio itself was not compared"
-    return [*found, f"Leakage audit: no group is in two splits; {audio}."]
 
 
 def _what_was_answered(analysis: Analysis, results: pd.DataFrame) -> str:

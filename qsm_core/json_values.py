@@ -1,0 +1,22 @@
+"""Values as JSON has them: what is not a number becomes null."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def to_json_values(value: Any) -> Any:
+    """Return `value` with tuples as lists, NumPy numbers as Python's and NaN as None."""
+    if isinstance(value, Mapping):
+        return {str(key): to_json_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json_values(item) for item in value]
+    if isinstance(value, np.generic):
+        return to_json_values(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

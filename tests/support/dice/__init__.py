@@ -1,0 +1,1 @@
+"""A small system beside the others, built as CONTRIBUTING says."""
