@@ -59,7 +59,7 @@ def publish_report(
     for name, text in (*pieces.texts.items(), *pieces.pictures.items()):
         page.markdown(name, text.markdown + (where if name == SUMMARY else ""), text.title)
     for name, table in pieces.tables.items():
-        page.table(name, table.rows, table.title)
+        page.table(name, table.rows, f"{table.title}. {note}")
     publish_outputs(finished, page)
     return {"results": str(folder), "report": str(folder / "report.html")}
 
