@@ -26,7 +26,7 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
 from prefect import flow
 
 from flows.form.signature import flat_parameters
-from flows.run.cancelling import ends_when_cancelled
+from flows.run.managed_run import managed_run
 from flows.run.plan import show_plan
 from flows.run.publish import publish_report
 from flows.run.session import Session
@@ -58,7 +58,7 @@ def check_sources(parameters: CompareParameters, found: Found) -> None:
 
 @flow(name="compare-models", persist_result=False)
 @flat_parameters(CompareParameters, parse_compare_parameters, PANELS)
-@ends_when_cancelled
+@managed_run
 def compare_models(parameters: CompareParameters) -> dict[str, str]:
     """Make one report of finished runs and of predictions from elsewhere.
 

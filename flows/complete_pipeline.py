@@ -29,7 +29,7 @@ from functools import partial
 from prefect import flow
 
 from flows.form.signature import flat_parameters
-from flows.run.cancelling import ends_when_cancelled
+from flows.run.managed_run import managed_run
 from flows.run.plan import show_plan
 from flows.run.publish import publish_report
 from flows.run.session import Session
@@ -67,7 +67,7 @@ def seven_stages(parameters: PipelineParameters, run: RunStages) -> None:
 
 @flow(name="complete-pipeline", persist_result=False)
 @flat_parameters(PipelineParameters, parse_parameters, PANELS)
-@ends_when_cancelled
+@managed_run
 def complete_pipeline(parameters: PipelineParameters) -> dict[str, str]:
     """Run the seven stages; finished ones are reused, so running it again resumes.
 

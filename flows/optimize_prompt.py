@@ -33,7 +33,7 @@ from functools import partial
 from prefect import flow
 
 from flows.form.signature import flat_parameters
-from flows.run.cancelling import ends_when_cancelled
+from flows.run.managed_run import managed_run
 from flows.run.plan import show_plan
 from flows.run.session import Session
 from flows.run.stages import RunStages
@@ -64,7 +64,7 @@ def search_stages(search: OptimizeRun, run: RunStages) -> None:
 
 @flow(name="optimize-prompt", persist_result=False)
 @flat_parameters(OptimizeParameters, parse_optimize_parameters, PANELS)
-@ends_when_cancelled
+@managed_run
 def optimize_prompt(search: OptimizeRun) -> dict[str, str]:
     """Search a better instruction; finished stages are reused, so running it again resumes.
 

@@ -27,7 +27,7 @@ from qsm_core.data.config import PrepareConfig, SyntheticConfig
 from qsm_core.inference.config import ParityConfig
 
 from flows.form.signature import flat_parameters
-from flows.run.cancelling import ends_when_cancelled
+from flows.run.managed_run import managed_run
 from flows.run.plan import show_plan
 from flows.run.session import Session
 from flows.run.stages import RunStages
@@ -86,7 +86,7 @@ def clips_of(p: ParityParameters) -> Clips:
 
 @flow(name="parity-check", persist_result=False)
 @flat_parameters(ParityParameters, parse_parity_parameters, PANELS)
-@ends_when_cancelled
+@managed_run
 def parity_check(parameters: ParityParameters) -> dict[str, str]:
     """Compare every way of computing an answer; the run fails where one disagrees.
 

@@ -6,25 +6,29 @@ nothing else of the run is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.context import FlowRunContext, SettingsContext
 from prefect.exceptions import PrefectException
-from prefect.logging import get_run_logger
-from prefect.settings import get_current_settings
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings
 
+from flows.terminal.display import current_display
+from tasks.run.server import PrefectServer, logger
 from tasks.workers.progress import artifact_key
-
-_ANSWER_WITHIN_S = 5.0
 
 
 class PrefectPage:
     """Shows tables and markdown as artifacts of the flow run, as long as the server answers."""
 
-    def __init__(self) -> None:
-        self._is_gone = False
+    def __init__(self, server: PrefectServer) -> None:
+        """Show on the page of the flow run that this is called in."""
+        self._server = server
 
     def table(self, key: str, rows: Sequence[Mapping[str, Any]], title: str) -> None:
         """Show rows with equal keys as a table."""
@@ -39,26 +43,92 @@ class PrefectPage:
         self._show(lambda: create_markdown_artifact(text, key=artifact_key(key), description=title))
 
     def _show(self, create: Callable[[], object]) -> None:
-        if self._is_gone:
+        if not self._server.answers():
             return
         try:
-            _check_server()
             create()
-        except (httpx.HTTPError, PrefectException) as error:
-            self._is_gone = True
-            get_run_logger().warning(
-                "the Prefect server does not answer (%s): the run goes on, and its results are "
-                "in its folder, but Prefect will not show all of it",
-                error,
-            )
+        except (httpx.TransportError, PrefectException):
+            if self._server.answers():
+                raise
 
 
-def _check_server() -> None:
-    """Ask for a sign of life: Prefect's own client would wait for minutes.
+@dataclass
+class Ending:
+    """How the function of a flow ended, whatever Prefect made of it afterwards.
 
-    Raises:
-        httpx.HTTPError: There is none.
+    Args:
+        began: Whether it was called.
+        is_over: Whether it returned or raised.
+        error: What it raised.
+        server_lost: Whether the server did not answer at the end.
     """
-    url = get_current_settings().api.url
-    if url is not None:
-        httpx.get(f"{url}/health", timeout=_ANSWER_WITHIN_S, trust_env=False)
+
+    began: bool = False
+    is_over: bool = False
+    error: BaseException | None = None
+    server_lost: bool = False
+
+
+_SERVER: ContextVar[PrefectServer | None] = ContextVar("prefect_server", default=None)
+_ENDING: ContextVar[Ending | None] = ContextVar("ending", default=None)
+
+
+def current_server() -> PrefectServer:
+    """Return what knows whether the server of this run answers."""
+    return _SERVER.get() or PrefectServer(_warn)
+
+
+@contextmanager
+def noted_ending() -> Iterator[Ending]:
+    """Note how a flow that is called inside the block ends."""
+    ending = Ending()
+    token = _ENDING.set(ending)
+    try:
+        yield ending
+    finally:
+        _ENDING.reset(token)
+
+
+@contextmanager
+def outlives_server() -> Iterator[None]:
+    """Let the block, which is the function of a flow, end although the server is gone.
+
+    What is left to do is Prefect's: to set the state of the flow run. From a terminal it does not
+    try for a minute what cannot succeed; see `noted_ending` for what the terminal makes of it.
+    """
+    server, ending = PrefectServer(_warn), _ENDING.get() or Ending()
+    token = _SERVER.set(server)
+    ending.began = True
+    try:
+        yield
+    except BaseException as error:
+        ending.error = error
+        raise
+    finally:
+        _SERVER.reset(token)
+        ending.is_over = True
+        ending.server_lost = not server.answers()
+        if ending.server_lost and not _of_a_deployment():
+            _ask_only_once()
+
+
+def _of_a_deployment() -> bool:
+    context = FlowRunContext.get()  # prefect.runtime would ask the server
+    run = None if context is None else context.flow_run
+    return run is not None and run.deployment_id is not None
+
+
+def _ask_only_once() -> None:
+    """Let Prefect's client in this context try each request once, until the process ends."""
+    now = SettingsContext.get()
+    if now is not None:
+        once = get_current_settings().copy_with_update(updates={PREFECT_CLIENT_MAX_RETRIES: 0})
+        SettingsContext(profile=now.profile, settings=once).__enter__()
+
+
+def _warn(text: str) -> None:
+    display = current_display()
+    if display is None:
+        logger.warning("%s", text)
+    else:
+        display.print(f"warning: {text}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 
 from flows.run.cost import show_cost
-from flows.run.server import PrefectPage
+from flows.run.server import PrefectPage, current_server
 from flows.run.settings import RunSettings
 from flows.run.stages import Role, RunStages
 from flows.terminal.display import current_display
@@ -68,7 +68,8 @@ class Session:
             ConfigurationError: There is no such profile, or it cannot be used.
         """
         self.settings = settings
-        self.page = PrefectPage()
+        self._server = current_server()
+        self.page = PrefectPage(self._server)
         self._store = Store(settings.store_folder)
         self._profile = resource_profile(settings, self._store.root)
         self._profile.prepare(())
@@ -114,7 +115,11 @@ class Session:
         check_writable(self.settings)
         self._profile.prepare(self._to_run)
         runner = StageRunner(
-            self._store, self._profile, on_event=self._on_event, run_name=self.settings.name
+            self._store,
+            self._profile,
+            on_event=self._on_event,
+            run_name=self.settings.name,
+            server=self._server,
         )
         try:
             with runner:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -30,6 +32,13 @@ _HOME = Path(".qsm/prefect")
 _INTERRUPTED = 128 + signal.SIGINT
 _REST_STOP_S = 3.0
 _LONGEST_CHOICES = 20
+
+
+@dataclass
+class Lost:
+    """Whether the server was gone when the run ended."""
+
+    server: bool = False
 
 
 def run_from_terminal(
@@ -47,6 +56,7 @@ def run_from_terminal(
         panels: Of `--help`: by the first field of each, its title.
     """
     module, name = flow.split(":")
+    lost = Lost()
 
     def command(**values: Any) -> None:
         try:
@@ -54,7 +64,7 @@ def run_from_terminal(
             parse(values)
             lasting = lasting_server(_HOME)
             with _second_interrupt_kills(), prefect_server(_HOME):
-                _run(module, name, values, lasting)
+                _run(module, name, values, lasting, lost)
         except QsmError as error:
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             raise typer.Exit(2) from error
@@ -74,9 +84,16 @@ def run_from_terminal(
     os.environ.update(offline_environment(os.environ))
     # The display says what happens; Prefect's own lines go to the server alone.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
+    logging.raiseExceptions = False
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(context_settings={"help_option_names": ["-h", "--help"]})(command)
-    app(prog_name=f"python -m {module}", args=sys.argv[1:])
+    try:
+        app(prog_name=f"python -m {module}", args=sys.argv[1:])
+    except SystemExit as end:
+        if lost.server:
+            _exit_at_once(end.code)
+        raise
 
 
 @contextmanager
@@ -113,25 +130,42 @@ def _say(text: str) -> None:
         display.print(text)
 
 
-def _run(module: str, name: str, values: dict[str, Any], lasting: str | None) -> None:
+def _exit_at_once(code: object) -> NoReturn:
+    """End this process without Prefect's last words, which wait minutes for a server that is gone."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _run(module: str, name: str, values: dict[str, Any], ui: str | None, lost: Lost) -> None:
     """Import the flow, run it with a display, and let its last words reach the server."""
     flow = getattr(importlib.import_module(module), name)
     from prefect.events.worker import EventsWorker
     from prefect.exceptions import Abort
     from prefect.logging.handlers import APILogWorker
 
+    from flows.run.server import noted_ending
     from flows.terminal.display import terminal_display
 
-    try:
-        with terminal_display() as display:
+    with terminal_display() as display, noted_ending() as ending:
+        try:
             flow(**values)
-            page = lasting.removesuffix("/api") if lasting else "run `make ui` to see this run"
+        except Abort as cancelled:
+            raise KeyboardInterrupt from cancelled  # in the UI it was: all else is as after Ctrl-C
+        except Exception as error:
+            # Prefect's, as the server is gone: what counts is how the flow's function ended.
+            if not ending.server_lost:
+                raise
+            if ending.error is not None:
+                raise ending.error from error
+        finally:
+            lost.server = ending.server_lost
+            if not ending.server_lost:
+                APILogWorker.drain_all(timeout=10)
+                EventsWorker.drain_all(timeout=10)
+        if not ending.server_lost:
+            page = ui.removesuffix("/api") if ui else "run `make ui` to see this run"
             display.conclude(f"Prefect UI: {page}")
-    except Abort as cancelled:
-        raise KeyboardInterrupt from cancelled  # in the UI it was: all else is as after Ctrl-C
-    finally:
-        APILogWorker.drain_all(timeout=10)
-        EventsWorker.drain_all(timeout=10)
 
 
 def _flags(model: type[BaseModel], panels: Mapping[str, str]) -> list[inspect.Parameter]:

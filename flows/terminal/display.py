@@ -86,7 +86,6 @@ class TerminalDisplay:
         self._results = results
         self._lock = threading.RLock()
         self._lines: dict[str, _Line] = {}
-        self._conclusion: list[RenderableType] = []
         self._live = Live(self, console=progress, refresh_per_second=4, auto_refresh=True)
 
     def __enter__(self) -> Self:
@@ -94,8 +93,6 @@ class TerminalDisplay:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
-        for what in self._conclusion:
-            self._results.print(what, highlight=False, soft_wrap=isinstance(what, str))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._lock:
@@ -123,8 +120,9 @@ class TerminalDisplay:
         self._console.print(what, highlight=False, soft_wrap=isinstance(what, str | Text))
 
     def conclude(self, what: RenderableType) -> None:
-        """Print a table or a line on standard output when everything has ended."""
-        self._conclusion.append(what)
+        """Print a table or a line of the results on standard output; the moving lines end."""
+        self._live.stop()
+        self._results.print(what, highlight=False, soft_wrap=isinstance(what, str))
 
     def _log(self, line: _Line) -> None:
         took = f" in {line.elapsed}" if line.kind in _ENDED and line.started is not None else ""

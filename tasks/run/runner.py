@@ -35,6 +35,7 @@ from qsm_core.store.store import StageOutput, Store
 from tasks.run.events import EventKind, OnEvent, StageEvent, ignore_event
 from tasks.run.handle import NotMadeError, OutputPart, StageHandle, input_of
 from tasks.run.references import RunReferences
+from tasks.run.server import PrefectServer
 from tasks.run.schedule import Schedule, Threads
 from tasks.run.sharding import KnownParts, known_parts, shard_configs
 from tasks.run.submission import Submission
@@ -62,6 +63,7 @@ class StageRunner:
         on_event: OnEvent = ignore_event,
         run_name: str | None = None,
         plan_only: bool = False,
+        server: PrefectServer | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -72,12 +74,14 @@ class StageRunner:
             run_name: The outputs that a run refers to are noted under its name, so that they
                 are not pruned. Default: the name of the flow run.
             plan_only: Decide what would be reused and what would run, and make nothing.
+            server: Says whether Prefect's server answers. Default: one that logs its warning.
         """
         self._store = store
         self._profile = profile
         self._on_event = on_event
         self._run_name = run_name
         self._plan_only = plan_only
+        self._server = server or PrefectServer()
         self._began_ns = time.time_ns()
         self._clusters = Clusters()
         self._handles: dict[str, StageHandle] = {}
@@ -391,7 +395,9 @@ class StageRunner:
     def _submission(self, handle: StageHandle, inputs: dict[str, StageInput]) -> Submission:
         if handle.spec is None or handle.verdict is None:
             raise StageError(f"stage {handle.name} is not decided yet")
-        return Submission(self._store, handle, handle.spec, handle.verdict, inputs, self._tell)
+        return Submission(
+            self._store, handle, handle.spec, handle.verdict, inputs, self._tell, self._server
+        )
 
     def _end(self, handle: StageHandle, outcome: StageOutput | BaseException) -> None:
         """Resolve the future of a stage; what waits for it comes up in the order of the flow."""

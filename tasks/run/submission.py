@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from distributed import KilledWorker
+import httpx
 from prefect.client.schemas.objects import TaskRunResult
+from prefect.exceptions import PrefectException
 from prefect.task_engine import run_task_sync
 from prefect.tasks import Task
-from prefect_dask.task_runners import PrefectDaskFuture
 
-from qsm_core.errors import InterruptedStageError, StageError
+from qsm_core.errors import InterruptedStageError, QsmError, StageError
 from qsm_core.store.explain import Verdict
 from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.store import StageOutput, Store
 from tasks.run.crashed import mark_crashed
 from tasks.run.events import EventKind
 from tasks.run.handle import StageHandle
+from tasks.run.server import PrefectServer
 from tasks.workers.call import StageCall
 from tasks.workers.clusters import Clusters, Place
 from tasks.workers.errors import LostWorkerError
@@ -46,6 +48,25 @@ class Tell(Protocol):
         """Pass on one event."""
 
 
+class _ServerLostError(Exception):
+    """A task failed because the Prefect server is gone."""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A stage that is queued in Dask.
+
+    Args:
+        dask_future: Of the work.
+        result: Waits so many seconds for its end; raises what the stage raised, or TimeoutError.
+        task_run_id: Its task run; None where it runs without Prefect.
+    """
+
+    dask_future: Any  # has no types
+    result: Callable[[float], object]
+    task_run_id: UUID | None
+
+
 @dataclass(frozen=True)
 class Submission:
     """What is needed to run or show one stage."""
@@ -56,9 +77,22 @@ class Submission:
     verdict: Verdict
     inputs: Mapping[str, StageInput]
     tell: Tell
+    server: PrefectServer
 
     def show_reused(self) -> None:
-        """Call the task here: the stage shows as `Cached`, by Prefect's record or a new one."""
+        """Call the task here: the stage shows as `Cached`, by Prefect's record or a new one.
+
+        Where the server is gone, nothing is shown.
+        """
+        if not self.server.answers():
+            return
+        try:
+            self._show_reused()
+        except (httpx.TransportError, PrefectException):
+            if self.server.answers():
+                raise
+
+    def _show_reused(self) -> None:
         self.handle.task_run_id = uuid4()
         run_task_sync(
             self._task(refresh_cache=False),
@@ -86,6 +120,8 @@ class Submission:
                 if resubmitted > pool.resubmissions:
                     raise _lost_too_often(error, pool) from error
                 message = f"again ({resubmitted} of {pool.resubmissions} times), because {error}"
+            except _ServerLostError:
+                message = "again, without Prefect, whose server is gone"
 
     def _attempt(self, clusters: Clusters, pool: WorkerPool, generation: int) -> StageOutput:
         """Take a place, run the task there, and return the output."""
@@ -94,15 +130,12 @@ class Submission:
             self.tell(self.handle, "queued", message=text)
 
         with clusters.place(pool, self.handle.name, waiting) as place:
-            parameters = {"call": self._call(generation, reuse=False)}
-            task = self._task(refresh_cache=True)
-            future = place.submit(task, parameters, self._dependencies())
-            self.handle.task_run_id = future.task_run_id
+            attempt = self._queue(place, generation)
             try:
-                self._follow(future, place)
+                self._follow(attempt, place)
             except InterruptedStageError as error:
                 place.discard()
-                self._mark_crashed(future, f"it was asked to stop: {error}")
+                self._mark_crashed(attempt, f"it was asked to stop: {error}")
                 raise
             except (KilledWorker, LostWorkerError) as error:
                 place.discard()
@@ -110,11 +143,35 @@ class Submission:
                 if output is not None:  # it died after its work was done
                     return output
                 reason = place.why_lost()
-                self._mark_crashed(future, str(reason))
+                self._mark_crashed(attempt, str(reason))
                 raise reason from error
+            except QsmError:
+                raise
+            except Exception as error:
+                # No stage raises this: it is Prefect's, which could not begin or end the task.
+                if attempt.task_run_id is None or self.server.answers():
+                    raise
+                raise _ServerLostError(str(error)) from error
             return self._visible_output(generation)
 
-    def _follow(self, future: PrefectDaskFuture[Any], place: Place) -> None:
+    def _queue(self, place: Place, generation: int) -> _Attempt:
+        """Queue the stage as its Prefect task, or as a plain call where the server is gone."""
+        call = self._call(generation, reuse=False)
+        if not self.server.answers():
+            delays_s = self.handle.stage.retry_delay_seconds
+            plain = place.submit_function(call.run_without_prefect, delays_s)
+            return _Attempt(plain, lambda timeout_s: plain.result(timeout=timeout_s), None)
+        future = place.submit(
+            self._task(refresh_cache=True), {"call": call}, self._dependencies()
+        )
+        self.handle.task_run_id = future.task_run_id
+        return _Attempt(
+            future.wrapped_future,
+            lambda timeout_s: future.result(timeout=timeout_s),
+            future.task_run_id,
+        )
+
+    def _follow(self, attempt: _Attempt, place: Place) -> None:
         """Wait for the task and pass on its progress; raise what it raised.
 
         Raises:
@@ -122,14 +179,13 @@ class Submission:
             LostWorkerError: It is gone, and Dask waits for it to come back.
         """
         done = threading.Event()
-        dask_future: Any = future.wrapped_future  # has no types
-        dask_future.add_done_callback(lambda _: done.set())
+        attempt.dask_future.add_done_callback(lambda _: done.set())
         last = self.store.progress(self.spec)
         running, pause_s = False, _POLL_S
         while not done.wait(pause_s):
             pause_s = min(_POLL_GROWTH * pause_s, _LONGEST_POLL_S)
             if place.lost():
-                dask_future.cancel()
+                attempt.dask_future.cancel()
                 raise LostWorkerError(f"the worker in {place.told} is gone")
             now = self.store.progress(self.spec)
             if now is None or now == last:
@@ -142,13 +198,13 @@ class Submission:
                 self.tell(self.handle, "progress", now.done, now.total, now.message)
         if not running:
             self._tell_running(place, "")
-        self._fetch(future, place)
+        self._fetch(attempt, place)
 
-    def _fetch(self, future: PrefectDaskFuture[Any], place: Place) -> None:
+    def _fetch(self, attempt: _Attempt, place: Place) -> None:
         """Fetch how the task ended; raise what it raised. Only its worker knows that."""
         while True:
             try:
-                future.result(timeout=_FETCH_S)
+                attempt.result(_FETCH_S)
             except TimeoutError:
                 if place.lost():
                     raise LostWorkerError(f"the worker in {place.told} is gone") from None
@@ -159,9 +215,10 @@ class Submission:
         where = [part for part in (place.told, message) if part]
         self.tell(self.handle, "running", message=": ".join(where))
 
-    def _mark_crashed(self, future: PrefectDaskFuture[Any], reason: str) -> None:
-        task = self._task(refresh_cache=True)
-        mark_crashed(task, future.task_run_id, self._task_run_name, reason)
+    def _mark_crashed(self, attempt: _Attempt, reason: str) -> None:
+        if attempt.task_run_id is not None and self.server.answers():
+            task = self._task(refresh_cache=True)
+            mark_crashed(task, attempt.task_run_id, self._task_run_name, reason)
 
     def _visible_output(self, generation: int) -> StageOutput:
         deadline = time.monotonic() + _VISIBLE_WITHIN_S

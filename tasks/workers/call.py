@@ -6,16 +6,21 @@ Prefect's habit of running a task uncached when its key cannot be computed does 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from prefect.context import TaskRunContext
+from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 
-from qsm_core.errors import QsmError, StageError, as_qsm_error
+from qsm_core.errors import InterruptedStageError, QsmError, StageError, as_qsm_error, is_transient
 from qsm_core.stage.context import LIVE_FILE
 from qsm_core.stage.launch import Launch, run_in_process
 from qsm_core.stage.making import make_output
@@ -93,6 +98,8 @@ class StageCall:
             QsmError: As the stage raised it; any other error becomes a StageError, or a
                 TransientError where another try can help.
         """
+        # Prefect prints on the terminal what keeps a line of a log from its server.
+        logging.raiseExceptions = False
         spec = StageSpec.from_json(self.spec)
         if spec.key != self.key:
             raise StageError(
@@ -107,8 +114,27 @@ class StageCall:
             raise
         except Exception as error:
             raise as_qsm_error(error) from error
-        get_run_logger().info("%s %s: %s", spec.stage, spec.key8, output.path)
+        _run_logger().info("%s %s: %s", spec.stage, spec.key8, output.path)
         return receipt(output)
+
+    def run_without_prefect(self, delays_s: Sequence[float]) -> Receipt:
+        """Make the output outside a Prefect task, for a run whose server is gone.
+
+        Args:
+            delays_s: Pauses before further attempts, after an error that may be gone then.
+
+        Raises:
+            QsmError: As `run`.
+        """
+        for delay_s in delays_s:
+            try:
+                return self.run()
+            except QsmError as error:
+                if not is_transient(error) or isinstance(error, InterruptedStageError):
+                    raise
+                _run_logger().warning("%s: again in %g s: %s", self.name, delay_s, error)
+            time.sleep(delay_s)
+        return self.run()
 
     def _reused(self, spec: StageSpec) -> Receipt:
         output = Store(Path(self.store)).find(spec, min_generation=self.min_generation)
@@ -127,7 +153,9 @@ class StageCall:
         block = runtime.pop(SECRET, None)
         apart, timeout_s = runtime.pop(SUBPROCESS, False), runtime.pop(TIMEOUT_S, None)
         work = WorkFolder(store.layout.work(spec.stage, self.key))
-        progress = ProgressArtifact(self.name, live=work.resume / LIVE_FILE)
+        progress = None
+        if TaskRunContext.get() is not None:
+            progress = ProgressArtifact(self.name, live=work.resume / LIVE_FILE)
         source = self.secret or SecretSource("", SECRET)
         with source.in_environment(block), stop_requests() as stop:
             threads = runtime.get("threads")
@@ -136,12 +164,13 @@ class StageCall:
                 spec,
                 given,
                 runtime,
-                progress,
+                progress or _show_nothing,
                 min_generation=self.min_generation,
                 launch=_launch(stop, apart=apart, timeout_s=timeout_s, threads=threads),
                 stop=stop,
             )
-        progress.finish(None if self.page is None else output.path / self.page)
+        if progress is not None:
+            progress.finish(None if self.page is None else output.path / self.page)
         return output
 
 
@@ -156,10 +185,22 @@ def receipt(output: StageOutput) -> Receipt:
 def _launch(stop: StopRequest, *, apart: bool, timeout_s: float | None, threads: object) -> Launch:
     """Return how the stage is called: in a process of its own, or in this one."""
     if apart or timeout_s is not None:
-        log = get_run_logger()
+        log = _run_logger()
         return Subprocess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
     _use_threads(threads)
     return run_in_process
+
+
+def _show_nothing(_done: int, _total: int, _message: str) -> None:
+    """Stand in for the progress artifact outside a Prefect task."""
+
+
+def _run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
+    """Return the log of the task run, or that of this module outside one."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger(__name__)
 
 
 def _use_threads(threads: object) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from dask.base import annotate
+from distributed import Future
 from prefect.tasks import Task
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
@@ -53,13 +54,21 @@ class Place:
         dependencies: dict[str, Any],
     ) -> PrefectDaskFuture[Any]:
         """Queue a task here."""
+        with self._annotated():
+            return self.runner.submit(task, parameters, dependencies=dependencies)
+
+    def submit_function(self, function: Callable[..., Any], *arguments: object) -> Future:
+        """Queue a plain function here, which Prefect knows nothing of."""
+        with self._annotated():
+            return self.runner.client.submit(function, *arguments, pure=False)
+
+    def _annotated(self) -> AbstractContextManager[None]:
         annotations: dict[str, Any] = {}
         if self.pool.annotations:
             annotations["resources"] = dict(self.pool.annotations)
         if self.job is not None:
             annotations["workers"] = [self.job.worker]
-        with annotate(**annotations):
-            return self.runner.submit(task, parameters, dependencies=dependencies)
+        return annotate(**annotations)
 
     @property
     def told(self) -> str:

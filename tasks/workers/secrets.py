@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
@@ -45,6 +46,13 @@ class SecretSource:
             problem = (
                 f"{self.field} = {block!r}: the Prefect server has no Secret block of this name; "
                 f"make it in the UI (Blocks, Secret), or leave {self.field} empty and set "
+                f"{self.variable}"
+            )
+            raise ConfigurationError(title, [problem]) from error
+        except httpx.HTTPError as error:
+            problem = (
+                f"{self.field} = {block!r}: the Prefect server that holds the block does not "
+                f"answer ({error}); start it again, or leave {self.field} empty and set "
                 f"{self.variable}"
             )
             raise ConfigurationError(title, [problem]) from error

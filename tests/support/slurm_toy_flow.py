@@ -17,7 +17,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.run.cancelling import ends_when_cancelled
+from flows.run.managed_run import managed_run
 from qsm_core.store.store import Store
 from tasks.run.events import StageEvent
 from tasks.run.runner import StageRunner
@@ -28,7 +28,7 @@ SAID = "one, two, many"  # what the stage prints
 
 
 @flow(name="slurm-toy", persist_result=False)
-@ends_when_cancelled
+@managed_run
 def count_on_slurm(
     folder: str, package: str, profile: str, n: int, seconds: float
 ) -> dict[str, Any]:

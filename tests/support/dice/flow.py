@@ -19,7 +19,7 @@ from functools import partial
 from prefect import flow
 
 from flows.form.signature import flat_parameters
-from flows.run.cancelling import ends_when_cancelled
+from flows.run.managed_run import managed_run
 from flows.run.plan import show_plan
 from flows.run.publish import publish_report
 from flows.run.session import Session
@@ -45,7 +45,7 @@ def dice_stages(p: DiceParameters, run: RunStages) -> None:
 
 @flow(name="throw-dice", persist_result=False)
 @flat_parameters(DiceParameters, parse_dice_parameters, PANELS)
-@ends_when_cancelled
+@managed_run
 def throw(parameters: DiceParameters) -> dict[str, str]:
     """Throw dice and report what they showed."""
     session = Session(parameters)

@@ -1,8 +1,9 @@
-"""End a run that was started from a terminal when it is cancelled in the UI or by Prefect's CLI.
+"""What every flow of qsm needs around its function: an end from outside, and one without a server.
 
 A run of a deployment is ended by its worker, which sends it a signal. Behind a run from a terminal
-stands nobody: its state is set to `Cancelling`, and that is all. So such a run looks at its own
-state every few seconds, and then ends as Ctrl-C ends it: no process and no job of it is left.
+stands nobody: when it is cancelled in the UI or by Prefect's CLI, its state is set to `Cancelling`,
+and that is all. So such a run looks at its own state every few seconds, and then ends as Ctrl-C
+ends it: no process and no job of it is left.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from prefect.exceptions import Abort, PrefectException
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled
 
+from flows.run.server import outlives_server
+
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -33,18 +36,19 @@ _LAST_LOOK_S = 2.0  # a server that is away must not hold up the end of a run
 _WHY = "the run was cancelled in the UI, or by `prefect flow-run cancel`"
 
 
-def ends_when_cancelled(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate the function of a flow so that a run of it can be cancelled from outside.
+def managed_run(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate the function of a flow: a run of it can be cancelled, and outlives its server.
 
     A run that was cancelled ends with Prefect's `Abort`, which leaves its state `Cancelled`.
     """
 
     @functools.wraps(function)
-    def cancellable(*arguments: P.args, **named: P.kwargs) -> R:
-        with _cancellable():  # here, not as a decorator: Prefect pickles a flow with what it holds
+    def managed(*arguments: P.args, **named: P.kwargs) -> R:
+        # Entered here, not as decorators: Prefect pickles a flow with what it holds.
+        with outlives_server(), _cancellable():
             return function(*arguments, **named)
 
-    return cancellable
+    return managed
 
 
 @contextmanager

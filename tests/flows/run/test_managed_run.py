@@ -14,7 +14,7 @@ from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
-from flows.run.cancelling import ends_when_cancelled
+from flows.run.managed_run import managed_run
 
 pytestmark = pytest.mark.server
 _LONGEST_S = 60.0
@@ -30,7 +30,7 @@ def _interruptible() -> Iterator[None]:
 
 
 @flow(name="waits", persist_result=False)
-@ends_when_cancelled
+@managed_run
 def waits(cancel: bool) -> str:
     """Wait until something interrupts."""
     RAN.append(str(flow_run.id))
