@@ -5,16 +5,40 @@ python -m tests.support.dice.flow --throws 100
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+from pydantic import Field
+
+from flows.form.validation import validated
+from flows.run.settings import RunSettings
+from tests.support.dice.core import DiceReport, ThrowConfig
+
+PANELS = {"throws": "Dice", "seed": "Run"}
+
+
+class DiceParameters(RunSettings):
+    """Throw dice and report what they showed."""
+
+    throws: int = Field(ThrowConfig.throws, ge=1, description="How often dice are thrown.")
+    sides: int = Field(ThrowConfig.sides, ge=2, description="Sides of a die.")
+    shards: int = Field(1, ge=1, description="Workers that the throws are spread over.")
+    seconds: float = Field(0.0, ge=0, description="How long a block of throws takes.")
+
+
+def parse_dice_parameters(values: dict[str, Any]) -> DiceParameters:
+    """Validate `values`, and name the run."""
+    parameters = validated(DiceParameters, values)
+    return parameters.model_copy(update={"name": parameters.name or f"dice-seed{parameters.seed}"})
+
+
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
     from flows.terminal.command_line import run_from_terminal
-    from tests.support.dice.parameters import PANELS, DiceParameters, parse_dice_parameters
 
     run_from_terminal(
         "tests.support.dice.flow:throw", DiceParameters, parse_dice_parameters, PANELS
     )
     raise SystemExit
-
-from functools import partial
 
 from prefect import flow
 
@@ -24,8 +48,6 @@ from flows.run.plan import show_plan
 from flows.run.publish import publish_report
 from flows.run.session import Session
 from flows.run.stages import NamedRole, RunStages
-from tests.support.dice.core import DiceReport, ThrowConfig
-from tests.support.dice.parameters import PANELS, DiceParameters, parse_dice_parameters
 from tests.support.dice.stages import report_dice, throw_dice
 
 THROWS, REPORT = NamedRole("throws"), NamedRole("report")
