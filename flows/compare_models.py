@@ -40,7 +40,7 @@ from flows.speech.study import Study
 from qsm_core.evaluation.analysis.clip_sets import common_rows, comparable_sets
 from qsm_core.evaluation.analysis.settings import Pair
 from qsm_core.evaluation.analysis.sources import check_pairs, read_systems
-from qsm_core.reporting.speech.titles import titled
+from qsm_core.evaluation.systems import System
 
 
 def comparison_stages(parameters: CompareParameters, found: Found, study: Study) -> None:
@@ -49,7 +49,7 @@ def comparison_stages(parameters: CompareParameters, found: Found, study: Study)
         study.runner,
         study.digest,
         systems={one.name: one.predictions for one in found.systems},
-        dev={f"{one.name}{end}": path for one in found.systems for end, path in one.dev.items()},
+        dev={one.name: one.dev[1] for one in found.systems if one.dev is not None},
         run=found.runs[0].folder if found.runs else None,
         title=parameters.title,
         config=analysis_config(parameters, found),
@@ -61,6 +61,7 @@ def analysis_config(parameters: CompareParameters, found: Found) -> dict[str, ob
     """Return the configuration of the analysis."""
     return {
         "titles": {one.name: _title(one) for one in found.systems},
+        "dev": {one.name: one.dev[0] for one in found.systems if one.dev is not None},
         "rows": parameters.rows,
         "analysis": {
             "bootstrap": {
@@ -109,4 +110,5 @@ def _title(one: FoundSystem) -> str:
     """Return a system's title, and the run where several have one of that name."""
     if one.predictions.is_file():
         return one.title
-    return titled(one.title) if one.run is None else f"{titled(one.title)} ({one.run})"
+    title = System.read(one.title).title
+    return title if one.run is None else f"{title} ({one.run})"

@@ -15,7 +15,8 @@ from flows.run.links import link_results
 from flows.speech.memory import RunMemory
 from flows.speech.parameters import PipelineParameters
 from flows.terminal.display import current_display
-from qsm_core.reporting.page.pieces import CALIBRATED_TITLE, PAGE, read_pieces
+from qsm_core.evaluation.systems import CALIBRATED_TITLE
+from qsm_core.reporting.page.pieces import PAGE, read_pieces
 from qsm_core.store.store import StageOutput
 from tasks.plan.costs import JSON_FILE, RunCost, cost_sentence, write_cost
 from tasks.plan.tables import job_rows, job_scripts, plan_rows, search_rows, total_estimate

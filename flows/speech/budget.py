@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flows.speech.listed_values import condition_keys
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.scoring.workload import count_conditions
-from qsm_core.prompting.search.defaults import budget_problem, rows_of_each
+from qsm_core.prompting.search.price import budget_problem, rows_of_each
 
 if TYPE_CHECKING:
     from flows.speech.parameters import PipelineParameters

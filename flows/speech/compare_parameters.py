@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.form.validation import validated
 from flows.speech.compare_pairs import read_pairs
-from flows.speech.evaluation_names import place_in_tables
+from flows.speech.evaluation_names import in_order
 from flows.speech.parameters import PipelineParameters, parse_parameters
 from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.analysis.settings import DevRows
+from qsm_core.evaluation.systems import System
 
 PANELS = {"sources": "Sources", "name": "Report", "store": "Run"}
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -85,14 +87,14 @@ class FoundSystem:
         title: For people; of a system of a run, what the run calls it.
         run: Name of its run, where there are several.
         predictions: File, or folder with predictions.parquet.
-        dev: By the end of the input's name, where its predictions on dev are.
+        dev: Which predictions on dev it has, and in which folder.
     """
 
     name: str
     title: str
     predictions: Path
     run: str | None = None
-    dev: dict[str, Path] = field(default_factory=dict)
+    dev: tuple[DevRows, Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -175,12 +177,13 @@ def _folder(path: Path) -> Path | None:
 
 def _systems_of_run(folder: Path, *, alone: bool) -> list[FoundSystem]:
     """Return the systems of a run in the order of its own report, the base model first."""
-    names = sorted(
-        path.name.removeprefix("eval_")
-        for path in folder.glob("eval_*")
-        if (path / "predictions.parquet").is_file() and path.name != "eval_baseline"
+    names = in_order(
+        sorted(
+            path.name.removeprefix("eval_")
+            for path in folder.glob("eval_*")
+            if (path / "predictions.parquet").is_file() and path.name != "eval_baseline"
+        )
     )
-    names.sort(key=lambda name: place_in_tables(f"eval_{name}"))
     run = re.sub(r"[^A-Za-z0-9.-]", "-", folder.resolve().name)
     return [
         FoundSystem(
@@ -194,16 +197,15 @@ def _systems_of_run(folder: Path, *, alone: bool) -> list[FoundSystem]:
     ]
 
 
-def _dev_of(folder: Path, name: str) -> dict[str, Path]:
+def _dev_of(folder: Path, name: str) -> tuple[DevRows, Path] | None:
     """Return where a system's predictions on dev are: its own, or with the search."""
-    own = folder / f"dev_{name}"
+    own, system = folder / f"dev_{name}", System.read(name)
     if (own / "predictions.parquet").is_file():
-        return {"": own}
-    winner = re.sub(r"_opro(?=_seed\d+$|$)", "", name)
-    search = folder / f"opro_{winner}"
+        return "evaluation", own
+    search = folder / f"opro_{system.unprompted.name}"
     if not (search / "dev_predictions.parquet").is_file():
-        return {}
-    return {"" if winner != name else ".seed_instruction": search}
+        return None
+    return "first" if system.instruction is None else "winner", search
 
 
 def _system_of_file(source: str) -> FoundSystem | str:

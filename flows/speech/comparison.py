@@ -30,7 +30,7 @@ def submit_comparison(
         runner: Takes the stages.
         digest: Makes an input of a file or folder.
         systems: By name, a file of predictions or an evaluation's folder.
-        dev: Predictions on dev, as `evaluation.analyze` names them.
+        dev: By the name of each system that has them, where its predictions on dev are.
         run: Folder of a run's results, with whose corpus the hardest clips are heard.
         title: Heading of the report.
         config: Of the analysis.

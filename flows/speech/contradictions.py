@@ -11,7 +11,7 @@ from flows.speech.optimizer import optimizer_problems
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.scoring.workload import count_conditions
 from qsm_core.models.baselines.registry import baseline_problems
-from qsm_core.prompting.search.defaults import CONTROLS
+from qsm_core.prompting.config import CONTROLS
 from tasks.workers.profile_files import LOCAL, load_profile
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flows.speech.listed_values import baseline_names
 from flows.speech.parameters import PipelineParameters
+from qsm_core.evaluation.systems import System
 
 
 def synthetic_corpus(parameters: PipelineParameters) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def prepared_corpus(parameters: PipelineParameters) -> dict[str, Any]:
 
 def is_searched(parameters: PipelineParameters, system: str) -> bool:
     """Say whether an instruction is searched for the model of a system, with its dev clips."""
-    if system.startswith("base"):
+    if System.read(system).adapter is None:
         return parameters.instruction_base is None
     return parameters.instruction_lora is None
 

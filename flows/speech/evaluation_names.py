@@ -1,55 +1,42 @@
-"""What the names of a run's stages say: where an evaluation stands in tables, and its dev set.
-
-An evaluation is called `eval_SYSTEM`, one of the dev clips `dev_SYSTEM`, a search for an
-instruction `opro_MODEL`; all end in `_seed43` where the model was trained with a further seed.
-"""
+"""The order of a run's evaluations in tables, and where its systems were heard on dev."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from qsm_core.evaluation.analysis.settings import DevRows
+from qsm_core.evaluation.systems import System
 
 Handle = Any  # of the runner or of the planner
 
-_FOUR_SYSTEMS = ("eval_base", "eval_lora", "eval_base_opro", "eval_lora_opro")
+
+def in_order(systems: Iterable[str]) -> list[str]:
+    """Return the names of systems as tables show them: others are compared with the first."""
+    return sorted(systems, key=lambda name: System.read(name).place)
 
 
-def evaluations_in_order(stages: Mapping[str, Handle]) -> dict[str, Handle]:
-    """Return the evaluations as tables show them: others are compared with the first."""
-    found = {name: given for name, given in stages.items() if name.startswith("eval_")}
-    return dict(sorted(found.items(), key=lambda item: place_in_tables(item[0])))
+def dev_predictions(
+    evaluations: Mapping[str, Handle], searches: Mapping[str, Handle], systems: Iterable[str]
+) -> dict[str, tuple[DevRows, Handle]]:
+    """Return by the name of each system which predictions on dev it has, and where.
 
-
-def dev_predictions(stages: Mapping[str, Handle]) -> dict[str, Handle]:
-    """Return the predictions on dev: evaluations, and those of searches.
-
-    A search has those with its first instruction and those with its winner.
+    Args:
+        evaluations: Of the dev clips, by system.
+        searches: By model; a search has those with its first instruction and those with its winner.
+        systems: That are analyzed.
     """
-    found = {name: given for name, given in stages.items() if name.startswith("dev_")}
-    for name, search in stages.items():
-        if name.startswith("opro_"):
-            model, seed = _model_and_seed(name.removeprefix("opro_"))
-            for system, kept in ((model, ".seed_instruction"), (f"{model}_opro", "")):
-                if f"eval_{system}{seed}" in stages:
-                    found[f"dev_{system}{seed}{kept}"] = search
-    return found
+    found: dict[str, tuple[DevRows, Handle]] = {
+        name: ("evaluation", handle) for name, handle in evaluations.items()
+    }
+    for model, search in searches.items():
+        found[model] = ("first", search)
+        found[System.read(model).prompted.name] = ("winner", search)
+    known = set(systems)
+    return {name: one for name, one in found.items() if name in known}
 
 
-def place_in_tables(evaluation: str) -> tuple[bool, bool, int]:
-    """Return where an evaluation stands: the four systems, their other seeds, plain detectors."""
-    plain = without_seed(evaluation)
-    known = plain in _FOUR_SYSTEMS
-    return not known, plain != evaluation, _FOUR_SYSTEMS.index(plain) if known else 0
-
-
-def without_seed(name: str) -> str:
-    """Return a name without the seed of its training."""
-    return _model_and_seed(name)[0]
-
-
-def _model_and_seed(name: str) -> tuple[str, str]:
-    """Split the seed of a training from the name of its model: `lora`, `_seed43`."""
-    seed = re.search(r"(_seed\d+)?$", name)
-    end = len(name) if seed is None else seed.start()
-    return name[:end], name[end:]
+def without_seed(stage: str) -> str:
+    """Return the name of a stage without the seed of its training: `lora` for `lora_seed43`."""
+    return re.sub(r"_seed\d+$", "", stage)

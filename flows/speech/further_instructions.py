@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qsm_core.evaluation.systems import System
 from tasks.run.handle import OutputPart
 
 CONTROL_FILE = "best_control.txt"
@@ -53,17 +54,11 @@ def analyzed_together(
     """
     inputs: dict[str, Handle] = {}
     for model, one in found.items():
-        start, seed = _split_seed(model)
         named = {
             f"seed_{model}": stages.get(f"eval_{model}"),
-            f"found_{model}": stages.get(f"eval_{start}_opro{seed}"),
+            f"found_{model}": stages.get(f"eval_{System.read(model).prompted.name}"),
             f"further_{model}": stages.get(f"further_{model}"),
             f"search_{model}": one.search,
         }
         inputs |= {name: given for name, given in named.items() if given is not None}
     return inputs
-
-
-def _split_seed(model: str) -> tuple[str, str]:
-    start, mark, seed = model.partition("_seed")
-    return start, mark + seed

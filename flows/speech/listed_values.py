@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qsm_core.conditions.config import AS_RECORDED, STANDARD
 from qsm_core.conditions.grid import STANDARD_GRID, parse_conditions
 from qsm_core.errors import ConfigurationError
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from flows.speech.parameters import PipelineParameters
 
 _NONE = "none"
-_STANDARD, _AS_RECORDED = "standard", "as_recorded"
 
 
 def listed(text: str) -> list[str]:
@@ -43,13 +43,13 @@ def condition_keys(text: str) -> list[str] | str:
     Raises:
         ConfigurationError: There is no key, or one is unknown or stands twice.
     """
-    if text == _STANDARD:
+    if text == STANDARD:
         return [condition.key for condition in STANDARD_GRID]
-    if text == _AS_RECORDED:
+    if text == AS_RECORDED:
         return text
     keys = _parts(text)
     if not keys:
-        problem = f"{text!r} names none; give keys, {_STANDARD}, or {_AS_RECORDED}"
+        problem = f"{text!r} names none; give keys, {STANDARD}, or {AS_RECORDED}"
         raise ConfigurationError("the conditions cannot be used", [problem])
     return [condition.key for condition in parse_conditions(keys)]
 

@@ -108,7 +108,7 @@ def _lora_shape(p: PipelineParameters) -> LoraShape:
     return LoraShape(
         rank=p.lora_rank or 1,
         targets=p.lora_targets,
-        include_encoder=p.tune_encoder,
+        tune_encoder=p.tune_encoder,
         dropout=p.lora_dropout,
         gradient_checkpointing=p.gradient_checkpointing,
     )

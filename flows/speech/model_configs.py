@@ -27,25 +27,27 @@ def asked(
     }
 
 
-def trained(parameters: PipelineParameters, seed: int, conditions: Sequence[str]) -> dict[str, Any]:
+def trained(
+    parameters: PipelineParameters, seed: int, conditions: Sequence[str] | str
+) -> dict[str, Any]:
     """Return how LoRA is trained."""
     p = parameters
     return {
         "seed": seed,
         "instructions": [p.instruction],
         "targets": p.lora_targets,
-        "include_encoder": p.tune_encoder,
+        "tune_encoder": p.tune_encoder,
         "rank": p.lora_rank,
         "alpha": p.lora_alpha,
         "dropout": p.lora_dropout,
         "learning_rate": p.learning_rate,
         "epochs": p.epochs,
         "warmup_fraction": p.warmup_fraction,
-        "patience": p.patience or None,
+        "patience": p.patience,
         "gradient_checkpointing": p.gradient_checkpointing,
         "effective_batch_size": p.effective_batch_size,
         "quantization": p.quantization,
-        "augment": conditions,
+        "conditions": conditions,
         "renderings_per_clip": p.renderings_per_clip,
         "snr_reference": p.snr_reference,
         "base_model": str(p.model),
@@ -57,12 +59,12 @@ def searched(parameters: PipelineParameters, conditions: Sequence[str] | str) ->
     p = parameters
     return {
         "seed": p.seed,
-        "seed_instruction": p.instruction,
-        "num_iterations": p.opro_iterations,
-        "candidates_per_step": p.opro_candidates,
-        "clips_per_candidate": p.opro_clips,
+        "instruction": p.instruction,
+        "iterations": p.opro_iterations,
+        "candidates": p.opro_candidates,
+        "clips": p.opro_clips,
         "budget": p.opro_budget,
-        "patience": p.opro_patience or None,
+        "patience": p.opro_patience,
         "objective": p.opro_objective,
         "length_penalty": p.opro_length_penalty,
         "alpha": p.opro_alpha,

@@ -14,7 +14,7 @@ from flows.speech.listed_values import listed, proposer_names
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import TEXT_LLM, model_input
 from qsm_core.models.text.endpoint import needs_key, url_problem
-from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, ASKING, PROPOSER_NAMES
+from qsm_core.prompting.config import API_KEY_VARIABLE, ASKING, PROPOSER_NAMES
 from qsm_core.store.spec import StageInput
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from flows.form.validation import validated
 from flows.speech.contradictions import contradictions
 from flows.speech.optimizer import optimizer_fields_to_leave
 from flows.speech.presets import PRESETS, PresetName
+from qsm_core.data.config import DataKind
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.attention_names import AttentionName
-from qsm_core.prompting.search.defaults import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS
+from qsm_core.prompting.config import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS
 
 StageName = Literal[
     "corpus",
@@ -37,17 +38,6 @@ StageName = Literal[
     "analysis",
     "instructions",
     "report",
-]
-# Those of `qsm_core.data.importers.registry`, which is slow to import.
-DataKind = Literal[
-    "auto",
-    "manifest",
-    "qsm_parquet",
-    "qsm_csv",
-    "metadata_csv",
-    "esc50",
-    "folder",
-    "voxconverse",
 ]
 
 BASELINE_INSTRUCTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."

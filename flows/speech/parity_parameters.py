@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.form.validation import validated
 from flows.speech.parameters import (
     BASELINE_INSTRUCTION,
-    DataKind,
     PipelineParameters,
     parse_parameters,
 )
 from flows.speech.presets import PRESETS, PresetName
+from qsm_core.data.config import DataKind
 from qsm_core.models.attention_names import AttentionName
 
 PANELS = {"preset": "Check", "store": "Run"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from flows.speech.budget import check_search
 from flows.speech.corpus_config import (
@@ -18,7 +18,7 @@ from flows.speech.corpus_config import (
     splits_read,
     synthetic_corpus,
 )
-from flows.speech.evaluation_names import dev_predictions, evaluations_in_order, without_seed
+from flows.speech.evaluation_names import dev_predictions, in_order, without_seed
 from flows.speech.further_instructions import BestInstruction, analyzed_together, asked_on_test
 from flows.speech.inputs import check_inputs
 from flows.speech.listed_values import baseline_names, condition_keys
@@ -28,6 +28,7 @@ from flows.speech.optimizer import check_key, optimizer_inputs, optimizer_runtim
 from flows.speech.parameters import PipelineParameters
 from qsm_core.conditions.grid import Dimension, parse_conditions
 from qsm_core.evaluation.scoring.instructions import ASK, INSTRUCTION_FILE
+from qsm_core.labels import Split
 from qsm_core.models.identity import model_input
 from qsm_core.store.spec import StageDefinition, StageInput
 from qsm_core.store.store import StageOutput, Store
@@ -47,9 +48,6 @@ from tasks.definitions import (
 )
 from tasks.run.handle import OutputPart
 from tasks.run.spreading import EvaluationShards
-
-if TYPE_CHECKING:
-    from qsm_core.data.schema import Split  # loads pandas
 
 Handle = Any  # of the runner or of the planner; a study only passes it on
 
@@ -112,6 +110,10 @@ class Study:
         self._corpus: Handle = None
         self._rirs: Handle = None
         self._for_report: dict[str, Handle] = {}
+        self._evaluated: dict[str, Handle] = {}  # by system, as the next one
+        self._heard_on_dev: dict[str, Handle] = {}
+        self._searches: dict[str, Handle] = {}  # by model
+        self._trainings: list[str] = []
         self._found: dict[str, BestInstruction] = {}
 
     def digest(self, path: Path | str) -> StageInput:
@@ -177,11 +179,11 @@ class Study:
             config["instruction"] = p.instruction
         inputs = self._inputs(corpus=self._split("test"), adapter=adapter, instruction=instruction)
         output = self._submit(EVALUATE, name, config, inputs, spread=self._shards)
-        self._for_report[f"eval_{system}"] = output
+        self._for_report[f"eval_{system}"] = self._evaluated[system] = output
         if not is_searched(p, system) and "dev" in splits_read(p):
             on_dev = inputs | {"corpus": self._split("dev")}
             dev = self._submit(EVALUATE, f"dev_{system}", config | {"split": "dev"}, on_dev)
-            self._for_report[f"dev_{system}"] = dev
+            self._for_report[f"dev_{system}"] = self._heard_on_dev[system] = dev
         return output
 
     def evaluate_baselines(self) -> None:
@@ -200,7 +202,8 @@ class Study:
             }
             given = {name: handle for name, handle in inputs.items() if handle is not None}
             name = f"eval_{detector}"
-            self._for_report[name] = self._submit(EVALUATE_BASELINE, name, config, given)
+            output = self._submit(EVALUATE_BASELINE, name, config, given)
+            self._for_report[name] = self._evaluated[detector] = output
 
     def check_parity(
         self, *, num_clips: int, other_quantization: bool, machine: str, again: bool
@@ -235,10 +238,11 @@ class Study:
         if p.adapter is not None:
             return self.digest(p.adapter)
         self.memory.add_training()
-        config = trained(p, seed, self._rendered())
+        config = trained(p, seed, self._conditions)
         inputs = self._inputs(train=self._split("train"), dev=self._split("dev"))
         output = self._submit(TRAIN_LORA, name, config, inputs)
         self._for_report[f"train_{name}"] = output
+        self._trainings.append(name)
         return output
 
     def optimize_prompt(self, name: str, *, given: str | None, adapter: Handle = None) -> Handle:
@@ -256,7 +260,7 @@ class Study:
         inputs = self._inputs(corpus=self._split("dev"), adapter=adapter, pool=pool, **llm)
         config = searched(p, self._conditions)
         output = self._submit(OPTIMIZE_PROMPT, name, config, inputs, runtime=optimizer_runtime(p))
-        self._for_report[name] = output
+        self._for_report[name] = self._searches[model] = output
         # Not the whole output: another way to the same instruction changes no evaluation.
         instruction = OutputPart(output, INSTRUCTION_FILE)
         self._found[model] = BestInstruction(instruction, output, adapter)
@@ -270,7 +274,7 @@ class Study:
             if not further:
                 continue
             config = asked(p, model, self._conditions)
-            config |= {"instruction": p.instruction, "asked": list(further)}
+            config |= {"instruction": p.instruction, "asked": list(further), "known": ["best"]}
             inputs = self._inputs(
                 corpus=self._split("test"),
                 adapter=found.adapter,
@@ -284,18 +288,24 @@ class Study:
 
     def report(self, title: str) -> Handle:
         """Make the report of everything that was submitted before."""
-        analysis = self._submit(
-            ANALYZE,
-            "analysis",
-            {"bootstrap": {"seed": self.parameters.seed}},
-            {**evaluations_in_order(self._for_report), **dev_predictions(self._for_report)},
-        )
+        systems = in_order(self._evaluated)
+        dev = dev_predictions(self._heard_on_dev, self._searches, systems)
+        analyzed = {
+            "systems": systems,
+            "dev": {name: which for name, (which, _) in dev.items()},
+            "settings": {"bootstrap": {"seed": self.parameters.seed}},
+        }
+        evaluations = {f"eval_{name}": self._evaluated[name] for name in systems}
+        on_dev = {f"dev_{name}": handle for name, (_, handle) in dev.items()}
+        analysis = self._submit(ANALYZE, "analysis", analyzed, {**evaluations, **on_dev})
         rirs = {} if self._rirs is None else {"rirs": self._rirs}
         inputs = {"analysis": analysis, **rirs, **self._for_report, **self._instructions()}
         config = {
             "title": title,
             "conditions": self._conditions,
             "render": rendered(self.parameters),
+            "searches": sorted(self._searches),
+            "trainings": sorted(self._trainings),
         }
         return self._submit(MAKE_REPORT, "report", config, inputs)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from qsm_core.conditions.config import AS_RECORDED, STANDARD
 from qsm_core.evaluation.scoring.workload import count_blocks, count_conditions
 from qsm_core.prompting.search.price import Price, prices_of
 from qsm_core.store.manifest import Manifest
@@ -30,7 +31,6 @@ CountClips = Callable[[str, str | None, Sequence[str] | str], int | None]
 Unit = Literal["predictions", "training steps", ""]
 
 _EFFECTIVE_BATCH = 16
-_STANDARD = "standard"
 _SHARDS = frozenset(shard.name for shard in SHARD_OF.values())
 
 
@@ -115,7 +115,7 @@ def _shard(config: Mapping[str, Any], clips: CountClips) -> Work:
 
 
 def _training(config: Mapping[str, Any], clips: CountClips) -> Work:
-    conditions = config.get("augment") or "as_recorded"
+    conditions = config.get("conditions", AS_RECORDED)
     heard = clips("train", "train", conditions)
     if heard is None:
         return Work(None, "training steps")
@@ -128,7 +128,7 @@ def _training(config: Mapping[str, Any], clips: CountClips) -> Work:
 
 
 def _search(config: Mapping[str, Any], clips: CountClips) -> Work:
-    conditions = config.get("conditions", _STANDARD)
+    conditions = config.get("conditions", STANDARD)
     heard = clips("corpus", "dev", conditions)
     if heard is None:
         return Work(None, "predictions", prices=prices_of(config, None))

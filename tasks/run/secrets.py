@@ -15,7 +15,7 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.prompting.proposer_names import API_KEY_VARIABLE
+from qsm_core.prompting.config import API_KEY_VARIABLE
 
 
 def read_secret(block: str) -> str:

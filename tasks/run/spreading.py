@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qsm_core.evaluation.scoring.instructions import read_asked, without_known
+from qsm_core.evaluation.scoring.instructions import read_asked, read_known, without_known
 from qsm_core.evaluation.scoring.workload import count_blocks, count_clips
 from qsm_core.store.closure import code_digests
 from qsm_core.store.spec import StageInput, StageSpec, library_versions
@@ -83,7 +83,8 @@ def _asks_nothing(config: Mapping[str, Any], inputs: Mapping[str, StageInput]) -
         return False
     paths = {name: given.path for name, given in inputs.items()}
     texts = read_asked(config["asked"], paths)
-    return not without_known(texts, config.get("instruction"), paths)
+    known = read_known(config.get("known", ()), paths, config.get("instruction"))
+    return not without_known(texts, known)
 
 
 def _same_answers(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,9 @@ import pandas as pd
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.analysis.metrics import Metrics, compute_metrics, to_json_values
 from qsm_core.labels import Label
+from qsm_core.prompting.config import Objective
 from qsm_core.prompting.texts.candidates import Candidate
 
-Objective = Literal["reward", "balanced_accuracy", "log_loss", "auroc"]
 CONDITIONS_WEIGHT = 0.25
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from qsm_core.evaluation.analysis.settings import CALIBRATED
 from qsm_core.evaluation.analysis.tables import ALL
+from qsm_core.evaluation.systems import System
 from qsm_core.reporting.page.formatting import (
     decimal,
     percent,
@@ -71,7 +71,7 @@ def _as_answered(sources: Sources) -> dict[str, str]:
     Figures with a curve or a panel a system are read more easily without them; the others and the
     tables have all.
     """
-    return {n: title for n, title in sources.titles.items() if not n.endswith(CALIBRATED)}
+    return {n: title for n, title in sources.titles.items() if not System.read(n).calibrated}
 
 
 def _of_systems(sources: Sources) -> Iterator[Planned]:

@@ -20,14 +20,9 @@ from PIL import Image
 from scipy import signal
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
-from qsm_core.conditions.rendering import RenderSettings
+from qsm_core.conditions.config import AS_RECORDED, RenderSettings
 from qsm_core.data.corpus import WAVEFORMS_FILE, Corpus
-from qsm_core.evaluation.scoring.renderings import (
-    AS_RECORDED,
-    load_rir_bank,
-    plan_renderings,
-    render_plan,
-)
+from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
 
 NUM_CLIPS = 10
 LONGEST_S = 5.0

@@ -1,8 +1,9 @@
 """The stage "report": one self-contained page, figures, tables and results.json.
 
-Inputs: `analysis` (all numbers, see `evaluation.analysis`) and any of `instructions` (what searches
-are worth, see `evaluation.instruction_tables`), `eval_<system>` (what it was asked),
-`opro_<model>`, `train_<model>`, `corpus` and `rirs` (cards, and the sound of the hardest clips).
+Inputs: `analysis` (all numbers, see `evaluation.analysis`); `opro_<model>` and `train_<model>` for
+each search and training of the configuration; and any of `eval_<system>` for the systems of the
+analysis (what each was asked), `instructions` (what searches are worth, see
+`evaluation.instruction_gains`), `corpus` and `rirs` (cards, and the sound of the hardest clips).
 
 Output: `results.json`, `tables/*` (CSV, Parquet, LaTeX, Markdown), `figures/*.svg`,
 `figures/*.png`, `pieces/` for Prefect (see `reporting.pieces`), `volatile/report.html` and
@@ -16,21 +17,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.evaluation.analysis.metrics import to_json_values
 from qsm_core.evaluation.instruction_gains.tables import GAINS, TRANSFER
-from qsm_core.evaluation.scoring.renderings import AS_RECORDED
 from qsm_core.reporting.page.exports import ReportTable, write_tables
 from qsm_core.reporting.page.page import render_page
 from qsm_core.reporting.page.pieces import PAGE, write_pieces
 from qsm_core.reporting.page.run_card import cost_table, read_manifests, stages_table, versions
 from qsm_core.reporting.page.table_view import frame_view, record_view
+from qsm_core.reporting.speech.config import ReportConfig
 from qsm_core.reporting.speech.content import ReportContent, report_tables
 from qsm_core.reporting.speech.gallery import draw_all
 from qsm_core.reporting.speech.hardest import hardest_clips
@@ -63,23 +62,6 @@ _STAGE_HEADERS = {
 }
 
 
-@dataclass(frozen=True)
-class ReportConfig:
-    """What a report is called, and how its clips were heard.
-
-    Attributes:
-        title: Heading of the page.
-        conditions: In which the systems heard the clips: keys, or "as_recorded".
-        render: How the conditions were rendered.
-        provenance: More JSON values to show in the run card.
-    """
-
-    title: str = "Speech detection with an audio language model"
-    conditions: tuple[str, ...] | str = AS_RECORDED
-    render: RenderSettings = field(default_factory=RenderSettings)
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-
 def run(context: StageContext) -> dict[str, Any]:
     """Make the report; returns the headline numbers of each system.
 
@@ -88,7 +70,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(ReportConfig, context.config)
     context.report(0, 4, "reading the analysis")
-    sources = read_sources(context.inputs)
+    sources = read_sources(context.inputs, searches=config.searches, trainings=config.trainings)
     tables = report_tables(sources)
     context.report(1, 4, "drawing")
     drawings = draw_all(context.out / "figures", sources)

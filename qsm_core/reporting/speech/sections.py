@@ -10,7 +10,7 @@ from qsm_core.reporting.page.formatting import count, percent, percent_of_row, p
 from qsm_core.reporting.page.images import data_uri
 from qsm_core.reporting.page.page import FigureView, Page, Section, SoundView, Tile
 from qsm_core.reporting.page.table_view import TableView, record_view
-from qsm_core.reporting.speech.content import ReportContent
+from qsm_core.reporting.speech.content import CANDIDATES_OF, CONTROLS_OF, ReportContent
 from qsm_core.reporting.speech.detectors import detector_sentence
 from qsm_core.reporting.speech.hardest import HardClip, Sound
 from qsm_core.reporting.speech.prompt_tables import gain_sentences
@@ -120,7 +120,8 @@ def _instructions(content: ReportContent) -> Section:
         tables=_views(content, "search_gains", "prompt_transfer", "instructions", "gaps"),
         folded=_views(
             content,
-            *(name for name in content.tables if name.startswith(("controls_", "candidates_"))),
+            *(f"{CONTROLS_OF}{one.model}" for one in content.sources.searches),
+            *(f"{CANDIDATES_OF}{one.model}" for one in content.sources.searches),
         ),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from qsm_core.reporting.page.markdown import picture_markdown, plain, view_markdown
 from qsm_core.reporting.page.pieces import Pieces
-from qsm_core.reporting.speech.content import ReportContent
+from qsm_core.reporting.speech.content import CONTROLS_OF, ReportContent
 from qsm_core.reporting.speech.prompt_tables import gain_sentences
 from qsm_core.reporting.speech.sentences import abstracts
 
@@ -50,7 +50,7 @@ def instructions_markdown(content: ReportContent) -> str:
     parts += [f"{plain(one.title)}:\n\n> {plain(one.instruction)}" for one in searches]
     if not searches:
         parts.append("No instruction was searched for.")
-    controls = [name for name in content.tables if name.startswith("controls_")]
+    controls = [f"{CONTROLS_OF}{one.model}" for one in searches]
     tables = ("search_gains", "prompt_transfer", *controls, "gaps", "instructions")
     return "\n\n".join([*parts, *map(plain, _gains(content)), *_views(content, *tables)]) + "\n"
 

@@ -4,7 +4,7 @@ import pytest
 from prefect.blocks.system import Secret
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.prompting.proposer_names import API_KEY_VARIABLE
+from qsm_core.prompting.config import API_KEY_VARIABLE
 from tasks.run.secrets import key_in_environment, read_secret
 
 pytestmark = pytest.mark.server
