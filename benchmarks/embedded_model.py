@@ -22,8 +22,9 @@ from sklearn.metrics import roc_auc_score
 from qsm_core.audio.framing import center_crop
 from qsm_core.audio.reading import read_audio
 from qsm_core.conditions import rir_stage
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.grid import STANDARD_GRID
-from qsm_core.conditions.rendering import RenderSettings, render
+from qsm_core.conditions.rendering import render
 from qsm_core.conditions.rirs import RirBank
 from qsm_core.data import synthetic
 from qsm_core.data.corpus import Corpus
@@ -43,7 +44,7 @@ LETTERS = (
 LORA = {
     "epochs": 4,
     "learning_rate": 2e-3,
-    "augment": [condition.key for condition in STANDARD_GRID],
+    "conditions": [condition.key for condition in STANDARD_GRID],
     "renderings_per_clip": 8,
 }
 CHOICE = "What do you hear?\nA) speech\nB) music\nC) noise\nD) silence\nAnswer with one letter."

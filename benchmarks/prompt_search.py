@@ -31,8 +31,8 @@ from scipy.special import stdtr
 
 from benchmarks.prompt_race import Published, Simulated, read_published, simulate
 from benchmarks.prompt_seconds import CLIPS, print_seconds
+from qsm_core.prompting.config import ALPHA, BLOCK_CLIPS
 from qsm_core.prompting.search.blocks import deal_blocks
-from qsm_core.prompting.search.defaults import ALPHA, BLOCK_CLIPS
 from qsm_core.prompting.search.race import looks_at, losers
 from qsm_core.prompting.search.row_values import mean_of
 

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from benchmarks.scoring import describe_device, score_stock
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.grid import STANDARD_GRID, Dimension
-from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.data.corpus import Corpus
 from qsm_core.data.synthetic import run as make_corpus
 from qsm_core.evaluation.scoring.renderings import plan_renderings, render_plan
@@ -29,13 +29,12 @@ from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.identity import EMBEDDED_FOLDER
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
+from qsm_core.prompting.config import BLOCK_CLIPS, SearchSettings
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
 from qsm_core.prompting.search.blocks import blocks_within, deal_blocks
-from qsm_core.prompting.search.defaults import BLOCK_CLIPS
 from qsm_core.prompting.search.dev_blocks import DevBlocks
 from qsm_core.prompting.search.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.search.instruction_search import InstructionSearch
-from qsm_core.prompting.search.settings import SearchSettings
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import text_problem
 from qsm_core.prompting.texts.templates import baseline
@@ -46,11 +45,11 @@ _STOCK_CLIPS = 24
 _STOCK_BATCHES = (1, 8)
 _SETTINGS = SearchSettings(
     seed=1,
-    seed_instruction=baseline().text,
-    num_iterations=4,
-    candidates_per_step=8,
+    instruction=baseline().text,
+    iterations=4,
+    candidates=8,
     objective="reward",
-    patience=None,
+    patience=0,
     finalists=2,
 )
 
@@ -115,7 +114,7 @@ def _search(
     started = time.monotonic()
     scorer = InstructionScorer(llm, savings=savings)
     answer = score_blocks(scorer, scorer.encode(waveforms), dev, "auto")
-    kept = DevScorer(dev, answer, folder, at_once=_SETTINGS.candidates_per_step)
+    kept = DevScorer(dev, answer, folder, at_once=_SETTINGS.candidates)
     search = InstructionSearch(
         _SETTINGS,
         Chain([TemplateProposer(), RecombinationProposer()]),

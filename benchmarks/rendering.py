@@ -13,8 +13,9 @@ import numpy as np
 import typer
 
 from qsm_core.audio.level import Waveform, peak_normalize
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.grid import STANDARD_GRID, Condition, Dimension
-from qsm_core.conditions.rendering import RenderSettings, render
+from qsm_core.conditions.rendering import render
 from qsm_core.conditions.rirs import RirBank, simulate_rirs
 from qsm_core.seeding import derive_rng
 

@@ -31,7 +31,8 @@ import torch
 import typer
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT, prompt_parts
+from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
+from qsm_core.inference.prompt import prompt_parts
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.batching import is_out_of_memory

@@ -31,7 +31,7 @@ from benchmarks.scoring import (
     make_clips,
     make_model,
 )
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
+from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
 from qsm_core.labels import Label
 from qsm_core.models.encoder import encode_clips, num_audio_tokens
 from qsm_core.models.loaded import AudioLLM, account_of

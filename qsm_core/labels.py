@@ -1,9 +1,13 @@
-"""The two labels of a clip, and the one place where other spellings become them."""
+"""The two labels of a clip and the three splits of a corpus.
+
+Other spellings of a label become one of the two here and nowhere else.
+"""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import Literal, get_args
 
 from qsm_core.errors import DataError
 
@@ -14,6 +18,9 @@ class Label(StrEnum):
     SPEECH = "SPEECH"
     NONSPEECH = "NONSPEECH"
 
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 _SPELLINGS = {
     "SPEECH": Label.SPEECH,

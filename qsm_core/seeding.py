@@ -1,14 +1,21 @@
 """Random numbers by name: the same root seed and names give the same stream anywhere.
 
 Streams are derived with SHA-256, so neither the order of calls, nor the number of workers, nor
-PYTHONHASHSEED has a part in them.
+PYTHONHASHSEED has a part in them. Configurations take the type of a seed from here, so NumPy is
+imported only where numbers are drawn.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
+from pydantic import Field
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 def derive_seed(root: int, *names: str | int) -> int:
@@ -19,4 +26,6 @@ def derive_seed(root: int, *names: str | int) -> int:
 
 def derive_rng(root: int, *names: str | int) -> np.random.Generator:
     """Return a NumPy generator for the stream called by `names` under `root`."""
+    import numpy as np
+
     return np.random.default_rng(derive_seed(root, *names))

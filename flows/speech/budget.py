@@ -12,7 +12,7 @@ from flows.speech.lists import condition_keys
 from flows.speech.parameters import PipelineParameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.scoring.workload import count_conditions
-from qsm_core.prompting.search.defaults import budget_problem, rows_of_each
+from qsm_core.prompting.search.price import budget_problem, rows_of_each
 
 _CLASSES = 2
 _FIELD = "opro_budget"

@@ -24,16 +24,11 @@ from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop, duration_ms, num_samples
 from qsm_core.audio.level import Waveform, dbfs, peak_normalize
 from qsm_core.audio.reading import read_audio
+from qsm_core.conditions.config import DEFAULT_PER_T60, RenderSettings, SnrReference
 from qsm_core.conditions.decay import measure_t60_s
 from qsm_core.conditions.grid import STANDARD_GRID, Condition, Dimension, parse_conditions
-from qsm_core.conditions.rendering import (
-    Rendering,
-    RenderSettings,
-    SnrReference,
-    clip_problems,
-    render_clip,
-)
-from qsm_core.conditions.rirs import DEFAULT_PER_T60, RirBank, load_rirs, simulate_rirs
+from qsm_core.conditions.rendering import Rendering, clip_problems, render_clip
+from qsm_core.conditions.rirs import RirBank, load_rirs, simulate_rirs
 from qsm_core.errors import DataError, QsmError
 
 TABLE_FILE = "renderings.csv"

@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
-
-import numpy as np
 
 from qsm_core.errors import ConfigurationError
 
@@ -74,8 +72,9 @@ class Condition:
         if isinstance(self.level, str):
             return f"filter_{self.level}"
         # Never in powers of ten, so that the key can be read again.
-        trim: Literal["0", "-"] = "0" if self.dimension is Dimension.REVERB else "-"
-        text = np.format_float_positional(self.level, trim=trim)
+        text = format(Decimal(repr(self.level)), "f")
+        if self.dimension is not Dimension.REVERB:
+            text = text.removesuffix(".0")
         return _KEYS[self.dimension].format(text)
 
     def columns(self) -> dict[str, float | str | None]:

@@ -11,7 +11,6 @@ and no clipping distortion is added. The padding keeps its level. `render_clip` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -23,48 +22,14 @@ from qsm_core.audio.framing import (
     place_centered,
 )
 from qsm_core.audio.level import Waveform
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.filtering import apply_band
 from qsm_core.conditions.grid import Band, Condition, Dimension
 from qsm_core.conditions.noise import add_noise, is_silent, padding_noise
 from qsm_core.conditions.reverberation import reverberate
 from qsm_core.conditions.rirs import RirBank, RoomResponse
-from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.errors import DataError
 from qsm_core.seeding import derive_rng
-
-SnrReference = Literal["clip", "container"]
-
-# Gaussian padding above this would now and then leave [-1, 1].
-HIGHEST_PADDING_DBFS = -20.0
-
-
-@dataclass(frozen=True)
-class RenderSettings:
-    """What all renderings of one evaluation share.
-
-    Args:
-        seed: Root of the padding, the noise and the choice of rooms.
-        container_ms: Length of every rendered clip; a longer clip keeps its own length.
-        padding_dbfs: Level of the noise around the clip; minus infinity for digital silence.
-        snr_reference: Where SNR is measured; see `qsm_core.conditions.noise`.
-
-    Raises:
-        ConfigurationError: The container is no duration, or the padding is too loud.
-    """
-
-    seed: int = 42
-    container_ms: float = 2000.0
-    padding_dbfs: float = -80.0
-    snr_reference: SnrReference = "clip"
-
-    def __post_init__(self) -> None:
-        problems = []
-        if not 0 <= self.container_ms < np.inf:
-            problems.append(f"container_ms = {self.container_ms}: must be a duration of 0 or more")
-        if not self.padding_dbfs <= HIGHEST_PADDING_DBFS:
-            limit = f"must be {HIGHEST_PADDING_DBFS:g} dBFS or less"
-            problems.append(f"padding_dbfs = {self.padding_dbfs}: {limit}")
-        if problems:
-            raise ConfigurationError("clips cannot be rendered this way", problems)
 
 
 @dataclass(frozen=True, eq=False)

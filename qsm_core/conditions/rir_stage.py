@@ -5,31 +5,16 @@ Run alone as `python -m qsm_core.conditions.rir_stage --spec spec.json`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from qsm_core.conditions.rirs import DEFAULT_PER_T60, RirBank, load_rirs, simulate_rirs
+from qsm_core.conditions.config import RirConfig
+from qsm_core.conditions.rirs import RirBank, load_rirs, simulate_rirs
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
 BANK_FILE = "rirs.npz"
-
-
-@dataclass(frozen=True)
-class RirConfig:
-    """What the bank holds.
-
-    Args:
-        t60s_s: Nominal reverberation times in seconds.
-        per_t60: Rooms for each; of recorded ones the nearest.
-        seed: Root seed of the rooms.
-    """
-
-    t60s_s: tuple[float, ...]
-    per_t60: int = DEFAULT_PER_T60
-    seed: int = 42
 
 
 def run(context: StageContext) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from qsm_core.audio.level import Waveform
+from qsm_core.conditions.config import DEFAULT_PER_T60
 from qsm_core.conditions.decay import measure_t60_s
 from qsm_core.conditions.recorded import measured_responses, read_response
 from qsm_core.conditions.rooms import simulate_rir
 from qsm_core.errors import ConfigurationError, DataError
 
 TOLERANCE_S = 0.2
-DEFAULT_PER_T60 = 4
 _INDEX = "index"
 # What reading an .npz file raises that is cut short, or something else.
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, AttributeError, BadZipFile)

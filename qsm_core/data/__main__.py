@@ -11,13 +11,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from qsm_core.data.checks import TOLD_AT_MOST, CheckResult, check_manifest, write_problems
+from qsm_core.data.config import KINDS
 from qsm_core.data.importers.protocol import ImportOptions
-from qsm_core.data.importers.registry import KINDS, import_manifest
+from qsm_core.data.importers.registry import import_manifest
 from qsm_core.data.manifest import ManifestTable
 from qsm_core.data.reading import CutSettings
-from qsm_core.data.schema import SPLITS
 from qsm_core.errors import ProblemsError
-from qsm_core.labels import Label
+from qsm_core.labels import SPLITS, Label
 from qsm_core.plurals import counted
 
 app = typer.Typer(

@@ -16,8 +16,7 @@ from qsm_core.data.corpus import Corpus
 from qsm_core.data.leakage import LeakageReport
 from qsm_core.data.manifest import ManifestTable
 from qsm_core.data.reading import ReadClip
-from qsm_core.data.schema import SPLITS
-from qsm_core.labels import Label
+from qsm_core.labels import SPLITS, Label
 
 LEAKAGE_FILE = "leakage.json"
 CARD_FILE = "data_card.json"

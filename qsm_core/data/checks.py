@@ -13,9 +13,8 @@ import pandas as pd
 from qsm_core.audio.level import Waveform
 from qsm_core.data.manifest import ManifestTable
 from qsm_core.data.reading import ClipProblem, CutSettings, ReadClip, Report, read_clips
-from qsm_core.data.schema import SPLITS
 from qsm_core.errors import DataError
-from qsm_core.labels import Label
+from qsm_core.labels import SPLITS, Label
 from qsm_core.plurals import counted
 
 TOLD_AT_MOST = 40

@@ -30,15 +30,13 @@ from numpy.lib import format as npy_format
 from qsm_core.data.schema import (
     COLUMNS,
     SCHEMA,
-    SPLITS,
     ClipRow,
-    Split,
     duplicate_problems,
     rows_to_frame,
     with_schema_types,
 )
 from qsm_core.errors import DataError
-from qsm_core.labels import Label
+from qsm_core.labels import SPLITS, Label, Split
 
 MANIFEST_FILE = "manifest.parquet"
 WAVEFORMS_FILE = "waveforms.npy"

@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.data.corpus import Corpus
-from qsm_core.data.schema import SPLITS
-from qsm_core.labels import Label
+from qsm_core.labels import SPLITS, Label
 from qsm_core.plurals import counted
 from qsm_core.seeding import derive_rng
 

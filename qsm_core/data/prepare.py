@@ -18,9 +18,9 @@ Output: a corpus divided by split, leakage.json, data_card.json.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -28,56 +28,21 @@ from qsm_core.audio.framing import center_crop, num_samples
 from qsm_core.audio.level import peak_normalize
 from qsm_core.data.card import Card, write_card, write_leakage
 from qsm_core.data.checks import data_error, good_clips, table_problems
+from qsm_core.data.config import PrepareConfig
 from qsm_core.data.corpus import Corpus, CorpusClip, write_divided_corpus
 from qsm_core.data.importers.protocol import ImportOptions
 from qsm_core.data.importers.registry import import_manifest
 from qsm_core.data.leakage import LeakageReport, audit
 from qsm_core.data.manifest import ManifestTable, records_of
 from qsm_core.data.reading import PEAK, CutSettings, read_clips
-from qsm_core.data.schema import SPLITS, Split, parse_rows
+from qsm_core.data.schema import parse_rows
 from qsm_core.data.splits import split_by_group
 from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.labels import Split
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
 TITLE = "the clips cannot be used"
-
-
-@dataclass(frozen=True)
-class PrepareConfig:
-    """What a person can say about the preparation.
-
-    Args:
-        seed: Decides the splits, and where clips are cut from long recordings.
-        kind: Form of `source`; auto looks.
-        test_kind: Form of `test_data`.
-        clip_ms: Length of a clip, cut at its centre.
-        short_clips: What happens to clips shorter than that.
-        dev_fraction: Share of the clips of each class for dev.
-        test_fraction: Share for the test; without meaning where `test_data` is given.
-        group_pattern: Finds the group in the paths of `source`.
-        test_group_pattern: Finds the group in the paths of `test_data`.
-        own_splits: keep: a manifest's own split column is honoured and audited. ignore: the
-            clips are divided anew.
-        divided: Whether clips are divided; else all of them are test clips, however few their
-            groups: for a check that trains, chooses and measures nothing.
-        needed_splits: Splits that must have clips.
-        crops_per_recording: Clips cut from one recording of VoxConverse at most.
-    """
-
-    seed: int
-    kind: str = "auto"
-    test_kind: str = "auto"
-    clip_ms: int = 1000
-    short_clips: Literal["refuse", "keep"] = "refuse"
-    dev_fraction: float = 0.2
-    test_fraction: float = 0.2
-    group_pattern: str | None = None
-    test_group_pattern: str | None = None
-    own_splits: Literal["keep", "ignore"] = "keep"
-    divided: bool = True
-    needed_splits: tuple[Split, ...] = SPLITS
-    crops_per_recording: int = 5
 
 
 def run(context: StageContext) -> dict[str, Any]:

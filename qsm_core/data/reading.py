@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop, num_samples
 from qsm_core.audio.level import Waveform, dbfs, peak_normalize
 from qsm_core.audio.reading import SUFFIXES, Recording, read_audio
+from qsm_core.data.config import ShortClips
 from qsm_core.data.manifest import ManifestTable
 from qsm_core.errors import DataError
 
@@ -52,7 +52,7 @@ class CutSettings:
     """
 
     clip_ms: int = 1000
-    short_clips: Literal["refuse", "keep"] = "refuse"
+    short_clips: ShortClips = "refuse"
     longest_s: float = 60.0
 
 

@@ -22,7 +22,7 @@ Paths are written with forward slashes on every system.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -37,10 +37,8 @@ from pydantic import (
 
 from qsm_core.conditions.grid import parse_condition
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.labels import Label, parse_label
+from qsm_core.labels import Label, Split, parse_label
 
-Split = Literal["train", "dev", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 KEY = ("clip_id", "condition")
 CONDITION_COLUMNS = ("condition", "duration_ms", "snr_db", "t60_s", "band")
 

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from qsm_core.data.schema import SPLITS, Split
 from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.labels import Label
+from qsm_core.labels import SPLITS, Label, Split
 from qsm_core.plurals import counted
 from qsm_core.seeding import derive_rng
 

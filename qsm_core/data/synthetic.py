@@ -11,13 +11,14 @@ Needs the extra `demo`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from qsm_core.audio.synthesis.clips import SyntheticClip, synthetic_clips
 from qsm_core.data.card import Card, write_card, write_leakage
+from qsm_core.data.config import SyntheticConfig
 from qsm_core.data.corpus import CorpusClip, write_divided_corpus
 from qsm_core.data.leakage import audit
 from qsm_core.data.schema import ClipRow
@@ -26,27 +27,6 @@ from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
 SOURCE = "synthetic"
-
-
-@dataclass(frozen=True)
-class SyntheticConfig:
-    """What the corpus is made of.
-
-    Attributes:
-        seed: Of voices, sentences, sounds and channels.
-        train_clips: Clips of the train split, half of them speech; even, as the next two.
-        dev_clips: Clips of the dev split.
-        test_clips: Clips of the test split.
-        clip_ms: Length of every clip.
-        clips_per_recording: How many clips are cut from one recording of a sound.
-    """
-
-    seed: int = 0
-    train_clips: int = 240
-    dev_clips: int = 60
-    test_clips: int = 60
-    clip_ms: int = 1000
-    clips_per_recording: int = 2
 
 
 def run(context: StageContext) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import json
 
 import torch
 
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
-from qsm_core.inference.scoring import DEFAULT_MAX_NEW_TOKENS, InstructionScorer
+from qsm_core.inference.config import DEFAULT_MAX_NEW_TOKENS, DEFAULT_SYSTEM_PROMPT
+from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder_cache import open_encoder_cache
 from qsm_core.models.savings import ALL, Savings

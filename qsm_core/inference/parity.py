@@ -25,7 +25,7 @@ from torch import Tensor
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.errors import ModelError
 from qsm_core.inference.answers import AnswerTokens, answer_choices, answer_tokens
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
+from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.labels import Label
 from qsm_core.models.encoder_cache import EncoderCache, encoder_digest

@@ -14,19 +14,18 @@ import csv
 import dataclasses
 import gc
 import json
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop
 from qsm_core.data.corpus import Corpus
 from qsm_core.errors import DataError, ModelError
+from qsm_core.inference.config import ParityConfig, Quantization
 from qsm_core.inference.parity import Answers, ParityCheck, ParityRow, judge, not_made
 from qsm_core.labels import Label
 from qsm_core.models.audio_llm import AudioLLM, load_audio_llm
@@ -39,27 +38,6 @@ _ADAPTER_CHECK = "adapter on against off"
 _LENGTHS_MS = (None, 500, 200, 90)  # each clip is cut to one of them in turn; None: as it is
 _SHORTEST_MS = 80  # the stock `generate` fails on a clip of one audio token
 _LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "numpy")
-
-
-@dataclass(frozen=True)
-class ParityConfig:
-    """What is checked.
-
-    Args:
-        instruction: With a constrained answer.
-        quantization: How the model is loaded: "none" or "nf4".
-        dtype: "auto", "float32", "bfloat16" or "float16".
-        num_clips: Clips to compare, half of each class where there are as many.
-        other_quantization: Load the model a second time, with four bits or without, and compare.
-        machine: Where it runs. On another machine the check is made anew.
-    """
-
-    instruction: str
-    quantization: Literal["none", "nf4"] = "none"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    num_clips: Annotated[int, Field(ge=2)] = 16
-    other_quantization: bool = True
-    machine: str = "not named"
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -159,7 +137,7 @@ def _quantized(
     exact: bool,
 ) -> ParityRow:
     """Compare with the same model in four bits, or without them."""
-    other: Literal["none", "nf4"] = "nf4" if config.quantization == "none" else "none"
+    other: Quantization = "nf4" if config.quantization == "none" else "none"
     name = "four bits (NF4) against none"
     context.report(9, 10, name)
     try:

@@ -12,18 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qsm_core.errors import ConfigurationError, ModelError
-from qsm_core.models.forward import input_embeddings
+from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
 from qsm_core.models.loaded import AudioLLM
-
-__all__ = [
-    "DEFAULT_SYSTEM_PROMPT",
-    "PromptParts",
-    "input_embeddings",
-    "prompt_parts",
-    "prompt_token_ids",
-]
-
-DEFAULT_SYSTEM_PROMPT = "You classify audio content."
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,10 @@ from qsm_core.inference.answers import (
     answer_choices,
     answer_tokens,
 )
+from qsm_core.inference.config import DEFAULT_MAX_NEW_TOKENS, DEFAULT_SYSTEM_PROMPT
 from qsm_core.inference.parsing import parse_answer
 from qsm_core.inference.prefix import Prefix
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT, PromptParts, prompt_parts
+from qsm_core.inference.prompt import PromptParts, prompt_parts
 from qsm_core.labels import Label
 from qsm_core.models.batching import BatchLimit, run_in_batches
 from qsm_core.models.encoder import ShortClipPolicy, encode_clips
@@ -47,7 +48,6 @@ from qsm_core.models.savings import ALL, Savings
 Report = Callable[[int, int, str], None]
 
 CONSTRAINED = "constrained"  # the parse level of an answer that could be nothing else
-DEFAULT_MAX_NEW_TOKENS = 32
 
 
 @dataclass(frozen=True)

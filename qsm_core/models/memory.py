@@ -76,7 +76,7 @@ class LoraShape:
 
     rank: int = 16
     targets: str = "attention"
-    include_encoder: bool = False
+    tune_encoder: bool = False
     dropout: float = 0.05
     gradient_checkpointing: bool = False
 
@@ -168,7 +168,7 @@ class Account:
     def training(self, batch: int, clip_ms: float, lora: LoraShape) -> int:
         """The peak of a step with `batch` clips: forward, backward, optimizer."""
         kept = self._kept_text(batch, clip_ms, lora)
-        if lora.include_encoder:
+        if lora.tune_encoder:
             kept += self._kept_encoder(batch, clip_ms, lora)
         learned = 4 * _FLOAT32 * self.lora_parameters(lora)  # itself, gradient, two moments
         return self._on_device(self._weights() + self._unpacked() + learned + kept)
@@ -181,7 +181,7 @@ class Account:
         if lora.targets == "attention+mlp":
             text += 3 * (h + s.ffn)
             encoder += 2 * (d + s.encoder_ffn)
-        layers = s.layers * text + (s.encoder_layers * encoder if lora.include_encoder else 0)
+        layers = s.layers * text + (s.encoder_layers * encoder if lora.tune_encoder else 0)
         return lora.rank * layers
 
     def _weights(self) -> int:

@@ -17,44 +17,31 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pydantic import Field
-
-from qsm_core.conditions.rendering import RenderSettings
+from qsm_core.conditions.config import AS_RECORDED
 from qsm_core.data.corpus import Corpus
-from qsm_core.evaluation.scoring.renderings import (
-    AS_RECORDED,
-    STANDARD,
-    load_rir_bank,
-    plan_renderings,
-    render_plan,
-)
+from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
 from qsm_core.inference.opened_scorer import open_scorer
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
 from qsm_core.models.loaded import AudioLLM
 from qsm_core.models.savings import Savings
-from qsm_core.prompting.proposer_names import ProposerName
+from qsm_core.prompting.config import ControlName, OptimizePrompt
 from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.proposers.opening import (
     ANSWERS_FILE,
-    OptimizerSettings,
     Proposing,
     opened_proposers,
 )
 from qsm_core.prompting.search.blocks import blocks_within, deal_blocks
 from qsm_core.prompting.search.budget import Budget
 from qsm_core.prompting.search.controls import control_table
-from qsm_core.prompting.search.defaults import ALPHA, BLOCK_CLIPS, CONTROLS, FINALISTS, ControlName
 from qsm_core.prompting.search.dev_blocks import DevBlocks
 from qsm_core.prompting.search.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.prompting.search.live import LiveSearch
 from qsm_core.prompting.search.output import scored_once, write_controls, write_output
 from qsm_core.prompting.search.pages import SEARCH_PAGE
-from qsm_core.prompting.search.scored import Objective
-from qsm_core.prompting.search.settings import SearchSettings
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import text_problem
 from qsm_core.stage.context import StageContext, parse_config
@@ -62,83 +49,6 @@ from qsm_core.stage.entry import run_entry
 
 TRAJECTORY_FILE = "trajectory.jsonl"
 _AT_ONCE = 8  # candidates that share one pass over system turn and audio
-
-
-@dataclass(frozen=True)
-class OptimizePrompt:
-    """What changes the winner.
-
-    Args:
-        seed: Of the proposals and of the subset of dev.
-        seed_instruction: What the search starts from; the winner is never worse than it on dev.
-        num_iterations: How often new candidates are proposed.
-        candidates_per_step: New candidates in one iteration.
-        clips_per_candidate: Clip-conditions that a race goes on for at most; null: all of dev.
-        block_clips: About how many clip-conditions a block of the race has.
-        alpha: How often a candidate to which none is superior may be dropped in its race.
-        budget: Clip-prompts that the search may score, finals included; null: no limit.
-        finalists: Best candidates that are scored on all of dev, beside the seed instruction.
-        patience: End after so many iterations without a better candidate; null: never.
-        objective: "reward", "balanced_accuracy", "log_loss" or "auroc".
-        length_penalty: What 100 characters take off the score.
-        controls: What else is raced at the same price, to compare the search with.
-        proposers: Who proposes, in turn.
-        optimizer: The LLM of the proposers `llm` and `paraphrase`; null: there is none.
-        conditions: Condition keys, "standard", or "as_recorded".
-        answer_format: "auto" lets each candidate be answered as it asks.
-        system_prompt: The system turn of every prompt.
-        quantization: "none" or "nf4".
-        dtype: "auto", "float32", "bfloat16" or "float16".
-        short_clips: What to do with a clip too short for one audio token.
-        render: What all renderings share.
-    """
-
-    seed: int
-    seed_instruction: str
-    num_iterations: Annotated[int, Field(ge=0)] = 15
-    candidates_per_step: Annotated[int, Field(ge=1)] = 8
-    clips_per_candidate: Annotated[int, Field(ge=2)] | None = None
-    block_clips: Annotated[int, Field(ge=2)] = BLOCK_CLIPS
-    alpha: Annotated[float, Field(gt=0, lt=1)] = ALPHA
-    budget: Annotated[int, Field(ge=1)] | None = None
-    finalists: Annotated[int, Field(ge=1)] = FINALISTS
-    patience: Annotated[int, Field(ge=1)] | None = 5
-    objective: Objective = "reward"
-    length_penalty: Annotated[float, Field(ge=0)] = 0.0
-    controls: tuple[ControlName, ...] = CONTROLS
-    proposers: Annotated[tuple[ProposerName, ...], Field(min_length=1)] = (
-        "templates",
-        "recombination",
-    )
-    optimizer: OptimizerSettings | None = None
-    conditions: tuple[str, ...] | str = STANDARD
-    answer_format: Literal["auto", "labels", "ab", "mc", "open"] = "auto"
-    system_prompt: str = DEFAULT_SYSTEM_PROMPT
-    quantization: Literal["none", "nf4"] = "none"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    short_clips: Literal["refuse", "pad"] = "refuse"
-    render: RenderSettings = field(default_factory=RenderSettings)
-
-    @property
-    def most_candidates(self) -> int:
-        """How many candidates a search scores at most, the seed instruction included."""
-        return 1 + self.num_iterations * self.candidates_per_step
-
-    @property
-    def search(self) -> SearchSettings:
-        """The part of it that the search itself needs."""
-        return SearchSettings(
-            seed=self.seed,
-            seed_instruction=self.seed_instruction,
-            num_iterations=self.num_iterations,
-            candidates_per_step=self.candidates_per_step,
-            objective=self.objective,
-            patience=self.patience,
-            finalists=self.finalists,
-            budget=self.budget,
-            alpha=self.alpha,
-            length_penalty=self.length_penalty,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +78,9 @@ def run(context: StageContext) -> dict[str, Any]:
     config = parse_config(OptimizePrompt, context.config)
     corpus = Corpus.open(context.inputs["corpus"])
     plan = plan_renderings(corpus, config.conditions, "dev")
-    most = config.clips_per_candidate or config.block_clips
+    most = config.clips or config.block_clips
     blocks = deal_blocks(plan, min(config.block_clips, most), config.seed)
-    dev = DevBlocks(plan, blocks, blocks_within(blocks, config.clips_per_candidate))
+    dev = DevBlocks(plan, blocks, blocks_within(blocks, config.clips))
     budget = Budget(config.budget, dev, config.finalists)
     path = context.work / TRAJECTORY_FILE
     live = LiveSearch(context, path, budget.most(config.most_candidates))
@@ -179,9 +89,7 @@ def run(context: StageContext) -> dict[str, Any]:
     prepared = time.monotonic()
     with opened_proposers(_proposing(config, ready), context, ready.llm) as proposers:
         trajectory = Trajectory(context.work / TRAJECTORY_FILE)
-        search = InstructionSearch(
-            config.search, proposers.of_search, trajectory, ready.problem_of, dev
-        )
+        search = InstructionSearch(config, proposers.of_search, trajectory, ready.problem_of, dev)
         _go_through(search, ready.scorer, context)
         raced: dict[str, InstructionSearch] = {}
         for name in config.controls:
@@ -255,8 +163,8 @@ def _run_control(
     ready: _Prepared,
 ) -> InstructionSearch:
     """Race another pool of candidates for the price of the search; what it shares costs nothing."""
-    budget = max(search.budget.spent, search.budget.least(config.candidates_per_step))
-    settings = replace(config.search, budget=budget, patience=None)
+    budget = max(search.budget.spent, search.budget.least(config.candidates))
+    settings = replace(config, budget=budget, patience=0)
     trajectory = Trajectory(context.work / f"control_{name}.jsonl")
     control = InstructionSearch(settings, proposer, trajectory, ready.problem_of, ready.scorer.dev)
     _go_through(control, ready.scorer, context)

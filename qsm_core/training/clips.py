@@ -11,17 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from qsm_core.conditions.rendering import RenderSettings
+from qsm_core.conditions.config import AS_RECORDED, RenderSettings
 from qsm_core.data.corpus import Corpus
-from qsm_core.data.schema import Split
 from qsm_core.errors import DataError
-from qsm_core.evaluation.scoring.renderings import (
-    AS_RECORDED,
-    load_rir_bank,
-    plan_renderings,
-    render_plan,
-)
-from qsm_core.labels import Label
+from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
+from qsm_core.labels import Label, Split
 from qsm_core.seeding import derive_rng
 from qsm_core.training.config import LoraTraining
 
@@ -49,8 +43,8 @@ def read_clips(
         DataError: The split lacks a class, or an impulse response is missing.
     """
     corpus = Corpus.open(corpus_folder)
-    as_recorded = not config.augment
-    plan = plan_renderings(corpus, AS_RECORDED if as_recorded else config.augment, split)
+    as_recorded = config.conditions == AS_RECORDED
+    plan = plan_renderings(corpus, config.conditions, split)
     _check_classes(plan, split)
     if config.renderings_per_clip is not None and not as_recorded:
         plan = draw_conditions(plan, config.renderings_per_clip, config.seed)

@@ -1,19 +1,30 @@
-"""What a LoRA training is told: every field that changes the adapter."""
+"""What decides a LoRA training: every field that changes the adapter."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from qsm_core.conditions.rendering import SnrReference
+from pydantic import Field
+
+from qsm_core.conditions.config import AS_RECORDED, Conditions, SnrReference
 from qsm_core.errors import ConfigurationError
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
+from qsm_core.inference.config import (
+    DEFAULT_SYSTEM_PROMPT,
+    Instruction,
+    Quantization,
+    ShortClips,
+)
+from qsm_core.seeding import Seed
 
 Targets = Literal["attention", "attention+mlp"]
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
+TrainedFormat = Literal["auto", "labels", "ab"]  # formats with one answer for each label
 _LARGEST_MICRO_BATCH = 8
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -28,8 +39,8 @@ class LoraTraining:
         system_prompt: The system turn.
         targets: Projections of the language model that get LoRA: attention (q, k, v, o), or
             attention and MLP (gate, up, down).
-        include_encoder: Give the same kinds of projections of the audio encoder LoRA too. Then
-            audio is encoded in every step instead of once.
+        tune_encoder: Give the same kinds of projections of the audio encoder LoRA too. Then audio
+            is encoded in every step instead of once.
         rank: LoRA rank.
         alpha: LoRA alpha; the update is scaled by alpha / rank.
         dropout: LoRA dropout.
@@ -40,17 +51,17 @@ class LoraTraining:
         max_grad_norm: Gradients are scaled down to this norm.
         epochs: Passes over the training renderings.
         effective_batch_size: Renderings in one update.
-        micro_batch_size: Renderings in one forward pass; divides the effective batch. None takes
+        micro_batch_size: Renderings in one forward pass; divides the effective batch. Null takes
             the largest divisor up to 8.
         gradient_checkpointing: Trade time for memory.
-        eval_every_steps: Updates between two dev losses and checkpoints. None: an epoch, at most
+        eval_every_steps: Updates between two dev losses and checkpoints. Null: an epoch, at most
             200.
-        patience: Stop after so many dev losses without a new best; None never stops early.
+        patience: End after so many dev losses without a new best; 0: never.
         quantization: "none" or "nf4" (QLoRA).
-        augment: Keys of the conditions in which clips are rendered; empty takes the clips as they
-            are in the corpus.
+        conditions: Keys of the conditions in which clips are rendered, "standard", or
+            "as_recorded" for clips as they are in the corpus.
         renderings_per_clip: How many of these conditions each clip gets, drawn by the clip's name;
-            None for all.
+            null for all.
         container_ms: Length of a rendered clip.
         padding_dbfs: Level of the noise around a rendered clip.
         snr_reference: Where SNR is measured.
@@ -58,33 +69,33 @@ class LoraTraining:
         base_model: Name of the base model for the adapter's card.
     """
 
-    seed: int
-    instructions: tuple[str, ...]
-    answer_format: str = "auto"
+    seed: Seed
+    instructions: Annotated[tuple[Instruction, ...], Field(min_length=1)]
+    answer_format: TrainedFormat = "auto"
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
     targets: Targets = "attention"
-    include_encoder: bool = False
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.05
-    learning_rate: float = 2e-4
+    tune_encoder: bool = False
+    rank: Annotated[int, Field(ge=1, le=512)] = 16
+    alpha: Annotated[int, Field(ge=1, le=2048)] = 32
+    dropout: Share = 0.05
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-4
     schedule: Schedule = "linear"
-    warmup_fraction: float = 0.05
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    epochs: int = 3
-    effective_batch_size: int = 16
-    micro_batch_size: int | None = None
+    warmup_fraction: Share = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 3
+    effective_batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
+    micro_batch_size: Count | None = None
     gradient_checkpointing: bool = False
-    eval_every_steps: int | None = None
-    patience: int | None = 3
-    quantization: Literal["none", "nf4"] = "none"
-    augment: tuple[str, ...] = ()
-    renderings_per_clip: int | None = None
-    container_ms: float = 2000.0
+    eval_every_steps: Count | None = None
+    patience: Annotated[int, Field(ge=0, le=1000)] = 3
+    quantization: Quantization = "none"
+    conditions: Conditions = AS_RECORDED
+    renderings_per_clip: Annotated[int, Field(ge=1, le=100)] | None = None
+    container_ms: Annotated[float, Field(gt=0)] = 2000.0
     padding_dbfs: float = -80.0
     snr_reference: SnrReference = "clip"
-    short_clips: Literal["refuse", "pad"] = "refuse"
+    short_clips: ShortClips = "refuse"
     base_model: str = "not named"
 
     @property
@@ -102,21 +113,15 @@ class LoraTraining:
 
 
 def check_training(config: LoraTraining) -> None:
-    """Refuse values that cannot work, all of them at once.
+    """Refuse a micro-batch that does not divide the effective batch.
 
     Raises:
-        ConfigurationError: Names every such field, its value and what is allowed.
+        ConfigurationError: Names both values.
     """
-    problems = [*_number_problems(config), *_batch_problems(config)]
-    if not config.instructions:
-        problems.append("instructions: there is none; give at least one")
-    if config.answer_format not in ("auto", "labels", "ab"):
-        problems.append(
-            f"answer_format = {config.answer_format!r}: training needs one answer a label; "
-            "allowed are 'auto', 'labels', 'ab'"
-        )
-    if problems:
-        raise ConfigurationError("the training cannot start", problems)
+    micro, effective = config.micro_batch_size, config.effective_batch_size
+    if micro is not None and effective % micro:
+        problem = f"micro_batch_size = {micro}: has to divide effective_batch_size = {effective}"
+        raise ConfigurationError("the training cannot start", [problem])
 
 
 def check_updates(config: LoraTraining, renderings: int) -> None:
@@ -139,30 +144,3 @@ def check_updates(config: LoraTraining, renderings: int) -> None:
         "effective_batch_size, or set warmup_fraction = 0"
     )
     raise ConfigurationError("the training would change nothing", [problem])
-
-
-def _number_problems(config: LoraTraining) -> Iterator[str]:
-    for name in ("rank", "alpha", "epochs", "effective_batch_size"):
-        if getattr(config, name) < 1:
-            yield f"{name} = {getattr(config, name)}: at least 1"
-    for name in ("eval_every_steps", "patience", "renderings_per_clip", "micro_batch_size"):
-        value = getattr(config, name)
-        if value is not None and value < 1:
-            yield f"{name} = {value}: at least 1, or null"
-    for name in ("dropout", "warmup_fraction"):
-        if not 0 <= getattr(config, name) < 1:
-            yield f"{name} = {getattr(config, name)}: from 0 to below 1"
-    for name in ("learning_rate", "max_grad_norm", "container_ms"):
-        if not getattr(config, name) > 0:
-            yield f"{name} = {getattr(config, name)}: above 0"
-    if config.weight_decay < 0:
-        yield f"weight_decay = {config.weight_decay}: 0 or more"
-
-
-def _batch_problems(config: LoraTraining) -> Iterator[str]:
-    micro = config.micro_batch_size
-    if micro is not None and micro >= 1 and config.effective_batch_size % micro:
-        yield (
-            f"micro_batch_size = {micro}: has to divide "
-            f"effective_batch_size = {config.effective_batch_size}"
-        )

@@ -97,7 +97,7 @@ def choose_micro_batch(
     lora = LoraShape(
         config.rank,
         config.targets,
-        config.include_encoder,
+        config.tune_encoder,
         config.dropout,
         config.gradient_checkpointing,
     )

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from qsm_core.data.schema import Split
-from qsm_core.labels import Label
+from qsm_core.labels import Label, Split
 from qsm_core.models.adapters import CONFIG_FILE, WEIGHTS_FILE
 from qsm_core.models.architectures import architecture_in
 from qsm_core.models.audio_llm import load_audio_llm
@@ -152,7 +151,7 @@ def _audio(
     llm: AudioLLM, config: LoraTraining, waveforms: Sequence[np.ndarray], context: StageContext
 ) -> Sequence[Tensor] | Sequence[np.ndarray]:
     """Return audio embeddings where the encoder stays frozen, else the waveforms."""
-    if config.include_encoder:
+    if config.tune_encoder:
         return waveforms
 
     def advance(done: int) -> None:
@@ -199,7 +198,7 @@ def _write_output(
     card = make_card(
         config,
         trained.outcome,
-        scope=target_modules(config.targets, include_encoder=config.include_encoder),
+        scope=target_modules(config.targets, tune_encoder=config.tune_encoder),
         base_digest=digest_folder(context.inputs["model"]),
         model_class=architecture_in(context.inputs["model"]).model_class,
         answers=trained.answers,

@@ -39,9 +39,9 @@ def is_new_best(history: DevLosses) -> bool:
     return bool(_trained(history)) and best_step(history) == history[-1]
 
 
-def is_exhausted(history: DevLosses, patience: int | None) -> bool:
-    """Say whether the last `patience` dev losses brought no new best."""
-    if patience is None or not _trained(history):
+def is_exhausted(history: DevLosses, patience: int) -> bool:
+    """Say whether the last `patience` dev losses brought no new best; never with 0."""
+    if patience == 0 or not _trained(history):
         return False
     steps = [step for step, _ in _trained(history)]
     return len(steps) - 1 - steps.index(best_step(history)[0]) >= patience

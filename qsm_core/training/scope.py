@@ -32,10 +32,10 @@ _ENCODER: dict[Targets, tuple[str, ...]] = {
 }
 
 
-def target_modules(targets: Targets, *, include_encoder: bool) -> str:
+def target_modules(targets: Targets, *, tune_encoder: bool) -> str:
     """Return the scope as the regular expression that PEFT matches whole module names with."""
     scopes = [f"language_model.*\\.({'|'.join(_LANGUAGE[targets])})"]
-    if include_encoder:
+    if tune_encoder:
         scopes.append(f"audio_tower.*\\.({'|'.join(_ENCODER[targets])})")
     return ".*(" + "|".join(scopes) + ")" if len(scopes) > 1 else f".*{scopes[0]}"
 
@@ -53,7 +53,7 @@ def put_lora(model: Any, config: LoraTraining) -> Any:
     Raises:
         ModelError: A trainable parameter lies outside of the scope, or there is none.
     """
-    scope = target_modules(config.targets, include_encoder=config.include_encoder)
+    scope = target_modules(config.targets, tune_encoder=config.tune_encoder)
     adapter = LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
@@ -65,7 +65,7 @@ def put_lora(model: Any, config: LoraTraining) -> Any:
     if config.gradient_checkpointing:
         # Without reentrance gradients reach the adapter although no input needs one.
         model.activation_checkpointing_enable({"use_reentrant": False})
-    _check_scope(wrapped, include_encoder=config.include_encoder)
+    _check_scope(wrapped, tune_encoder=config.tune_encoder)
     return wrapped
 
 
@@ -75,9 +75,9 @@ def count_parameters(model: Any) -> tuple[int, int]:
     return int(trainable), int(total)
 
 
-def _check_scope(model: Any, *, include_encoder: bool) -> None:
+def _check_scope(model: Any, *, tune_encoder: bool) -> None:
     names = [name for name, value in model.named_parameters() if value.requires_grad]
-    allowed = ("language_model", "audio_tower") if include_encoder else ("language_model",)
+    allowed = ("language_model", "audio_tower") if tune_encoder else ("language_model",)
     outside = [n for n in names if ".lora_" not in n or not any(scope in n for scope in allowed)]
     if outside or not names:
         found = ", ".join(outside[:3]) or "no parameter at all"

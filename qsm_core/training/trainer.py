@@ -108,7 +108,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as 
     restores, so a training that was killed decides the same.
     """
 
-    def __init__(self, model: Any, patience: int | None, context: StageContext) -> None:
+    def __init__(self, model: Any, patience: int, context: StageContext) -> None:
         self._model = model
         self._patience = patience
         self._work = context.work

@@ -238,7 +238,7 @@ def test_a_plan_for_another_search_runs_both_searches(
     told = plan(opro_candidates=3)
     for name in ("opro_base", "opro_lora"):
         assert told[name][0] == "runs"
-        assert "candidates_per_step changed from 4 to 3" in " ".join(told[name])
+        assert "candidates changed from 4 to 3" in " ".join(told[name])
     reused = ("corpus", "rirs", "baseline", "lora", "eval_lora")
     assert {name: told[name][0] for name in reused} == dict.fromkeys(reused, "reused")
     for waiting, needed in {"eval_base_opro": "opro_base", "eval_lora_opro": "opro_lora"}.items():

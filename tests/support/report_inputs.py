@@ -25,6 +25,7 @@ from tests.support.stages import stage_context
 
 BASELINE = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 WINNER = "Listen for a <voice> & answer SPEECH or NONSPEECH."
+SEARCHES, TRAININGS = ("base", "lora"), ("lora",)
 LISTENERS = (
     (Listener("base", skill=0.5, bias=-0.8, unparseable=0.03), BASELINE),
     (Listener("lora", skill=1.3), BASELINE),
@@ -143,11 +144,15 @@ def _write_corpus(folder: Path, groups_per_class: int) -> Path:
 
 
 def make_report(folder: Path, inputs: dict[str, Path], **config: Any) -> Path:
-    """Run the stage "report" and return its output folder."""
+    """Run the stage "report" on all searches and trainings that there are; return its output."""
     out = folder / "out"
     out.mkdir(parents=True)
+    there = {
+        "searches": [model for model in SEARCHES if f"opro_{model}" in inputs],
+        "trainings": [model for model in TRAININGS if f"train_{model}" in inputs],
+    }
     context = StageContext(
-        config=config,
+        config=there | config,
         inputs=inputs,
         out=out,
         work=folder / "work",

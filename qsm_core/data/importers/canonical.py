@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, is_canonical, make_table, read_frame, records_of
 
-KIND = "manifest"
+KIND: Final = "manifest"
 
 
 def columns_of(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import soundfile
@@ -20,7 +20,7 @@ from qsm_core.data.manifest import ManifestTable, make_table, read_frame, record
 from qsm_core.errors import DataError
 from qsm_core.labels import Label
 
-KIND = "esc50"
+KIND: Final = "esc50"
 LICENCE = "CC BY-NC 3.0"
 LICENCE_ESC10 = "CC BY 3.0"
 HOP_MS = 50

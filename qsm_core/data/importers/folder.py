@@ -7,7 +7,7 @@ else from `group_pattern`, else from the rule of `qsm_core.data.importers.groups
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from qsm_core.data.importers.groups import RULE, group_by_rule, groups_by_pattern
 from qsm_core.data.importers.paths import audio_files, with_forward_slashes
@@ -16,7 +16,7 @@ from qsm_core.data.manifest import ManifestTable, make_table, read_frame, record
 from qsm_core.errors import DataError
 from qsm_core.labels import Label
 
-KIND = "folder"
+KIND: Final = "folder"
 METADATA_FILE = "metadata.csv"
 _FOLDER_NAMES = {
     "speech": Label.SPEECH,

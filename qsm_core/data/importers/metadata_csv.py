@@ -7,7 +7,7 @@ Others are left out, and a note says which.
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from qsm_core.data.csv_table import csv_header
 from qsm_core.data.importers.groups import groups_by_pattern
@@ -16,7 +16,7 @@ from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, is_canonical, make_table, read_frame, records_of
 from qsm_core.errors import DataError
 
-KIND = "metadata_csv"
+KIND: Final = "metadata_csv"
 FILE_NAME = "metadata.csv"
 _OPTIONAL = ("clip_id", "split", "source", "category", "licence", "start_ms", "stop_ms", "sha256")
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -27,12 +27,11 @@ from qsm_core.data.importers.canonical import columns_of
 from qsm_core.data.importers.paths import relocate, with_forward_slashes
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, make_table, read_frame, records_of
-from qsm_core.data.schema import SPLITS
 from qsm_core.errors import DataError
-from qsm_core.labels import Label, parse_label
+from qsm_core.labels import SPLITS, Label, parse_label
 
-PARQUET_KIND = "qsm_parquet"
-CSV_KIND = "qsm_csv"
+PARQUET_KIND: Final = "qsm_parquet"
+CSV_KIND: Final = "qsm_csv"
 NEEDED = ("clip_id", "variant_type", "duration_ms", "snr_db", "T60", "band_filter", "audio_path")
 _CSV_FILES = {f"{split}_metadata.csv": split for split in SPLITS}
 

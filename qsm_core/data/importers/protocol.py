@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from qsm_core.data.config import DataKind
 from qsm_core.data.manifest import ManifestTable
 
 
@@ -43,7 +44,7 @@ class Importer:
         read: Makes the manifest; raises DataError with every problem.
     """
 
-    kind: str
+    kind: DataKind
     looks_for: str
     recognizes: Callable[[Path], bool]
     read: Callable[[Path, ImportOptions], ManifestTable]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from qsm_core.data.config import KINDS
 from qsm_core.data.csv_table import read_csv_table
 from qsm_core.data.importers import (
     canonical,
@@ -32,7 +33,6 @@ IMPORTERS: tuple[Importer, ...] = (
     voxconverse.IMPORTER,
 )
 COLLECTION = "collection"
-KINDS: tuple[str, ...] = ("auto", *(importer.kind for importer in IMPORTERS))
 
 
 def import_manifest(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import soundfile
@@ -19,7 +20,7 @@ from qsm_core.errors import DataError
 from qsm_core.labels import Label
 from qsm_core.seeding import derive_rng
 
-KIND = "voxconverse"
+KIND: Final = "voxconverse"
 LICENCE = "CC BY 4.0; copyright of the videos stays with their owners"
 _DEPTH = 3
 

@@ -2,10 +2,10 @@
 
     python -m qsm_core.evaluation.analysis.analyze --spec spec.json
 
-Inputs: `eval_<system>` for each system (a folder with predictions.parquet, or a file), and
-optionally `dev_<system>`, the same system's predictions on dev (a folder with predictions.parquet,
-or a prompt search's with dev_predictions.parquet, whose winner is taken; write
-`dev_<system>.seed_instruction` for the instruction that the search started from).
+Inputs: `eval_<system>` for each system of the configuration, a folder with predictions.parquet, or
+a file; `dev_<system>` for each that has predictions on dev, such a folder or file, or the output of
+a search for an instruction, whose dev_predictions.parquet has those with its winner and with its
+first instruction.
 
 Output: what `evaluation.analysis.write_analysis` writes. No torch: a laptop with the predictions
 makes every number again.
@@ -13,7 +13,7 @@ makes every number again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from qsm_core.errors import DataError
+from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.analysis.alignment import Rows, check_same_rows
 from qsm_core.evaluation.analysis.calibrated import calibrate
 from qsm_core.evaluation.analysis.counts import condition_order
@@ -51,8 +51,14 @@ from qsm_core.evaluation.analysis.replicates import (
     rate_statistics,
 )
 from qsm_core.evaluation.analysis.scores import scores_of
-from qsm_core.evaluation.analysis.seeds import Run, runs_by_name, seed_tables, variance_table
-from qsm_core.evaluation.analysis.settings import CALIBRATED, AnalysisSettings, Pair
+from qsm_core.evaluation.analysis.seeds import seed_tables, variance_table
+from qsm_core.evaluation.analysis.settings import (
+    SYSTEM_OF_ROWS,
+    AnalysisSettings,
+    AnalyzeConfig,
+    DevRows,
+    Pair,
+)
 from qsm_core.evaluation.analysis.summaries import (
     clip_rows,
     condition_rows,
@@ -62,14 +68,12 @@ from qsm_core.evaluation.analysis.summaries import (
 )
 from qsm_core.evaluation.analysis.tables import COLUMNS, Analysis, table_of, write_analysis
 from qsm_core.evaluation.predictions.table import read_predictions
+from qsm_core.evaluation.systems import System
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
 Progress = Callable[[int, int, str], None]
 Rowlist = list[dict[str, Any]]
-
-WINNER, SEED = "best_instruction", "seed_instruction"
-_SEED_SUFFIX = ".seed_instruction"
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,6 @@ def analyze(
     tables: Mapping[str, pd.DataFrame],
     *,
     dev: Mapping[str, pd.DataFrame] | None = None,
-    runs: Mapping[str, Run] | None = None,
     settings: AnalysisSettings | None = None,
     report: Progress | None = None,
     threads: int = 1,
@@ -113,9 +116,7 @@ def analyze(
     Args:
         tables: A predictions table for each system, all over the same clips and conditions.
         dev: Predictions of the same systems on dev, where known: thresholds and temperatures are
-            fitted there, and the gap between dev and test is told.
-        runs: Which systems are the same model with another seed or prompt. None: told by the
-            names, where `lora_opro_seed43` is the model `lora`.
+            fitted there, and the gap between dev and test is computed.
         settings: What to compute; None for the defaults.
         report: Called with steps done, steps in all, and what is being done.
         threads: Systems that are measured at the same time; no number depends on it.
@@ -144,7 +145,7 @@ def analyze(
                 tell(f"{name}: measured")
     tell("comparing the systems")
     _compare(draft, pairs, settings)
-    _about_runs(draft, dev, runs)
+    _about_seeds(draft, dev)
     draft.rows["operating_points"] = [_point_row(name, one) for name, one in points.items()]
     draft.rows["clips"] = clip_rows(tables)
     tell("analyzed")
@@ -184,7 +185,7 @@ def _calibrated(
         if isinstance(answers, str):
             points[name] = answers
         else:
-            made[name + CALIBRATED] = answers
+            made[System.read(name).at_dev_threshold.name] = answers
     return made
 
 
@@ -192,7 +193,7 @@ def _point_row(system: str, point: OperatingPoint | str) -> dict[str, Any]:
     if isinstance(point, str):
         return {"system": system, "reason": point}
     return {
-        "system": system + CALIBRATED,
+        "system": System.read(system).at_dev_threshold.name,
         "calibrated_from": point.column,
         "threshold": point.threshold,
         "dev_ba_clip": point.ba_neutral,
@@ -229,7 +230,7 @@ def _measure(
         "conditions": list(condition_rows(ensemble, name, table, statistics, draft.levels)),
         "confusion": list(confusion_rows(name, table, ensemble.first.conditions)),
     }
-    if not name.endswith(CALIBRATED):
+    if not System.read(name).calibrated:
         found = calibrate(ensemble, name, table, dev.get(name), settings.bins)
         rows |= {"calibration": found.calibration, "reliability": found.reliability}
     curves = list(curves_of(ensemble, name, draft.levels))
@@ -255,7 +256,7 @@ def _curve_rows(
 
 def _areas(draft: _Draft, name: str) -> dict[str, Replicated] | str:
     """Return the AUROCs; a threshold changes none, so a calibrated system has those of its own."""
-    own = name.removesuffix(CALIBRATED)
+    own = System.read(name).uncalibrated.name
     if own != name and own in draft.statistics:
         known = draft.statistics[own]
         return {key: known[key] for key in ("auroc", "condition_auroc") if key in known}
@@ -275,34 +276,30 @@ def _compare(draft: _Draft, pairs: tuple[Pair, ...], settings: AnalysisSettings)
         )
 
 
-def _about_runs(
-    draft: _Draft, dev: Mapping[str, pd.DataFrame], runs: Mapping[str, Run] | None
-) -> None:
-    known = runs_by_name(list(draft.tables)) if runs is None else runs
+def _about_seeds(draft: _Draft, dev: Mapping[str, pd.DataFrame]) -> None:
+    systems = [one for one in map(System.read, draft.tables) if not one.calibrated]
     ensemble, statistics = draft.ensemble, draft.statistics
     draft.rows["gaps"] = gap_table(ensemble, statistics, dev)
-    draft.rows["seeds"], draft.rows["seed_summary"] = seed_tables(ensemble, statistics, known)
-    draft.rows["variance"] = variance_table(ensemble, statistics, known)
+    draft.rows["seeds"], draft.rows["seed_summary"] = seed_tables(ensemble, statistics, systems)
+    draft.rows["variance"] = variance_table(ensemble, statistics, systems)
 
 
 def run(context: StageContext) -> dict[str, Any]:
     """Analyze the systems that are given as inputs.
 
     Raises:
+        ConfigurationError: A system has no input, or `dev` names one that is not analyzed.
         DataError: An input cannot be read, or the systems answered different rows.
     """
-    settings = parse_config(AnalysisSettings, context.config)
-    tables, dev = {}, {}
-    for name, path in context.inputs.items():
-        if name.startswith("eval_"):
-            tables[name.removeprefix("eval_")] = _read_test(path)
-        elif name.startswith("dev_"):
-            system = name.removeprefix("dev_")
-            dev[system.removesuffix(_SEED_SUFFIX)] = read_dev(path, system)
+    config = parse_config(AnalyzeConfig, context.config)
+    check_inputs(config.systems, config.dev, context.inputs)
     analysis = analyze(
-        tables,
-        dev=dev,
-        settings=settings,
+        {name: _read_test(context.inputs[f"eval_{name}"]) for name in config.systems},
+        dev={
+            name: read_dev(context.inputs[f"dev_{name}"], which)
+            for name, which in config.dev.items()
+        },
+        settings=config.settings,
         report=context.report,
         threads=int(context.runtime.get("threads", 1)),
     )
@@ -311,21 +308,48 @@ def run(context: StageContext) -> dict[str, Any]:
     return {"ba_clip": dict(zip(headline["system"], headline["value"], strict=True))}
 
 
+def check_inputs(
+    systems: Collection[str], dev: Mapping[str, DevRows], inputs: Mapping[str, Path]
+) -> None:
+    """Refuse an analysis that lacks an input.
+
+    Args:
+        systems: That are analyzed.
+        dev: Those with predictions on dev, and which predictions these are.
+        inputs: Of the stage.
+
+    Raises:
+        ConfigurationError: Names every input that is missing, and every name in `dev` that is none
+            of the systems.
+    """
+    needed = [*(f"eval_{name}" for name in systems), *(f"dev_{name}" for name in dev)]
+    problems = [f"input {name}: is missing" for name in needed if name not in inputs]
+    problems += [
+        f"dev.{name}: is not analyzed; the systems are {', '.join(systems)}"
+        for name in dev
+        if name not in systems
+    ]
+    if problems:
+        raise ConfigurationError("the analysis cannot be made", problems)
+
+
 def _read_test(path: Path) -> pd.DataFrame:
     return read_predictions(path / "predictions.parquet" if path.is_dir() else path)
 
 
-def read_dev(path: Path, system: str) -> pd.DataFrame:
-    """Read predictions on dev: of an evaluation, or of a prompt search's winner or start."""
-    if not path.is_dir() or (path / "predictions.parquet").is_file():
+def read_dev(path: Path, which: DevRows) -> pd.DataFrame:
+    """Read predictions on dev: of an evaluation, or of a search with one of its instructions.
+
+    Raises:
+        DataError: They cannot be read, or the search has none with that instruction.
+    """
+    if which == "evaluation":
         return _read_test(path)
-    table = read_predictions(path / "dev_predictions.parquet")
-    if table["system"].nunique() == 1:
-        return table
-    wanted = SEED if system.endswith(_SEED_SUFFIX) else WINNER
-    found = table[table["system"] == wanted]
+    file = path / "dev_predictions.parquet"
+    table = read_predictions(file)
+    found = table[table["system"] == SYSTEM_OF_ROWS[which]]
     if found.empty:
-        problem = f"{path / 'dev_predictions.parquet'}: no rows of system {wanted!r}"
+        problem = f"{file}: no rows of system {SYSTEM_OF_ROWS[which]!r}"
         raise DataError("the dev predictions cannot be used", [problem])
     return found.reset_index(drop=True)
 

@@ -6,7 +6,6 @@ winner's curse). Dev and test clips are different groups and are resampled indep
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from qsm_core.evaluation.analysis.replicates import (
     assemble,
     rate_statistics,
 )
+from qsm_core.evaluation.systems import System
 
 DEV_STREAM = "cluster bootstrap, dev"
 
@@ -41,7 +41,7 @@ def gap_table(
         for name, one in on_dev.items()
     ]
     for name, winner in on_dev.items():
-        before = re.sub(r"_opro(?=_seed\d+$|$)", "", name)
+        before = System.read(name).unprompted.name
         if before == name or before not in on_dev or not _same_clips(dev[name], dev[before]):
             continue
         gain_on_test = statistics[name]["ba_clip"] - statistics[before]["ba_clip"]

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.evaluation.analysis.scores import scores_of
-from qsm_core.evaluation.analysis.settings import CALIBRATED
 from qsm_core.evaluation.detectors.decision import fit_decision
+from qsm_core.evaluation.systems import System
 from qsm_core.labels import Label
 
 
@@ -67,6 +67,7 @@ def with_threshold(table: pd.DataFrame, point: OperatingPoint) -> pd.DataFrame |
     answer = np.where(scores.values > point.threshold, Label.SPEECH.value, Label.NONSPEECH.value)
     if (table["prediction"] == answer).all():
         return "the calibrated threshold changes no answer"
+    names = {name: System.read(name).at_dev_threshold.name for name in table["system"].unique()}
     return table.assign(
-        system=table["system"] + CALIBRATED, prediction=pd.array(answer, dtype="str")
+        system=table["system"].map(names).astype("str"), prediction=pd.array(answer, dtype="str")
     )

@@ -8,7 +8,6 @@ error. p-values are corrected within the family that the user names.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +18,8 @@ from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.analysis.alignment import Rows
 from qsm_core.evaluation.analysis.counts import GroupCounts, rates_from
 from qsm_core.evaluation.analysis.replicates import Ensemble, Replicated
-from qsm_core.evaluation.analysis.settings import CALIBRATED, AnalysisSettings, Pair
-from qsm_core.evaluation.detectors.names import detector_name
+from qsm_core.evaluation.analysis.settings import AnalysisSettings, Pair
+from qsm_core.evaluation.systems import System
 from qsm_core.seeding import derive_rng
 from qsm_core.statistics.few_groups import Freedom
 from qsm_core.statistics.mcnemar import mcnemar_exact
@@ -73,20 +72,21 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
         raise ConfigurationError("the comparisons cannot be made", problems)
     if pairs:
         return tuple(pairs)
-    plain = [name for name in names if not name.endswith(CALIBRATED)]
+    systems = [System.read(name) for name in names]
+    first, *others = (one for one in systems if not one.calibrated)
     made = {
-        (plain[0], name): DETECTORS if detector_name(plain[0]) or detector_name(name) else SYSTEMS
-        for name in plain[1:]
+        (first, other): DETECTORS if first.is_detector or other.is_detector else SYSTEMS
+        for other in others
     }
-    for name in plain:
-        before = re.sub(r"_opro(?=_seed\d+$|$)", "", name)
-        if before != name and before in plain:
-            made.setdefault((before, name), SYSTEMS)
-            if before + CALIBRATED in names:
-                made[before + CALIBRATED, name] = BASELINE
-        if name + CALIBRATED in names:
-            made[name, name + CALIBRATED] = CALIBRATION
-    return tuple(Pair(*pair, family) for pair, family in made.items())
+    for system in (first, *others):
+        before = system.unprompted
+        if before != system and before in systems:
+            made.setdefault((before, system), SYSTEMS)
+            if before.at_dev_threshold in systems:
+                made[before.at_dev_threshold, system] = BASELINE
+        if system.at_dev_threshold in systems:
+            made[system, system.at_dev_threshold] = CALIBRATION
+    return tuple(Pair(one.name, other.name, family) for (one, other), family in made.items())
 
 
 def compare(

@@ -2,93 +2,82 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qsm_core.evaluation.analysis.pairwise import interval_columns
 from qsm_core.evaluation.analysis.replicates import Ensemble, Replicated
-from qsm_core.evaluation.analysis.settings import CALIBRATED
+from qsm_core.evaluation.systems import System
 from qsm_core.statistics.variance import variance_shares
 
 Statistics = Mapping[str, Mapping[str, Replicated]]
 
 _POOLED = ("ba_clip", "ba_conditions", "auroc")
 _SOURCES = ("clips", "seeds", "prompts", "interaction")
-FIRST_SEED, PLAIN, OPTIMIZED = "first", "plain", "optimized"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One of several runs of the same model: which training seed and which prompt it had."""
-
-    family: str
-    seed: str
-    prompt: str = PLAIN
-
-
-def runs_by_name(names: Sequence[str]) -> dict[str, Run]:
-    """Tell runs by their names: `lora_opro_seed43` is `lora`, seed 43, with an optimized prompt."""
-    runs = {}
-    for name in names:
-        if name.endswith(CALIBRATED):
-            continue
-        seed = re.search(r"_seed(\d+)$", name)
-        rest = name if seed is None else name[: seed.start()]
-        family = rest.removesuffix("_opro")
-        prompt = PLAIN if family == rest else OPTIMIZED
-        runs[name] = Run(family, FIRST_SEED if seed is None else seed[1], prompt)
-    return runs
+_FIRST_SEED = "first"
 
 
 def seed_tables(
-    ensemble: Ensemble, statistics: Statistics, runs: Mapping[str, Run]
+    ensemble: Ensemble, statistics: Statistics, systems: Sequence[System]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of the tables `seeds` and `seed_summary`.
 
-    Only runs with the same family and prompt and different seeds are put together.
+    Only systems of one family, with the same instruction and different seeds, are put together.
+
+    Args:
+        ensemble: All systems, resampled together.
+        statistics: Their statistics by system and name.
+        systems: Those with thresholds of their own.
     """
-    by_kind: dict[tuple[str, str], dict[str, str]] = {}
-    for name, run in runs.items():
-        by_kind.setdefault((run.family, run.prompt), {})[run.seed] = name
+    by_kind: dict[tuple[System, str | None], list[System]] = {}
+    for system in systems:
+        by_kind.setdefault((system.family, system.instruction), []).append(system)
     each: list[dict[str, Any]] = []
     pooled: list[dict[str, Any]] = []
-    for (family, prompt), members in by_kind.items():
+    for (family, instruction), members in by_kind.items():
         if len(members) < 2:
             continue
-        title = family if prompt == PLAIN else f"{family}, {prompt} prompt"
-        for seed, name in members.items():
-            values = {m: _value(statistics[name], m) for m in _POOLED}
-            each.append({"family": title, "system": name, "seed": seed, **values})
+        title = family.name if instruction is None else f"{family.name}, optimized prompt"
+        for system in members:
+            values = {m: _value(statistics[system.name], m) for m in _POOLED}
+            seed = _FIRST_SEED if system.seed is None else str(system.seed)
+            each.append({"family": title, "system": system.name, "seed": seed, **values})
         for metric in _POOLED:
-            known = [statistics[n][metric] for n in members.values() if metric in statistics[n]]
+            found = [statistics[system.name] for system in members]
+            known = [one[metric] for one in found if metric in one]
             if len(known) == len(members):
                 pooled.append({"family": title, "metric": metric, **_pooled(ensemble, known)})
     return each, pooled
 
 
 def variance_table(
-    ensemble: Ensemble, statistics: Statistics, runs: Mapping[str, Run]
+    ensemble: Ensemble, statistics: Statistics, systems: Sequence[System]
 ) -> list[dict[str, Any]]:
-    """Return the rows of the table `variance`: families whose seeds and prompts all met."""
+    """Return the rows of the table `variance`: families whose seeds and prompts all met.
+
+    Args:
+        ensemble: All systems, resampled together.
+        statistics: Their statistics by system and name.
+        systems: Those with thresholds of their own.
+    """
     made: list[dict[str, Any]] = []
-    for family in dict.fromkeys(run.family for run in runs.values()):
-        cells = {(r.seed, r.prompt): name for name, r in runs.items() if r.family == family}
-        seeds, prompts = (list(dict.fromkeys(key[i] for key in cells)) for i in range(2))
+    for family in dict.fromkeys(system.family for system in systems):
+        cells = {(s.seed, s.instruction): s.name for s in systems if s.family == family}
+        seeds = list(dict.fromkeys(seed for seed, _ in cells))
+        prompts = list(dict.fromkeys(instruction for _, instruction in cells))
         if len(cells) < 2:
             continue
         levels = {"clips": len(ensemble.strata), "seeds": len(seeds), "prompts": len(prompts)}
         if len(cells) < len(seeds) * len(prompts):
             reason = "not every seed met every prompt"
-            made.append({"family": family, "source": "all", "reason": reason})
+            made.append({"family": family.name, "source": "all", "reason": reason})
             continue
         runs_of_family = [
             [statistics[cells[seed, prompt]]["ba_clip"] for prompt in prompts] for seed in seeds
         ]
-        made += _shares(ensemble, family, runs_of_family, levels)
+        made += _shares(ensemble, family.name, runs_of_family, levels)
     return made
 
 

@@ -1,4 +1,4 @@
-"""How intervals, tests and tables are computed: the settings of an analysis."""
+"""What decides the numbers of an analysis: which systems, and how they are compared."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-# Ends the name of a system whose threshold was calibrated on dev.
-CALIBRATED = "@dev"
+from qsm_core.seeding import Seed
+
+# Which predictions on dev are meant: those of an evaluation, or those that a search for an
+# instruction keeps, with its winner or with the instruction that it started from.
+DevRows = Literal["evaluation", "winner", "first"]
+# What a search calls the system of those rows.
+SYSTEM_OF_ROWS: dict[DevRows, str] = {"winner": "best_instruction", "first": "seed_instruction"}
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -25,9 +30,9 @@ class BootstrapSettings:
         method: "percentile", or "bca" (bias-corrected and accelerated).
     """
 
-    num_resamples: Annotated[int, Field(ge=1)] = 10_000
+    num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     confidence: Share = 0.95
-    seed: int = 0
+    seed: Seed = 0
     unit: Literal["group", "clip"] = "group"
     method: Literal["percentile", "bca"] = "percentile"
 
@@ -54,8 +59,8 @@ class AnalysisSettings:
             with its own `@dev`.
         margin: Of the non-inferiority verdicts, a difference of balanced accuracies.
         alpha: Level of the tests.
-        power: At which the minimum detectable effect is told.
-        targets: Shares at which thresholds are told.
+        power: Of the minimum detectable effect.
+        targets: Shares for which thresholds are computed.
         bins: Of the reliability diagram, with equal numbers of rows.
         calibrate: Whether `<name>@dev`, the same answers with a threshold calibrated on dev, is
             analyzed beside each system that has scores on dev.
@@ -69,3 +74,38 @@ class AnalysisSettings:
     targets: tuple[Share, ...] = (0.5, 0.75, 0.9)
     bins: Annotated[int, Field(ge=2)] = 15
     calibrate: bool = True
+
+
+@dataclass(frozen=True)
+class AnalyzeConfig:
+    """What changes the tables of an analysis.
+
+    Args:
+        systems: Names in the order of the tables; input `eval_<system>` has the predictions of
+            each. The others are compared with the first.
+        dev: By the name of each system with predictions on dev, which of input `dev_<system>`.
+        settings: What is computed.
+    """
+
+    systems: Annotated[tuple[str, ...], Field(min_length=1)]
+    dev: dict[str, DevRows] = field(default_factory=dict)
+    settings: AnalysisSettings = field(default_factory=AnalysisSettings)
+
+
+@dataclass(frozen=True)
+class SourcesConfig:
+    """What changes the tables of systems from anywhere.
+
+    Args:
+        titles: By system, in the order in which they are shown; input `eval_<system>` has the
+            predictions of each.
+        dev: By the name of each system with predictions on dev, which of input `dev_<system>`.
+        rows: "same": systems have to share all rows with another one; "common": the rows that all
+            of them have.
+        analysis: Settings of each analysis.
+    """
+
+    titles: Annotated[dict[str, str], Field(min_length=1)]
+    dev: dict[str, DevRows] = field(default_factory=dict)
+    rows: Literal["same", "common"] = "same"
+    analysis: AnalysisSettings = field(default_factory=AnalysisSettings)

@@ -3,9 +3,9 @@
     python -m qsm_core.evaluation.analysis.sources --spec spec.json
 
 Inputs: `eval_<system>` for each system, a folder with predictions.parquet or a file in any form
-that `evaluation.foreign` reads; `dev_<system>` as in `evaluation.analyze`.
+that `predictions.foreign` reads; `dev_<system>` as for the stage "analyze".
 
-Output: as that of `evaluation.analyze`, and systems.json: the titles, which systems answered the
+Output: as that of "analyze", and systems.json: the titles, which systems answered the
 same clips, and what a reader should know of it. Systems on different clips are analyzed apart.
 """
 
@@ -13,47 +13,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from qsm_core.errors import DataError
-from qsm_core.evaluation.analysis.analyze import analyze, read_dev
+from qsm_core.evaluation.analysis.analyze import analyze, check_inputs, read_dev
 from qsm_core.evaluation.analysis.clip_sets import common_rows, comparable_sets, merged
-from qsm_core.evaluation.analysis.settings import CALIBRATED, AnalysisSettings, Pair
+from qsm_core.evaluation.analysis.settings import DevRows, Pair, SourcesConfig
 from qsm_core.evaluation.analysis.tables import write_analysis
 from qsm_core.evaluation.predictions.foreign import read_any
+from qsm_core.evaluation.systems import System
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
 SYSTEMS_FILE = "systems.json"
 
 
-@dataclass(frozen=True)
-class SourcesConfig:
-    """What changes the tables.
-
-    Args:
-        titles: By system, in the order in which they are shown.
-        rows: "same": systems have to share all rows with another one; "common": the rows that all
-            of them have.
-        analysis: Settings of each analysis.
-    """
-
-    titles: dict[str, str]
-    rows: Literal["same", "common"] = "same"
-    analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
-
-
 def run(context: StageContext) -> dict[str, Any]:
     """Read, check and analyze the systems.
 
     Raises:
+        ConfigurationError: A system has no input, or `dev` names one that is not analyzed.
         DataError: An input cannot be read, or systems cannot be compared; all problems at once.
     """
     config = parse_config(SourcesConfig, context.config)
+    check_inputs(config.titles, config.dev, context.inputs)
     tables = read_systems(context.inputs, list(config.titles))
     remarks = []
     if config.rows == "common":
@@ -71,7 +58,7 @@ def run(context: StageContext) -> dict[str, Any]:
     analyses = [
         analyze(
             {name: tables[name] for name in members},
-            dev=_dev_of(members, context.inputs),
+            dev=_dev_of(members, config.dev, context.inputs),
             settings=replace(config.analysis, pairs=pairs),
             report=context.report,
             threads=int(context.runtime.get("threads", 1)),
@@ -132,17 +119,13 @@ def check_pairs(sets: Sequence[Sequence[str]], pairs: Sequence[Pair]) -> list[tu
 
 
 def _own(system: str) -> str:
-    return system.removesuffix(CALIBRATED)
+    return System.read(system).uncalibrated.name
 
 
-def _dev_of(members: Sequence[str], inputs: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
-    found = {}
-    for name in members:
-        for kept in ("", ".seed_instruction"):
-            path = inputs.get(f"dev_{name}{kept}")
-            if path is not None:
-                found[name] = read_dev(path, f"{name}{kept}")
-    return found
+def _dev_of(
+    members: Sequence[str], dev: Mapping[str, DevRows], inputs: Mapping[str, Path]
+) -> dict[str, pd.DataFrame]:
+    return {name: read_dev(inputs[f"dev_{name}"], dev[name]) for name in members if name in dev}
 
 
 def _apart(sets: Sequence[Sequence[str]], titles: Mapping[str, str]) -> str:

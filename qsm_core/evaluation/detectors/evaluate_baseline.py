@@ -16,31 +16,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
-from qsm_core.conditions.rendering import RenderSettings
+from qsm_core.conditions.config import AS_RECORDED
 from qsm_core.conditions.rirs import RirBank
 from qsm_core.data.corpus import Corpus
-from qsm_core.data.schema import Split
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import write_metrics
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
+from qsm_core.evaluation.detectors.config import BaselineConfig
 from qsm_core.evaluation.detectors.decision import Decision, fit_decision
 from qsm_core.evaluation.predictions.table import validate, write_predictions
-from qsm_core.evaluation.scoring.renderings import (
-    AS_RECORDED,
-    STANDARD,
-    load_rir_bank,
-    plan_renderings,
-    render_plan,
-)
-from qsm_core.labels import Label
+from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
+from qsm_core.labels import Label, Split
 from qsm_core.models.audio_scorer import AudioScorer
 from qsm_core.models.baselines.registry import make_baseline
 from qsm_core.stage.context import StageContext, parse_config
@@ -53,25 +46,6 @@ DEV_PREDICTIONS_FILE = "dev_predictions.parquet"
 DECISION_FILE = "decision.json"
 _CLIPS_AT_ONCE = 16  # corpus clips whose renderings are in memory together
 _HEADLINE = ("ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc", "auroc")
-
-
-@dataclass(frozen=True)
-class BaselineConfig:
-    """What changes the predictions.
-
-    Args:
-        detector: "silero", "webrtc" or "energy".
-        split: Which clips are predicted; null for all.
-        conditions: Condition keys (and "clean"), "standard", or "as_recorded".
-        render: What all renderings share.
-        bootstrap: How the intervals in metrics.json are computed.
-    """
-
-    detector: Literal["silero", "webrtc", "energy"]
-    split: Split | None = "test"
-    conditions: tuple[str, ...] | str = STANDARD
-    render: RenderSettings = field(default_factory=RenderSettings)
-    bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _answers(
 
 def _calibrated(table: pd.DataFrame, search: Path) -> pd.DataFrame | None:
     """Return the answers to the first instruction by a threshold from dev, if there are scores."""
-    point = choose_threshold(read_dev(search, ".seed_instruction"))
+    point = choose_threshold(read_dev(search, "first"))
     if isinstance(point, str):
         return None
     moved = with_threshold(table, point)

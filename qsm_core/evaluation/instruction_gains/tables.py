@@ -21,17 +21,16 @@ the transfers, the first instructions against the best. No torch is needed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from qsm_core.evaluation.analysis.alignment import Rows, check_same_rows
 from qsm_core.evaluation.analysis.pairwise import compare, interval_columns
 from qsm_core.evaluation.analysis.replicates import Ensemble, Replicated, assemble, rate_statistics
 from qsm_core.evaluation.analysis.settings import AnalysisSettings, Pair
+from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
 from qsm_core.evaluation.instruction_gains.sources import (
     CALIBRATION,
     CONTROL,
@@ -60,19 +59,6 @@ COLUMNS = {
     ),
     TRANSFER: ("model", "instruction_of", "instruction", *_TESTED, *_DIFFERENCE, "reason"),
 }
-
-
-@dataclass(frozen=True)
-class InstructionsConfig:
-    """What changes the tables.
-
-    Args:
-        models: In the order in which they are shown.
-        analysis: How intervals and tests are computed.
-    """
-
-    models: Annotated[tuple[str, ...], Field(min_length=1)]
-    analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
 
 
 def run(context: StageContext) -> dict[str, Any]:

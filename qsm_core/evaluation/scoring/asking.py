@@ -18,13 +18,14 @@ from typing import Any
 import pandas as pd
 import torch
 
+from qsm_core.conditions.config import AS_RECORDED
 from qsm_core.conditions.rirs import RirBank
 from qsm_core.data.corpus import Corpus
 from qsm_core.evaluation.predictions.table import COLUMNS
 from qsm_core.evaluation.scoring.blocks import BlockFolder, KnownBlocks
 from qsm_core.evaluation.scoring.config import ScoringConfig
 from qsm_core.evaluation.scoring.instructions import instruction_digest
-from qsm_core.evaluation.scoring.renderings import AS_RECORDED, render_plan
+from qsm_core.evaluation.scoring.renderings import render_plan
 from qsm_core.inference.opened_scorer import SYSTEM_FILE, open_scorer
 from qsm_core.inference.scoring import InstructionScorer, Scores
 from qsm_core.stage.context import Report, StageContext

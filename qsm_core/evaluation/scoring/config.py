@@ -1,22 +1,25 @@
-"""The configuration of everything that asks a system about clips in conditions."""
+"""What decides the answers of a system to clips in conditions, for every stage that scores them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from qsm_core.conditions.rendering import RenderSettings
-from qsm_core.data.schema import Split
-from qsm_core.errors import ConfigurationError
-from qsm_core.evaluation.scoring.instructions import read_instruction
-from qsm_core.evaluation.scoring.renderings import STANDARD
+from qsm_core.conditions.config import STANDARD, Conditions, RenderSettings
+from qsm_core.evaluation.analysis.settings import BootstrapSettings
 from qsm_core.evaluation.scoring.workload import BLOCK_CLIPS
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
-from qsm_core.inference.scoring import DEFAULT_MAX_NEW_TOKENS
+from qsm_core.inference.config import (
+    DEFAULT_MAX_NEW_TOKENS,
+    DEFAULT_SYSTEM_PROMPT,
+    AnswerFormatName,
+    DtypeName,
+    Instruction,
+    Quantization,
+    ShortClips,
+)
+from qsm_core.labels import Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,28 +42,58 @@ class ScoringConfig:
     """
 
     system: Annotated[str, Field(min_length=1)]
-    instruction: str | None = None
+    instruction: Instruction | None = None
     split: Split | None = "test"
-    conditions: tuple[str, ...] | str = STANDARD
-    answer_format: Literal["auto", "labels", "ab", "mc", "open"] = "auto"
+    conditions: Conditions = STANDARD
+    answer_format: AnswerFormatName = "auto"
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
-    quantization: Literal["none", "nf4"] = "none"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    quantization: Quantization = "none"
+    dtype: DtypeName = "auto"
     max_new_tokens: Annotated[int, Field(ge=1)] = DEFAULT_MAX_NEW_TOKENS
-    short_clips: Literal["refuse", "pad"] = "refuse"
+    short_clips: ShortClips = "refuse"
     block_clips: Annotated[int, Field(ge=1)] = BLOCK_CLIPS
     render: RenderSettings = field(default_factory=RenderSettings)
 
 
-def own_instruction(config: ScoringConfig, inputs: Mapping[str, Path]) -> str:
-    """Take the instruction from the configuration or from the input `instruction`, not both.
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(ScoringConfig):
+    """What changes the predictions and the metrics of an evaluation.
 
-    Raises:
-        ConfigurationError: Neither or both of them say it.
-        DataError: The input has no instruction.
+    Args:
+        bootstrap: How the intervals in metrics.json are computed.
     """
-    folder = inputs.get("instruction")
-    if (config.instruction is None) == (folder is None):
-        problem = "give either `instruction` in the configuration or the input `instruction`"
-        raise ConfigurationError("the instruction is not clear", [problem])
-    return str(config.instruction) if folder is None else read_instruction(folder)
+
+    bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherConfig(ScoringConfig):
+    """What changes the answers to further instructions.
+
+    `instruction` is one that an evaluation has asked.
+
+    Args:
+        asked: Names of the instructions; input `ask_<name>` is the file of each.
+        known: Names of other instructions that evaluations have asked; input `known_<name>` is the
+            file of each.
+    """
+
+    asked: Annotated[tuple[str, ...], Field(min_length=1)]
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreShardConfig(ScoringConfig):
+    """What changes the predictions of a shard.
+
+    Args:
+        shard: Which one, from 0.
+        shards: How many there are.
+        asked: Names of further instructions; none: the evaluation is of one instruction.
+        known: Names of other instructions that evaluations have asked.
+    """
+
+    shard: Annotated[int, Field(ge=0)]
+    shards: Annotated[int, Field(ge=1)]
+    asked: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()

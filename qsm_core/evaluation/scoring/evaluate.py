@@ -15,32 +15,20 @@ edited) are taken from there; where all of them are known, no model is loaded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import Metrics, write_metrics
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
-from qsm_core.evaluation.scoring.config import ScoringConfig, own_instruction
+from qsm_core.evaluation.scoring.config import EvaluateConfig
+from qsm_core.evaluation.scoring.instructions import own_instruction
 from qsm_core.evaluation.scoring.scored_clips import score_clips
 from qsm_core.inference.answers import answer_choices
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
 METRICS_FILE = "metrics.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(ScoringConfig):
-    """What changes the predictions and the metrics.
-
-    Args:
-        bootstrap: How the intervals in metrics.json are computed.
-    """
-
-    bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -52,7 +40,7 @@ def run(context: StageContext) -> dict[str, Any]:
         ModelError: The model or the adapter cannot be used.
     """
     config = parse_config(EvaluateConfig, context.config)
-    instruction = own_instruction(config, context.inputs)
+    instruction = own_instruction(config.instruction, context.inputs)
     answered = str(answer_choices(instruction, config.answer_format).answer_format)
     scored = score_clips(config, context, {config.system: instruction})
     metrics = metrics_with_intervals(

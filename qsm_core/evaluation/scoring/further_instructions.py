@@ -8,8 +8,8 @@ turn and audio go through the model once for all of them. One that is among the 
 before under another name, is not asked again.
 
 Inputs: `corpus`, `model`, and optionally `adapter` and `rirs`, as for the stage "evaluate"; for
-each name in `asked` a file `ask_<name>`; files `known_<name>` with instructions that other
-evaluations have asked, as they have that of the configuration.
+each name in `asked` a file `ask_<name>`; for each name in `known` a file `known_<name>` with an
+instruction that another evaluation has asked, as one has that of the configuration.
 
 Output: predictions.parquet, where `system` is the name of the instruction (none where all of them
 are known); instructions.json; volatile/timings.json, volatile/system.json.
@@ -18,30 +18,16 @@ are known); instructions.json; volatile/timings.json, volatile/system.json.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from qsm_core.evaluation.instruction_gains.sources import INSTRUCTIONS_FILE
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
-from qsm_core.evaluation.scoring.config import ScoringConfig
-from qsm_core.evaluation.scoring.instructions import read_asked, without_known
+from qsm_core.evaluation.scoring.config import FurtherConfig
+from qsm_core.evaluation.scoring.instructions import read_asked, read_known, without_known
 from qsm_core.evaluation.scoring.scored_clips import score_clips
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
-
-
-@dataclass(frozen=True, kw_only=True)
-class FurtherConfig(ScoringConfig):
-    """What changes the answers; `instruction` is one that an evaluation has asked.
-
-    Args:
-        asked: Names of the instructions.
-    """
-
-    asked: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -55,7 +41,8 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(FurtherConfig, context.config)
     texts = read_asked(config.asked, context.inputs)
-    asked = without_known(texts, config.instruction, context.inputs)
+    known = read_known(config.known, context.inputs, config.instruction)
+    asked = without_known(texts, known)
     told = {name: {"instruction": text, "asked": name in asked} for name, text in texts.items()}
     text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
     (context.out / INSTRUCTIONS_FILE).write_text(text, encoding="utf-8")

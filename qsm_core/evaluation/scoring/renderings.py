@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from qsm_core.conditions.config import AS_RECORDED, STANDARD, RenderSettings
 from qsm_core.conditions.grid import STANDARD_GRID, Condition, parse_condition, parse_conditions
-from qsm_core.conditions.rendering import RenderSettings, render
+from qsm_core.conditions.rendering import render
 from qsm_core.conditions.rirs import RirBank
 from qsm_core.data.corpus import Corpus
-from qsm_core.data.schema import Split
 from qsm_core.errors import DataError
 from qsm_core.evaluation.predictions.table import CLEAN
+from qsm_core.labels import Split
 
-STANDARD = "standard"
-AS_RECORDED = "as_recorded"
 RIRS_FILE = "rirs.npz"
 _CONDITION_COLUMNS = ("condition", "dimension", "duration_ms", "snr_db", "t60_s", "band")
 _CLIP_COLUMNS = ("row", "clip_id", "group_id", "label")

@@ -12,34 +12,21 @@ The evaluation itself takes the answers from the finished shards; see
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
-from qsm_core.evaluation.scoring.config import ScoringConfig, own_instruction
-from qsm_core.evaluation.scoring.instructions import read_asked, without_known
+from qsm_core.evaluation.scoring.config import ScoreShardConfig
+from qsm_core.evaluation.scoring.instructions import (
+    own_instruction,
+    read_asked,
+    read_known,
+    without_known,
+)
 from qsm_core.evaluation.scoring.scored_clips import score_clips
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreShardConfig(ScoringConfig):
-    """What changes the predictions of a shard.
-
-    Args:
-        shard: Which one, from 0.
-        shards: How many there are.
-        asked: Names of further instructions; none: the evaluation is of one instruction.
-    """
-
-    shard: Annotated[int, Field(ge=0)]
-    shards: Annotated[int, Field(ge=1)]
-    asked: tuple[str, ...] = ()
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -62,9 +49,10 @@ def run(context: StageContext) -> dict[str, Any]:
 def _texts(config: ScoreShardConfig, context: StageContext) -> dict[str, str]:
     """Return the instructions that the whole evaluation asks, by the names of its systems."""
     if not config.asked:
-        return {config.system: own_instruction(config, context.inputs)}
+        return {config.system: own_instruction(config.instruction, context.inputs)}
     asked = read_asked(config.asked, context.inputs)
-    texts = without_known(asked, config.instruction, context.inputs)
+    known = read_known(config.known, context.inputs, config.instruction)
+    texts = without_known(asked, known)
     if not texts:
         problem = f"asked = {list(config.asked)}: all of these are known; there is nothing to share"
         raise ConfigurationError("the evaluation cannot be divided", [problem])

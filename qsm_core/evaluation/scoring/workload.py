@@ -10,13 +10,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from qsm_core.conditions.config import AS_RECORDED, STANDARD
 from qsm_core.conditions.grid import STANDARD_GRID
 
 # Clips that are scored, kept and given away together, unless a configuration says otherwise.
 BLOCK_CLIPS = 16
 _MANIFEST = "manifest.parquet"
-_AS_RECORDED = "as_recorded"
-_STANDARD = "standard"
 
 
 def count_clips(corpus: Path, split: str | None, conditions: Sequence[str] | str) -> int:
@@ -33,16 +32,16 @@ def count_clips(corpus: Path, split: str | None, conditions: Sequence[str] | str
     table = pq.read_table(corpus / _MANIFEST, columns=["split", "condition"])
     if split is not None:
         table = table.filter(pc.equal(table["split"], split))
-    if conditions != _AS_RECORDED:  # what came rendered already is not rendered again
+    if conditions != AS_RECORDED:  # what came rendered already is not rendered again
         table = table.filter(pc.is_null(table["condition"]))
     return int(table.num_rows)
 
 
 def count_conditions(conditions: Sequence[str] | str) -> int:
     """Count the conditions in which each clip is heard."""
-    if conditions == _AS_RECORDED:
+    if conditions == AS_RECORDED:
         return 1
-    return len(STANDARD_GRID) if conditions == _STANDARD else len(conditions)
+    return len(STANDARD_GRID) if conditions == STANDARD else len(conditions)
 
 
 def count_blocks(clips: int, block_clips: int = BLOCK_CLIPS) -> int:

@@ -1,47 +1,34 @@
-"""The detectors by name, and whether what they need is installed; nothing heavy is imported."""
+"""Makes a plain detector by its name, if what it needs is installed.
+
+Nothing heavy is imported until a detector is made, so that a form can check names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.models.audio_scorer import AudioScorer
+from qsm_core.models.baselines.names import DETECTORS
+
+if TYPE_CHECKING:
+    from qsm_core.models.audio_scorer import AudioScorer
 
 _EXTRA = "qsm[baselines]"
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """One detector.
-
-    Attributes:
-        title: What tables call it.
-        needs: The module that an extra installs; None where nothing is needed.
-    """
-
-    title: str
-    needs: str | None = None
-
-
-BASELINES = {
-    "silero": Baseline("Silero VAD", "silero_vad"),
-    "webrtc": Baseline("WebRTC VAD", "webrtcvad"),
-    "energy": Baseline("Energy"),
-}
+_NEEDED_MODULES = {"silero": "silero_vad", "webrtc": "webrtcvad"}  # which the extra installs
 
 
 def baseline_problems(names: Iterable[str]) -> list[str]:
     """List the detectors that are unknown or whose package is not installed, and what to do."""
     problems = []
     for name in names:
-        known = BASELINES.get(name)
-        if known is None:
-            problems.append(f"baselines: {name!r} is unknown; there are: {', '.join(BASELINES)}")
-        elif known.needs is not None and find_spec(known.needs) is None:
+        needed = _NEEDED_MODULES.get(name)
+        if name not in DETECTORS:
+            problems.append(f"baselines: {name!r} is unknown; there are: {', '.join(DETECTORS)}")
+        elif needed is not None and find_spec(needed) is None:
             problems.append(
-                f"baselines: {name} needs the package {known.needs}: pip install '{_EXTRA}', or "
+                f"baselines: {name} needs the package {needed}: pip install '{_EXTRA}', or "
                 "leave it out"
             )
     return problems

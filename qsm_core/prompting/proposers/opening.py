@@ -6,9 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from pydantic import Field
 
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.loaded import AudioLLM
@@ -17,13 +14,18 @@ from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
 from qsm_core.models.text.protocol import TextLLM
 from qsm_core.models.text.remembered import RememberedLLM
-from qsm_core.prompting.proposer_names import API_KEY_VARIABLE, ASKING, ProposerName
+from qsm_core.prompting.config import (
+    API_KEY_VARIABLE,
+    ASKING,
+    ControlName,
+    OptimizerSettings,
+    ProposerName,
+)
 from qsm_core.prompting.proposers.fixed import PoolProposer, TemplateProposer
 from qsm_core.prompting.proposers.opro import OproProposer
 from qsm_core.prompting.proposers.paraphrase import ParaphraseProposer
 from qsm_core.prompting.proposers.protocol import Chain, Proposer
 from qsm_core.prompting.proposers.recombination import RecombinationProposer
-from qsm_core.prompting.search.defaults import ControlName
 from qsm_core.prompting.texts.pool import read_pool
 from qsm_core.prompting.texts.templates import baseline, templates
 from qsm_core.stage.context import StageContext
@@ -33,23 +35,6 @@ _OF_CONTROL: dict[ControlName, ProposerName] = {
     "templates": "templates",
     "paraphrases": "paraphrase",
 }
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """Which LLM writes instructions; part of the key of a search. Where it is served is not.
-
-    Args:
-        served: Whether a server runs it; else the input `optimizer` is its folder.
-        model: As the server calls it.
-        temperature: Of the sampling.
-        quantization: "none" or "nf4", of a model that is not served.
-    """
-
-    served: bool
-    model: str | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
-    quantization: Literal["none", "nf4"] = "none"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from qsm_core.inference.answers import AUTO, AnswerFormat
+from qsm_core.inference.config import LONGEST_INSTRUCTION
 from qsm_core.models.text.protocol import TextLLM
 from qsm_core.prompting.proposers.feedback import error_summary
 from qsm_core.prompting.search.scored import CONDITIONS_WEIGHT, ScoredCandidate
-from qsm_core.prompting.texts.candidates import MAX_CHARS, Candidate, Refusal, clean_text
+from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.language import language_problem
 from qsm_core.prompting.texts.llm_answers import read_instructions
 
@@ -141,7 +142,7 @@ def meta_prompt(
         for entry in reversed(best)
     ]
     errors = "\n".join(f"- {line}" for line in error_summary(best[0].measures))
-    wanted = _WANTED.format(answers=_ANSWERS[answer_format], max_chars=MAX_CHARS)
+    wanted = _WANTED.format(answers=_ANSWERS[answer_format], max_chars=LONGEST_INSTRUCTION)
     return "\n".join([_TASK, *shown, _FEEDBACK + errors + "\n", wanted])
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from qsm_core.inference.config import LONGEST_INSTRUCTION
 from qsm_core.models.text.protocol import TextLLM
 from qsm_core.prompting.proposers.opro import ask_in_portions, sanitized
 from qsm_core.prompting.search.scored import ScoredCandidate
 from qsm_core.prompting.texts.candidates import (
-    MAX_CHARS,
     Candidate,
     Refusal,
     clean_text,
@@ -67,7 +67,7 @@ class ParaphraseProposer:
         text = history[0].candidate.text
         if self._llm is not None:
             seeds = [int(seed) for seed in rng.integers(_NUM_SEEDS, size=count)]
-            request = _REQUEST.format(text=text, max_chars=MAX_CHARS)
+            request = _REQUEST.format(text=text, max_chars=LONGEST_INSTRUCTION)
             answers = ask_in_portions(self._llm, request, seeds, self._before_call)
             return [one for a in answers for one in sanitized(a, text, "paraphrase by the LLM")]
         seen = {same_text_key(entry.candidate.text) for entry in history}

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qsm_core.inference.config import LONGEST_INSTRUCTION
 from qsm_core.prompting.search.scored import ScoredCandidate
-from qsm_core.prompting.texts.candidates import MAX_CHARS, Candidate, Refusal
+from qsm_core.prompting.texts.candidates import Candidate, Refusal
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _FEWEST_WORDS = 3  # of a sentence that means something on its own
@@ -41,7 +42,7 @@ class RecombinationProposer:
         children: list[Candidate | Refusal] = []
         for _ in range(_TRIES * count):
             child = _child(parents, rng)
-            if child.text not in seen and len(child.text) <= MAX_CHARS:
+            if child.text not in seen and len(child.text) <= LONGEST_INSTRUCTION:
                 seen.add(child.text)
                 children.append(child)
             if len(children) == count:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.labels import Label
-from qsm_core.prompting.search.defaults import rows_of_each
+from qsm_core.prompting.search.price import rows_of_each
 from qsm_core.seeding import derive_rng
 
 
@@ -59,7 +59,7 @@ def blocks_within(blocks: tuple[np.ndarray, ...], clips: int | None) -> int:
     count = int(np.searchsorted(ends, clips, side="right"))
     if count == 0:
         problem = (
-            f"clips_per_candidate = {clips}: the smallest block that holds each class in each "
+            f"clips = {clips}: the smallest block that holds each class in each "
             f"condition has {len(blocks[0])} clip-conditions; null takes all {ends[-1]}"
         )
         raise ConfigurationError("the search has too few clips", [problem])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.prompting.search.defaults import budget_problem, least_budget
 from qsm_core.prompting.search.dev_blocks import DevBlocks
+from qsm_core.prompting.search.price import budget_problem, least_budget
 
 
 class Budget:
@@ -23,7 +23,7 @@ class Budget:
         self._dev = dev
         self._finalists = finalists
 
-    def check(self, candidates_per_step: int) -> None:
+    def check(self, candidates: int) -> None:
         """Refuse a budget that holds no step.
 
         Raises:
@@ -36,16 +36,16 @@ class Budget:
             self.limit,
             whole=self._dev.ends[-1],
             first_block=self._dev.ends[1],
-            candidates=candidates_per_step,
+            candidates=candidates,
             finalists=self._finalists,
         )
         if problem is not None:
             raise ConfigurationError("the search has too small a budget", [problem])
 
-    def least(self, candidates_per_step: int) -> int:
+    def least(self, candidates: int) -> int:
         """Return what a step takes beside the seed instruction and the finalists on all of dev."""
         ends = self._dev.ends
-        return least_budget(ends[-1], ends[1], candidates_per_step, self._finalists)
+        return least_budget(ends[-1], ends[1], candidates, self._finalists)
 
     def affords(self, seed: int, others: Sequence[int], until: int) -> bool:
         """Say whether candidates can be scored on the first blocks, and finalists on all of dev.

@@ -14,15 +14,15 @@ with what was proposed taken from the trajectory and what was scored from the ca
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
 
 from qsm_core.errors import ConfigurationError
+from qsm_core.prompting.config import ASK_AGAIN, SearchSettings
 from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.search.budget import Budget
-from qsm_core.prompting.search.defaults import ASK_AGAIN
 from qsm_core.prompting.search.dev_blocks import DevBlocks, Scoreboard
 from qsm_core.prompting.search.endings import NO_BUDGET, all_made, no_better, no_new, outranked
 from qsm_core.prompting.search.race import looks_at, losers
@@ -35,7 +35,6 @@ from qsm_core.prompting.search.scored import (
     penalty_of,
     score_of,
 )
-from qsm_core.prompting.search.settings import SearchSettings
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.duplicates import KnownTexts
@@ -119,8 +118,7 @@ class InstructionSearch:
     @property
     def most_clip_prompts(self) -> int:
         """What the whole search scores at most."""
-        settings = self._settings
-        return self.budget.most(1 + settings.num_iterations * settings.candidates_per_step)
+        return self.budget.most(self._settings.most_candidates)
 
     @property
     def winner(self) -> Finalist:
@@ -143,27 +141,26 @@ class InstructionSearch:
         return self._board.predictions(number)
 
     def _begin(self) -> None:
-        problem = self._problem_of(clean_text(self._settings.seed_instruction))
+        text = self._settings.instruction
+        problem = self._problem_of(clean_text(text))
         if problem is not None:
             raise ConfigurationError(
-                "the search cannot start",
-                [f"seed_instruction = {self._settings.seed_instruction!r}: {problem}"],
+                "the search cannot start", [f"instruction = {text!r}: {problem}"]
             )
-        self.budget.check(self._settings.candidates_per_step)
+        self.budget.check(self._settings.candidates)
+        course = {one.name: getattr(self._settings, one.name) for one in fields(SearchSettings)}
         dev = {"rows": self._dev.ends[-1], "block_ends": list(self._dev.ends[1:])}
-        self._trajectory.record(
-            "search", asdict(self._settings) | dev | {"race_blocks": self._dev.race_blocks}
-        )
+        self._trajectory.record("search", course | dev | {"race_blocks": self._dev.race_blocks})
 
     def _run(self) -> Generator[Job, Sequence[pd.DataFrame], None]:
         """Go through the whole search; every `yield` waits for predictions."""
-        self._enter(0, Candidate(clean_text(self._settings.seed_instruction), "seed instruction"))
+        self._enter(0, Candidate(clean_text(self._settings.instruction), "seed instruction"))
         self._record_asked(0, [self._candidates[0][1]], [])
         yield from self._score([_SEED], 1)
         self._close(_SEED, None)
         self._end_iteration()
         empty = 0
-        for iteration in range(1, self._settings.num_iterations + 1):
+        for iteration in range(1, self._settings.iterations + 1):
             self.why_ended = self._reason_to_end(empty)
             if self.why_ended is not None:
                 break
@@ -183,10 +180,10 @@ class InstructionSearch:
         patience, leaders = self._settings.patience, self._leaders
         if empty >= _EMPTY_STEPS:
             return no_new(empty)
-        if patience is not None and leaders[-1 - patience :] == [leaders[-1]] * (patience + 1):
+        if patience and leaders[-1 - patience :] == [leaders[-1]] * (patience + 1):
             return no_better(patience)
         blocks = [self._board.blocks_of(number) for number in self._elite]
-        blocks += [0] * self._settings.candidates_per_step
+        blocks += [0] * self._settings.candidates
         if not self.budget.affords(self._board.blocks_of(_SEED), blocks, 1):
             return NO_BUDGET
         return None
@@ -207,7 +204,7 @@ class InstructionSearch:
 
     def _propose(self, iteration: int) -> tuple[list[Candidate], list[dict[str, str]]]:
         """Enter candidates unlike any before; return them, and what was refused and why."""
-        count = self._settings.candidates_per_step
+        count = self._settings.candidates
         fresh: list[Candidate] = []
         refused: list[dict[str, str]] = []
         for attempt in range(ASK_AGAIN):

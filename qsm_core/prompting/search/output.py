@@ -11,6 +11,7 @@ import pandas as pd
 
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import write_metrics
+from qsm_core.evaluation.analysis.settings import SYSTEM_OF_ROWS
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.instructions import INSTRUCTION_FILE, instruction_digest
 from qsm_core.prompting.search.controls import BEST_CONTROL_FILE, best_instruction
@@ -19,8 +20,6 @@ from qsm_core.prompting.search.scored import Finalist, ScoredCandidate
 from qsm_core.store.layout import VOLATILE_FOLDER
 
 CONTROLS_FILE = "controls.csv"
-WINNER_SYSTEM = "best_instruction"
-SEED_SYSTEM = "seed_instruction"
 _MEASURES = (
     "ba_clip",
     "ba_conditions",
@@ -146,8 +145,8 @@ def _candidates(search: InstructionSearch) -> pd.DataFrame:
 
 def _write_dev(out: Path, best: ScoredCandidate, search: InstructionSearch) -> None:
     """Write what is needed to compare winner and seed instruction on dev, and dev with test."""
-    of_winner = search.predictions(best.number).assign(system=WINNER_SYSTEM)
-    of_seed = search.predictions(0).assign(system=SEED_SYSTEM)
+    of_winner = search.predictions(best.number).assign(system=SYSTEM_OF_ROWS["winner"])
+    of_seed = search.predictions(0).assign(system=SYSTEM_OF_ROWS["first"])
     write_predictions(out / "dev_predictions.parquet", pd.concat([of_winner, of_seed]))
     metrics = metrics_with_intervals(of_winner, instruction=best.candidate.text)
     write_metrics(out / "dev_metrics.json", metrics)

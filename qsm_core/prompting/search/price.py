@@ -1,5 +1,6 @@
-"""What a search and its controls may cost, told before they start.
+"""What a search and its controls cost at most, and what a search costs at least.
 
+Both are known before a search starts, once the size of dev is.
 Plans are made in the flow process, so nothing large is imported here.
 """
 
@@ -9,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qsm_core.prompting.proposer_names import ASKING
-from qsm_core.prompting.search.defaults import ASK_AGAIN, CONTROLS, FINALISTS
+from qsm_core.prompting.config import ASK_AGAIN, ASKING, CONTROLS, FINALISTS
 
 _RULES = "by rules"
 
@@ -39,7 +39,7 @@ def prices_of(config: Mapping[str, Any], pairs: int | None) -> tuple[Price, ...]
     """
     names = list(config.get("proposers", ()))
     asking = ASKING & set(names) if config.get("optimizer") else frozenset()
-    answers = int(config["num_iterations"]) * int(config["candidates_per_step"]) * ASK_AGAIN
+    answers = int(config["iterations"]) * int(config["candidates"]) * ASK_AGAIN
     most = None if pairs is None else _clip_prompts(config, pairs)
     prices = [Price(f"search: {', '.join(names)}", most, answers * len(asking))]
     for control in config.get("controls", CONTROLS):
@@ -51,10 +51,56 @@ def prices_of(config: Mapping[str, Any], pairs: int | None) -> tuple[Price, ...]
     return tuple(prices)
 
 
+def rows_of_each(fewest: int, queues: int, block_clips: int) -> int:
+    """Return how many rows of each condition and class a block of dev holds.
+
+    Args:
+        fewest: Rows of the condition and class that has the fewest.
+        queues: Conditions times classes.
+        block_clips: About how many rows a block is to have.
+    """
+    return min(fewest, max(1, round(block_clips / queues)))
+
+
+def least_budget(whole: int, first_block: int, candidates: int, finalists: int) -> int:
+    """Return the clip-prompts of one step, and of seed instruction and finalists on all of dev.
+
+    Args:
+        whole: Clip-conditions of dev.
+        first_block: Those of the first block, on which every new candidate is scored.
+        candidates: New ones in a step.
+        finalists: Scored on all of dev beside the seed instruction.
+    """
+    return candidates * first_block + (1 + finalists) * whole
+
+
+def budget_problem(
+    name: str, budget: int, *, whole: int, first_block: int, candidates: int, finalists: int
+) -> str | None:
+    """Say what is wrong with a budget that holds no step, or None.
+
+    Args:
+        name: Of the field.
+        budget: In clip-prompts.
+        whole: As in `least_budget`, like all that follows.
+        first_block: Clip-conditions of the first block.
+        candidates: New ones in a step.
+        finalists: Beside the seed instruction.
+    """
+    least = least_budget(whole, first_block, candidates, finalists)
+    if budget >= least:
+        return None
+    return (
+        f"{name} = {budget}: the least is {least}, for {candidates} new candidates on a block of "
+        f"{first_block} clip-conditions, and for the seed instruction and {finalists} finalists on "
+        f"all {whole} of dev; empty has no limit"
+    )
+
+
 def _clip_prompts(config: Mapping[str, Any], pairs: int) -> int:
     """Return what a search scores at most; a control may spend as much as the search did."""
-    each = min(pairs, int(config.get("clips_per_candidate") or pairs))
-    candidates = 1 + int(config["num_iterations"]) * int(config["candidates_per_step"])
+    each = min(pairs, int(config.get("clips") or pairs))
+    candidates = 1 + int(config["iterations"]) * int(config["candidates"])
     finalists = 1 + int(config.get("finalists", FINALISTS))  # and the seed instruction
     most = candidates * each + finalists * (pairs - each)
     return min(most, int(config.get("budget") or most))

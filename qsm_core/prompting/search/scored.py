@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,9 @@ from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.analysis.metrics import Metrics, compute_metrics
 from qsm_core.json_values import to_json_values
 from qsm_core.labels import Label
+from qsm_core.prompting.config import Objective
 from qsm_core.prompting.texts.candidates import Candidate
 
-Objective = Literal["reward", "balanced_accuracy", "log_loss", "auroc"]
 CONDITIONS_WEIGHT = 0.25
 
 

@@ -8,9 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from qsm_core.inference.answers import AUTO, AnswerFormat, detect_format
+from qsm_core.inference.config import LONGEST_INSTRUCTION, SHORTEST_INSTRUCTION
 
-MIN_CHARS = 10
-MAX_CHARS = 300
 # Of Qwen2-Audio and its relatives, beside those that the model's own tokenizer names.
 _SPECIAL = re.compile(r"<\|[^|<>]*\|>|</?audio>", re.IGNORECASE)
 
@@ -62,8 +61,10 @@ def text_problem(
         answer_format: Of the search. Under "auto" a candidate may ask for labels or options.
         special_tokens: Tokens of the model that a prompt must not hold.
     """
-    if not MIN_CHARS <= len(text) <= MAX_CHARS:
-        return f"{len(text)} characters; allowed are {MIN_CHARS} to {MAX_CHARS}"
+    if not SHORTEST_INSTRUCTION <= len(text) <= LONGEST_INSTRUCTION:
+        return (
+            f"{len(text)} characters; allowed are {SHORTEST_INSTRUCTION} to {LONGEST_INSTRUCTION}"
+        )
     found = _SPECIAL.search(text)
     token = found.group() if found else next((t for t in special_tokens if t in text), None)
     if token is not None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from qsm_core.evaluation.analysis.settings import CALIBRATED
 from qsm_core.evaluation.analysis.tables import Analysis
+from qsm_core.evaluation.systems import System
 from qsm_core.reporting.page.formatting import (
     count,
     decimal_of_row,
@@ -85,7 +85,7 @@ def first_system(results: pd.DataFrame) -> str | None:
 
 def _what_was_answered(analysis: Analysis, results: pd.DataFrame) -> str:
     one = results.iloc[0]
-    calibrated = sum(name.endswith(CALIBRATED) for name in analysis.order)
+    calibrated = sum(System.read(name).calibrated for name in analysis.order)
     systems = len(results) - calibrated
     conditions = single_conditions(analysis)["condition"].nunique()
     subject = "One system" if systems == 1 else f"{systems} systems"
@@ -183,7 +183,7 @@ def _at_any_threshold(analysis: Analysis, results: pd.DataFrame, best: Row) -> s
     other = _row(results, reference)
     told += f", those of {other['title']} {decimal_of_row(other, 'auroc')} and "
     told += decimal_of_row(other, "d_prime", 2)
-    calibrated = reference.removesuffix(CALIBRATED) + CALIBRATED
+    calibrated = System.read(reference).at_dev_threshold.name
     if calibrated in set(results["system"]) and calibrated != reference:
         again = _row(results, calibrated)
         told += (

@@ -56,6 +56,8 @@ _CLIP_HEADERS = {
     "worst_condition": "Hardest in",
 }
 _CLIPS_SHOWN = 50
+# Begin the names of the tables of a search; the name of its model follows.
+CONTROLS_OF, CANDIDATES_OF = "controls_opro_", "candidates_opro_"
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def _of_dev(sources: Sources) -> dict[str, ReportTable]:
 def _of_prompts(sources: Sources) -> dict[str, ReportTable]:
     """Return what the searches for instructions are worth."""
     tables = {
-        f"controls_{one.name}": ReportTable(one.controls, controls_view(one.title, one.controls))
+        f"{CONTROLS_OF}{one.model}": ReportTable(
+            one.controls, controls_view(one.title, one.controls)
+        )
         for one in sources.searches
         if one.controls is not None
     }
@@ -163,12 +167,12 @@ def _of_prompts(sources: Sources) -> dict[str, ReportTable]:
 def _of_sources(sources: Sources) -> dict[str, ReportTable]:
     """Return the tables of the searches, the trainings and the clips."""
     tables = {
-        f"candidates_{one.name}": ReportTable(
+        f"{CANDIDATES_OF}{one.model}": ReportTable(
             one.candidates, candidates_view(one.title, one.candidates)
         )
         for one in sources.searches
     }
-    tables |= {f"training_log_{one.name}": ReportTable(one.log) for one in sources.trainings}
+    tables |= {f"training_log_train_{one.model}": ReportTable(one.log) for one in sources.trainings}
     if sources.corpus is not None:
         sizes = sources.corpus.sizes
         tables["clips_by_split"] = ReportTable(sizes, sizes_view(sizes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qsm_core.evaluation.detectors.names import detector_name
+from qsm_core.evaluation.systems import System
 from qsm_core.reporting.page.formatting import percent
 
 # What a reader should know of the size of the plain detectors.
@@ -26,12 +26,12 @@ def detector_sentence(accuracy: Mapping[str, float], titles: Mapping[str, str]) 
         None where there is no detector, or nothing beside them.
     """
     known = {name: value for name, value in accuracy.items() if value == value}
-    detectors = {name: value for name, value in known.items() if detector_name(name)}
+    detectors = {name: value for name, value in known.items() if System.read(name).is_detector}
     models = {name: value for name, value in known.items() if name not in detectors}
     if not detectors or not models:
         return None
     first, best = (max(group, key=group.__getitem__) for group in (detectors, models))
-    size = _SIZES[str(detector_name(first))]
+    size = _SIZES[System.read(first).model]
     plain = f"{titles[first]}, {size}, reaches {percent(known[first])} %"
     model = f"{titles[best]} {percent(known[best])} %"
     if known[first] >= known[best]:

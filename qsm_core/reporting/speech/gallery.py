@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from qsm_core.evaluation.analysis.settings import CALIBRATED
 from qsm_core.evaluation.analysis.tables import ALL
+from qsm_core.evaluation.systems import System
 from qsm_core.reporting.page.drawings import ReportFigure
 from qsm_core.reporting.page.formatting import percent
 from qsm_core.reporting.speech.alt_texts import (
@@ -48,7 +48,7 @@ def _as_answered(sources: Sources) -> dict[str, str]:
     Figures with a curve or a panel a system are read more easily without them; the others and the
     tables have all.
     """
-    return {n: title for n, title in sources.titles.items() if not n.endswith(CALIBRATED)}
+    return {n: title for n, title in sources.titles.items() if not System.read(n).calibrated}
 
 
 def _of_systems(sources: Sources) -> Iterator[Named]:

@@ -12,14 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
-from qsm_core.conditions.rendering import RenderSettings
+from qsm_core.conditions.config import AS_RECORDED, RenderSettings
 from qsm_core.data.corpus import WAVEFORMS_FILE, Corpus
-from qsm_core.evaluation.scoring.renderings import (
-    AS_RECORDED,
-    load_rir_bank,
-    plan_renderings,
-    render_plan,
-)
+from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
 from qsm_core.reporting.page.sounds import Sound, sound_of
 
 NUM_CLIPS = 10

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.instruction_gains.tables import COLUMNS, GAINS, TRANSFER
+from qsm_core.evaluation.systems import System
 from qsm_core.reporting.page.formatting import p_value, percent_with_ends, points_with_ends
-from qsm_core.reporting.speech.titles import MODELS, titled
 
 WAYS = {
     "search": "OPRO",
@@ -26,7 +26,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class PromptTables:
-    """The tables of `evaluation.instruction_tables`."""
+    """The tables of `evaluation.instruction_gains`."""
 
     gains: pd.DataFrame
     transfer: pd.DataFrame
@@ -51,8 +51,9 @@ def _gain_sentence(rows: pd.DataFrame) -> str:
     best = rows[rows["best_on_dev"].astype(bool)].iloc[0].to_dict()
     reached = percent_with_ends(found["value"], found["low"], found["high"])
     way = WAYS.get(str(best["way"]), str(best["way"]))
+    model = System.read(str(found["model"]))
     return (
-        f"{titled(str(found['model']), MODELS)}: the instruction that OPRO found has a balanced "
+        f"{model.model_title}: the instruction that OPRO found has a balanced "
         f"accuracy over clips of {reached} % on test.{_kept(rows)} Of the simpler ways "
         f"at the same price this one was best on dev: {way[:1].lower()}{way[1:]}. {_added(best)}"
     )

@@ -1,8 +1,9 @@
 """The stage "report": what is written is said in `reporting.page.report`.
 
-Inputs: `analysis` (all numbers, see `evaluation.analysis`) and any of `instructions` (what searches
-are worth, see `evaluation.instruction_gains`), `eval_<system>` (its instruction), `opro_<model>`,
-`train_<model>`, `corpus` and `rirs` (cards, and the sound of the hardest clips).
+Inputs: `analysis` (all numbers, see `evaluation.analysis`); `opro_<model>` and `train_<model>` for
+each search and training of the configuration; and any of `eval_<system>` for the systems of the
+analysis (what each was asked), `instructions` (what searches are worth, see
+`evaluation.instruction_gains`), `corpus` and `rirs` (cards, and the sound of the hardest clips).
 
 Run alone: `python -m qsm_core.reporting.speech.report --spec spec.json`
 """
@@ -10,19 +11,17 @@ Run alone: `python -m qsm_core.reporting.speech.report --spec spec.json`
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.evaluation.instruction_gains.tables import GAINS, TRANSFER
-from qsm_core.evaluation.scoring.renderings import AS_RECORDED
 from qsm_core.json_values import to_json_values
 from qsm_core.reporting.page.report import Report, write_report
 from qsm_core.reporting.page.run_card import run_card
 from qsm_core.reporting.speech.abstract import abstracts, first_system
 from qsm_core.reporting.speech.clip_prompts import CLIP_PROMPTS
+from qsm_core.reporting.speech.config import ReportConfig
 from qsm_core.reporting.speech.content import ReportContent, report_tables
 from qsm_core.reporting.speech.gallery import report_figures
 from qsm_core.reporting.speech.hardest import hardest_clips
@@ -38,23 +37,6 @@ _FOOTER = (
 )
 
 
-@dataclass(frozen=True)
-class ReportConfig:
-    """What a report is called, and how its clips were heard.
-
-    Attributes:
-        title: Heading of the page.
-        conditions: In which the systems heard the clips: keys, or "as_recorded".
-        render: How the conditions were rendered.
-        provenance: More JSON values to show in the run card.
-    """
-
-    title: str = "Speech detection with an audio language model"
-    conditions: tuple[str, ...] | str = AS_RECORDED
-    render: RenderSettings = field(default_factory=RenderSettings)
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-
 def run(context: StageContext) -> dict[str, Any]:
     """Make the report; returns the headline numbers of each system.
 
@@ -63,7 +45,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(ReportConfig, context.config)
     context.report(0, 3, "reading the analysis")
-    sources = read_sources(context.inputs)
+    sources = read_sources(context.inputs, searches=config.searches, trainings=config.trainings)
     context.report(1, 3, "hearing the hardest clips")
     hardest = hardest_clips(
         sources.analysis.clips,

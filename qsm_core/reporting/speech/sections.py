@@ -13,7 +13,7 @@ from qsm_core.reporting.page.sounds import Sound, sound_view
 from qsm_core.reporting.page.table_view import flat_table, record_view
 from qsm_core.reporting.speech.abstract import abstracts
 from qsm_core.reporting.speech.caveats import caveats, corpus_sentences
-from qsm_core.reporting.speech.content import ReportContent
+from qsm_core.reporting.speech.content import CANDIDATES_OF, CONTROLS_OF, ReportContent
 from qsm_core.reporting.speech.detectors import detector_sentence
 from qsm_core.reporting.speech.hardest import HardClip
 from qsm_core.reporting.speech.prompt_tables import gain_sentences
@@ -117,7 +117,8 @@ def _instructions(content: ReportContent) -> Section:
         tables=_tables(content, "search_gains", "prompt_transfer", "instructions", "gaps"),
         folded=_tables(
             content,
-            *(name for name in content.tables if name.startswith(("controls_", "candidates_"))),
+            *(f"{CONTROLS_OF}{one.model}" for one in content.sources.searches),
+            *(f"{CANDIDATES_OF}{one.model}" for one in content.sources.searches),
         ),
     )
 

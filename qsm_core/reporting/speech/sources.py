@@ -1,13 +1,13 @@
 """Reads the outputs of the other stages that the report is made from.
 
-Stage outputs are folders. `analysis` holds all numbers; an evaluation is any input whose name
-starts with `eval_`, a prompt search `opro_`, a training `train_`. An analysis of systems from
-anywhere has a systems.json with their titles.
+Stage outputs are folders. `analysis` holds all numbers; `eval_<system>` is the evaluation of one of
+its systems, `opro_<model>` the search for an instruction for a model, `train_<model>` its training.
+An analysis of systems from anywhere has a systems.json with their titles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from typing import Any
 import pandas as pd
 
 from qsm_core.errors import DataError
-from qsm_core.evaluation.analysis.settings import CALIBRATED
 from qsm_core.evaluation.analysis.sources import SYSTEMS_FILE
 from qsm_core.evaluation.analysis.stage_files import read_csv, read_json
 from qsm_core.evaluation.analysis.tables import Analysis, read_analysis
+from qsm_core.evaluation.systems import CALIBRATED_TITLE, System
 from qsm_core.reporting.speech.corpus_facts import CorpusFacts, read_corpus_facts
 from qsm_core.reporting.speech.prompt_tables import PromptTables, read_prompt_tables
-from qsm_core.reporting.speech.titles import CALIBRATED_TITLE, MODELS, titled
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ class PromptSearch:
     """One search for an instruction.
 
     Attributes:
-        name: Input name, such as `opro_base`.
-        title: Which model the search was for.
+        model: Name of the model that the search was for.
+        title: Its title.
         instruction: The winning instruction.
         candidates: Every scored candidate in order, the one that the search started from being
             number 0: number, iteration, instruction, score, best_so_far, and where known
@@ -38,7 +37,7 @@ class PromptSearch:
         controls: What it and simpler ways reached on dev, where that was looked at.
     """
 
-    name: str
+    model: str
     title: str
     instruction: str
     candidates: pd.DataFrame
@@ -49,7 +48,7 @@ class PromptSearch:
 class Training:
     """One LoRA training: its log (step, train_loss, dev_loss) and the card of its adapter."""
 
-    name: str
+    model: str
     title: str
     log: pd.DataFrame
     card: Mapping[str, Any]
@@ -84,7 +83,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class _Described:
-    """What is told of systems beside their predictions."""
+    """What is known of systems beside their predictions."""
 
     titles: Mapping[str, str]
     instructions: Mapping[str, str | None]
@@ -92,36 +91,33 @@ class _Described:
     sets: tuple[tuple[str, ...], ...]
 
 
-def read_sources(inputs: Mapping[str, Path]) -> Sources:
+def read_sources(
+    inputs: Mapping[str, Path], *, searches: Sequence[str] = (), trainings: Sequence[str] = ()
+) -> Sources:
     """Read all inputs of the report.
 
+    Args:
+        inputs: Of the stage.
+        searches: Models for which an instruction was searched.
+        trainings: Models that were trained.
+
     Raises:
-        DataError: There is no analysis among the inputs, or a file in one of them is missing or
-            cannot be read.
+        DataError: The analysis, a search or a training is not among the inputs, or a file in one of
+            them is missing or cannot be read.
     """
-    if "analysis" not in inputs:
-        raise DataError(
-            "there is nothing to report",
-            [f"inputs {sorted(inputs)}: `analysis` is missing; make it with evaluation.analyze"],
-        )
+    _check_inputs(inputs, searches, trainings)
     analysis = read_analysis(inputs["analysis"])
-    told = _described_systems(inputs)
-    titles = {name: _title(name, told.titles) for name in analysis.order}
+    told = _described_systems(inputs, analysis.order)
     corpus, prompts = inputs.get("corpus"), inputs.get("instructions")
     return Sources(
         analysis=analysis,
-        titles=titles,
+        titles={name: _title(System.read(name), told.titles) for name in analysis.order},
         instructions={
-            name: told.instructions.get(name.removesuffix(CALIBRATED)) for name in analysis.order
+            name: told.instructions.get(System.read(name).uncalibrated.name)
+            for name in analysis.order
         },
-        searches=tuple(
-            _read_search(name, inputs[name]) for name in sorted(inputs) if name.startswith("opro_")
-        ),
-        trainings=tuple(
-            _read_training(name, inputs[name])
-            for name in sorted(inputs)
-            if name.startswith("train_")
-        ),
+        searches=tuple(_read_search(model, inputs[f"opro_{model}"]) for model in searches),
+        trainings=tuple(_read_training(model, inputs[f"train_{model}"]) for model in trainings),
         corpus=read_corpus_facts(corpus) if corpus else None,
         remarks=told.remarks,
         sets=told.sets or (analysis.order,),
@@ -129,16 +125,29 @@ def read_sources(inputs: Mapping[str, Path]) -> Sources:
     )
 
 
-def _title(name: str, told: Mapping[str, str]) -> str:
-    system = name.removesuffix(CALIBRATED)
-    title = told.get(system) or titled(system)
-    return title if system == name else f"{title}{CALIBRATED_TITLE}"
+def _check_inputs(
+    inputs: Mapping[str, Path], searches: Sequence[str], trainings: Sequence[str]
+) -> None:
+    named = [*(f"opro_{model}" for model in searches), *(f"train_{model}" for model in trainings)]
+    problems = [f"input {name}: is missing" for name in named if name not in inputs]
+    if "analysis" not in inputs:
+        problems.append("input analysis: is missing; make it with evaluation.analysis.analyze")
+    if problems:
+        raise DataError("the report cannot be made", problems)
 
 
-def _described_systems(
-    inputs: Mapping[str, Path],
-) -> _Described:
-    """Return what is told of the systems beside their predictions."""
+def _title(system: System, told: Mapping[str, str]) -> str:
+    title = told.get(system.uncalibrated.name) or system.uncalibrated.title
+    return f"{title}{CALIBRATED_TITLE}" if system.calibrated else title
+
+
+def _described_systems(inputs: Mapping[str, Path], systems: Sequence[str]) -> _Described:
+    """Return what is known of the systems beside their predictions.
+
+    Args:
+        inputs: Of the stage.
+        systems: Of the analysis.
+    """
     titles: dict[str, str] = {}
     instructions: dict[str, str | None] = {}
     remarks: list[str] = []
@@ -149,30 +158,30 @@ def _described_systems(
         titles = {one["name"]: one["title"] for one in told["systems"]}
         remarks = told["remarks"]
         sets = [tuple(members) for members in told["sets"]]
-    for name, folder in inputs.items():
-        if name.startswith("eval_") and folder.is_dir():
-            metrics = read_json(folder / "metrics.json")
-            instructions[name.removeprefix("eval_")] = metrics.get("instruction")
+    for name in systems:
+        folder = inputs.get(f"eval_{name}")
+        if folder is not None and folder.is_dir():
+            instructions[name] = read_json(folder / "metrics.json").get("instruction")
     return _Described(titles, instructions, tuple(remarks), tuple(sets))
 
 
-def _read_training(name: str, folder: Path) -> Training:
+def _read_training(model: str, folder: Path) -> Training:
     return Training(
-        name=name,
-        title=titled(name.removeprefix("train_")),
+        model=model,
+        title=System.read(model).title,
         log=read_csv(folder / "training_log.csv"),
         card=read_json(folder / "adapter_card.json"),
     )
 
 
-def _read_search(name: str, folder: Path) -> PromptSearch:
+def _read_search(model: str, folder: Path) -> PromptSearch:
     best = folder / "best_prompt.txt"
     if not best.is_file():
         raise DataError("a prompt search has no winner", [f"{best}: the file is missing"])
     controls = folder / "controls.csv"
     return PromptSearch(
-        name=name,
-        title=titled(name.removeprefix("opro_"), MODELS),
+        model=model,
+        title=System.read(model).model_title,
         instruction=best.read_text(encoding="utf-8").strip(),
         candidates=_read_candidates(folder / "candidates.csv"),
         controls=read_csv(controls) if controls.is_file() else None,

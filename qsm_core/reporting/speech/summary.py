@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from qsm_core.evaluation.analysis.settings import CALIBRATED
 from qsm_core.evaluation.instruction_gains.tables import GAINS, TRANSFER
+from qsm_core.evaluation.systems import System
 from qsm_core.reporting.page.markdown import plain, text_markdown, view_markdown
 from qsm_core.reporting.page.pieces import SUMMARY, Pieces, Table, Text
 from qsm_core.reporting.page.table_view import TableView
 from qsm_core.reporting.speech.abstract import abstracts
-from qsm_core.reporting.speech.content import ReportContent
+from qsm_core.reporting.speech.content import CONTROLS_OF, ReportContent
 from qsm_core.reporting.speech.prompt_tables import gain_sentences
 
 # Columns of the results that a terminal shows, with their headings there.
@@ -56,7 +56,7 @@ def instructions_markdown(content: ReportContent) -> str:
     parts += [f"{plain(one.title)}:\n\n> {plain(one.instruction)}" for one in searches]
     if not searches:
         parts.append("No instruction was searched for.")
-    controls = [name for name in content.tables if name.startswith("controls_")]
+    controls = [f"{CONTROLS_OF}{one.model}" for one in searches]
     views = _views(content, GAINS, TRANSFER, *controls, "gaps", "instructions")
     return "\n\n".join([*parts, *map(plain, _gains(content)), *map(view_markdown, views)]) + "\n"
 
@@ -67,7 +67,7 @@ def _short_results(content: ReportContent) -> Table:
     records = [] if results.view is None else results.view.records()
     rows = []
     for system, record in zip(results.numbers["system"], records, strict=True):
-        if not system.endswith(CALIBRATED):
+        if not System.read(system).calibrated:
             row = {heading: record[name] for name, heading in _ON_TERMINAL.items()}
             rows.append(row | {"AUROC": row["AUROC"].split(" [")[0]})
     return Table("Balanced accuracy on test in per cent, with 95 % intervals", tuple(rows))

@@ -34,7 +34,7 @@ def test_the_systems_of_one_run_keep_their_names(tmp_path: Path) -> None:
     ]
     on_dev = {one.name: one.dev for one in found.systems if one.dev}
     search = run / "opro_base"
-    assert on_dev == {"base": {".seed_instruction": search}, "base_opro": {"": search}}
+    assert on_dev == {"base": ("first", search), "base_opro": ("winner", search)}
 
 
 def test_an_evaluation_of_dev_comes_before_a_search(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_an_evaluation_of_dev_comes_before_a_search(tmp_path: Path) -> None:
         (run / folder).mkdir()
         (run / folder / f"{file}.parquet").touch()
     (one,) = find_systems([str(run)]).systems
-    assert one.dev == {"": run / "dev_base"}
+    assert one.dev == ("evaluation", run / "dev_base")
 
 
 def test_several_runs_stand_in_front_of_their_systems(tmp_path: Path) -> None:

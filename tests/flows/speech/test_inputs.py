@@ -1,13 +1,11 @@
 """What the user points at is refused by the name of its field, before anything is queued."""
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from flows.speech.inputs import check_inputs, check_results_folder
-from flows.speech.parameters import DataKind, parse_parameters
-from qsm_core.data.importers.registry import KINDS
+from flows.speech.parameters import parse_parameters
 from qsm_core.errors import ConfigurationError
 
 
@@ -30,10 +28,6 @@ def test_every_path_that_is_not_there_is_told_with_its_field(tmp_path: Path) -> 
 def test_a_pattern_that_finds_no_group_is_refused(pattern: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"group_pattern = .*{told}.*with one group"):
         check_inputs(parse_parameters({"group_pattern": pattern}))
-
-
-def test_the_form_offers_the_forms_of_data_that_there_are() -> None:
-    assert get_args(DataKind) == KINDS
 
 
 def test_results_that_could_not_be_written_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.complete_pipeline import seven_stages
-from flows.speech.evaluation_names import dev_predictions, evaluations_in_order
+from flows.speech.evaluation_names import dev_predictions, in_order
 from flows.speech.parameters import parse_parameters
 from flows.speech.study import Study
 from qsm_core.store.store import Store
@@ -37,8 +37,12 @@ def test_dev_is_evaluated_where_no_search_does_it(tmp_path: Path, instruction: s
     assert [name for name in given if name.startswith("dev_")] == ["dev_base", "dev_base_opro"]
     assert given["dev_base"].config["split"] == "dev"
     assert given["dev_base"].config["instruction"] == given["baseline"].config["instruction"]
-    read = set(given["analysis"].inputs)
-    assert {"dev_base", "dev_base_opro", "dev_lora.seed_instruction", "dev_lora_opro"} <= read
+    dev = {"base": "evaluation", "base_opro": "evaluation", "lora": "first", "lora_opro": "winner"}
+    assert given["analysis"].config["dev"] == dev
+    assert given["analysis"].config["systems"] == ["base", "lora", "base_opro", "lora_opro"]
+    assert {f"dev_{name}" for name in dev} <= set(given["analysis"].inputs)
+    assert given["report"].config["searches"] == ["lora"]
+    assert given["report"].config["trainings"] == ["lora"]
 
 
 def test_without_a_use_for_dev_clips_none_are_needed(tmp_path: Path, instruction: str) -> None:
@@ -83,16 +87,10 @@ def test_a_search_takes_what_the_form_says(tmp_path: Path) -> None:
 
 
 def test_order_of_tables() -> None:
-    names = ("eval_energy", "eval_lora_seed43", "eval_lora_opro", "eval_lora", "eval_base", "rirs")
-    assert list(evaluations_in_order(dict.fromkeys(names))) == [
-        "eval_base",
-        "eval_lora",
-        "eval_lora_opro",
-        "eval_lora_seed43",
-        "eval_energy",
-    ]
-    stages = {"opro_lora_seed43": "search", "eval_lora_seed43": 1, "dev_base": "own"}
-    assert dev_predictions(stages) == {
-        "dev_base": "own",
-        "dev_lora_seed43.seed_instruction": "search",
+    names = ("energy", "lora_seed43", "lora_opro", "lora", "base")
+    assert in_order(names) == ["base", "lora", "lora_opro", "lora_seed43", "energy"]
+    searches = {"lora_seed43": "search"}
+    assert dev_predictions({"base": "own"}, searches, ["base", "lora_seed43"]) == {
+        "base": ("evaluation", "own"),
+        "lora_seed43": ("first", "search"),
     }

@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from qsm_core.audio.level import dbfs
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.export import TABLE_FILE, export_clips
 from qsm_core.conditions.grid import STANDARD_GRID, parse_conditions
-from qsm_core.conditions.rendering import RenderSettings
 from qsm_core.errors import DataError
 from tests.support.clips import make_clip
 from tests.support.fresh_process import ROOT

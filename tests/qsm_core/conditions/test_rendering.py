@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from qsm_core.audio.framing import center_span
 from qsm_core.audio.level import dbfs, peak_normalize
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.grid import DURATIONS_MS, SNRS_DB, STANDARD_GRID, parse_condition
-from qsm_core.conditions.rendering import RenderSettings, render, render_clip
+from qsm_core.conditions.rendering import render, render_clip
 from qsm_core.conditions.rirs import RirBank, RoomResponse
 from qsm_core.errors import ConfigurationError, DataError
 from tests.support.clips import make_clip

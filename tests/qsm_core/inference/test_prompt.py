@@ -1,8 +1,9 @@
 import pytest
 
 from qsm_core.errors import ConfigurationError, ModelError
-from qsm_core.inference.prompt import input_embeddings, prompt_parts, prompt_token_ids
+from qsm_core.inference.prompt import prompt_parts, prompt_token_ids
 from qsm_core.models.encoder import encode_clips
+from qsm_core.models.forward import input_embeddings
 from tests.support.clips import make_clip
 
 QUESTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."

@@ -69,7 +69,7 @@ TRAININGS = {
     "four bits": {"quantization": "nf4"},
     "no dropout": {"dropout": 0.0},
     "mlp": {"targets": "attention+mlp"},
-    "encoder": {"include_encoder": True},
+    "encoder": {"tune_encoder": True},
     "checkpointing": {"gradient_checkpointing": True},
     "rank 64": {"rank": 64},
 }
@@ -83,7 +83,7 @@ def test_training(folder, name, clip_ms):
     llm = load_audio_llm(folder, device="cpu", quantization=config.quantization, self_test=False)
     account, weights = account_of(folder, llm), weight_bytes(llm)
     clips = [make_clip(seed, clip_ms) for seed in range(batch)]
-    audio = clips if config.include_encoder else encode_clips(llm, clips)
+    audio = clips if config.tune_encoder else encode_clips(llm, clips)
     maker = ExampleMaker(llm, config.instructions, "auto", config.system_prompt)
     made = [maker.make(ASK, list(Label)[i % 2], num_audio_tokens(len(clips[0]))) for i in range(8)]
     examples = AnswerExamples(made, audio)
@@ -104,7 +104,7 @@ def test_training(folder, name, clip_ms):
     lora = LoraShape(
         config.rank,
         config.targets,
-        config.include_encoder,
+        config.tune_encoder,
         config.dropout,
         config.gradient_checkpointing,
     )
@@ -140,7 +140,7 @@ def test_more_of_anything_needs_more():
 
     assert training() < training(clip_ms=4000)
     assert training() < training(rank=64)
-    assert training() < training(targets="attention+mlp") < training(include_encoder=True, rank=512)
+    assert training() < training(targets="attention+mlp") < training(tune_encoder=True, rank=512)
     assert training(gradient_checkpointing=True) < training()
 
 

@@ -15,10 +15,10 @@ from tests.support.stages import StopAfter, finish, stage_context, start_stage
 
 CONFIG = {
     "seed": 1,
-    "seed_instruction": baseline().text,
-    "num_iterations": 2,
-    "candidates_per_step": 6,
-    "clips_per_candidate": 12,
+    "instruction": baseline().text,
+    "iterations": 2,
+    "candidates": 6,
+    "clips": 12,
     "block_clips": 6,
     "objective": "log_loss",
     "conditions": ["dur_100ms", "snr_0dB", "filter_lowpass"],
@@ -141,21 +141,21 @@ def test_test_clips_are_never_touched(optimized, inputs, tmp_path):
 
 
 def test_clips_as_recorded_and_the_reward_of_the_first_system(inputs, tmp_path):
-    changes = {"conditions": "as_recorded", "objective": "reward", "clips_per_candidate": None}
-    _, summary = optimize(tmp_path, inputs, num_iterations=1, **changes)
+    changes = {"conditions": "as_recorded", "objective": "reward", "clips": None}
+    _, summary = optimize(tmp_path, inputs, iterations=1, **changes)
     assert summary["dev_clips"] == 8
     assert summary["score_on_dev"] == pytest.approx(1.25 * summary["ba_clip_on_dev"])
     assert summary["score_on_dev"] == summary["score_in_race"]
 
 
 def test_too_few_clips_for_the_conditions_are_refused(inputs, tmp_path):
-    with pytest.raises(ConfigurationError, match="clips_per_candidate = 4"):
-        optimize(tmp_path, inputs, clips_per_candidate=4)
+    with pytest.raises(ConfigurationError, match="clips = 4"):
+        optimize(tmp_path, inputs, clips=4)
 
 
 def test_unknown_fields_are_refused(inputs, tmp_path):
-    with pytest.raises(ConfigurationError, match="iterations = 3"):
-        optimize(tmp_path, inputs, iterations=3)
+    with pytest.raises(ConfigurationError, match="steps = 3"):
+        optimize(tmp_path, inputs, steps=3)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def answer(_number, request):
 @pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_trajectory_and_winner(inputs, tmp_path):
     """A process dies at once: between two answers of the LLM, in a race, and in the finals."""
-    config = CONFIG | {"candidates_per_step": 3, "proposers": ["llm"], "controls": ["paraphrases"]}
+    config = CONFIG | {"candidates": 3, "proposers": ["llm"], "controls": ["paraphrases"]}
     config |= {"optimizer": {"served": True, "model": "scripted"}}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     with chat_server(answer) as server:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from qsm_core.errors import ConfigurationError, ModelError
-from qsm_core.inference.prompt import DEFAULT_SYSTEM_PROMPT
+from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
 from qsm_core.labels import Label
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder import encode_clips

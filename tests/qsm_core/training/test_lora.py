@@ -129,7 +129,7 @@ def test_test_clips_are_never_touched(trained, inputs, tmp_path):
 
 @pytest.mark.parametrize(("targets", "per_layer"), [("attention", 4), ("attention+mlp", 7)])
 def test_encoder_gets_lora_only_where_asked_for(inputs, tmp_path, targets, per_layer):
-    out, _ = train(tmp_path, inputs, targets=targets, include_encoder=True, epochs=1)
+    out, _ = train(tmp_path, inputs, targets=targets, tune_encoder=True, epochs=1)
     tensors = load_file(out / "adapter_model.safetensors")
     assert sum("language_model" in name for name in tensors) == 2 * 2 * per_layer
     encoder = {name: value for name, value in tensors.items() if "audio_tower" in name}
@@ -175,7 +175,7 @@ def test_clips_are_rendered_in_the_conditions_that_were_drawn(inputs, tmp_path):
     out, summary = train(
         tmp_path / "run",
         {**inputs, "rirs": rirs},
-        augment=["dur_100ms", "snr_0dB", "reverb_0.3s"],
+        conditions=["dur_100ms", "snr_0dB", "reverb_0.3s"],
         renderings_per_clip=2,
         container_ms=400.0,
         epochs=1,
@@ -201,14 +201,16 @@ def test_wrong_values_are_told_together(inputs, tmp_path):
             inputs,
             rank=0,
             dropout=1.0,
-            micro_batch_size=3,
             answer_format="open",
+            patience=-1,
             instructions=[],
         )
     text = " ".join(caught.value.problems)
     assert len(caught.value.problems) == 5
-    for name in ("rank = 0", "dropout = 1.0", "micro_batch_size = 3", "'open'", "instructions"):
+    for name in ("rank = 0", "dropout = 1.0", "patience = -1", "'open'", "instructions"):
         assert name in text
+    with pytest.raises(ConfigurationError, match="micro_batch_size = 3: has to divide"):
+        train(tmp_path, inputs, micro_batch_size=3)
 
 
 def test_one_update_that_would_change_nothing_is_refused(inputs, tmp_path):
@@ -285,7 +287,7 @@ def test_a_training_that_is_asked_to_stop_before_its_first_step_ends_at_once(inp
 @pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_bits(inputs, tmp_path):
     """SIGKILL behind the second checkpoint, against an uninterrupted training."""
-    config = CONFIG | {"epochs": 8, "eval_every_steps": 4, "patience": None}
+    config = CONFIG | {"epochs": 8, "eval_every_steps": 4, "patience": 0}
     module = "qsm_core.training.lora"
     whole = tmp_path / "whole"
     uninterrupted = start_stage(module, whole, config, inputs)

@@ -33,7 +33,7 @@ def test_patience_counts_dev_losses_without_a_new_best():
     losses = dev_losses(HISTORY)
     assert is_exhausted(losses, 2)
     assert not is_exhausted(losses, 3)
-    assert not is_exhausted(losses, None)
+    assert not is_exhausted(losses, 0)
     assert not is_exhausted(losses[:1], 1)
 
 

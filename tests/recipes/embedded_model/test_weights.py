@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from qsm_core.audio.synthesis.clips import synthetic_clips
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.grid import STANDARD_GRID
-from qsm_core.conditions.rendering import RenderSettings, render
+from qsm_core.conditions.rendering import render
 from qsm_core.conditions.rirs import simulate_rirs
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.labels import Label

@@ -41,7 +41,7 @@ def test_shards_add_up_to_the_evaluation() -> None:
 
 def test_a_training_takes_steps_of_renderings() -> None:
     # 240 clips x min(8, 3) renderings / 16 a step = 45 steps an epoch, 3 epochs.
-    config = {"augment": CONDITIONS, "renderings_per_clip": 8, "epochs": 3}
+    config = {"conditions": CONDITIONS, "renderings_per_clip": 8, "epochs": 3}
     assert work_of("train_lora", config, _clips(train=240)).told == "at most 135 training steps"
 
 
@@ -50,9 +50,9 @@ def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget
     # the search and two controls.
     config = {
         "conditions": CONDITIONS,
-        "num_iterations": 4,
-        "candidates_per_step": 8,
-        "clips_per_candidate": 132,
+        "iterations": 4,
+        "candidates": 8,
+        "clips": 132,
     }
     assert work_of("optimize_prompt", config, _clips(dev=60)).amount == 3 * (33 * 132 + 3 * 48)
     within = work_of("optimize_prompt", {**config, "budget": 4000}, _clips(dev=60))
@@ -62,8 +62,8 @@ def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget
 def test_a_search_tells_what_its_controls_and_the_optimizer_llm_cost() -> None:
     config = {
         "conditions": CONDITIONS,
-        "num_iterations": 4,
-        "candidates_per_step": 8,
+        "iterations": 4,
+        "candidates": 8,
         "budget": 4000,
         "proposers": ["templates", "llm"],
         "controls": ["templates", "paraphrases"],
@@ -84,7 +84,7 @@ def test_a_search_tells_what_its_controls_and_the_optimizer_llm_cost() -> None:
 
 def test_what_depends_on_a_corpus_that_is_not_made_is_unknown() -> None:
     for stage in ("evaluate", "evaluate_further", "score_shard", "train_lora", "optimize_prompt"):
-        config = {"conditions": CONDITIONS, "num_iterations": 1, "candidates_per_step": 1}
+        config = {"conditions": CONDITIONS, "iterations": 1, "candidates": 1}
         work = work_of(stage, config, _clips())
         assert work.amount is None
         assert work.told == "unknown until the corpus is made"

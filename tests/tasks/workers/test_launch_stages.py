@@ -28,7 +28,7 @@ STAGES = {
             "epochs": 40,
             "effective_batch_size": 4,
             "micro_batch_size": 2,
-            "patience": None,
+            "patience": 0,
             "eval_every_steps": 25,
             "base_model": "small test model",
         },

@@ -5,7 +5,7 @@ from prefect.blocks.system import Secret
 from tasks.run.secrets import key_in_environment, read_secret
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.prompting.proposer_names import API_KEY_VARIABLE
+from qsm_core.prompting.config import API_KEY_VARIABLE
 
 pytestmark = pytest.mark.server
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from qsm_core.evaluation.systems import System
 from qsm_core.reporting.page.formatting import (
     count,
     decimal,
@@ -14,7 +15,6 @@ from qsm_core.reporting.page.formatting import (
 )
 from qsm_core.reporting.page.table_view import TableView, text_of
 from qsm_core.reporting.speech.prompt_tables import WAYS
-from qsm_core.reporting.speech.titles import MODELS, titled
 
 _TESTS = ("p (sign flip)", "p, Holm", "Verdict")
 
@@ -23,7 +23,7 @@ def gains_view(gains: pd.DataFrame) -> TableView:
     """Return what each search adds to each simpler way."""
     rows = [
         (
-            titled(str(row["model"]), MODELS),
+            System.read(str(row["model"])).model_title,
             WAYS.get(str(row["way"]), str(row["way"])) + (" *" if row["best_on_dev"] else ""),
             decimal(row["score_on_dev"], 4),
             percent(row["ba_on_dev"]),
@@ -59,7 +59,7 @@ def transfer_view(transfer: pd.DataFrame) -> TableView:
     """Return what models do with each other's best instructions."""
     rows = [
         (
-            titled(str(row["model"]), MODELS),
+            System.read(str(row["model"])).model_title,
             _origin(str(row["model"]), str(row["instruction_of"])),
             percent_with_ends(row["value"], row["low"], row["high"]),
             points_with_ends(row["difference"], row["difference_low"], row["difference_high"]),
@@ -116,5 +116,4 @@ def _origin(model: str, instruction_of: str) -> str:
         return "the first instruction"
     if instruction_of == model:
         return "its own best"
-    title = titled(instruction_of, MODELS)
-    return f"the best of: {title}"
+    return f"the best of: {System.read(instruction_of).model_title}"

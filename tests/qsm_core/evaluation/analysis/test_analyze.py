@@ -19,6 +19,7 @@ from qsm_core.stage.context import StageContext
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from tests.support.fresh_process import run_python
 from tests.support.predictions import GRID, Listener, make_predictions, one_clip_per_group
+from tests.support.stages import stage_context
 
 QUICK = AnalysisSettings(bootstrap=BootstrapSettings(num_resamples=300, seed=1))
 SOME = tuple(cell for cell in GRID if cell[1] in ("duration", "snr"))
@@ -288,10 +289,14 @@ def test_stage_writes_what_is_read_again(tables, dev, tmp_path) -> None:
         dev["base_opro"].assign(system="best_instruction"),
     ]
     write_predictions(search / "dev_predictions.parquet", pd.concat(both))
-    inputs |= {"dev_base.seed_instruction": search, "dev_base_opro": search}
+    inputs |= {"dev_base": search, "dev_base_opro": search}
     out = tmp_path / "out"
     context = StageContext(
-        config={"bootstrap": {"num_resamples": 100}},
+        config={
+            "systems": ["base", "base_opro"],
+            "dev": {"base": "first", "base_opro": "winner"},
+            "settings": {"bootstrap": {"num_resamples": 100}},
+        },
         inputs=inputs,
         out=out,
         work=tmp_path / "work",
@@ -312,6 +317,18 @@ def test_stage_writes_what_is_read_again(tables, dev, tmp_path) -> None:
     (out / "systems.parquet").write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"systems\.parquet"):
         read_analysis(out)
+
+
+def test_every_input_that_is_missing_is_named(tmp_path) -> None:
+    config = {"systems": ["base", "lora"], "dev": {"base": "first", "vad": "evaluation"}}
+    with pytest.raises(ConfigurationError) as caught:
+        run(stage_context(tmp_path, config, {"eval_base": tmp_path}))
+    assert caught.value.problems == (
+        "input eval_lora: is missing",
+        "input dev_base: is missing",
+        "input dev_vad: is missing",
+        "dev.vad: is not analyzed; the systems are base, lora",
+    )
 
 
 def test_needs_no_torch() -> None:

@@ -7,7 +7,6 @@ from qsm_core.evaluation.analysis.metrics import compute_metrics
 from qsm_core.evaluation.analysis.operating_point import choose_threshold, with_threshold
 from qsm_core.evaluation.analysis.pairwise import pairs_to_compare
 from qsm_core.evaluation.analysis.scores import scores_of
-from qsm_core.evaluation.analysis.seeds import Run, runs_by_name
 from qsm_core.evaluation.analysis.settings import Pair
 from tests.support.predictions import Listener, make_predictions
 
@@ -84,10 +83,3 @@ def test_plain_detectors_are_a_family_of_their_own() -> None:
         "b.energy": "plain detectors",
     }
     assert pairs_to_compare(["silero", "base"], ())[0].family == "plain detectors"
-
-
-def test_runs_that_the_names_suggest() -> None:
-    assert runs_by_name(["lora", "lora_opro_seed43", "base@dev"]) == {
-        "lora": Run("lora", "first", "plain"),
-        "lora_opro_seed43": Run("lora", "43", "optimized"),
-    }

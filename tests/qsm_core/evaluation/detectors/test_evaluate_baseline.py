@@ -6,7 +6,7 @@ import pytest
 from qsm_core.evaluation.analysis.metrics import compute_metrics
 from qsm_core.evaluation.detectors.evaluate_baseline import run
 from qsm_core.evaluation.predictions.table import read_predictions
-from qsm_core.models.baselines.registry import BASELINES
+from qsm_core.models.baselines.names import DETECTORS
 from tests.support.corpora import make_corpus
 from tests.support.stages import stage_context
 
@@ -30,7 +30,7 @@ def corpus(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("detector", BASELINES)
+@pytest.mark.parametrize("detector", DETECTORS)
 def test_predictions_are_of_the_same_kind_as_those_of_a_model(tmp_path, corpus, detector):
     out, summary = evaluate(tmp_path, corpus, detector)
     table = read_predictions(out / "predictions.parquet")

@@ -1,5 +1,7 @@
 """What searches are worth on test: differences by hand, what is paired with what."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -109,5 +111,8 @@ def test_given_instructions_are_carried_over_without_a_search(inputs, tmp_path):
 
 
 def test_a_missing_file_is_named(inputs, tmp_path):
+    search = tmp_path / "search"
+    shutil.copytree(inputs["search_base"], search)
+    (search / "controls.csv").unlink()
     with pytest.raises(DataError, match=r"controls\.csv"):
-        _analyze(tmp_path, inputs | {"search_base": inputs["seed_base"]})
+        _analyze(tmp_path, inputs | {"search_base": search})

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.grid import STANDARD_GRID
-from qsm_core.conditions.rendering import RenderSettings, render
+from qsm_core.conditions.rendering import render
 from qsm_core.data.corpus import Corpus, CorpusClip, write_corpus
 from qsm_core.data.schema import ClipRow
 from qsm_core.errors import ConfigurationError, DataError, InterruptedStageError

@@ -39,7 +39,7 @@ def context_of(folder, inputs, asked, known=(), config=CONFIG, **context):
     given = {name: inputs[name] for name in ("corpus", "model")}
     given |= {f"ask_{name}": inputs[text] for name, text in asked.items()}
     given |= {f"known_{text}": inputs[text] for text in known}
-    config = config | {"instruction": TEXTS["seed"], "asked": list(asked)}
+    config = config | {"instruction": TEXTS["seed"], "asked": list(asked), "known": list(known)}
     return stage_context(folder, config, given, **context)
 
 

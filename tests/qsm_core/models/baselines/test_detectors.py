@@ -9,7 +9,8 @@ from qsm_core.audio.synthesis.clips import synthetic_clips
 from qsm_core.errors import ConfigurationError
 from qsm_core.labels import Label
 from qsm_core.models.baselines.energy import loudest_frame_dbfs
-from qsm_core.models.baselines.registry import BASELINES, baseline_problems, make_baseline
+from qsm_core.models.baselines.names import DETECTORS
+from qsm_core.models.baselines.registry import baseline_problems, make_baseline
 from qsm_core.models.baselines.silero import SileroDetector
 from tests.support.clips import make_clip
 
@@ -42,7 +43,7 @@ def test_silero_gives_the_probabilities_of_its_own_code(clips):
         assert (ours - wheels_own_probabilities(clip)).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_a_score_depends_on_its_clip_alone(name, clips):
     told = []
     detector = make_baseline(name)

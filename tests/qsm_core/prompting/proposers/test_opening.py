@@ -14,9 +14,9 @@ from tests.support.stages import stage_context
 
 CONFIG = {
     "seed": 1,
-    "seed_instruction": baseline().text,
-    "num_iterations": 2,
-    "candidates_per_step": 3,
+    "instruction": baseline().text,
+    "iterations": 2,
+    "candidates": 3,
     "conditions": "as_recorded",
     "render": {"seed": 1, "container_ms": 400.0},
 }

@@ -7,10 +7,10 @@ import pytest
 
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
+from qsm_core.prompting.config import SearchSettings
 from qsm_core.prompting.proposers.opro import OproProposer, meta_prompt, sanitized, shown_score
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.prompting.search.scored import Measures, ScoredCandidate
-from qsm_core.prompting.search.settings import SearchSettings
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, text_problem
 from qsm_core.prompting.texts.templates import baseline, instruction_texts
@@ -25,11 +25,11 @@ COUNTS = {
 }
 SETTINGS = SearchSettings(
     seed=1,
-    seed_instruction=baseline().text,
-    num_iterations=6,
-    candidates_per_step=2,
+    instruction=baseline().text,
+    iterations=6,
+    candidates=2,
     objective="balanced_accuracy",
-    patience=None,
+    patience=0,
     finalists=2,
 )
 
@@ -133,7 +133,7 @@ def test_bad_answers_are_recorded_and_the_search_goes_on_to_the_planted_one(tmp_
         "<INS>Does this audio contain human speech? answer speech or non-speech</INS>",
     ]
     with chat_server(in_turn(*bad, f"<INS>{PLANTED}</INS>")) as server, served(server) as llm:
-        search, asked = search_with(llm, tmp_path / "t.jsonl", num_iterations=3)
+        search, asked = search_with(llm, tmp_path / "t.jsonl", iterations=3)
     assert search.history[search.winner.number].candidate.text == PLANTED
     reasons = " | ".join(one["reason"] for event in asked for one in event["refused"])
     for words in (
@@ -150,7 +150,7 @@ def test_bad_answers_are_recorded_and_the_search_goes_on_to_the_planted_one(tmp_
 
 def test_an_llm_that_says_nothing_of_use_ends_the_search_with_a_word(tmp_path):
     with chat_server(in_turn("I cannot help with that.")) as server, served(server) as llm:
-        search, asked = search_with(llm, tmp_path / "t.jsonl", num_iterations=20)
+        search, asked = search_with(llm, tmp_path / "t.jsonl", iterations=20)
     assert search.why_ended == "3 steps in a row brought no valid new candidate"
     assert [len(event["candidates"]) for event in asked] == [1, 0, 0, 0]
     assert search.winner.number == 0

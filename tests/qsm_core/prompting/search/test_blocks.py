@@ -68,7 +68,7 @@ def test_a_race_of_fewer_clips_than_dev_has_a_first_block_that_fits():
 
 
 def test_too_few_clips_and_a_missing_class_are_refused():
-    with pytest.raises(ConfigurationError, match=r"clips_per_candidate = 9: .* has 10"):
+    with pytest.raises(ConfigurationError, match=r"clips = 9: .* has 10"):
         blocks_within(deal_blocks(plan(), 10, 1), 9)
     table = plan()
     table = table[(table["condition"] != "k3") | (table["label"] != "SPEECH")]

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.prompting.config import SearchSettings
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
 from qsm_core.prompting.search.endings import all_made, no_better, outranked
 from qsm_core.prompting.search.instruction_search import InstructionSearch
-from qsm_core.prompting.search.settings import SearchSettings
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, same_text_key, text_problem
 from qsm_core.prompting.texts.templates import baseline, instruction_texts
@@ -19,11 +19,11 @@ from tests.support.search_on_dev import CLIPS, CONDITIONS, DEV, Work, word_of, w
 
 SETTINGS = SearchSettings(
     seed=1,
-    seed_instruction=baseline().text,
-    num_iterations=3,
-    candidates_per_step=6,
+    instruction=baseline().text,
+    iterations=3,
+    candidates=6,
     objective="balanced_accuracy",
-    patience=None,
+    patience=0,
     finalists=2,
 )
 
@@ -84,7 +84,7 @@ def test_winner_has_the_best_score_on_all_of_dev_and_that_is_what_is_told(whole)
 def test_the_winner_is_never_worse_than_the_seed_instruction(
     tmp_path_factory, seed, objective, penalty
 ):
-    values = {"seed": seed, "objective": objective, "length_penalty": penalty, "num_iterations": 1}
+    values = {"seed": seed, "objective": objective, "length_penalty": penalty, "iterations": 1}
     search = Work().go(make_search(tmp_path_factory.mktemp("s") / "t", changed(**values)))
     assert search.winner.score >= search.finalists[0].score
     assert search.finalists[0].number == 0
@@ -169,7 +169,7 @@ class Unrepeatable:
 
 def test_what_was_proposed_is_written_down_before_it_is_scored(tmp_path):
     path, work = tmp_path / "t.jsonl", Work()
-    settings = changed(num_iterations=1, candidates_per_step=2)
+    settings = changed(iterations=1, candidates=2)
     with pytest.raises(KilledError):
         work.go(make_search(path, settings, Unrepeatable(), trajectory=dying(6)))
     calls = Unrepeatable.calls
@@ -222,7 +222,7 @@ class Moody:
 
 
 def test_a_step_without_a_candidate_is_recorded_and_the_search_goes_on(tmp_path):
-    settings = changed(num_iterations=6)
+    settings = changed(iterations=6)
     search = Work().go(make_search(tmp_path / "t.jsonl", settings, Moody({2, 3, 5})))
     assert [entry.iteration for entry in search.history] == [0, 1, 4, 6]
     assert search.why_ended == "all 6 steps were made"
@@ -232,7 +232,7 @@ def test_a_step_without_a_candidate_is_recorded_and_the_search_goes_on(tmp_path)
 
 
 def test_three_steps_without_a_candidate_end_the_search_with_a_word(tmp_path):
-    settings = changed(num_iterations=30)
+    settings = changed(iterations=30)
     moody = Moody({2, 4, 5, 6})
     search = Work().go(make_search(tmp_path / "t.jsonl", settings, moody))
     assert [entry.iteration for entry in search.history] == [0, 1, 3]
@@ -243,13 +243,13 @@ def test_three_steps_without_a_candidate_end_the_search_with_a_word(tmp_path):
 
 
 def test_three_steps_without_a_candidate_at_the_very_end_are_told_too(tmp_path):
-    settings = changed(num_iterations=4)
+    settings = changed(iterations=4)
     search = Work().go(make_search(tmp_path / "t.jsonl", settings, Moody({2, 3, 4})))
     assert search.why_ended == "3 steps in a row brought no valid new candidate"
 
 
 def test_steps_without_a_candidate_at_the_end_are_told_and_counted(tmp_path):
-    search = Work().go(make_search(tmp_path / "t", changed(num_iterations=3), Moody({2, 3})))
+    search = Work().go(make_search(tmp_path / "t", changed(iterations=3), Moody({2, 3})))
     told = "all 3 steps were made, the last 2 without a valid new candidate"
     assert (search.why_ended, search.steps) == (told, 3)
     assert len(search.history) == 2
@@ -275,7 +275,7 @@ class Scripted:
 
 def test_search_ends_after_iterations_without_a_better_candidate(tmp_path):
     texts = sorted((f"{word_of(i)} SPEECH or NONSPEECH?" for i in range(60)), key=worth)
-    settings = changed(num_iterations=9, candidates_per_step=1, patience=2)
+    settings = changed(iterations=9, candidates=1, patience=2)
     better_twice = [texts[-2], texts[-1], *texts[:7]]
     search = Work().go(make_search(tmp_path / "t", settings, Scripted(better_twice)))
     assert search.why_ended == "2 steps brought no better candidate"
@@ -310,7 +310,7 @@ def test_what_a_search_scores_at_most(tmp_path):
 
 
 def test_a_length_penalty_comes_off_every_score(tmp_path):
-    settings = changed(length_penalty=0.5, num_iterations=1)
+    settings = changed(length_penalty=0.5, iterations=1)
     search = Work().go(make_search(tmp_path / "t", settings))
     for entry in search.finalists:
         text = search.history[entry.number].candidate.text
@@ -318,7 +318,7 @@ def test_a_length_penalty_comes_off_every_score(tmp_path):
 
 
 def test_an_unfit_seed_instruction_and_other_settings_are_refused(tmp_path):
-    unfit = changed(seed_instruction="What do you hear now?")
+    unfit = changed(instruction="What do you hear now?")
     with pytest.raises(ConfigurationError, match="'What do you hear now\\?': does not say how"):
         make_search(tmp_path / "a.jsonl", unfit)
     make_search(tmp_path / "t.jsonl")

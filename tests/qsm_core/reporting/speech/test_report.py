@@ -291,8 +291,13 @@ def _corpus_of(clips: pd.DataFrame, folder: Path) -> Path:
 
 
 def test_no_analysis(inputs: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="`analysis` is missing"):
-        make_report(tmp_path, {"corpus": inputs["corpus"]})
+    with pytest.raises(DataError) as caught:
+        make_report(tmp_path, {"corpus": inputs["corpus"]}, searches=["base"], trainings=["lora"])
+    assert caught.value.problems == (
+        "input opro_base: is missing",
+        "input train_lora: is missing",
+        "input analysis: is missing; make it with evaluation.analysis.analyze",
+    )
 
 
 def test_missing_file(inputs: dict[str, Path], tmp_path: Path) -> None:

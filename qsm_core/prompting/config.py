@@ -1,0 +1,125 @@
+"""What decides a search for an instruction: its course, who proposes, and its controls.
+
+Forms and plans read it too, so nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from qsm_core.conditions.config import STANDARD, Conditions, RenderSettings
+from qsm_core.inference.config import (
+    DEFAULT_SYSTEM_PROMPT,
+    AnswerFormatName,
+    DtypeName,
+    Instruction,
+    Quantization,
+    ShortClips,
+)
+from qsm_core.seeding import Seed
+
+Objective = Literal["reward", "balanced_accuracy", "log_loss", "auroc"]
+ProposerName = Literal["templates", "recombination", "paraphrase", "pool", "llm"]
+ControlName = Literal["templates", "paraphrases"]
+
+PROPOSER_NAMES: tuple[ProposerName, ...] = get_args(ProposerName)
+CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
+# Proposers that ask an optimizer LLM, where there is one.
+ASKING: frozenset[ProposerName] = frozenset({"llm", "paraphrase"})
+# Holds the key of the server that runs the optimizer LLM.
+API_KEY_VARIABLE = "QSM_OPTIMIZER_API_KEY"
+
+ALPHA = 0.2
+BLOCK_CLIPS = 30
+FINALISTS = 2
+ASK_AGAIN = 3  # times a proposer is asked to fill a step with texts that are new
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """The course of a search.
+
+    Args:
+        seed: Root of all randomness of the proposers and of the order of the dev clips.
+        instruction: What the search starts from; the winner is never worse than it on dev.
+        iterations: How often new candidates are proposed.
+        candidates: New ones in one iteration.
+        objective: What is made best.
+        patience: End after so many iterations without a better candidate; 0: never.
+        finalists: Best candidates that are scored on all of dev, beside the first instruction.
+        budget: Clip-prompts that the search may score, finals included; null: no limit.
+        alpha: How often a candidate to which none is superior may be dropped in its race.
+        length_penalty: What 100 characters take off the score.
+    """
+
+    seed: Seed
+    instruction: Instruction
+    iterations: Annotated[int, Field(ge=1, le=1000)] = 15
+    candidates: Annotated[int, Field(ge=1, le=64)] = 8
+    objective: Objective = "reward"
+    patience: Annotated[int, Field(ge=0, le=1000)] = 5
+    finalists: Annotated[int, Field(ge=1, le=50)] = FINALISTS
+    budget: Annotated[int, Field(ge=1)] | None = None
+    alpha: Annotated[float, Field(gt=0, lt=1)] = ALPHA
+    length_penalty: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @property
+    def most_candidates(self) -> int:
+        """How many candidates a search scores at most, the first instruction included."""
+        return 1 + self.iterations * self.candidates
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """Which LLM writes instructions; part of the key of a search. Where it is served is not.
+
+    Args:
+        served: Whether a server runs it; else the input `optimizer` is its folder.
+        model: As the server calls it.
+        temperature: Of the sampling.
+        quantization: "none" or "nf4", of a model that is not served.
+    """
+
+    served: bool
+    model: str | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    quantization: Quantization = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizePrompt(SearchSettings):
+    """What changes the winner of a search.
+
+    Args:
+        clips: Clip-conditions that a race goes on for at most; null: all of dev.
+        block_clips: About how many clip-conditions a block of the race has.
+        controls: What else is raced at the same price, to compare the search with.
+        proposers: Who proposes, in turn.
+        optimizer: The LLM of the proposers `llm` and `paraphrase`; null: there is none.
+        conditions: Condition keys, "standard", or "as_recorded".
+        answer_format: "auto" lets each candidate be answered as it asks.
+        system_prompt: The system turn of every prompt.
+        quantization: "none" or "nf4".
+        dtype: "auto", "float32", "bfloat16" or "float16".
+        short_clips: What to do with a clip too short for one audio token.
+        render: What all renderings share.
+    """
+
+    clips: Annotated[int, Field(ge=4)] | None = None
+    block_clips: Annotated[int, Field(ge=2, le=10_000)] = BLOCK_CLIPS
+    controls: tuple[ControlName, ...] = CONTROLS
+    proposers: Annotated[tuple[ProposerName, ...], Field(min_length=1)] = (
+        "templates",
+        "recombination",
+    )
+    optimizer: OptimizerSettings | None = None
+    conditions: Conditions = STANDARD
+    answer_format: AnswerFormatName = "auto"
+    system_prompt: str = DEFAULT_SYSTEM_PROMPT
+    quantization: Quantization = "none"
+    dtype: DtypeName = "auto"
+    short_clips: ShortClips = "refuse"
+    render: RenderSettings = field(default_factory=RenderSettings)
