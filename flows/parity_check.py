@@ -5,8 +5,9 @@
     python -m flows.parity_check --help
 
 Trimmed encoder against padded, cached against fresh, one clip against batches, one forward pass
-against generate, shared prefix against whole prompts, four bits against none; and that other audio
-and the adapter do change the answers. For a new GPU, a new library version, a new adapter.
+against generate, shared prefix against whole prompts, four bits against their own weights decoded
+and against none; and that other audio and the adapter do change the answers. For a new GPU, a new
+library version, a new adapter.
 """
 
 from __future__ import annotations

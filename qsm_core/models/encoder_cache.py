@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import secrets
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -29,7 +30,7 @@ from qsm_core.store.closure import module_digest
 DEFAULT_LIMIT_BYTES = 8 * 2**30
 _NAME = "embeddings"
 _LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "numpy")
-_CODE = ("qsm_core.models.encoder",)
+_CODE = ("qsm_core.models.encoder", "qsm_core.models.quantization")
 _AIM = 0.8  # of the limit, when old batches are removed
 
 
@@ -114,9 +115,9 @@ def encoder_digest(llm: AudioLLM) -> str:
     """Return a digest of all that audio embeddings depend on, besides the clips and their batch."""
     digest = hashlib.sha256()
     core = llm.core.model
-    threads = torch.get_num_threads() if llm.device.type == "cpu" else 0
-    device = torch.cuda.get_device_name(llm.device) if llm.device.type == "cuda" else "cpu"
-    facts = [device, str(llm.dtype), llm.quantization, str(threads)]
+    on_gpu = llm.device.type == "cuda"
+    device = [torch.cuda.get_device_name(llm.device)] if on_gpu else _cpu()
+    facts = [*device, str(llm.dtype), llm.quantization]
     facts.append(str(core.audio_tower.config._attn_implementation))  # noqa: SLF001
     facts += [f"{name} {version(name)}" for name in _LIBRARIES]
     facts += [module_digest(name) for name in _CODE]
@@ -128,3 +129,13 @@ def encoder_digest(llm: AudioLLM) -> str:
             raw = value.detach().contiguous().flatten().view(torch.uint8).cpu()
             digest.update(raw.numpy().data)
     return digest.hexdigest()
+
+
+def _cpu() -> list[str]:
+    """Return what decides in which order a CPU adds; a store may be shared by unequal ones."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        told = []
+    name = next((line for line in told if line.startswith("model name")), platform.machine())
+    return [name, torch.backends.cpu.get_cpu_capability(), str(torch.get_num_threads())]

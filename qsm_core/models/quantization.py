@@ -1,14 +1,26 @@
-"""Four-bit weights as in QLoRA: NF4 with double quantization (arXiv:2305.14314)."""
+"""Four-bit weights as in QLoRA: NF4 with double quantization (arXiv:2305.14314).
+
+Each weight is the place of one of sixteen numbers in a table; 64 of them, row after row, share a
+scale. What the library computes from that depends on the CPU in two ways: `use_portable_layers`
+takes them away, and `decoded_layers` is the formula to compare with.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import BitsAndBytesConfig
 
-from qsm_core.errors import ConfigurationError
+from qsm_core.errors import ConfigurationError, ModelError
+
+_SMALLEST_BLOCK = 32  # that bitsandbytes takes
+_VECTOR = 16  # numbers that its kernel for AVX-512 decodes at once; other widths go one by one
 
 
 class Quantization(StrEnum):
@@ -57,7 +69,80 @@ def use_portable_layers(model: Any) -> None:
     On CPUs with AVX512-BF16, bitsandbytes repacks the weights at the first inference: it computes
     in bfloat16 whatever was asked for, differs from training, and fails on a layer whose inputs
     are no multiple of 64.
+
+    On CPUs with AVX-512, it takes the scale of a weight from the wrong block in a layer whose
+    inputs are no multiple of the block, as if each row began a block of its own (bitsandbytes
+    0.50.2, dequantizeBlockwise4bitCpu). Such layers get blocks that divide their rows.
+
+    Raises:
+        ModelError: A layer has rows that no size of blocks divides.
     """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+    for name, layer in _four_bit_layers(model):
+        layer.support_avx512bf16_for_cpu = False
+        if layer.weight.device.type == "cpu":
+            _divide_rows(name, layer.weight.quant_state)
+
+
+@contextmanager
+def decoded_layers(model: Any) -> Iterator[None]:
+    """Have four-bit layers multiply with their weights as the formula decodes them, in torch alone.
+
+    A weight is decoded at each use and not kept.
+    """
+    hooks = [layer.register_forward_hook(_multiply_decoded) for _, layer in _four_bit_layers(model)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def decoded_weight(layer: Any) -> Tensor:
+    """Return the weight of a four-bit layer: each number of the table times the scale of its block.
+
+    The scales are stored in eight bits, in the same way, around their mean.
+    """
+    state = layer.weight.quant_state
+    count = math.prod(state.shape)
+    packed = layer.weight.data.view(torch.uint8).flatten()
+    places = torch.stack([packed >> 4, packed & 15], dim=1).flatten()[:count]
+    scales = state.absmax
+    if state.nested:
+        of_scales = state.state2.absmax.repeat_interleave(state.state2.blocksize)
+        scales = state.state2.code[scales.int()] * of_scales[: len(scales)] + state.offset
+    scale_of_each = scales.repeat_interleave(state.blocksize)[:count]
+    numbers: Tensor = state.code[places.int()] * scale_of_each
+    return numbers.view(state.shape).to(state.dtype)
+
+
+def _four_bit_layers(model: Any) -> list[tuple[str, Any]]:
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if hasattr(module, "support_avx512bf16_for_cpu")
+    ]
+
+
+def _divide_rows(name: str, state: Any) -> None:
+    """Cut the blocks so that they divide a row; each part keeps the scale of its block."""
+    width, block = state.shape[-1], state.blocksize
+    if width % block == 0 or width % _VECTOR:
+        return
+    part = math.gcd(width, block)
+    if part < _SMALLEST_BLOCK:
+        raise ModelError(
+            f"{name} has {width} inputs, and a CPU computes with four bits only multiples of "
+            f"{_SMALLEST_BLOCK}: take quantization 'none', or a GPU"
+        )
+    state.blocksize, parts = part, block // part
+    state.absmax = state.absmax.repeat_interleave(parts)
+    if state.nested:  # a scale's place among the scales has grown by the same factor
+        state.state2.absmax = state.state2.absmax.repeat_interleave(parts)
+
+
+def _multiply_decoded(layer: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    """Return what takes the place of a layer's output."""
+    weight = decoded_weight(layer)
+    bias = None if layer.bias is None else layer.bias.to(weight.dtype)
+    product = torch.nn.functional.linear(inputs[0].to(weight.dtype), weight, bias)
+    return product.to(output.dtype)

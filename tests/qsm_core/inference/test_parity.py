@@ -5,6 +5,7 @@ import dataclasses
 import json
 import shutil
 
+import bitsandbytes
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from qsm_core.errors import DataError, ModelError
 from qsm_core.inference import parity, prefix
 from qsm_core.inference.parity_stage import choose_clips, run
-from qsm_core.models import encoder
+from qsm_core.models import encoder, quantization
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.identity import EMBEDDED_FOLDER
 from tests.support.adapters import write_test_adapter
@@ -28,6 +29,8 @@ SWAPPED = "audio swapped between clips"
 ADAPTER = "adapter on against off"
 SYSTEM = "system turn once against once a clip"
 BATCHES = "batches of one against batches of many"
+DECODED = "four-bit layers against their weights decoded"
+FOUR_BITS = "four bits (NF4) against none"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,7 @@ def test_a_sound_model_with_an_adapter_passes_every_row(check, adapter):
     rows, summary = check(adapter=adapter, config=CONFIG | {"other_quantization": True})
     assert summary["verdict"] == "pass"
     assert {row["verdict"] for row in rows.values()} == {"pass"}
-    assert len(rows) == 11
+    assert len(rows) == 12
     assert summary["largest_difference"] <= 1e-4
     assert rows["encoder output from the cache against fresh"]["largest_difference"] == 0.0
     assert rows[ADAPTER]["largest_difference"] > 0.01
@@ -92,6 +95,15 @@ def test_a_sound_model_in_bfloat16_passes_every_row(
     exact = [row for row in rows if row.expected == "equal"]
     assert len(exact) == 8
     assert max(row.in_spreads for row in exact) <= 0.1
+
+
+def test_a_sound_model_in_four_bits_passes_every_row(check, adapter):
+    """On a CPU, float32 sums of four-bit weights are as exact as those of others."""
+    four = {"quantization": "nf4", "other_quantization": True}
+    rows, summary = check(adapter=adapter, config=CONFIG | four)
+    assert {row["verdict"] for row in rows.values()} == {"pass"}
+    assert len(rows) == 12
+    assert summary["largest_difference"] <= 1e-4
 
 
 def test_the_models_own_settings_of_generation_play_no_part(check, small_model_folder, tmp_path):
@@ -167,6 +179,40 @@ def test_another_system_turn_than_the_prompts_own_fails(check, monkeypatch):
     monkeypatch.setattr(prefix.Prefix, "__init__", without_its_end)
     rows, _ = check()
     assert rows[SYSTEM]["verdict"] == rows[PREFIX]["verdict"] == "FAIL"
+
+
+@pytest.fixture
+def kernel_of_avx512(monkeypatch):
+    """Decode on this CPU as bitsandbytes 0.50 does with AVX-512: each row begins a block."""
+
+    def multiply(layer, inputs):
+        state = layer.weight.quant_state
+        height, width = state.shape
+        rows, columns = torch.arange(height)[:, None], torch.arange(width)
+        taken = rows * (width // state.blocksize) + columns // state.blocksize
+        right = (rows * width + columns) // state.blocksize
+        of_scales = state.state2.absmax.repeat_interleave(state.state2.blocksize)
+        scales = state.state2.code[state.absmax.int()] * of_scales[: len(state.absmax)]
+        scales += state.offset
+        weight = quantization.decoded_weight(layer) / scales[right] * scales[taken]
+        return torch.nn.functional.linear(inputs, weight, layer.bias)
+
+    monkeypatch.setattr(bitsandbytes.nn.Linear4bit, "forward", multiply)
+
+
+def test_a_wrong_kernel_for_four_bits_fails_where_layers_are_left_to_it(
+    check, monkeypatch, kernel_of_avx512
+):
+    """The embedded model loses so little to it that the comparison with none does not see it."""
+    config = CONFIG | {"other_quantization": True}
+    rows, _ = check(model=EMBEDDED_FOLDER, config=config)
+    assert rows[DECODED]["verdict"] == rows[FOUR_BITS]["verdict"] == "pass"
+    monkeypatch.setattr(quantization, "_divide_rows", lambda *_: None)
+    rows, summary = check(model=EMBEDDED_FOLDER, config=config)
+    assert summary["failed"] == [DECODED]
+    assert rows[DECODED]["in_spreads"] > 0.1
+    rows, summary = check(config=config)
+    assert DECODED in summary["failed"]
 
 
 def test_decisions_within_the_noise_may_differ_and_others_may_not():

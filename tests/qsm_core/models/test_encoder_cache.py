@@ -66,6 +66,13 @@ def test_an_encoder_with_other_weights_is_another_encoder(tmp_path, small_model_
     assert len({encoder_digest(llm) for llm in (small_llm, tower, half)}) == 3
 
 
+def test_a_cpu_with_other_kernels_is_another_encoder(small_llm, monkeypatch):
+    """A store may lie on a disk that unequal machines share; their sums differ in the last bits."""
+    here = encoder_digest(small_llm)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ANOTHER")
+    assert encoder_digest(small_llm) != here
+
+
 def test_a_damaged_entry_is_made_again(tmp_path, small_llm, clips, cache):
     first = encode_clips(small_llm, clips[:1], cache=cache)
     (path,) = tmp_path.iterdir()
