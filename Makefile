@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
+# uv leaves it to Python to compile a module when it is first used; not so each process anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo ui slurm test check bench clean
 
@@ -10,12 +12,8 @@ help: ## show this list
 
 setup: .venv/.installed ## make .venv and install every pinned version
 
-.venv/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "qsm needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+.venv/.installed: requirements.lock pyproject.toml install.py
+	@$(PYTHON) install.py
 	@touch $@
 
 demo: setup ## run the seven stages on the embedded model and synthetic speech
