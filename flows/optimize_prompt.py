@@ -6,8 +6,8 @@
     python -m flows.optimize_prompt --help
 
 These are stages 4 and 6 (with an adapter: 5 and 7) of the main job, under the same keys: what one
-has made, the other reuses. The search scores dev clips only; the test clips are scored once, with the
-first instruction, with the winner and with the best instruction that simpler ways found.
+has made, the other reuses. The search scores dev clips only; the test clips are scored once, with
+the first instruction, with the winner and with the best instruction that simpler ways found.
 """
 
 from __future__ import annotations

@@ -24,8 +24,6 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
 from functools import partial
 
 from prefect import flow
-from qsm_core.data.config import PrepareConfig, SyntheticConfig
-from qsm_core.inference.config import ParityConfig
 
 from flows.form.signature import flat_parameters
 from flows.run.managed_run import managed_run
@@ -37,6 +35,8 @@ from flows.speech.memory import MEMORY_TABLE, RunMemory
 from flows.speech.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
 from flows.speech.publish import publish_parity
 from flows.speech.roles import Parity
+from qsm_core.data.config import PrepareConfig, SyntheticConfig
+from qsm_core.inference.config import ParityConfig
 from qsm_core.models.identity import model_input
 from tasks.inference import check_parity
 from tasks.run.runner import Input

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from flows.speech.lists import condition_keys
 from flows.speech.parameters import PipelineParameters
+from qsm_core.data.clip_counts import count_conditions
 from qsm_core.errors import ConfigurationError
-from qsm_core.evaluation.scoring.workload import count_conditions
 from qsm_core.prompting.search.price import budget_problem, rows_of_each
 
 _CLASSES = 2

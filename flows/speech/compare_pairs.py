@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.evaluation.analysis.settings import CALIBRATED, Pair
+from qsm_core.evaluation.analysis.settings import Pair
+from qsm_core.evaluation.systems import System
 
 _FAMILY = "named"
 _FORM = "give FIRST,SECOND or FIRST,SECOND,FAMILY"
@@ -28,7 +29,8 @@ def read_pairs(
     titles = Counter(names.values())
     known = {title: name for name, title in names.items() if titles[title] == 1}
     known |= {name: name for name in names}
-    known |= {name + CALIBRATED: name + CALIBRATED for name in calibrated}
+    on_dev = [System.read(name).at_dev_threshold.name for name in calibrated]
+    known |= {name: name for name in on_dev}
     problems: list[str] = []
     pairs: list[Pair] = []
     for text in texts:
@@ -37,7 +39,7 @@ def read_pairs(
         if len(words) not in {2, 3} or not all(words):
             problems.append(f"pairs = {text!r}: {_FORM}")
         elif unknown:
-            allowed = ", ".join([*names, *(f"{name}{CALIBRATED}" for name in calibrated)])
+            allowed = ", ".join([*names, *on_dev])
             problems.append(f"pairs = {text!r}: no system {unknown[0]!r}; there are {allowed}")
         elif known[words[0]] == known[words[1]]:
             problems.append(f"pairs = {text!r}: names one system twice; {_FORM}")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
-from qsm_core.evaluation.systems import System
 
 from flows.form.validation import validated
 from flows.run.settings import RunName, RunSettings, settings_problems
@@ -22,6 +21,7 @@ from flows.speech.compare_pairs import read_pairs
 from flows.speech.roles import DevEvaluation, Search, evaluation_of_link
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.analysis.settings import AnalysisSettings, BootstrapSettings, DevRows, Pair
+from qsm_core.evaluation.systems import System
 
 PANELS = {"sources": "Sources", "title": "Report", "seed": "Run"}
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from qsm_core.evaluation.systems import System
-from qsm_core.reporting.speech.config import ReportConfig
-
 from flows.run.stages import RunStages
 from flows.speech.compare_parameters import CompareParameters, Found, FoundSystem
 from flows.speech.roles import Analysis, Report
@@ -16,6 +13,8 @@ from qsm_core.evaluation.analysis.settings import (
     BootstrapSettings,
     SourcesConfig,
 )
+from qsm_core.evaluation.systems import System
+from qsm_core.reporting.speech.config import ReportConfig
 from qsm_core.stage.context import parse_config
 from qsm_core.store.layout import MANIFEST
 from qsm_core.store.manifest import read_manifest
@@ -75,7 +74,9 @@ def _heard_as(evaluations: Iterable[StageInput]) -> dict[str, Any]:
     for one in evaluations:
         if (one.path / MANIFEST).is_file():
             config = read_manifest(one.path).spec.config
-            given = {name: config[name] for name in ("conditions", "render") if name in config}
+            given: dict[str, Any] = {
+                name: config[name] for name in ("conditions", "render") if name in config
+            }
             heard = parse_config(ReportConfig, given)
             return {"conditions": heard.conditions, "render": heard.render}
     return {}

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TypeVar, cast
 
-from qsm_core.conditions.config import Conditions, RenderSettings
-from qsm_core.data.config import PrepareConfig, SyntheticConfig
-from qsm_core.evaluation.detectors.config import BaselineConfig, DetectorName
-from qsm_core.evaluation.systems import System
-from qsm_core.inference.config import Quantization
-from qsm_core.prompting.config import ControlName, OptimizePrompt, ProposerName
-
 from flows.speech.corpus import Clips
 from flows.speech.lists import control_names, detector_names, proposer_names
 from flows.speech.optimizer import optimizer_settings
 from flows.speech.parameters import PipelineParameters
+from qsm_core.conditions.config import Conditions, RenderSettings
+from qsm_core.data.config import PrepareConfig, SyntheticConfig
+from qsm_core.evaluation.detectors.config import BaselineConfig
 from qsm_core.evaluation.scoring.config import EvaluateConfig, FurtherConfig
+from qsm_core.evaluation.systems import System
+from qsm_core.inference.config import Quantization
 from qsm_core.labels import Split
+from qsm_core.models.baselines.names import DetectorName
+from qsm_core.prompting.config import ControlName, OptimizePrompt, ProposerName
 from qsm_core.training.config import LoraTraining
 
 Value = TypeVar("Value")

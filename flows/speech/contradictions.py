@@ -7,10 +7,10 @@ from flows.speech.budget import budget_problems
 from flows.speech.lists import condition_keys, control_names, detector_names
 from flows.speech.optimizer import optimizer_problems
 from flows.speech.parameters import PipelineParameters
+from qsm_core.data.clip_counts import count_conditions
 from qsm_core.errors import ConfigurationError
-from qsm_core.evaluation.scoring.workload import count_conditions
 from qsm_core.models.baselines.registry import baseline_problems
-from qsm_core.prompting.search.defaults import CONTROLS
+from qsm_core.prompting.config import CONTROLS
 
 
 def contradictions(parameters: PipelineParameters) -> list[str]:

@@ -5,9 +5,8 @@ Nothing heavy is imported here, so that a wrong flag is answered at once.
 
 from __future__ import annotations
 
-from qsm_core.conditions.config import AS_RECORDED, STANDARD, Conditions
-
 from flows.speech.parameters import PipelineParameters
+from qsm_core.conditions.config import AS_RECORDED, STANDARD, Conditions
 from qsm_core.conditions.grid import STANDARD_GRID, parse_conditions
 from qsm_core.errors import ConfigurationError
 

@@ -1,14 +1,13 @@
-"""Whether the models of a run fit on their device: shown in the plan, and refused where they do not."""
+"""Whether the models of a run fit on their device: the plan says so, or the run is refused."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from qsm_core.conditions.config import AS_RECORDED
 
 from flows.speech.parameters import PipelineParameters
 from flows.speech.parity_parameters import ParityParameters
+from qsm_core.conditions.config import AS_RECORDED
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.memory import Device, LoraShape, gib, plan_memory
 from qsm_core.models.shape import ModelShape
@@ -44,7 +43,7 @@ class ModelUse:
     is_local: bool
     clip_ms: float
     batch_size: int | None = None
-    lora: LoraShape = LoraShape()
+    lora: LoraShape = field(default_factory=LoraShape)
     effective_batch_size: int = 1
 
 
@@ -84,7 +83,7 @@ class RunMemory:
         lora = LoraShape(
             rank=p.lora_rank or 1,
             targets=p.lora_targets,
-            include_encoder=p.tune_encoder,
+            tune_encoder=p.tune_encoder,
             dropout=p.lora_dropout,
             gradient_checkpointing=p.gradient_checkpointing,
         )

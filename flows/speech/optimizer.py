@@ -9,18 +9,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from flows.speech.lists import listed, proposer_names
+from flows.speech.parameters import PipelineParameters
+from qsm_core.errors import ConfigurationError
+from qsm_core.models.identity import TEXT_LLM, model_input
+from qsm_core.models.text.endpoint import needs_key, url_problem
 from qsm_core.prompting.config import (
     API_KEY_VARIABLE,
     ASKING,
     PROPOSER_NAMES,
     OptimizerSettings,
 )
-
-from flows.speech.lists import listed, proposer_names
-from flows.speech.parameters import PipelineParameters
-from qsm_core.errors import ConfigurationError
-from qsm_core.models.identity import TEXT_LLM, model_input
-from qsm_core.models.text.endpoint import needs_key, url_problem
 from qsm_core.store.spec import StageInput
 
 _TITLE = "the optimizer LLM cannot be used"
@@ -109,7 +108,9 @@ def optimizer_settings(parameters: PipelineParameters) -> OptimizerSettings | No
         return None
     if p.optimizer_url is None:
         return OptimizerSettings(
-            quantization=p.optimizer_quantization or "none", temperature=p.optimizer_temperature
+            served=False,
+            quantization=p.optimizer_quantization or "none",
+            temperature=p.optimizer_temperature,
         )
     return OptimizerSettings(
         served=True, model=p.optimizer_model, temperature=p.optimizer_temperature

@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
+
+from flows.run.settings import RunSettings
+from flows.speech.presets import PresetName
 from qsm_core.conditions.config import STANDARD, SnrReference
 from qsm_core.data.config import DataKind, PrepareConfig
 from qsm_core.evaluation.systems import System
 from qsm_core.inference.config import Quantization
-from qsm_core.prompting.config import Objective, OptimizePrompt, OptimizerSettings
-
-from flows.run.settings import RunSettings
-from flows.speech.presets import PresetName
 from qsm_core.models.attention_names import AttentionName
+from qsm_core.prompting.config import Objective, OptimizePrompt, OptimizerSettings
 from qsm_core.training.config import LoraTraining, Targets
 
 BASELINE_INSTRUCTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import Field
-from qsm_core.data.config import DataKind
-from qsm_core.inference.config import ParityConfig, Quantization
 
 from flows.form.validation import validated
 from flows.run.settings import RunName, RunSettings, settings_problems
 from flows.speech.inputs import missing_paths
 from flows.speech.parameters import BASELINE_INSTRUCTION
 from flows.speech.presets import PRESETS, PresetName
+from qsm_core.data.config import DataKind
 from qsm_core.errors import ConfigurationError
+from qsm_core.inference.config import ParityConfig, Quantization
 from qsm_core.models.attention_names import AttentionName
 
 PANELS = {"preset": "Check", "seed": "Run"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qsm_core.evaluation.systems import System
 
@@ -44,7 +44,7 @@ class _OfSystem(_Role):
     @property
     def other_names(self) -> tuple[str, ...]:
         """The name without the seed of the training: it means the stages of all seeds."""
-        return (self._called(self.system.of_first_seed),)
+        return (self._called(replace(self.system, seed=None)),)
 
     def _called(self, system: System) -> str:
         raise NotImplementedError

@@ -5,15 +5,9 @@ Which stages there are, and in which order, stands in the flow. The same code pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from qsm_core.conditions.config import RirConfig
-from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
-from qsm_core.evaluation.systems import System
-from qsm_core.reporting.speech.config import ReportConfig
 
 from flows.run.stages import RunStages
 from flows.speech.budget import check_search
@@ -46,6 +40,7 @@ from flows.speech.roles import (
     Search,
     Training,
 )
+from qsm_core.conditions.config import RirConfig
 from qsm_core.conditions.grid import Dimension, parse_conditions
 from qsm_core.evaluation.analysis.settings import (
     AnalysisSettings,
@@ -53,9 +48,12 @@ from qsm_core.evaluation.analysis.settings import (
     BootstrapSettings,
     DevRows,
 )
+from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
 from qsm_core.evaluation.scoring.instructions import ASK, INSTRUCTION_FILE
+from qsm_core.evaluation.systems import System
 from qsm_core.labels import Split
 from qsm_core.models.identity import model_input
+from qsm_core.reporting.speech.config import ReportConfig
 from qsm_core.store.spec import StageInput
 from tasks.conditions import make_rirs
 from tasks.evaluation import (
@@ -200,8 +198,9 @@ class Study:
 
     def evaluate_baselines(self) -> None:
         """Score the test clips in every condition with each plain detector."""
-        rooms = {} if self._rirs is None else {"rirs": self._rirs}
-        inputs = {"corpus": self._split("test"), "dev": self._split("dev"), **rooms}
+        inputs: dict[str, Input] = {"corpus": self._split("test"), "dev": self._split("dev")}
+        if self._rirs is not None:
+            inputs["rirs"] = self._rirs
         for name in detector_names(self.parameters):
             system = System(model=name)
             config = detector_config(self.parameters, name, self._conditions)
@@ -347,11 +346,11 @@ class Study:
 
     def _inputs(self, **further: Input | None) -> dict[str, Input]:
         """Return what a stage with a model reads: the model, the rooms, and what else there is."""
-        inputs = {"model": self._model, "rirs": self._rirs, **further}
+        inputs: dict[str, Input | None] = {"model": self._model, "rirs": self._rirs, **further}
         return {name: given for name, given in inputs.items() if given is not None}
 
 
-def model_runtime(parameters: PipelineParameters, run: RunStages) -> Mapping[str, Any]:
+def model_runtime(parameters: PipelineParameters, run: RunStages) -> dict[str, Any]:
     """Return how stages with a model run; it changes no result."""
     return {
         "device": parameters.device,

@@ -131,7 +131,7 @@ def _say(text: str) -> None:
 
 
 def _exit_at_once(code: object) -> NoReturn:
-    """End this process without Prefect's last words, which wait minutes for a server that is gone."""
+    """End this process without Prefect's last words, which wait minutes for a lost server."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))

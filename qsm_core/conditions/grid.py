@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -148,7 +149,7 @@ def parse_condition(key: str) -> Condition:
     raise ConfigurationError("unknown condition", [f"{key!r}: the standard conditions are {known}"])
 
 
-def parse_conditions(keys: list[str]) -> tuple[Condition, ...]:
+def parse_conditions(keys: Sequence[str]) -> tuple[Condition, ...]:
     """Read several keys, and tell all problems at once.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The plan of a run: what happens to each stage, its work, how long that may take, where it runs."""
+"""The plan of a run: what happens to each stage, its work, how long it may take, where it runs."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from concurrent import futures
 from dataclasses import asdict, replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from prefect.runtime import flow_run
 
@@ -35,8 +35,8 @@ from qsm_core.store.store import StageOutput, Store
 from tasks.run.events import EventKind, OnEvent, StageEvent, ignore_event
 from tasks.run.handle import NotMadeError, OutputPart, StageHandle, input_of
 from tasks.run.references import RunReferences
-from tasks.run.server import PrefectServer
 from tasks.run.schedule import Schedule, Threads
+from tasks.run.server import PrefectServer
 from tasks.run.sharding import KnownParts, known_parts, shard_configs
 from tasks.run.submission import Submission
 from tasks.stage_task import PARTS, Sharding, Stage
@@ -498,7 +498,7 @@ def config_values(stage: Stage, config: Any, name: str) -> dict[str, Any]:
             f"{name}: stage {stage.name} takes a {expected.__name__}, and was given a "
             f"{type(config).__name__}"
         )
-    values = to_json(asdict(config), f"{name}: config")
+    values = to_json(asdict(cast("Any", config)), f"{name}: config")
     if not isinstance(values, dict):
         raise SpecError(f"{name}: {expected.__name__} has no fields")
     parse_config(expected, values)

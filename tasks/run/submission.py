@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from distributed import KilledWorker
 import httpx
+from distributed import KilledWorker
 from prefect.client.schemas.objects import TaskRunResult
 from prefect.exceptions import PrefectException
 from prefect.task_engine import run_task_sync
@@ -161,9 +161,7 @@ class Submission:
             delays_s = self.handle.stage.retry_delay_seconds
             plain = place.submit_function(call.run_without_prefect, delays_s)
             return _Attempt(plain, lambda timeout_s: plain.result(timeout=timeout_s), None)
-        future = place.submit(
-            self._task(refresh_cache=True), {"call": call}, self._dependencies()
-        )
+        future = place.submit(self._task(refresh_cache=True), {"call": call}, self._dependencies())
         self.handle.task_run_id = future.task_run_id
         return _Attempt(
             future.wrapped_future,

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from dask.base import annotate
 from distributed import Future
@@ -60,7 +60,8 @@ class Place:
     def submit_function(self, function: Callable[..., Any], *arguments: object) -> Future:
         """Queue a plain function here, which Prefect knows nothing of."""
         with self._annotated():
-            return self.runner.client.submit(function, *arguments, pure=False)
+            client: Any = self.runner.client  # has no types
+            return cast("Future[Any]", client.submit(function, *arguments, pure=False))
 
     def _annotated(self) -> AbstractContextManager[None]:
         annotations: dict[str, Any] = {}

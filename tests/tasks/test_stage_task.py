@@ -41,7 +41,9 @@ def declared_here(call: StageCall) -> Receipt:
 
 def test_every_stage_is_a_task_with_name_description_and_tags():
     stages = all_stages()
-    assert {"train_lora", "evaluate", "optimize_prompt", "make_report", "make_corpus"} <= set(stages)
+    assert {"train_lora", "evaluate", "optimize_prompt", "make_report", "make_corpus"} <= set(
+        stages
+    )
     for name, one in stages.items():
         assert isinstance(one, Task)
         assert one.name == name == one.definition.name

@@ -75,7 +75,7 @@ class Asking:
 
         Args:
             config: How to ask.
-            context: Of the stage. The paths in `context.runtime["scored"]` are outputs in which a
+            context: Of the stage. The paths in `context.runtime["parts"]` are outputs in which a
                 part of the same answers may already be.
             corpus: Where the clips are.
             rirs: For the conditions with reverberation.
@@ -87,7 +87,7 @@ class Asking:
         self._corpus = corpus
         self._rirs = rirs
         self._texts = dict(texts)
-        self._scored = [Path(one) for one in context.runtime.get("scored", ())]
+        self._parts = [Path(one) for one in context.runtime.get("parts", ())]
         self._kept = BlockFolder(context.work / "blocks")
         names = ("predictions", "asked", "blocks", "blocks_kept", "blocks_known")
         self._counts = dict.fromkeys(names, 0)
@@ -95,7 +95,7 @@ class Asking:
 
     def tables(self, blocks: Sequence[Block]) -> Iterator[pd.DataFrame]:
         """Yield the answers of each block."""
-        known = KnownBlocks([folder / PREDICTIONS_FILE for folder in self._scored])
+        known = KnownBlocks([folder / PREDICTIONS_FILE for folder in self._parts])
         total = sum(len(rows) for _, rows in blocks) * len(self._texts)
         self._context.report(0, total, "looking for known answers")
         done = 0
@@ -122,7 +122,7 @@ class Asking:
     @property
     def system(self) -> dict[str, Any]:
         """What is told of the model that answered, whichever process loaded it."""
-        places = [self._context.work, *(folder / VOLATILE_FOLDER for folder in self._scored)]
+        places = [self._context.work, *(folder / VOLATILE_FOLDER for folder in self._parts)]
         for place in places:
             if (place / SYSTEM_FILE).is_file():
                 told: dict[str, Any] = json.loads((place / SYSTEM_FILE).read_text("utf-8"))

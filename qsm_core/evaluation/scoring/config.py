@@ -9,7 +9,6 @@ from pydantic import Field
 
 from qsm_core.conditions.config import STANDARD, Conditions, RenderSettings
 from qsm_core.evaluation.analysis.settings import BootstrapSettings
-from qsm_core.evaluation.scoring.workload import BLOCK_CLIPS
 from qsm_core.inference.config import (
     DEFAULT_MAX_NEW_TOKENS,
     DEFAULT_SYSTEM_PROMPT,
@@ -51,7 +50,7 @@ class ScoringConfig:
     dtype: DtypeName = "auto"
     max_new_tokens: Annotated[int, Field(ge=1)] = DEFAULT_MAX_NEW_TOKENS
     short_clips: ShortClips = "refuse"
-    block_clips: Annotated[int, Field(ge=1)] = BLOCK_CLIPS
+    block_clips: Annotated[int, Field(ge=1)] = 16
     render: RenderSettings = field(default_factory=RenderSettings)
 
 

@@ -69,7 +69,7 @@ def score_clips(
 ) -> ScoredClips:
     """Ask the system about the clips of one shard, or of the whole evaluation.
 
-    The paths in `context.runtime["scored"]` are outputs in which a part of the same answers may
+    The paths in `context.runtime["parts"]` are outputs in which a part of the same answers may
     already be. The model is loaded for the first block that is in none of them.
 
     Args:

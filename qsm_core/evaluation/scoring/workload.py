@@ -1,4 +1,4 @@
-"""How much an evaluation has to do, told from the manifest of its corpus.
+"""How much the stages that score clips have to do, and how that is divided into shards.
 
 A prediction is one clip in one condition with one instruction. Plans are made in the flow process,
 so nothing large is imported here.
@@ -7,43 +7,87 @@ so nothing large is imported here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
-from qsm_core.conditions.config import AS_RECORDED, STANDARD
-from qsm_core.conditions.grid import STANDARD_GRID
+from qsm_core.data.clip_counts import count_clips, count_planned_clips, count_renderings
+from qsm_core.evaluation.detectors.config import BaselineConfig
+from qsm_core.evaluation.scoring.config import (
+    EvaluateConfig,
+    FurtherConfig,
+    ScoreShardConfig,
+    ScoringConfig,
+)
+from qsm_core.evaluation.scoring.instructions import read_asked, read_known, without_known
+from qsm_core.stage.work import PlannedInput, Work
 
-# Clips that are scored, kept and given away together, unless a configuration says otherwise.
-BLOCK_CLIPS = 16
-_MANIFEST = "manifest.parquet"
-
-
-def count_clips(corpus: Path, split: str | None, conditions: Sequence[str] | str) -> int:
-    """Count the rows of a corpus that are heard, each in every condition.
-
-    Args:
-        corpus: Folder of a prepared corpus, or of a part of one.
-        split: Only this split; None for all.
-        conditions: Condition keys, "standard", or "as_recorded".
-    """
-    import pyarrow.compute as pc  # late: a run that reuses everything counts nothing
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(corpus / _MANIFEST, columns=["split", "condition"])
-    if split is not None:
-        table = table.filter(pc.equal(table["split"], split))
-    if conditions != AS_RECORDED:  # what came rendered already is not rendered again
-        table = table.filter(pc.is_null(table["condition"]))
-    return int(table.num_rows)
+Inputs = Mapping[str, PlannedInput]
+_UNIT = "predictions"
 
 
-def count_conditions(conditions: Sequence[str] | str) -> int:
-    """Count the conditions in which each clip is heard."""
-    if conditions == AS_RECORDED:
-        return 1
-    return len(STANDARD_GRID) if conditions == STANDARD else len(conditions)
+def evaluation_work(config: EvaluateConfig | ScoreShardConfig, inputs: Inputs) -> Work:
+    """Count the predictions of an evaluation."""
+    amount = count_renderings(inputs.get("corpus"), config.split, config.conditions)
+    return Work(amount, _UNIT)
 
 
-def count_blocks(clips: int, block_clips: int = BLOCK_CLIPS) -> int:
+def detector_work(config: BaselineConfig, inputs: Inputs) -> Work:
+    """Count the predictions of a plain detector."""
+    return Work(count_renderings(inputs.get("corpus"), config.split, config.conditions), _UNIT)
+
+
+def further_work(config: FurtherConfig | ScoreShardConfig, inputs: Inputs) -> Work:
+    """Count the predictions under further instructions, at most: equal ones are asked once."""
+    each = count_renderings(inputs.get("corpus"), config.split, config.conditions)
+    return Work(None if each is None else each * len(config.asked), _UNIT, at_most=True)
+
+
+def shard_work(config: ScoreShardConfig, inputs: Inputs) -> Work:
+    """Count the predictions of one shard; blocks are dealt out in turn."""
+    whole = (further_work if config.asked else evaluation_work)(config, inputs)
+    clips = count_planned_clips(inputs.get("corpus"), config.split, config.conditions)
+    if whole.amount is None or not clips:
+        return whole
+    blocks = count_blocks(clips, config.block_clips)
+    mine = len(range(blocks)[config.shard :: config.shards])
+    return replace(whole, amount=round(whole.amount * mine / blocks))
+
+
+def split_evaluation(
+    config: EvaluateConfig, inputs: Mapping[str, Path], wanted: int
+) -> Sequence[ScoreShardConfig]:
+    """Return the configurations of the shards of an evaluation, no more than it has blocks."""
+    return _split(config, inputs, wanted)
+
+
+def split_further(
+    config: FurtherConfig, inputs: Mapping[str, Path], wanted: int
+) -> Sequence[ScoreShardConfig]:
+    """Return the configurations of the shards of an evaluation with further instructions."""
+    return _split(config, inputs, wanted, asked=config.asked, known=config.known)
+
+
+def nothing_to_score(config: FurtherConfig, inputs: Mapping[str, Path]) -> bool:
+    """Say whether other evaluations have asked all of these instructions."""
+    texts = read_asked(config.asked, inputs)
+    return not without_known(texts, read_known(config.known, inputs, config.instruction))
+
+
+def count_blocks(clips: int, block_clips: int) -> int:
     """Count the blocks that clips are scored in."""
     return math.ceil(clips / block_clips)
+
+
+def _split(
+    config: ScoringConfig, inputs: Mapping[str, Path], wanted: int, **more: Any
+) -> Sequence[ScoreShardConfig]:
+    clips = count_clips(inputs["corpus"], config.split, config.conditions)
+    shards = min(wanted, count_blocks(clips, config.block_clips))
+    if shards <= 1:
+        return ()
+    common = {field.name: getattr(config, field.name) for field in fields(ScoringConfig)}
+    return [
+        ScoreShardConfig(**common, **more, shard=number, shards=shards) for number in range(shards)
+    ]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from qsm_core.prompting.config import ASK_AGAIN, ASKING, CONTROLS, FINALISTS
+from qsm_core.data.clip_counts import count_renderings
+from qsm_core.prompting.config import ASK_AGAIN, ASKING, OptimizePrompt
+from qsm_core.stage.work import PlannedInput, Row, Work
 
 _RULES = "by rules"
+_UNKNOWN = "known once its inputs are made"
+_TABLE = "Prompt searches, at most"
 
 
 @dataclass(frozen=True)
@@ -29,20 +32,38 @@ class Price:
     clip_prompts: int | None
     llm_answers: int
 
+    @property
+    def row(self) -> Row:
+        """The price as a row of a table."""
+        unknown = self.clip_prompts is None
+        return {
+            "way": self.way,
+            "clip-prompts": _UNKNOWN if unknown else f"{self.clip_prompts:,}",
+            "LLM answers": f"{self.llm_answers:,}" if self.llm_answers else "",
+        }
 
-def prices_of(config: Mapping[str, Any], pairs: int | None) -> tuple[Price, ...]:
+
+def search_work(config: OptimizePrompt, inputs: Mapping[str, PlannedInput]) -> Work:
+    """Count the clip-prompts of a search and its controls, at most; the details say of which."""
+    pairs = count_renderings(inputs.get("corpus"), "dev", config.conditions)
+    prices = prices_of(config, pairs)
+    rows = tuple(price.row for price in prices)
+    amount = None if pairs is None else sum(price.clip_prompts or 0 for price in prices)
+    return Work(amount, "predictions", at_most=True, details={_TABLE: rows})
+
+
+def prices_of(config: OptimizePrompt, pairs: int | None) -> tuple[Price, ...]:
     """Return what the search and each of its controls cost at most.
 
     Args:
         config: Of the search.
         pairs: Clip-conditions of dev; None: not known yet.
     """
-    names = list(config.get("proposers", ()))
-    asking = ASKING & set(names) if config.get("optimizer") else frozenset()
-    answers = int(config["iterations"]) * int(config["candidates"]) * ASK_AGAIN
+    asking = ASKING & set(config.proposers) if config.optimizer else frozenset()
+    answers = config.iterations * config.candidates * ASK_AGAIN
     most = None if pairs is None else _clip_prompts(config, pairs)
-    prices = [Price(f"search: {', '.join(names)}", most, answers * len(asking))]
-    for control in config.get("controls", CONTROLS):
+    prices = [Price(f"search: {', '.join(config.proposers)}", most, answers * len(asking))]
+    for control in config.controls:
         if control != "paraphrases":
             prices.append(Price(f"control: {control}", most, 0))
             continue
@@ -97,10 +118,9 @@ def budget_problem(
     )
 
 
-def _clip_prompts(config: Mapping[str, Any], pairs: int) -> int:
+def _clip_prompts(config: OptimizePrompt, pairs: int) -> int:
     """Return what a search scores at most; a control may spend as much as the search did."""
-    each = min(pairs, int(config.get("clips") or pairs))
-    candidates = 1 + int(config["iterations"]) * int(config["candidates"])
-    finalists = 1 + int(config.get("finalists", FINALISTS))  # and the seed instruction
-    most = candidates * each + finalists * (pairs - each)
-    return min(most, int(config.get("budget") or most))
+    each = min(pairs, config.clips or pairs)
+    finalists = 1 + config.finalists  # and the seed instruction
+    most = config.most_candidates * each + finalists * (pairs - each)
+    return min(most, config.budget or most)

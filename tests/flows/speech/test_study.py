@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flows.speech.evaluation_names import dev_predictions, in_order
 
 from flows.complete_pipeline import seven_stages
-from flows.speech.evaluation_names import dev_predictions, in_order
 from flows.speech.parameters import parse_parameters
 from flows.speech.study import Study
 from qsm_core.store.store import Store

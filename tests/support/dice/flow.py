@@ -3,6 +3,7 @@
 python -m tests.support.dice.flow --throws 100
 """
 
+# ruff: noqa: E402  (what the flags do not need is imported after them)
 from __future__ import annotations
 
 from functools import partial

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tasks.plan.work import work_done, work_of
+
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageSpec
-from tasks.plan.work import work_done, work_of
 
 CONDITIONS = ["snr_0dB", "dur_100ms", "clean"]
 

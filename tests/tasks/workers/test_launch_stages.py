@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tasks.definitions import EVALUATE, TRAIN_LORA
 
 from qsm_core.errors import InterruptedStageError
 from qsm_core.stage.making import make_output
 from qsm_core.stage.stop import StopRequest
 from qsm_core.store.spec import StageInput, build_spec
 from qsm_core.store.store import Store
-from tasks.definitions import EVALUATE, TRAIN_LORA
 from tasks.workers.launch import Subprocess
 from tests.support.corpora import make_corpus
 
