@@ -48,11 +48,11 @@ def main(
         for groups in (size for size in GROUPS if size <= max_groups):
             for rate in RATES:
                 for correlation in CORRELATIONS:
-                    study = Study(groups, rate, correlation, paired)
+                    study = SpeechStages(groups, rate, correlation, paired)
                     _print_line(study, study.covered(rng, repeats))
 
 
-def _print_line(study: Study, found: Covered) -> None:
+def _print_line(study: SpeechStages, found: Covered) -> None:
     cells = "".join(f"{100 * one:15.1f}" for one in found.methods)
     typer.echo(
         f"{study.groups:7d}{study.rate:6.2f}{study.correlation:6.2f}{cells}"
@@ -70,7 +70,7 @@ class Covered:
 
 
 @dataclass(frozen=True)
-class Study:
+class SpeechStages:
     """What is simulated: groups, the first system's rate, correlation, one system or two."""
 
     groups: int

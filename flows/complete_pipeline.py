@@ -37,7 +37,7 @@ from flows.run.stages import RunStages
 from flows.speech.parameters import PANELS, PipelineParameters
 from flows.speech.parsing import parse_parameters
 from flows.speech.roles import BASE, Report
-from flows.speech.study import Study
+from flows.speech.stages import SpeechStages
 
 _NOTE = (
     "Five configurations, four evaluations: Base is stage 1 and stage 3a, LoRA is 3b, "
@@ -47,22 +47,22 @@ _NOTE = (
 
 def seven_stages(parameters: PipelineParameters, run: RunStages) -> None:
     """Submit the stages; each starts as soon as what it reads is there."""
-    study = Study(parameters, run)
-    study.prepare_corpus()
-    study.make_rirs()
-    for lora in study.lora_systems():
-        adapter = study.train_lora(lora)  # stage 2
-        study.evaluate(lora, adapter=adapter)  # stage 3b
-        instruction = study.optimize_prompt(  # stage 5
+    stages = SpeechStages(parameters, run)
+    stages.prepare_corpus()
+    stages.make_rirs()
+    for lora in stages.lora_systems():
+        adapter = stages.train_lora(lora)  # stage 2
+        stages.evaluate(lora, adapter=adapter)  # stage 3b
+        instruction = stages.optimize_prompt(  # stage 5
             lora, given=parameters.instruction_lora, adapter=adapter
         )
-        study.evaluate(lora.prompted, adapter=adapter, instruction=instruction)  # stage 7
-    study.evaluate(BASE)  # stages 1 and 3a
-    instruction = study.optimize_prompt(BASE, given=parameters.instruction_base)  # stage 4
-    study.evaluate(BASE.prompted, instruction=instruction)  # stage 6
-    study.evaluate_further()  # the best controls of the searches, and prompt transfer
-    study.evaluate_baselines()
-    study.report("Speech detection with an audio language model")
+        stages.evaluate(lora.prompted, adapter=adapter, instruction=instruction)  # stage 7
+    stages.evaluate(BASE)  # stages 1 and 3a
+    instruction = stages.optimize_prompt(BASE, given=parameters.instruction_base)  # stage 4
+    stages.evaluate(BASE.prompted, instruction=instruction)  # stage 6
+    stages.evaluate_further()  # the best controls of the searches, and prompt transfer
+    stages.evaluate_baselines()
+    stages.report("Speech detection with an audio language model")
 
 
 @flow(name="complete-pipeline", persist_result=False)

@@ -45,21 +45,21 @@ from flows.speech.optimize_parameters import (
 )
 from flows.speech.publish import publish_search
 from flows.speech.roles import Search
-from flows.speech.study import Study
+from flows.speech.stages import SpeechStages
 
 
 def search_stages(search: OptimizeRun, run: RunStages) -> None:
     """Submit the search and, where it is wanted, the evaluation of what it found."""
-    study = Study(search.parameters, run)
-    system, adapter = search.system, study.given_adapter()
-    study.prepare_corpus(needed_splits=("dev", "test") if search.evaluate else ("dev",))
-    study.make_rirs()
-    instruction = study.optimize_prompt(system, given=None, adapter=adapter)
+    stages = SpeechStages(search.parameters, run)
+    system, adapter = search.system, stages.given_adapter()
+    stages.prepare_corpus(needed_splits=("dev", "test") if search.evaluate else ("dev",))
+    stages.make_rirs()
+    instruction = stages.optimize_prompt(system, given=None, adapter=adapter)
     if search.evaluate:
-        study.evaluate(system, adapter=adapter)
-        study.evaluate(system.prompted, adapter=adapter, instruction=instruction)
-        study.evaluate_further()
-        study.report("Prompt search for speech detection")
+        stages.evaluate(system, adapter=adapter)
+        stages.evaluate(system.prompted, adapter=adapter, instruction=instruction)
+        stages.evaluate_further()
+        stages.report("Prompt search for speech detection")
 
 
 @flow(name="optimize-prompt", persist_result=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.speech.budget import budget_problems, check_search
-from flows.speech.parameters import parse_parameters
+from flows.speech.parsing import parse_parameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.scoring.renderings import plan_renderings
 from qsm_core.prompting.search.blocks import deal_blocks

@@ -6,6 +6,7 @@ import pytest
 
 from flows.speech.compare_parameters import find_systems, parse_compare_parameters
 from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.analysis.settings import Pair
 
 
 def _run(folder: Path, *systems: str) -> Path:
@@ -34,7 +35,7 @@ def test_the_systems_of_one_run_keep_their_names(tmp_path: Path) -> None:
     ]
     on_dev = {one.name: one.dev for one in found.systems if one.dev}
     search = run / "opro_base"
-    assert on_dev == {"base": ("first", search), "base_opro": ("winner", search)}
+    assert on_dev == {"base": (search, "first"), "base_opro": (search, "winner")}
 
 
 def test_an_evaluation_of_dev_comes_before_a_search(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_an_evaluation_of_dev_comes_before_a_search(tmp_path: Path) -> None:
         (run / folder).mkdir()
         (run / folder / f"{file}.parquet").touch()
     (one,) = find_systems([str(run)]).systems
-    assert one.dev == ("evaluation", run / "dev_base")
+    assert one.dev == (run / "dev_base", "evaluation")
 
 
 def test_several_runs_stand_in_front_of_their_systems(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_wrong_values(wrong: dict[str, object], told: str, tmp_path: Path) -> No
 def test_pairs_by_name_or_title(tmp_path: Path) -> None:
     run = _run(tmp_path / "run", "base")
     found = find_systems([str(run), f"My VAD={_file(tmp_path / 'vad.csv')}"])
-    assert found.pairs(["base,My VAD", "base, My_VAD, detectors"]) == [
-        {"first": "base", "second": "My_VAD", "family": "named"},
-        {"first": "base", "second": "My_VAD", "family": "detectors"},
-    ]
+    assert found.pairs(["base,My VAD", "base, My_VAD, detectors"]) == (
+        Pair("base", "My_VAD", "named"),
+        Pair("base", "My_VAD", "detectors"),
+    )

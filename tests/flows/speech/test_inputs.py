@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.speech.inputs import check_inputs, check_results_folder
-from flows.speech.parameters import parse_parameters
+from flows.speech.inputs import check_inputs
+from flows.speech.parsing import parse_parameters
 from qsm_core.errors import ConfigurationError
 
 
@@ -28,13 +28,3 @@ def test_every_path_that_is_not_there_is_told_with_its_field(tmp_path: Path) -> 
 def test_a_pattern_that_finds_no_group_is_refused(pattern: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"group_pattern = .*{told}.*with one group"):
         check_inputs(parse_parameters({"group_pattern": pattern}))
-
-
-def test_results_that_could_not_be_written_are_refused(tmp_path: Path) -> None:
-    check_results_folder(tmp_path / "new" / "results")
-    assert list((tmp_path / "new" / "results").iterdir()) == []
-    (tmp_path / "file").touch()
-    with pytest.raises(
-        ConfigurationError, match=r"results = .*file.* cannot be written .Not a dir"
-    ):
-        check_results_folder(tmp_path / "file" / "results")

@@ -4,7 +4,7 @@ import pytest
 
 from flows.speech import memory
 from flows.speech.memory import RunMemory
-from flows.speech.parameters import parse_parameters
+from flows.speech.parsing import parse_parameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import EMBEDDED_FOLDER
 
@@ -27,17 +27,19 @@ def with_gpu(monkeypatch, gib):
     monkeypatch.setattr(memory, "model_memory_bytes", lambda device: gib * GIB)
 
 
+def values_of(**values):
+    return parse_parameters({"preset": "qwen2-audio-7b", "data": "clips", **values})
+
+
 def memory_of(folder, **values):
-    return RunMemory(
-        parse_parameters({"preset": "qwen2-audio-7b", "data": "clips", **values}), folder
-    )
+    return RunMemory.of_pipeline(values_of(**values), folder)
 
 
 def test_the_7b_preset_fits_a_16_gb_gpu(seven_b, monkeypatch):
     with_gpu(monkeypatch, 15)
     planned = memory_of(seven_b)
     planned.add_training()
-    rows = {row["what"]: row for row in planned.rows()}
+    rows = {row["what"]: row for row in planned.rows}
     assert rows["training"]["there"] == "15.00 GiB"
     assert rows["scoring"]["with"].endswith("clips at once")
 
@@ -54,7 +56,7 @@ def test_a_model_that_cannot_fit_is_refused_with_numbers(seven_b, monkeypatch):
 def test_a_run_that_does_not_train_needs_no_memory_for_it(seven_b, monkeypatch):
     with_gpu(monkeypatch, 18)
     planned = memory_of(seven_b, quantization="none", lora_rank=512)
-    assert [row["what"] for row in planned.rows()] == ["weights", "scoring"]
+    assert [row["what"] for row in planned.rows] == ["weights", "scoring"]
     with pytest.raises(ConfigurationError, match="training needs"):
         planned.add_training()
 
@@ -82,31 +84,33 @@ def test_the_plan_tells_how_the_optimizer_llm_shares_the_device(
     seven_b, optimizer, monkeypatch, there, how
 ):
     with_gpu(monkeypatch, there)
-    planned = memory_of(seven_b, optimizer_quantization="none")
-    planned.add_optimizer(optimizer)
-    planned.add_optimizer(optimizer)
-    row = planned.rows()[-1]
+    parameters = values_of(optimizer_quantization="none")
+    planned = RunMemory.of_pipeline(parameters, seven_b)
+    planned.add_optimizer(parameters, optimizer)
+    planned.add_optimizer(parameters, optimizer)
+    row = planned.rows[-1]
     assert (row["what"], row["predicted peak"]) == ("optimizer LLM", "10.00 GiB")
     assert row["with"].endswith(how)
-    assert len(planned.rows()) == 3
+    assert len(planned.rows) == 3
 
 
 def test_an_optimizer_llm_that_fits_nowhere_is_refused(seven_b, optimizer, monkeypatch):
     with_gpu(monkeypatch, 9)
-    planned = memory_of(seven_b, optimizer_quantization="none")
-    with pytest.raises(ConfigurationError, match=r"needs 10\.00 GiB and 9\.00 GiB are there"):
-        planned.add_optimizer(optimizer)
+    parameters = values_of(optimizer_quantization="none")
+    planned = RunMemory.of_pipeline(parameters, seven_b)
+    with pytest.raises(ConfigurationError, match=r"needs 10\.00 GiB, and the device has 9\.00 GiB"):
+        planned.add_optimizer(parameters, optimizer)
 
 
 def test_on_a_cluster_the_device_is_not_judged(seven_b, optimizer):
     parameters = parse_parameters({"preset": "qwen2-audio-7b", "data": "clips"})
-    planned = RunMemory(parameters.model_copy(update={"cluster": "slurm"}), seven_b)
-    planned.add_optimizer(optimizer)
+    planned = RunMemory.of_pipeline(parameters.model_copy(update={"cluster": "slurm"}), seven_b)
+    planned.add_optimizer(parameters, optimizer)
     assert planned.plan.available is None
-    assert {row["there"] for row in planned.rows()} == {"not known here"}
+    assert {row["there"] for row in planned.rows} == {"not known here"}
 
 
 def test_the_embedded_model_fits_anywhere():
-    planned = RunMemory(parse_parameters({}), EMBEDDED_FOLDER)
+    planned = RunMemory.of_pipeline(parse_parameters({}), EMBEDDED_FOLDER)
     planned.add_training()
     assert planned.plan.training < GIB

@@ -2,16 +2,19 @@
 
 import pytest
 
+from flows.speech.lists import proposer_names
 from flows.speech.optimize_parameters import OptimizeParameters, parse_optimize_parameters
 from flows.speech.optimizer import (
     check_key,
-    optimizer_config,
     optimizer_inputs,
     optimizer_runtime,
-    proposer_names,
+    optimizer_settings,
 )
-from flows.speech.parameters import PipelineParameters, parse_parameters
+from flows.speech.parameters import PipelineParameters
+from flows.speech.parsing import parse_parameters
+from flows.speech.roles import BASE, LORA
 from qsm_core.errors import ConfigurationError, ModelError
+from qsm_core.prompting.config import OptimizerSettings
 
 URL = "http://127.0.0.1:8000/v1"
 SERVED = {"opro_proposers": "llm", "optimizer_model": "a-model", "optimizer_url": URL}
@@ -73,26 +76,21 @@ def test_presets_fill_what_is_asked_for_alone():
     assert proposer_names(filled) == ["templates", "llm"]
     assert filled.optimizer_model == "Qwen/Qwen2.5-7B-Instruct"
     assert len(str(filled.optimizer_revision)) == 40
-    assert optimizer_config(filled)["optimizer"] == {
-        "served": False,
-        "quantization": "nf4",
-        "temperature": 1.0,
-    }
+    assert optimizer_settings(filled) == OptimizerSettings(served=False, quantization="nf4")
     assert parse_parameters(large | {"opro_proposers": "templates"}).optimizer_model is None
     other = parse_parameters(large | {"optimizer_model": "my/model"})
     assert other.optimizer_revision is None
     served = parse_parameters(large | SERVED)
     assert (served.optimizer_model, served.optimizer_revision) == ("a-model", None)
-    assert optimizer_config(parse_parameters({})) == {"proposers": ["templates", "recombination"]}
+    plain = parse_parameters({})
+    assert proposer_names(plain) == ["templates", "recombination"]
+    assert optimizer_settings(plain) is None
 
 
 def test_the_llm_is_part_of_the_key_and_where_it_is_served_is_not():
     parameters = parse_parameters(SERVED | {"optimizer_secret": "my-key"})
-    assert optimizer_config(parameters) == {
-        "proposers": ["llm"],
-        "optimizer": {"served": True, "model": "a-model", "temperature": 1.0},
-    }
-    assert optimizer_runtime(parameters) == {"optimizer_url": URL, "optimizer_secret": "my-key"}
+    assert optimizer_settings(parameters) == OptimizerSettings(served=True, model="a-model")
+    assert optimizer_runtime(parameters) == {"optimizer_url": URL, "secret": "my-key"}
     assert optimizer_inputs(parameters) == {}
 
 
@@ -133,8 +131,8 @@ def test_fields_of_the_search_are_those_of_the_main_job():
 def test_a_search_has_a_folder_of_its_own_and_the_stages_of_the_main_job():
     run = parse_optimize_parameters({"seed": 7, "evaluate": False})
     assert run.parameters.name == "optimize-embedded-seed7"
-    assert (run.evaluate, run.model) == (False, "base")
-    assert parse_optimize_parameters({"adapter": "a"}).model == "lora"
+    assert (run.evaluate, run.system) == (False, BASE)
+    assert parse_optimize_parameters({"adapter": "a"}).system == LORA
     main = parse_parameters({"seed": 7, "name": run.parameters.name, "baselines": "none"})
     assert run.parameters == main
     with pytest.raises(ConfigurationError, match="lora_rank: there is no such parameter"):

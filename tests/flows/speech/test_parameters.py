@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from flows.speech.listed_values import control_names
-from flows.speech.parameters import PipelineParameters, parse_parameters
+from flows.speech.lists import control_names
+from flows.speech.parameters import PipelineParameters
+from flows.speech.parsing import parse_parameters
 from flows.speech.presets import PRESETS
 from qsm_core.errors import ConfigurationError
 

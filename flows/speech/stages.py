@@ -1,4 +1,4 @@
-"""Which stages read what: a `Study` submits the stages of one set of parameters.
+"""Which stages read what: a `SpeechStages` submits the stages of one set of parameters.
 
 Which stages there are, and in which order, stands in the flow. The same code plans and runs.
 """
@@ -88,7 +88,7 @@ class _Found:
     adapter: Input | None
 
 
-class Study:
+class SpeechStages:
     """Submits the stages of one set of parameters."""
 
     def __init__(self, parameters: PipelineParameters, run: RunStages) -> None:

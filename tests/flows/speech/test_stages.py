@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows.speech.evaluation_names import dev_predictions, in_order
 
 from flows.complete_pipeline import seven_stages
-from flows.speech.parameters import parse_parameters
-from flows.speech.study import Study
+from flows.run.stages import RunStages
+from flows.speech.parsing import parse_parameters
 from qsm_core.store.store import Store
 from tasks.run.handle import StageHandle
 from tasks.run.runner import StageRunner
@@ -19,7 +18,7 @@ def _planned(folder: Path, **values: Any) -> dict[str, StageHandle]:
     parameters = parse_parameters({"baselines": "none", **values})
     store = Store(folder / "store")
     with StageRunner(store, local_profile(1), plan_only=True) as runner:
-        seven_stages(Study(parameters, store, runner, check_first=lambda corpus: None))
+        seven_stages(parameters, RunStages(parameters, store, runner))
         return {handle.name: handle for handle in runner.handles}
 
 
@@ -35,14 +34,14 @@ def test_dev_is_evaluated_where_no_search_does_it(tmp_path: Path, instruction: s
     assert not [name for name in searched if name.startswith("dev_")]
     given = _planned(tmp_path, instruction_base=instruction)
     assert [name for name in given if name.startswith("dev_")] == ["dev_base", "dev_base_opro"]
-    assert given["dev_base"].config["split"] == "dev"
-    assert given["dev_base"].config["instruction"] == given["baseline"].config["instruction"]
+    assert given["dev_base"].config.split == "dev"
+    assert given["dev_base"].config.instruction == given["baseline"].config.instruction
     dev = {"base": "evaluation", "base_opro": "evaluation", "lora": "first", "lora_opro": "winner"}
-    assert given["analysis"].config["dev"] == dev
-    assert given["analysis"].config["systems"] == ["base", "lora", "base_opro", "lora_opro"]
+    assert given["analysis"].config.dev == dev
+    assert given["analysis"].config.systems == ("base", "lora", "base_opro", "lora_opro")
     assert {f"dev_{name}" for name in dev} <= set(given["analysis"].inputs)
-    assert given["report"].config["searches"] == ["lora"]
-    assert given["report"].config["trainings"] == ["lora"]
+    assert given["report"].config.searches == ("lora",)
+    assert given["report"].config.trainings == ("lora",)
 
 
 def test_without_a_use_for_dev_clips_none_are_needed(tmp_path: Path, instruction: str) -> None:
@@ -59,14 +58,14 @@ def test_each_model_is_asked_its_best_control_and_what_others_found(
 ) -> None:
     searched = _planned(tmp_path, num_seeds=2)
     asked = {
-        name: handle.config["asked"]
+        name: handle.config.asked
         for name, handle in searched.items()
         if name.startswith("further_")
     }
     assert asked == {
-        "further_base": ["control", "lora", "lora_seed43"],
-        "further_lora": ["control", "base"],
-        "further_lora_seed43": ["control", "base"],
+        "further_base": ("control", "lora", "lora_seed43"),
+        "further_lora": ("control", "base"),
+        "further_lora_seed43": ("control", "base"),
     }
     assert searched["further_lora"].inputs["ask_base"].stage is searched["opro_base"]
     assert searched["further_lora"].inputs["known_best"].stage is searched["opro_lora"]
@@ -75,22 +74,47 @@ def test_each_model_is_asked_its_best_control_and_what_others_found(
     # An instruction that was given has no control, but may help the other model.
     both = {"instruction_base": instruction, "instruction_lora": instruction}
     given = _planned(tmp_path, **both)
-    assert given["further_base"].config["asked"] == ["lora"]
+    assert given["further_base"].config.asked == ("lora",)
     assert "search_base" not in given["instructions"].inputs
 
 
 def test_a_search_takes_what_the_form_says(tmp_path: Path) -> None:
     values = {"opro_alpha": 0.1, "opro_block_clips": 50, "opro_finalists": 3}
     search = _planned(tmp_path, **values, opro_controls="paraphrases")["opro_base"].config
-    assert (search["alpha"], search["block_clips"], search["finalists"]) == (0.1, 50, 3)
-    assert search["controls"] == ["paraphrases"]
+    assert (search.alpha, search.block_clips, search.finalists) == (0.1, 50, 3)
+    assert search.controls == ("paraphrases",)
 
 
-def test_order_of_tables() -> None:
-    names = ("energy", "lora_seed43", "lora_opro", "lora", "base")
-    assert in_order(names) == ["base", "lora", "lora_opro", "lora_seed43", "energy"]
-    searches = {"lora_seed43": "search"}
-    assert dev_predictions({"base": "own"}, searches, ["base", "lora_seed43"]) == {
-        "base": ("evaluation", "own"),
-        "lora_seed43": ("first", "search"),
-    }
+def test_order_of_tables(tmp_path: Path) -> None:
+    planned = _planned(tmp_path, num_seeds=2, baselines="energy")
+    assert planned["analysis"].config.systems == (
+        "base",
+        "lora",
+        "base_opro",
+        "lora_opro",
+        "lora_seed43",
+        "lora_opro_seed43",
+        "energy",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "forced"),
+    [
+        ("training_corpus", {"training_corpus"}),
+        ("dev_base", {"dev_base"}),
+        ("make_report", {"report"}),
+        ("eval_lora_seed43", {"eval_lora_seed43"}),
+        ("eval_lora", {"eval_lora", "eval_lora_seed43"}),
+        ("train_lora", {"lora", "lora_seed43"}),
+    ],
+)
+def test_every_stage_can_be_forced_by_its_name_in_the_run_or_by_its_kind(
+    tmp_path: Path, instruction: str, name: str, forced: set[str]
+) -> None:
+    clips = tmp_path / "clips"
+    for label in ("speech", "nonspeech"):
+        (clips / label).mkdir(parents=True)
+    values = {"instruction_base": instruction, "num_seeds": 2, "test_data": str(clips)}
+    planned = _planned(tmp_path, **values, force=[name])
+    assert {one.name for one in planned.values() if one.force} == forced
