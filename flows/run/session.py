@@ -20,8 +20,9 @@ from tasks.plan.costs import run_cost
 from tasks.run.events import StageEvent
 from tasks.run.handle import PlannedStage, StageHandle
 from tasks.run.runner import StageRunner
+from tasks.workers.local import local_profile
 from tasks.workers.profile_files import LOCAL
-from tasks.workers.resources import ResourceProfile, local_profile
+from tasks.workers.resources import ResourceProfile
 from tasks.workers.slurm.pools import slurm_profile
 
 Stages = Callable[[Study], None]

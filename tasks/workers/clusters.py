@@ -53,12 +53,8 @@ class Place:
         dependencies: dict[str, Any],
     ) -> PrefectDaskFuture[Any]:
         """Queue a task here."""
-        annotations: dict[str, Any] = {}
-        if self.pool.annotations:
-            annotations["resources"] = dict(self.pool.annotations)
-        if self.job is not None:
-            annotations["workers"] = [self.job.worker]
-        with annotate(**annotations):
+        workers = {} if self.job is None else {"workers": [self.job.worker]}
+        with annotate(**workers):
             return self.runner.submit(task, parameters, dependencies=dependencies)
 
     @property

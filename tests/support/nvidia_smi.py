@@ -1,4 +1,4 @@
-"""An nvidia-smi for machines without a GPU: a program on the PATH that prints what NVIDIA's does."""
+"""An nvidia-smi for machines without a GPU: a program on the PATH with the output of NVIDIA's."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ from qsm_core.store.store import Store
 from tasks.run.events import StageEvent
 from tasks.run.handle import OutputPart, PlannedStage
 from tasks.run.runner import StageRunner
-from tasks.workers.resources import LocalProfile, WorkerPool, local_profile
+from tasks.workers.local import LocalProfile, local_profile
+from tasks.workers.resources import WorkerPool
 
 CONFIG: dict[str, dict[str, Any]] = {
     "left": {"n": 2},

@@ -12,7 +12,7 @@ from flows.speech.study import Study
 from qsm_core.store.store import Store
 from tasks.run.handle import StageHandle
 from tasks.run.runner import StageRunner
-from tasks.workers.resources import local_profile
+from tasks.workers.local import local_profile
 
 
 def _planned(folder: Path, **values: Any) -> dict[str, StageHandle]:

@@ -20,7 +20,7 @@ MIB, GIB = 2**20, 2**30
 SMALL = "0, GPU-5a1f3b2c-0000-4d6e-9b7a-1c2d3e4f5a6b, NVIDIA GeForce RTX 2070 SUPER, 8192, [N/A]"
 LARGE = "1, GPU-5a99e7d4-1111-4d6e-9b7a-1c2d3e4f5a6b, NVIDIA A100-SXM4-80GB, 81920, Disabled"
 UUIDS = [SMALL.split(", ")[1], LARGE.split(", ")[1]]
-ALIKE = [f"{n}, GPU-{n}abc1234-0000-4d6e-9b7a-1c2d3e4f5a6b, Tesla T4, 15360, [N/A]" for n in range(4)]
+ALIKE = [f"{n}, GPU-{n}abc1234-0000-4d6e-9b7a-1c2d3e4f5a6b, T4, 15360, [N/A]" for n in range(4)]
 # As in NVIDIA's MIG User Guide.
 PARTITIONED = "0, GPU-e86cb44c-6756-fd30-cd4a-1e6da3caf9b0, NVIDIA A100-SXM4-40GB, 40960, Enabled"
 INSTANCES = [
@@ -113,7 +113,7 @@ def test_torch_sees_the_same_devices(entries):
     listed = ",".join(entries)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", listed)
-        cards = tuple(Gpu(n, uuid, "Tesla T4", GIB, uuid) for n, uuid in enumerate(uuids))
+        cards = tuple(Gpu(n, uuid, "T4", GIB, uuid) for n, uuid in enumerate(uuids))
         patch.setattr(gpus, "_installed_gpus", lambda: cards)
         expected = torch.cuda._parse_visible_devices()
         if expected and isinstance(expected[0], str):

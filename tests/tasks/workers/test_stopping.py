@@ -17,7 +17,7 @@ from distributed import Client, LocalCluster
 
 from qsm_core.errors import ConfigurationError, InterruptedStageError
 from qsm_core.stage.stop import Deadline, StopRequest
-from tasks.workers.resources import local_cluster
+from tasks.workers.local import local_cluster
 from tasks.workers.stopping import DEFAULT_MARGIN_S, TOLD_TO_STOP, _ending, read_deadline
 from tests.support.stopping import work_until_stopped
 from tests.support.toys import REPOSITORY
