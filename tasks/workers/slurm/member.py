@@ -11,8 +11,8 @@ from qsm_core.errors import StageError
 from tasks.run.handle import LostWorkerError
 from tasks.workers.profiles import ResourceClass
 from tasks.workers.quantities import memory_text
+from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.jobs import Job
-from tasks.workers.slurm.scheduler import SlurmScheduler
 
 # SLURM shows a new job, and forgets an old one, with some delay.
 _MISSING_S = 30.0
@@ -35,14 +35,14 @@ class Member:
         request: What the job was asked for with.
         job: What SLURM said last.
         log: Where its output goes.
-        scheduler: Knows whether the worker is there.
+        cluster: Knows whether the worker is there.
     """
 
     worker: str
     request: ResourceClass
     job: Job
     log: Path
-    scheduler: SlurmScheduler
+    cluster: QsmCluster
     submitted: float = field(default_factory=time.monotonic)
     stages: list[str] = field(default_factory=list)
     owner: str | None = None
@@ -56,7 +56,7 @@ class Member:
     @property
     def address(self) -> str | None:
         """Address of the worker while it is there."""
-        found = self.scheduler.address_of(self.worker)
+        found = self.cluster.address_of(self.worker)
         if found is not None and self._joined is None:
             self._joined = time.monotonic()
         return found

@@ -19,13 +19,13 @@ from qsm_core.store.spec import StageDefinition
 from tasks.workers.profile_files import load_profile
 from tasks.workers.profiles import ClusterProfile, ResourceClass
 from tasks.workers.resources import WorkerPool
+from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.commands import check_commands
 from tasks.workers.slurm.folder import RunFolder
 from tasks.workers.slurm.jobs import invalid_in
 from tasks.workers.slurm.names import job_name
 from tasks.workers.slurm.orphans import clear_scratch
-from tasks.workers.slurm.scheduler import SlurmScheduler
-from tasks.workers.slurm.script import JobPlaces, job_script, submission_environment
+from tasks.workers.slurm.script import QsmJob, submission_environment
 from tasks.workers.slurm.workforce import Workforce
 
 _NO_RUN = "0" * 8
@@ -62,7 +62,7 @@ class SlurmProfile:
         resource, request = self.cluster.request(definition)
         return WorkerPool(
             name=f"slurm-{resource}",
-            make_cluster=partial(start_scheduler, self, resource),
+            make_cluster=partial(start_cluster, self, resource),
             threads=request.cores,
             close_when_idle=True,
             resubmissions=request.resubmissions,
@@ -97,13 +97,17 @@ class SlurmProfile:
 
     def script_to_show(self, resource: str, request: ResourceClass) -> str:
         """Return the script of a job as it would be submitted; what a run decides is in <>."""
-        places = JobPlaces(
-            name=job_name(flow_run.id or _NO_RUN, resource),
-            scheduler="tls://<host of the flow>:<port>",
+        return QsmJob(
+            "tls://<host of the flow>:<port>",
+            "<worker>",
+            profile=self.cluster,
+            request=request,
+            job_name=job_name(flow_run.id or _NO_RUN, resource),
             folder=self.scratch / "<private folder of the run>",
             logs=self.logs,
-        )
-        return job_script(self.cluster, request, places, worker="<worker>")
+            interface=self.cluster.interface,
+            protocol="tls://",
+        ).job_script()
 
 
 def share_with_group(profile: ClusterProfile, store: Path) -> None:
@@ -145,26 +149,31 @@ def slurm_profile(cluster: str, store: Path) -> SlurmProfile:
     return SlurmProfile(cluster, load_profile(cluster), store)
 
 
-def start_scheduler(profile: SlurmProfile, resource: str) -> SlurmScheduler:
-    """Start the scheduler of a resource class, with a private folder for its jobs."""
+def start_cluster(profile: SlurmProfile, resource: str) -> QsmCluster:
+    """Start the Dask cluster of a resource class, with a private folder for its jobs."""
     name = job_name(flow_run.id or _NO_RUN, resource)
     api_url = get_current_settings().api.url or ""
     check_commands()
     clear_scratch(profile.scratch)
+    profile.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = RunFolder.make(profile.scratch, name, str(flow_run.id), api_url)
     try:
         folder.write_environment(prefect_environment())
-        return SlurmScheduler(profile.cluster, folder)
+        return QsmCluster(
+            profile.cluster,
+            profile.cluster.resources[resource],
+            job_name=name,
+            folder=folder,
+            logs=profile.logs,
+        )
     except BaseException:
         folder.remove()
         raise
 
 
 def open_jobs(profile: SlurmProfile, resource: str, client: Any) -> Workforce:
-    """Return the jobs of a resource class, none yet, for the client of its scheduler."""
-    profile.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Return the jobs of a resource class, none yet, for the client of its cluster."""
     return Workforce(
-        profile.cluster,
         job_name(flow_run.id or _NO_RUN, resource),
         resource=resource,
         client=client,

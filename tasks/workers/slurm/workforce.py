@@ -22,16 +22,16 @@ from prefect.settings import get_current_settings
 
 from qsm_core.errors import StageError
 from tasks.run.handle import StoppedError
-from tasks.workers.profiles import ClusterProfile, ResourceClass
+from tasks.workers.profiles import ResourceClass
 from tasks.workers.quantities import duration_text
 from tasks.workers.resources import WorkerPool
 from tasks.workers.slurm.checks import inspect_worker
+from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.commands import SlurmRefusedError, SlurmUnreachableError
 from tasks.workers.slurm.folder import HEARTBEAT_S
 from tasks.workers.slurm.jobs import Job, add_peak_memory, cancel_jobs, find_jobs, submit_once
 from tasks.workers.slurm.member import Member, Place
-from tasks.workers.slurm.scheduler import SlurmScheduler
-from tasks.workers.slurm.script import JobPlaces, job_comment, job_script, submission_environment
+from tasks.workers.slurm.script import job_comment, submission_environment
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,6 @@ class Workforce:
 
     def __init__(
         self,
-        cluster: ClusterProfile,
         name: str,
         *,
         resource: str,
@@ -60,17 +59,16 @@ class Workforce:
         """Watch over no job yet.
 
         Args:
-            cluster: The profile.
             name: Name of every job.
             resource: The class.
-            client: Dask client of a SlurmScheduler.
+            client: Dask client of a QsmCluster.
             store: Root of the store.
             logs: Folder of the jobs' logs, which is there.
         """
-        self._cluster, self._name, self._resource = cluster, name, resource
+        self._name, self._resource = name, resource
         self._client, self._store, self._logs = client, store, logs
-        self._scheduler: SlurmScheduler = client.cluster
-        self._folder = self._scheduler.folder
+        self._cluster: QsmCluster = client.cluster
+        self._folder = self._cluster.folder
         self._api_url = get_current_settings().api.url
         self._members: list[Member] = []
         self._starting = 0
@@ -194,14 +192,7 @@ class Workforce:
 
         try:
             worker = f"{self._resource}-{os.urandom(4).hex()}"
-            places = JobPlaces(
-                self._name,
-                self._scheduler.scheduler_address,
-                self._folder.path,
-                self._logs,
-                self._scheduler.security,
-            )
-            script = job_script(self._cluster, request, places, worker)
+            script = self._cluster.script_for(worker, request)
             job_id = submit_once(
                 script,
                 Job("", self._name, "PENDING", comment=job_comment(self._folder.path, worker)),
@@ -218,7 +209,7 @@ class Workforce:
                 self._starting -= 1
         log = self._logs / f"{self._name}-{job_id}.log"
         member = Member(
-            worker, request, Job(job_id, self._name, "PENDING"), log, self._scheduler, owner=stage
+            worker, request, Job(job_id, self._name, "PENDING"), log, self._cluster, owner=stage
         )
         with self._changed:
             self._members.append(member)
@@ -312,7 +303,7 @@ class Workforce:
         """Ask a worker without work to leave: its job then ends as COMPLETED."""
         address = member.address
         if address is not None:
-            self._scheduler.dismiss(address)
+            self._cluster.dismiss(address)
 
     def _cancel(self, member: Member) -> None:
         if not member.job.alive:
