@@ -45,9 +45,9 @@ from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.store import StageOutput, Store
 from tasks.run.artifacts import LivePage, artifact_key
 from tasks.run.secrets import key_in_environment
-from tasks.workers.launch import Subprocess
 from tasks.workers.resources import THREAD_VARIABLES
-from tasks.workers.stopping import stop_requests
+from tasks.workers.shutdown import stop_requests
+from tasks.workers.stage_process import StageProcess
 
 RETRIES = 2
 _FIRST_DELAY_S = 2.0
@@ -286,7 +286,7 @@ def _launch(stop: StopRequest, *, apart: bool, timeout_s: float | None, threads:
     """Return how the stage is called: in a process of its own, or in this one."""
     if apart or timeout_s is not None:
         log = get_run_logger()
-        return Subprocess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
+        return StageProcess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
     _use_threads(threads)
     return run_in_process
 

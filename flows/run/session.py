@@ -21,9 +21,9 @@ from tasks.run.events import StageEvent
 from tasks.run.handle import PlannedStage, StageHandle
 from tasks.run.runner import StageRunner
 from tasks.workers.local import local_profile
-from tasks.workers.profile_files import LOCAL
 from tasks.workers.resources import ResourceProfile
-from tasks.workers.slurm.pools import slurm_profile
+from tasks.workers.slurm.profile import slurm_profile
+from tasks.workers.slurm.profile_loader import LOCAL
 
 Stages = Callable[[Study], None]
 

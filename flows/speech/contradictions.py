@@ -12,7 +12,7 @@ from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.scoring.workload import count_conditions
 from qsm_core.models.baselines.registry import baseline_problems
 from qsm_core.prompting.search.defaults import CONTROLS
-from tasks.workers.profile_files import LOCAL, load_profile
+from tasks.workers.slurm.profile_loader import LOCAL, load_profile
 
 if TYPE_CHECKING:
     from flows.speech.parameters import PipelineParameters

@@ -11,7 +11,7 @@ from qsm_core.models.memory import Device, LoraShape, gib, plan_memory
 from qsm_core.models.shape import ModelShape
 from qsm_core.models.text.sharing import needed_bytes, sharing_of
 from tasks.workers.gpus import has_gpu, model_memory_bytes
-from tasks.workers.profile_files import LOCAL
+from tasks.workers.slurm.profile_loader import LOCAL
 
 _CONTAINER_MS = 2000.0  # what a rendered clip is set into
 _UNKNOWN = "not known here"

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from qsm_core.errors import StageError
 from qsm_core.store.spec import StageDefinition
-from tasks.workers.profiles import ResourceClass
 from tasks.workers.slurm.jobs import Job
+from tasks.workers.slurm.profile_schema import ResourceClass
 
 # Each library reads its own name for the number of threads.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

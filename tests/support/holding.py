@@ -68,7 +68,7 @@ def wait():
 
 def told_to_stop():
     """Say whether this worker has heard the SIGTERM of its end."""
-    stopping = sys.modules.get("tasks.workers.stopping")
+    stopping = sys.modules.get("tasks.workers.shutdown")
     return stopping is not None and stopping._ending().request.asked
 
 

@@ -22,7 +22,7 @@ from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
 from tasks.run.events import StageEvent
 from tasks.run.runner import StageRunner
-from tasks.workers.slurm.pools import slurm_profile
+from tasks.workers.slurm.profile import slurm_profile
 
 SAID = "one, two, many"  # what the stage prints
 

@@ -8,9 +8,9 @@ from typing import Any
 import dask
 
 from tasks.workers.dask_settings import DASK_SETTINGS
-from tasks.workers.profiles import ClusterProfile, ResourceClass
-from tasks.workers.slurm.folder import RunFolder
 from tasks.workers.slurm.jobqueue import SLURMCluster
+from tasks.workers.slurm.profile_schema import ClusterProfile, ResourceClass
+from tasks.workers.slurm.run_folder import RunFolder
 from tasks.workers.slurm.script import QsmJob
 
 
@@ -19,7 +19,7 @@ class QsmCluster(SLURMCluster):
 
     It starts without workers and accepts those that hold its certificate. Its own scaling is
     switched off: it submits a lost job again whenever it is scaled, hides why SLURM refused one,
-    and knows one size of job only. `tasks.workers.slurm.workforce` does this instead.
+    and knows one size of job only. `tasks.workers.slurm.job_pool` does this instead.
     """
 
     job_cls = QsmJob  # type: ignore[assignment]  # takes other arguments

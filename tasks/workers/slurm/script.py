@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import tasks
-from tasks.workers.profiles import ClusterProfile, ResourceClass
-from tasks.workers.quantities import duration_text, memory_text
 from tasks.workers.resources import THREAD_VARIABLES
 from tasks.workers.slurm.jobqueue import CONFIG_SECTION, SLURMJob
+from tasks.workers.slurm.profile_schema import ClusterProfile, ResourceClass
+from tasks.workers.slurm.units import format_duration, format_memory
 
 # A worker that cannot reach the flow for so long ends, and its job with it.
 DEATH_TIMEOUT_S = 120
@@ -65,12 +65,12 @@ class QsmJob(SLURMJob):
             job_name=job_name,
             queue=request.partition,
             account=request.account,
-            walltime=duration_text(request.walltime),
+            walltime=format_duration(request.walltime),
             cores=1,  # one stage at a time; its numerics use the cores of the job
             processes=1,
             job_cpu=request.cores,
             memory=0,  # no limit by Dask: it would stop a stage that still fits; SLURM has one
-            job_mem=memory_text(request.memory),
+            job_mem=format_memory(request.memory),
             nanny=False,
             death_timeout=DEATH_TIMEOUT_S,
             shebang="#!/bin/bash",

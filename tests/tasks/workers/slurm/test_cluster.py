@@ -11,9 +11,9 @@ import dask_jobqueue
 import pytest
 from distributed import Client
 
-from tasks.workers.profiles import ClusterProfile
 from tasks.workers.slurm.cluster import QsmCluster
-from tasks.workers.slurm.folder import RunFolder
+from tasks.workers.slurm.profile_schema import ClusterProfile
+from tasks.workers.slurm.run_folder import RunFolder
 from tests.support.server_records import wait_for
 
 NAME = "qsm-0123abcd-cpu"

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from tasks.workers.slurm.folder import RunFolder, read_note
 from tasks.workers.slurm.jobs import Job
 from tasks.workers.slurm.orphans import clear_scratch, judge
+from tasks.workers.slurm.run_folder import RunFolder, read_note
 
 NAME = "qsm-0123abcd-gpu"
 

@@ -14,13 +14,13 @@ import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tasks.definitions import TRAIN_LORA
-from tasks.workers.profile_files import load_profile
-from tasks.workers.profiles import ClusterProfile
-from tasks.workers.slurm.folder import RunFolder
+from tasks.workers.slurm.job_names import job_name, parse_job_name
 from tasks.workers.slurm.jobs import Job
-from tasks.workers.slurm.names import job_name, parse_job_name
 from tasks.workers.slurm.orphans import folder_of
-from tasks.workers.slurm.pools import SlurmProfile, prefect_environment
+from tasks.workers.slurm.profile import SlurmProfile, prefect_environment
+from tasks.workers.slurm.profile_loader import load_profile
+from tasks.workers.slurm.profile_schema import ClusterProfile
+from tasks.workers.slurm.run_folder import RunFolder
 from tasks.workers.slurm.script import QsmJob, job_comment, submission_environment
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "slurm" / "train_lora.sh"

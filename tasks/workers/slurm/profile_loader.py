@@ -13,10 +13,10 @@ from pydantic import BaseModel, ValidationError
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
 from tasks import definitions
-from tasks.workers.profiles import ClusterProfile
+from tasks.workers.slurm.profile_schema import ClusterProfile
 
 LOCAL = "local"
-SHIPPED = Path(__file__).resolve().parents[2] / "deployments" / "clusters"
+SHIPPED = Path(__file__).resolve().parents[3] / "deployments" / "clusters"
 STAGES = tuple(
     value.name for value in vars(definitions).values() if isinstance(value, StageDefinition)
 )

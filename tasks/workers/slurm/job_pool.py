@@ -22,16 +22,16 @@ from prefect.settings import get_current_settings
 
 from qsm_core.errors import StageError
 from tasks.run.handle import StoppedError
-from tasks.workers.profiles import ResourceClass
-from tasks.workers.quantities import duration_text
 from tasks.workers.resources import WorkerPool
-from tasks.workers.slurm.checks import inspect_worker
 from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.commands import SlurmRefusedError, SlurmUnreachableError
-from tasks.workers.slurm.folder import HEARTBEAT_S
 from tasks.workers.slurm.jobs import Job, add_peak_memory, cancel_jobs, find_jobs, submit_once
-from tasks.workers.slurm.member import Member, Place
+from tasks.workers.slurm.profile_schema import ResourceClass
+from tasks.workers.slurm.run_folder import HEARTBEAT_S
 from tasks.workers.slurm.script import job_comment, submission_environment
+from tasks.workers.slurm.units import format_duration
+from tasks.workers.slurm.worker_check import inspect_worker
+from tasks.workers.slurm.worker_job import Member, Place
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +229,7 @@ class Workforce:
             tell(f"{job.told} is pending{reason}")
             if limit_s is not None and waited_s > limit_s:
                 raise StageError(
-                    f"{job.told} was pending for {duration_text(waited_s)}, longer than "
+                    f"{job.told} was pending for {format_duration(waited_s)}, longer than "
                     f"pending_limit of class {self._resource} allows; SLURM's reason: {job.reason}"
                 )
         elif not job.alive:
@@ -239,7 +239,7 @@ class Workforce:
             if member.running_s() > _START_LIMIT_S:
                 raise StageError(
                     f"the worker in {job.told} has not reached the flow after "
-                    f"{duration_text(_START_LIMIT_S)}; do `interface` and `flow_interface` of the "
+                    f"{format_duration(_START_LIMIT_S)}; do `interface` and `flow_interface` of the "
                     f"profile name networks that reach each other?{member.log_tail()}"
                 )
 

@@ -11,7 +11,7 @@ from qsm_core.stage.stop import StopRequest
 from qsm_core.store.spec import StageInput, build_spec
 from qsm_core.store.store import Store
 from tasks.definitions import EVALUATE, TRAIN_LORA
-from tasks.workers.launch import Subprocess
+from tasks.workers.stage_process import StageProcess
 from tests.support.corpora import make_corpus
 
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
@@ -76,10 +76,10 @@ def test_an_interrupted_process_goes_on_to_the_bits_of_a_stage_called_here(name,
     lines: list[str] = []
     with pytest.raises(InterruptedStageError, match=r"somebody else needs the node; .* kept"):
         make_output(
-            store, spec, inputs, runtime, report, launch=Subprocess(stop, lines.append), stop=stop
+            store, spec, inputs, runtime, report, launch=StageProcess(stop, lines.append), stop=stop
         )
     apart = make_output(
-        store, spec, inputs, runtime, launch=Subprocess(StopRequest(), lines.append)
+        store, spec, inputs, runtime, launch=StageProcess(StopRequest(), lines.append)
     )
     here = make_output(Store(tmp_path / "here"), spec, inputs, runtime)
     assert apart.manifest.provenance["resumed"] is True

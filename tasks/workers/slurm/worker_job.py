@@ -9,10 +9,10 @@ from pathlib import Path
 
 from qsm_core.errors import StageError
 from tasks.run.handle import LostWorkerError
-from tasks.workers.profiles import ResourceClass
-from tasks.workers.quantities import memory_text
 from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.jobs import Job
+from tasks.workers.slurm.profile_schema import ResourceClass
+from tasks.workers.slurm.units import format_memory
 
 # SLURM shows a new job, and forgets an old one, with some delay.
 _MISSING_S = 30.0
@@ -143,7 +143,7 @@ class Member:
         """Return why a worker went away under a stage."""
         if self.job.state == "OUT_OF_MEMORY":
             return StageError(
-                f"{self._ended()}: the stage needs more than {memory_text(self.request.memory)}; "
+                f"{self._ended()}: the stage needs more than {format_memory(self.request.memory)}; "
                 f"raise `memory` of its class or stage in the profile{self.log_tail()}"
             )
         if self.job.alive:

@@ -18,7 +18,7 @@ from distributed import Client, LocalCluster
 from qsm_core.errors import ConfigurationError, InterruptedStageError
 from qsm_core.stage.stop import Deadline, StopRequest
 from tasks.workers.local import local_cluster
-from tasks.workers.stopping import DEFAULT_MARGIN_S, TOLD_TO_STOP, _ending, read_deadline
+from tasks.workers.shutdown import DEFAULT_MARGIN_S, TOLD_TO_STOP, _ending, read_deadline
 from tests.support.stopping import work_until_stopped
 from tests.support.toys import REPOSITORY
 
@@ -119,7 +119,7 @@ def test_nothing_is_begun_shortly_before_the_end_of_the_job(client, start_worker
 
 
 def test_the_walltime_asks_the_stage_to_stop(monkeypatch, tmp_path):
-    monkeypatch.setattr("tasks.workers.stopping._ending", lru_cache(_ending.__wrapped__))
+    monkeypatch.setattr("tasks.workers.shutdown._ending", lru_cache(_ending.__wrapped__))
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time() + 12))
     monkeypatch.setenv("QSM_STOP_MARGIN_S", "10")
     assert "the walltime of its job ends at" in work_until_stopped(str(tmp_path / "started"))

@@ -24,7 +24,7 @@ from qsm_core.stage.making import make_output
 from qsm_core.stage.stop import Deadline, StopRequest
 from qsm_core.store.spec import StageDefinition, build_spec
 from qsm_core.store.store import Store
-from tasks.workers.launch import Subprocess, child_environment
+from tasks.workers.stage_process import StageProcess, child_environment
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def make(store, toys, lines):
     def make_mischief(stop=None, timeout_s=None, **runtime):
         spec = build_spec(StageDefinition("mischief", 1, f"{toys.name}.mischief"), {}, {})
         stop = stop or StopRequest()
-        launch = Subprocess(stop, lines.append, timeout_s=timeout_s)
+        launch = StageProcess(stop, lines.append, timeout_s=timeout_s)
         return make_output(store, spec, {}, runtime, launch=launch, stop=stop)
 
     return make_mischief
@@ -72,7 +72,7 @@ def test_the_result_is_that_of_the_stage_called_here(store, toys, tmp_path, line
     spec = build_spec(toys.count, {"n": 3}, {})
     reports = []
     runtime = {"seconds": 0.15, "threads": 1}
-    launch = Subprocess(StopRequest(), lines.append)
+    launch = StageProcess(StopRequest(), lines.append)
     report = lambda *told: reports.append(told)  # noqa: E731
     apart = make_output(store, spec, {}, runtime, report, launch=launch)
     here = make_output(Store(tmp_path / "other"), spec, {}, {"threads": 1})
@@ -169,11 +169,11 @@ def test_a_stage_that_is_asked_to_stop_ends_and_goes_on_later(store, toys, lines
         if done >= 3:
             stop.ask("somebody else needs the node", grace_s=60)
 
-    launch = Subprocess(stop, lines.append)
+    launch = StageProcess(stop, lines.append)
     slow = {"seconds": 0.02}
     with pytest.raises(InterruptedStageError, match=r"^somebody else needs the node; [0-9]+ of"):
         make_output(store, spec, {}, slow, report, launch=launch, stop=stop)
-    output = make_output(store, spec, {}, launch=Subprocess(StopRequest(), lines.append))
+    output = make_output(store, spec, {}, launch=StageProcess(StopRequest(), lines.append))
     assert output.summary["first_step"] >= 3
     made = output.manifest.provenance
     assert [one["ended"] for one in made["attempts"]] == ["interrupted", "finished"]
@@ -209,10 +209,10 @@ from qsm_core.stage.making import make_output
 from qsm_core.store.spec import StageDefinition, build_spec
 from qsm_core.stage.stop import StopRequest
 from qsm_core.store.store import Store
-from tasks.workers.launch import Subprocess
+from tasks.workers.stage_process import StageProcess
 store, package, pids = sys.argv[1:]
 spec = build_spec(StageDefinition("mischief", 1, package + ".mischief"), {}, {})
-launch = Subprocess(StopRequest(), print)
+launch = StageProcess(StopRequest(), print)
 make_output(Store(Path(store)), spec, {}, {"do": "hang", "pids": pids}, launch=launch)
 """
 

@@ -1,7 +1,7 @@
 """Cluster profiles: what a SLURM cluster offers to each class of stages.
 
 A profile is a YAML file; `deployments/clusters/` holds examples to copy. Its models stand here.
-How a file is found and how its mistakes are told stands in `tasks.workers.profile_files`.
+How a file is found and how its mistakes are told stands in `tasks.workers.slurm.profile_loader`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from qsm_core.store.spec import StageDefinition
-from tasks.workers.quantities import duration_text, memory_text, parse_duration, parse_memory
+from tasks.workers.slurm.units import format_duration, format_memory, parse_duration, parse_memory
 
 # Set by us for every job; a profile that set them again would break what is built on them.
 _OURS = (
@@ -111,8 +111,8 @@ class ResourceClass(_Strict):
     def _margin_leaves_time(self) -> Self:
         if 2 * self.stop_margin > self.walltime:
             raise ValueError(
-                f"stop_margin {duration_text(self.stop_margin)} leaves too little of walltime "
-                f"{duration_text(self.walltime)}; it can be half of it at most"
+                f"stop_margin {format_duration(self.stop_margin)} leaves too little of walltime "
+                f"{format_duration(self.walltime)}; it can be half of it at most"
             )
         return self
 
@@ -127,8 +127,8 @@ class ResourceClass(_Strict):
         """Return what a reader of the plan wants to know."""
         return {
             "partition": self.partition,
-            "walltime": duration_text(self.walltime),
-            "memory": memory_text(self.memory),
+            "walltime": format_duration(self.walltime),
+            "memory": format_memory(self.memory),
             "cores": self.cores,
             "gres": self.gres or "",
             "gpus": self.gpus,

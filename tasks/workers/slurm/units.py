@@ -29,7 +29,7 @@ def parse_duration(text: object) -> int:
     return total
 
 
-def duration_text(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Write seconds as `HH:MM:SS`, or `D-HH:MM:SS` from one day on."""
     days, rest = divmod(int(seconds), _DAY_S)
     clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
@@ -51,6 +51,6 @@ def parse_memory(text: object) -> int:
     return mib
 
 
-def memory_text(mib: int) -> str:
+def format_memory(mib: int) -> str:
     """Write MiB as `48G` where that is exact, else as `800M`."""
     return f"{mib // 1024}G" if mib % 1024 == 0 else f"{mib}M"

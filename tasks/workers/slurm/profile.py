@@ -16,17 +16,17 @@ from prefect.settings import get_current_settings
 
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
-from tasks.workers.profile_files import load_profile
-from tasks.workers.profiles import ClusterProfile, ResourceClass
 from tasks.workers.resources import WorkerPool
 from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.commands import check_commands
-from tasks.workers.slurm.folder import RunFolder
+from tasks.workers.slurm.job_names import job_name
+from tasks.workers.slurm.job_pool import Workforce
 from tasks.workers.slurm.jobs import invalid_in
-from tasks.workers.slurm.names import job_name
 from tasks.workers.slurm.orphans import clear_scratch
+from tasks.workers.slurm.profile_loader import load_profile
+from tasks.workers.slurm.profile_schema import ClusterProfile, ResourceClass
+from tasks.workers.slurm.run_folder import RunFolder
 from tasks.workers.slurm.script import QsmJob, submission_environment
-from tasks.workers.slurm.workforce import Workforce
 
 _NO_RUN = "0" * 8
 _FOR_JOBS = ("PREFECT_API_", "PREFECT_CLIENT_", "PREFECT_LOGGING_")

@@ -41,7 +41,7 @@ _SHELL_KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True)
-class Subprocess:
+class StageProcess:
     """Calls the entry of a stage in a process of its own; a `Launch` of the store.
 
     Args:

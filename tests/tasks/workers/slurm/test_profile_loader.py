@@ -10,7 +10,7 @@ from flows.speech.parameters import parse_parameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
 from tasks.definitions import EVALUATE, MAKE_CORPUS, OPTIMIZE_PROMPT, TRAIN_LORA
-from tasks.workers.profile_files import find_profile, load_profile, shipped_profiles
+from tasks.workers.slurm.profile_loader import find_profile, load_profile, shipped_profiles
 
 GOOD = """\
 resources:
