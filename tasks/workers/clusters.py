@@ -19,7 +19,7 @@ from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
 from qsm_core.errors import StageError
 from tasks.run.handle import LostWorkerError, StoppedError
-from tasks.workers.resources import JobPlace, Jobs, WorkerPool
+from tasks.workers.resources import AcquiredJob, JobPool, WorkerPool
 from tasks.workers.slurm.jobs import Job
 
 # More tasks than this are not queued in Dask at once where stages share workers: each keeps a
@@ -29,12 +29,12 @@ _QUEUED = 64
 
 @dataclass
 class _OpenPool:
-    """A pool that has been asked for: how many stages want it, and its runner once it is made."""
+    """A pool in use: how many stages want it, and its Dask cluster once that is made."""
 
     wanted: int = 0
     stack: ExitStack = field(default_factory=ExitStack)
     runner: DaskTaskRunner | None = None
-    jobs: Jobs | None = None
+    jobs: JobPool | None = None
     queue: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_QUEUED))
 
 
@@ -42,9 +42,8 @@ class _OpenPool:
 class Place:
     """Where one stage runs: on any worker of a pool, or on the worker of one job."""
 
-    pool: WorkerPool
     runner: DaskTaskRunner
-    job: JobPlace | None
+    job: AcquiredJob | None
 
     def submit(
         self,
@@ -58,22 +57,22 @@ class Place:
             return self.runner.submit(task, parameters, dependencies=dependencies)
 
     @property
-    def told(self) -> str:
-        """The job in words, empty where there is none."""
-        return "" if self.job is None else self.job.told
+    def description(self) -> str:
+        """Number and node of the job; empty where there is none."""
+        return "" if self.job is None else self.job.description
 
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Say whether the worker is gone although Dask may still wait for it."""
-        return self.job is not None and self.job.lost()
+        return self.job is not None and self.job.is_lost()
 
-    def why_lost(self) -> StageError:
+    def loss_reason(self) -> StageError:
         """Return why the worker is gone."""
         if self.job is None:
             return LostWorkerError("its worker was killed (out of memory, or stopped from outside)")
-        return self.job.why_lost()
+        return self.job.loss_reason()
 
     def discard(self) -> None:
-        """Let no other stage run here."""
+        """Let no further stage run here."""
         if self.job is not None:
             self.job.discard()
 
@@ -85,8 +84,8 @@ class Clusters:
         self._pools: dict[str, _OpenPool] = {}
         self._lock = threading.RLock()
         self._closed = False
-        self._opened: list[Jobs] = []
-        # What they say of starting and stopping is no news; a worker that dies is told below.
+        self._opened: list[JobPool] = []
+        # Their starts and stops are no news; a worker that dies is reported by its stage.
         logging.getLogger("distributed").setLevel(logging.ERROR)
         logging.getLogger("distributed.scheduler").setLevel(logging.CRITICAL)
         logging.getLogger("prefect.task_runner.dask").setLevel(logging.WARNING)
@@ -110,13 +109,15 @@ class Clusters:
             closing.close()
 
     @contextmanager
-    def place(self, pool: WorkerPool, stage: str, tell: Callable[[str], None]) -> Iterator[Place]:
+    def place(
+        self, pool: WorkerPool, stage: str, on_wait: Callable[[str], None]
+    ) -> Iterator[Place]:
         """Give a stage a place to run, making the cluster if there is none.
 
         Args:
             pool: Where.
-            stage: Who asks.
-            tell: Is told what is waited for.
+            stage: Its name.
+            on_wait: Receives what is waited for, when that changes.
 
         Raises:
             StoppedError: The clusters were closed.
@@ -135,10 +136,10 @@ class Clusters:
             with state.queue:
                 if self._closed:
                     raise StoppedError("the run was stopped")
-                yield Place(pool, runner, None)
+                yield Place(runner, None)
             return
-        with jobs.place(pool, stage, tell) as job:
-            yield Place(pool, runner, job)
+        with jobs.acquire(pool, stage, on_wait) as job:
+            yield Place(runner, job)
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -160,8 +161,8 @@ class Clusters:
     def _open(self, state: _OpenPool, pool: WorkerPool) -> None:
         runner = state.stack.enter_context(_task_runner(pool))
         client = runner.client  # makes the cluster: here, where one thread at a time can be
-        if pool.open_jobs is not None:
-            state.jobs = pool.open_jobs(client)
+        if pool.open_job_pool is not None:
+            state.jobs = pool.open_job_pool(client)
             self._opened.append(state.jobs)
             state.stack.callback(state.jobs.close)  # the jobs end before their scheduler does
         state.runner = runner

@@ -1,8 +1,8 @@
-"""Where stages run: a profile says, for each resource class, how to get workers.
+"""Resource classes: a stage names one (`cpu`, `gpu`), a profile says how to get workers for it.
 
-A stage names its class (`cpu` or `gpu`); the profile maps it to a pool of Dask workers. The
-pool is made when the first stage needs it. Profile `local` needs nothing but this machine; the
-pools of a cluster stand in `tasks.workers.slurm`.
+A profile maps each stage to a pool of Dask workers, which is made when the first stage needs it.
+The profile of this machine is in `tasks.workers.local`, that of a cluster in
+`tasks.workers.slurm.profile`.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ from tasks.workers.slurm.profile_schema import ResourceClass
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-class Jobs(Protocol):
-    """The jobs of a batch system that a pool's workers live in; see `slurm.workforce`."""
+class JobPool(Protocol):
+    """The jobs of a batch system that a pool's workers live in; see `slurm.job_pool`."""
 
-    def place(
-        self, pool: WorkerPool, stage: str, tell: Callable[[str], None]
-    ) -> AbstractContextManager[JobPlace]:
-        """Give one job for the time of the block; `tell` is told what is waited for."""
+    def acquire(
+        self, pool: WorkerPool, stage: str, on_wait: Callable[[str], None]
+    ) -> AbstractContextManager[AcquiredJob]:
+        """Give one job for the time of the block; `on_wait` receives what is waited for."""
 
     def records(self) -> tuple[Job, ...]:
         """Return what is known of every job that was submitted."""
 
     def stop(self) -> None:
-        """Cancel every job, and give none any more."""
+        """Cancel every job, and give out none any more."""
 
     def close(self) -> None:
         """Stop, and wait for a while until every job has ended."""
 
 
-class JobPlace(Protocol):
-    """One job of a batch system, taken by one stage."""
+class AcquiredJob(Protocol):
+    """One job of a batch system while a stage has it."""
 
     @property
     def worker(self) -> str:
         """Address of its Dask worker."""
 
     @property
-    def told(self) -> str:
-        """The job in words: its number and its node."""
+    def description(self) -> str:
+        """Number and node of the job."""
 
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Say whether its worker is gone."""
 
-    def why_lost(self) -> StageError:
-        """Return why it is gone, as an error, after asking the batch system."""
+    def loss_reason(self) -> StageError:
+        """Return why the worker is gone, after asking the batch system."""
 
     def discard(self) -> None:
-        """Let nobody take the job after this."""
+        """Let no further stage take the job."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class WorkerPool:
         facts: What its workers are, for the plan.
         request: What one job asks for, where workers live in jobs.
         make_script: Makes the script that would be submitted for a worker, where there is one.
-        open_jobs: Takes the Dask client of the cluster; None where workers are there at once.
+        open_job_pool: Takes the Dask client of the cluster; None where workers are there at once.
     """
 
     name: str
@@ -93,13 +93,13 @@ class WorkerPool:
     facts: Mapping[str, object] = field(default_factory=dict)
     request: ResourceClass | None = None
     make_script: Callable[[], str] | None = None
-    open_jobs: Callable[[Any], Jobs] | None = None
+    open_job_pool: Callable[[Any], JobPool] | None = None
 
     @property
     def runtime(self) -> dict[str, object]:
         """How a stage runs here, where it says nothing itself; it changes no result."""
-        told: dict[str, object] = {"threads": self.threads, "subprocess": self.subprocess}
-        return told if self.timeout_s is None else {**told, "timeout_s": self.timeout_s}
+        values: dict[str, object] = {"threads": self.threads, "subprocess": self.subprocess}
+        return values if self.timeout_s is None else {**values, "timeout_s": self.timeout_s}
 
     def describe(self) -> dict[str, object]:
         """Return the resource class, and what its jobs are where it has jobs."""

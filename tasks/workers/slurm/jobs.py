@@ -82,8 +82,8 @@ class Job:
         return self.state in ("PENDING", "REQUEUED")
 
     @property
-    def told(self) -> str:
-        """The job in words."""
+    def description(self) -> str:
+        """Number and node, for messages."""
         where = f" on {self.node}" if self.node else ""
         return f"SLURM job {self.job_id}{where}"
 

@@ -20,7 +20,7 @@ from tasks.workers.resources import WorkerPool
 from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.commands import check_commands
 from tasks.workers.slurm.job_names import job_name
-from tasks.workers.slurm.job_pool import Workforce
+from tasks.workers.slurm.job_pool import JobPool
 from tasks.workers.slurm.jobs import invalid_in
 from tasks.workers.slurm.orphans import clear_scratch
 from tasks.workers.slurm.profile_loader import load_profile
@@ -72,7 +72,7 @@ class SlurmProfile:
             facts=request.facts(),
             request=request,
             make_script=partial(self.script_to_show, resource, request),
-            open_jobs=partial(open_jobs, self, resource),
+            open_job_pool=partial(open_job_pool, self, resource),
         )
 
     def prepare(self, definitions: Collection[StageDefinition]) -> None:
@@ -171,9 +171,9 @@ def start_cluster(profile: SlurmProfile, resource: str) -> QsmCluster:
         raise
 
 
-def open_jobs(profile: SlurmProfile, resource: str, client: Any) -> Workforce:
+def open_job_pool(profile: SlurmProfile, resource: str, client: Any) -> JobPool:
     """Return the jobs of a resource class, none yet, for the client of its cluster."""
-    return Workforce(
+    return JobPool(
         job_name(flow_run.id or _NO_RUN, resource),
         resource=resource,
         client=client,

@@ -112,8 +112,8 @@ class RunFolder:
             files[name] = str(self._write(f"{name}.pem", getattr(made, name)))
         return security(require_encryption=True, **files)
 
-    def show_life(self) -> None:
-        """Note that the flow's process is alive."""
+    def heartbeat(self) -> None:
+        """Show that the flow's process is alive."""
         try:
             os.utime(self.path / "run.json")
         except OSError as error:  # a file server that is away for a moment
