@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -24,19 +23,17 @@ from tasks.run.handle import StoppedError
 from tasks.workers.resources import WorkerPool
 from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.commands import SlurmRefusedError
+from tasks.workers.slurm.job_errors import log_tail, loss_error, startup_state
 from tasks.workers.slurm.job_monitor import CALM_POLL_S, POLL_S, JobMonitor
 from tasks.workers.slurm.jobs import Job, submit_once
 from tasks.workers.slurm.profile_schema import ResourceClass
 from tasks.workers.slurm.script import job_comment, submission_environment
-from tasks.workers.slurm.units import format_duration
 from tasks.workers.slurm.worker_check import check_worker
 from tasks.workers.slurm.worker_job import JobLease, WorkerJob
 
 logger = logging.getLogger(__name__)
 
 OnWait = Callable[[str], None]
-
-_START_LIMIT_S = 600.0
 
 
 class JobPool:
@@ -107,6 +104,9 @@ class JobPool:
 
     def _take(self, request: ResourceClass, stage: str, on_wait: OnWait) -> WorkerJob:
         """Return a job with a worker in it: a free one, or a new one once it has started."""
+        all_in_use = (
+            f"every job of class {self._resource} is in use (max_jobs = {request.max_jobs})"
+        )
         changed = self._monitor.changed
         own: WorkerJob | None = None  # submitted for this stage
         try:
@@ -123,11 +123,9 @@ class JobPool:
                 if may_submit:
                     own = self._submit(request, stage, on_wait)
                 if own is None:
-                    on_wait(
-                        f"every job of class {self._resource} is in use (max_jobs = {request.max_jobs})"
-                    )
-                else:
-                    self._check_start(own, on_wait)
+                    on_wait(all_in_use)
+                elif own.address is None:
+                    on_wait(startup_state(own, self._resource))
                 with changed:
                     # A worker that joins notifies nobody; a job that is released does.
                     changed.wait(POLL_S / 4 if own is not None else CALM_POLL_S / 2)
@@ -178,34 +176,6 @@ class JobPool:
         self._monitor.add(job)
         return job
 
-    def _check_start(self, job: WorkerJob, on_wait: OnWait) -> None:
-        """Report how far a job is on its way to a worker; fail where it will not get there."""
-        if job.address is not None:
-            return
-        if job.job.pending:
-            self._check_pending(job, on_wait)
-        elif not job.job.alive:
-            raise job.startup_error()
-        else:
-            on_wait(f"{job.description} is starting")
-            if job.job.elapsed_s > _START_LIMIT_S:
-                limit = format_duration(_START_LIMIT_S)
-                raise StageError(
-                    f"the worker in {job.description} has not connected to the flow within "
-                    f"{limit}: are `interface` and `flow_interface` of the profile on networks "
-                    f"that reach each other?{job.log_tail()}"
-                )
-
-    def _check_pending(self, job: WorkerJob, on_wait: OnWait) -> None:
-        reason, limit_s = job.job.reason, job.request.pending_limit
-        on_wait(f"{job.description} is pending{'' if reason in ('', 'None') else f': {reason}'}")
-        waited_s = time.monotonic() - job.submitted
-        if limit_s is not None and waited_s > limit_s:
-            raise StageError(
-                f"{job.description} was pending for {format_duration(waited_s)}, longer than the "
-                f"pending_limit of class {self._resource}; SLURM's reason: {reason}"
-            )
-
     def _check_worker(self, job: WorkerJob) -> None:
         """Compare what a fresh worker sees with what the flow sees."""
         if job.checked:
@@ -224,7 +194,7 @@ class JobPool:
                 raise self._loss_reason(job) from error
             raise StageError(
                 f"the worker in {job.description} cannot run qsm: {type(error).__name__}: {error}"
-                f"{job.log_tail()}"
+                f"{log_tail(job)}"
             ) from error
         if check.problems:
             job.discard()
@@ -247,7 +217,7 @@ class JobPool:
         if not self._monitor.stopped:
             self._monitor.try_to_refresh()
             job.wait_for_end()
-        return StoppedError("the run was stopped") if self._monitor.stopped else job.loss_error()
+        return StoppedError("the run was stopped") if self._monitor.stopped else loss_error(job)
 
 
 def _when_changed(on_wait: OnWait) -> OnWait:

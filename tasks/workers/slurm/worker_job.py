@@ -1,4 +1,4 @@
-"""A job of SLURM with one Dask worker in it: how far it is, which stage has it, why it ended."""
+"""A job of SLURM with one Dask worker in it: how far it is, and which stage has it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qsm_core.errors import StageError
-from tasks.run.handle import LostWorkerError
 from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.jobs import Job
 from tasks.workers.slurm.profile_schema import ResourceClass
-from tasks.workers.slurm.units import format_memory
 
 # SLURM shows a new job, and forgets an old one, with some delay.
 _MISSING_S = 30.0
 _END_WITHIN_S = 30.0
 _YOUNG_S = 60.0
-_TAIL_LINES = 15
-_TAIL_BYTES = 20_000
 # A job that has less than this share of a stage's walltime left does not begin that stage.
 _LEAST_TIME_LEFT = 0.5
-# These states say nothing about the job itself: another one may well succeed.
-_ENDED_FROM_OUTSIDE = frozenset(
-    {"CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "GONE", "REVOKED"}
-)
 
 
 @dataclass(eq=False)
@@ -137,44 +129,6 @@ class WorkerJob:
         deadline = time.monotonic() + limit_s
         while self.job.alive and time.monotonic() < deadline:
             time.sleep(0.2)
-
-    def startup_error(self) -> StageError:
-        """Return why the job ended before its worker had joined."""
-        text = f"{self._end} before its worker had started"
-        if self.job.state in _ENDED_FROM_OUTSIDE:
-            return LostWorkerError(text)
-        return StageError(f"{text}{self.log_tail()}")
-
-    def loss_error(self) -> StageError:
-        """Return why the worker went away under a stage."""
-        if self.job.state == "OUT_OF_MEMORY":
-            return StageError(
-                f"{self._end}: the stage needs more than {format_memory(self.request.memory)}; "
-                f"raise `memory` of its class or stage in the profile{self.log_tail()}"
-            )
-        if self.job.alive:
-            return LostWorkerError(f"the worker in {self.description} is gone{self.log_tail()}")
-        return LostWorkerError(self._end)
-
-    def log_tail(self) -> str:
-        """Return the last lines of the job's log, with its path, as the end of a message."""
-        try:
-            with self.log.open("rb") as stream:
-                stream.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
-                text = stream.read().decode(errors="replace")
-        except OSError:
-            return f"\nits log {self.log} does not exist: can the node write to that folder?"
-        lines = text.strip().splitlines()[-_TAIL_LINES:]
-        if not lines:
-            return f"\nits log {self.log} is empty"
-        return f"\nthe end of its log {self.log}:\n" + "\n".join(f"  | {line}" for line in lines)
-
-    @property
-    def _end(self) -> str:
-        """How the job ended, in SLURM's words."""
-        reason = self.job.reason
-        why = "" if reason in ("", "None", self.job.state) else f" ({reason})"
-        return f"{self.description} ended as {self.job.state}{why}"
 
 
 @dataclass(frozen=True)
