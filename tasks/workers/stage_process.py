@@ -1,4 +1,4 @@
-"""Run a stage in a process of its own: its memory is given back, and it can be ended.
+"""Run a stage in a process of its own: its memory is freed after it, and it can be killed.
 
 The process is the leader of a session and a process group of its own. The group is killed when the
 stage takes too long, does not stop in time, or ends and leaves something behind. If the process
@@ -34,19 +34,19 @@ from tasks.workers.resources import THREAD_VARIABLES
 
 _POLL_S = 0.2
 _READERS_END_S = 10.0
-_KILL_BEFORE_END_S = 3.0  # so that there is time to tell why
-# They hold keys and passwords, and the core needs neither of the two.
-_KEPT_BACK = ("PREFECT_", "DASK_")
-_SHELL_KILLED = 128 + signal.SIGKILL
+_KILL_BEFORE_END_S = 3.0  # so that there is time to report why
+# These hold keys and passwords, which the core does not need.
+_WITHHELD = ("PREFECT_", "DASK_")
+_KILLED_IN_SHELL = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True)
 class StageProcess:
-    """Calls the entry of a stage in a process of its own; a `Launch` of the store.
+    """Calls the entry of a stage in a process of its own; a `qsm_core.stage.launch.Launch`.
 
     Args:
-        stop: Asks the stage to stop; it is killed shortly before its end.
-        on_line: Is told what the process prints.
+        stop: Asks the stage to stop, and has it killed shortly before the worker ends.
+        on_line: Receives the lines that the process prints.
         timeout_s: Longest time of the stage; None for any.
     """
 
@@ -60,7 +60,7 @@ class StageProcess:
         Args:
             spec: What to make.
             context: The arguments of the stage.
-            folder: Where order, outcome and log are kept.
+            folder: For the files of order, outcome and log.
 
         Raises:
             QsmError: As the stage raised it.
@@ -71,23 +71,25 @@ class StageProcess:
         outcome = folder / "outcome.json"
         outcome.unlink(missing_ok=True)
         log = ProcessLog(folder, self.on_line)
-        with self._started(spec, context, folder) as running:
-            with running.followed(log, context.report):
-                self._supervise(spec, running)
-            code, peak_mib = running.end()
+        with self._process(spec, context, folder) as process:
+            with process.readers(log, context.report):
+                self._supervise(spec, process)
+            code, peak_mib = process.end()
         log.copy_to(context.out / VOLATILE_FOLDER / LOG)
         try:
             launched = read_outcome(outcome)
         except InterruptedStageError as error:
-            # The process knows of a signal only, this one why it was sent.
+            # The process received a signal; why it was sent is known here only.
             raise InterruptedStageError(str(error).replace(ASKED, self.stop() or ASKED)) from error
         if launched is None:
-            raise self._death(spec, code, peak_mib, log)
+            raise self._exit_error(spec, code, peak_mib, log)
         return launched
 
     @contextmanager
-    def _started(self, spec: StageSpec, context: StageContext, folder: Path) -> Iterator[_Running]:
-        """Start the process; whatever happens in the block, it and its group are gone after it."""
+    def _process(
+        self, spec: StageSpec, context: StageContext, folder: Path
+    ) -> Iterator[_StartedProcess]:
+        """Start the process; whatever happens in the block, its group has ended after it."""
         progress, progress_end = os.pipe()
         life_end, life = os.pipe()
         deadline = self.stop.deadline
@@ -101,7 +103,7 @@ class StageProcess:
         )
         order.write(folder / "order.json")
         try:
-            with _deferred(signal.SIGTERM):
+            with _signal_mask(signal.SIGTERM):
                 process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "qsm_core.stage.child", folder / "order.json"],
                     env=child_environment(os.environ, context.runtime.get("threads")),
@@ -114,45 +116,45 @@ class StageProcess:
         finally:
             os.close(progress_end)
             os.close(life_end)
-        running = _Running(process, progress)
+        started = _StartedProcess(process, progress)
         try:
-            yield running
+            yield started
         finally:
-            running.end()
+            started.end()
             os.close(life)
 
-    def _supervise(self, spec: StageSpec, running: _Running) -> None:
-        """Wait for the end of the process; pass on a request to stop; end what takes too long."""
+    def _supervise(self, spec: StageSpec, process: _StartedProcess) -> None:
+        """Wait for the end of the process; pass on a request to stop; enforce the timeout."""
         began = time.monotonic()
-        told = False
-        while not running.has_ended():
+        stop_sent = False
+        while not process.has_ended():
             reason = self.stop()
-            if reason is not None and not told:
-                told = True
-                running.ask_to_stop()
+            if reason is not None and not stop_sent:
+                stop_sent = True
+                process.ask_to_stop()
             if self.stop.left_s < _KILL_BEFORE_END_S:
                 raise InterruptedStageError(
-                    f"{reason}; it did not come to a stop in time, so what it did since it last "
-                    "kept something is done again"
+                    f"{reason}; the stage did not stop in time, so what it did since it last saved "
+                    "its work is done again"
                 )
             if self.timeout_s is not None and time.monotonic() - began > self.timeout_s:
                 raise StageError(
                     f"{spec.stage} took longer than its timeout of {self.timeout_s:g} s and was "
-                    "ended. What it kept is there: raise the timeout in the cluster profile and "
-                    "run the same again"
+                    "killed. The work that it saved is kept: raise the timeout in the cluster "
+                    "profile and run the same again"
                 )
             time.sleep(_POLL_S)
 
-    def _death(self, spec: StageSpec, code: int, peak_mib: float, log: ProcessLog) -> QsmError:
-        """Return the error for a process that ended without saying how."""
+    def _exit_error(self, spec: StageSpec, code: int, peak_mib: float, log: ProcessLog) -> QsmError:
+        """Return the error for a process that ended without reporting an outcome."""
         reason = self.stop()
         if reason is not None and code == -signal.SIGTERM:
             return InterruptedStageError(f"{reason}; it ended at once")
         end = f"The end of its log:\n{log.tail}\nAll of it: {log.path}" if log.tail else ""
-        return StageError(f"the process of {spec.stage} {_ending(code, peak_mib)}. {end}".strip())
+        return StageError(f"the process of {spec.stage} {_exit(code, peak_mib)}. {end}".strip())
 
 
-class _Running:
+class _StartedProcess:
     """A process, the leader of its group."""
 
     def __init__(self, process: subprocess.Popen[bytes], progress: int) -> None:
@@ -161,12 +163,12 @@ class _Running:
         self._end: tuple[int, float] | None = None
 
     def has_ended(self) -> bool:
-        """Say whether the process has ended; it is not reaped, so that its group keeps its id."""
+        """Say whether the process has ended; it is not reaped, so its group keeps its id."""
         how = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, how) is not None
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM to the process alone: what it started may be needed to come to a stop."""
+        """Send SIGTERM to the process alone: it may need its own children in order to stop."""
         self._process.send_signal(signal.SIGTERM)
 
     def end(self) -> tuple[int, float]:
@@ -180,8 +182,8 @@ class _Running:
         return self._end
 
     @contextmanager
-    def followed(self, log: ProcessLog, report: Callable[[int, int, str], None]) -> Iterator[None]:
-        """Read what the process tells while the block runs, and the rest of it."""
+    def readers(self, log: ProcessLog, report: Callable[[int, int, str], None]) -> Iterator[None]:
+        """Read what the process prints and reports, until it has ended after the block."""
 
         def follow_progress(stream: IO[bytes]) -> None:
             for line in stream:
@@ -189,7 +191,7 @@ class _Running:
 
         output = self._process.stdout
         if output is None:
-            raise StageError("the process was started without a pipe for what it prints")
+            raise StageError("the process has no pipe for its output")
         readers = [_reader(log.follow, output), _reader(follow_progress, self._progress)]
         try:
             yield
@@ -214,14 +216,14 @@ def _reader(follow: Callable[[IO[bytes]], None], stream: IO[bytes]) -> threading
 def child_environment(environment: Mapping[str, str], threads: object) -> dict[str, str]:
     """Return the environment for the process of a stage.
 
-    It imports from where this process does. Settings of Prefect and Dask are kept back, since the
-    secrets are among them.
+    It imports from the same folders as this process. Settings of Prefect and Dask are withheld,
+    since they include secrets.
 
     Args:
-        environment: That of this process.
-        threads: Threads of the numerics, if that is decided.
+        environment: Of this process.
+        threads: Threads of the numerics, an int where that is decided.
     """
-    kept = {name: text for name, text in environment.items() if not name.startswith(_KEPT_BACK)}
+    kept = {name: text for name, text in environment.items() if not name.startswith(_WITHHELD)}
     kept["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     kept["PYTHONUNBUFFERED"] = "1"
     if isinstance(threads, int):
@@ -230,8 +232,8 @@ def child_environment(environment: Mapping[str, str], threads: object) -> dict[s
 
 
 @contextmanager
-def _deferred(number: signal.Signals) -> Iterator[None]:
-    """Block a signal in this thread; a process started in the block takes it when it is ready."""
+def _signal_mask(number: signal.Signals) -> Iterator[None]:
+    """Block a signal in this thread; a process started in the block unblocks it when ready."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield
@@ -239,13 +241,13 @@ def _deferred(number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _ending(code: int, peak_mib: float) -> str:
+def _exit(code: int, peak_mib: float) -> str:
     """Say how a process ended."""
-    if code in (-signal.SIGKILL, _SHELL_KILLED):
+    if code in (-signal.SIGKILL, _KILLED_IN_SHELL):
         return (
-            f"was killed (SIGKILL), most likely because memory ran out: it held {peak_mib:.0f} MiB "
-            "at its peak. Ask for more memory in the cluster profile, or take a smaller batch"
+            "was killed (SIGKILL), most likely because memory ran out: its peak was "
+            f"{peak_mib:.0f} MiB. Raise `memory` in the cluster profile, or use a smaller batch"
         )
     if code < 0:
         return f"was ended by {signal.Signals(-code).name} ({signal.strsignal(-code)})"
-    return f"ended with exit code {code} and did not say why"
+    return f"ended with exit code {code} without reporting an error"

@@ -104,9 +104,8 @@ class JobPool:
 
     def _take(self, request: ResourceClass, stage: str, on_wait: OnWait) -> WorkerJob:
         """Return a job with a worker in it: a free one, or a new one once it has started."""
-        all_in_use = (
-            f"every job of class {self._resource} is in use (max_jobs = {request.max_jobs})"
-        )
+        limit = request.max_jobs
+        all_in_use = f"every job of class {self._resource} is in use (max_jobs = {limit})"
         changed = self._monitor.changed
         own: WorkerJob | None = None  # submitted for this stage
         try:

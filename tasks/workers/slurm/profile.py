@@ -1,10 +1,8 @@
-"""The pools of workers of a SLURM cluster: one for each resource class of its profile."""
+"""The profile of a SLURM cluster: one pool of workers for each of its resource classes."""
 
 from __future__ import annotations
 
-import grp
 import os
-import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
@@ -27,20 +25,21 @@ from tasks.workers.slurm.profile_loader import load_profile
 from tasks.workers.slurm.profile_schema import ClusterProfile, ResourceClass
 from tasks.workers.slurm.run_folder import RunFolder
 from tasks.workers.slurm.script import QsmJob, submission_environment
+from tasks.workers.slurm.sharing import share_with_group
 
-_NO_RUN = "0" * 8
-_FOR_JOBS = ("PREFECT_API_", "PREFECT_CLIENT_", "PREFECT_LOGGING_")
+_NO_RUN = "0" * 8  # in the names of jobs that are only shown
+_JOB_SETTINGS = ("PREFECT_API_", "PREFECT_CLIENT_", "PREFECT_LOGGING_")
 
 
 @dataclass(frozen=True)
 class SlurmProfile:
-    """A cluster for the stages of one run.
+    """A cluster for the stages of one run; a `ResourceProfile`.
 
     Args:
-        name: What the user called it: a name or a path.
+        name: As the user gave it: a name or a path.
         cluster: What the cluster offers.
-        store: Root of the store; also where small files of the run lie, unless the profile says
-            otherwise.
+        store: Root of the store; also holds the small files of a run, unless the profile names
+            another folder for them.
     """
 
     name: str
@@ -76,12 +75,12 @@ class SlurmProfile:
         )
 
     def prepare(self, definitions: Collection[StageDefinition]) -> None:
-        """Ask SLURM whether it knows what the stages' jobs ask for, and submit nothing.
+        """Have SLURM check what the stages' jobs ask for, without submitting anything.
 
         Also applies the umask and the group of the profile.
 
         Raises:
-            ConfigurationError: SLURM does not know it; holds its words.
+            ConfigurationError: SLURM does not know it; quotes SLURM.
         """
         share_with_group(self.cluster, self.store)
         if definitions:
@@ -89,14 +88,15 @@ class SlurmProfile:
         environment = submission_environment(os.environ)
         problems = []
         for resource, request in dict.fromkeys(self.cluster.request(one) for one in definitions):
-            said = invalid_in(self.script_to_show(resource, request), environment=environment)
-            if said is not None:
-                problems.append(f"resources.{resource} (partition {request.partition}): {said}")
+            script = self.script_to_show(resource, request)
+            problem = invalid_in(script, environment=environment)
+            if problem is not None:
+                problems.append(f"resources.{resource} (partition {request.partition}): {problem}")
         if problems:
-            raise ConfigurationError(f"SLURM refuses the profile {self.name}", problems)
+            raise ConfigurationError(f"SLURM rejects the profile {self.name}", problems)
 
     def script_to_show(self, resource: str, request: ResourceClass) -> str:
-        """Return the script of a job as it would be submitted; what a run decides is in <>."""
+        """Return the script of a job as it would be submitted; what is known later is in <>."""
         return QsmJob(
             "tls://<host of the flow>:<port>",
             "<worker>",
@@ -110,32 +110,6 @@ class SlurmProfile:
         ).job_script()
 
 
-def share_with_group(profile: ClusterProfile, store: Path) -> None:
-    """Apply the umask of a profile to this process, and its group to the store.
-
-    What is made below the store belongs to the group then: folders hand their group on.
-
-    Raises:
-        ConfigurationError: There is no such group, or the user is not in it.
-    """
-    if profile.umask is not None:
-        os.umask(int(profile.umask, 8))
-    if profile.group is None:
-        return
-    try:
-        number = grp.getgrnam(profile.group).gr_gid
-        store.mkdir(parents=True, exist_ok=True)
-        if store.stat().st_gid != number:
-            os.chown(store, -1, number)
-        if store.stat().st_uid == os.getuid():
-            store.chmod(store.stat().st_mode | stat.S_ISGID)
-    except (KeyError, PermissionError) as error:
-        raise ConfigurationError(
-            "the cluster profile cannot be used",
-            [f"group = {profile.group!r}: {store} cannot be given to it: {error}"],
-        ) from error
-
-
 def slurm_profile(cluster: str, store: Path) -> SlurmProfile:
     """Return the profile of a cluster.
 
@@ -144,7 +118,7 @@ def slurm_profile(cluster: str, store: Path) -> SlurmProfile:
         store: Root of the store.
 
     Raises:
-        ConfigurationError: It cannot be used; names everything that is wrong in it.
+        ConfigurationError: It cannot be used; lists every mistake in it.
     """
     return SlurmProfile(cluster, load_profile(cluster), store)
 
@@ -183,8 +157,8 @@ def open_job_pool(profile: SlurmProfile, resource: str, client: Any) -> JobPool:
 
 
 def prefect_environment() -> dict[str, str]:
-    """Return the variables by which a job finds the Prefect server, with their secrets."""
+    """Return the variables with which a job reaches the Prefect server, secrets included."""
     settings = get_current_settings().to_environment_variables(
         exclude_unset=True, include_secrets=True
     )
-    return {name: value for name, value in settings.items() if name.startswith(_FOR_JOBS)}
+    return {name: value for name, value in settings.items() if name.startswith(_JOB_SETTINGS)}

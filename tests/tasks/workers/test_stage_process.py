@@ -97,7 +97,7 @@ def test_what_it_prints_is_shown_and_kept(make, lines):
 def test_too_many_lines_are_shown_in_part_and_kept_whole(make, lines):
     output = make(do="chatter", lines=5000)
     assert 200 < len(lines) < 1000
-    assert any("there is more; all of it is in" in line for line in lines)
+    assert any("more lines follow; all of them are in" in line for line in lines)
     kept = (output.path / "volatile" / "log.txt").read_text().splitlines()
     assert "line 4999" in kept
     assert not any("bar" in line for line in kept)
@@ -132,10 +132,10 @@ def test_an_error_comes_back_as_what_it_was(make, store, what, kind, text):
         ({"do": "SIGSEGV"}, "was ended by SIGSEGV .Segmentation fault.*Fatal Python error"),
         (
             {"do": "SIGKILL"},
-            "was killed .SIGKILL., most likely because memory ran out: it held [0-9]+ MiB",
+            "was killed .SIGKILL., most likely because memory ran out: its peak was [0-9]+ MiB",
         ),
         ({"do": "exit", "code": 137}, "was killed .SIGKILL., most likely because memory ran out"),
-        ({"do": "exit", "code": 3}, "ended with exit code 3 and did not say why"),
+        ({"do": "exit", "code": 3}, "ended with exit code 3 without reporting an error"),
     ],
 )
 def test_a_process_that_dies_is_told_with_the_end_of_its_log(make, runtime, text):
@@ -156,7 +156,7 @@ def test_a_stage_that_does_not_stop_in_time_is_ended(make, tmp_path):
     pids = tmp_path / "pids"
     now = time.time()
     stop = StopRequest(Deadline(stop_at=now + 1, end_at=now + 10))
-    with pytest.raises(InterruptedStageError, match=r"walltime .* did not come to a stop in time"):
+    with pytest.raises(InterruptedStageError, match=r"walltime .* the stage did not stop in time"):
         make(do="hang", pids=str(pids), stop=stop)
     wait_until(lambda: gone(json.loads(pids.read_text())))
 

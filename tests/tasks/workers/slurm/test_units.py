@@ -1,4 +1,4 @@
-"""Times and memory as SLURM writes them."""
+"""Durations and memory in SLURM's notation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_duration_is_read_back(seconds):
 
 @pytest.mark.parametrize("text", ["25", "1:00", "12h", "00:00:00", "", "1-2:00:00:00", None])
 def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ValueError, match="a time"):
+    with pytest.raises(ValueError, match="a duration"):
         parse_duration(text)
 
 
