@@ -22,9 +22,9 @@ from tasks.run.handle import LostWorkerError, StoppedError
 from tasks.workers.resources import AcquiredJob, JobPool, WorkerPool
 from tasks.workers.slurm.jobs import Job
 
-# More tasks than this are not queued in Dask at once where stages share workers: each keeps a
-# thread of the flow busy, and a thousand starved the connection to the scheduler until it broke.
-_QUEUED = 64
+# Tasks that are queued in Dask at once where stages share workers. Each keeps a thread of the flow
+# busy; a thousand starved the connection to the scheduler until it broke.
+_MOST_QUEUED = 64
 
 
 @dataclass
@@ -35,7 +35,7 @@ class _OpenPool:
     stack: ExitStack = field(default_factory=ExitStack)
     runner: DaskTaskRunner | None = None
     jobs: JobPool | None = None
-    queue: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_QUEUED))
+    queue: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MOST_QUEUED))
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,13 @@ class Clusters:
         """Give a stage a place to run, making the cluster if there is none.
 
         Args:
-            pool: Where.
+            pool: Where it runs.
             stage: Its name.
             on_wait: Receives what is waited for, when that changes.
 
         Raises:
             StoppedError: The clusters were closed.
-            StageError: There is no such place.
+            StageError: The place cannot be had; see `JobPool.acquire` of `tasks.workers.slurm`.
         """
         with self._lock:
             if self._closed:
@@ -149,7 +149,7 @@ class Clusters:
         return tuple(sorted(opened, key=lambda job: int(job.job_id)))
 
     def close(self) -> None:
-        """Close every cluster; what still runs on it is stopped, and no more is taken."""
+        """Close every cluster; what still runs there is stopped, and no further stage is accepted."""
         with self._lock:
             self._closed = True
             for jobs in self._opened:  # all at once, as each takes some time to end

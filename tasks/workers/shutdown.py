@@ -60,7 +60,7 @@ def stop_requests() -> Iterator[StopRequest]:
     reason = shutdown.request()
     if reason is not None:
         raise InterruptedStageError(f"{reason}; the stage was not begun here")
-    with shutdown.delayed():
+    with shutdown.keep_open():
         yield shutdown.request
 
 
@@ -109,7 +109,7 @@ class WorkerShutdown:
         done.wait(_INSTALL_WITHIN_S)
 
     @contextmanager
-    def delayed(self) -> Iterator[None]:
+    def keep_open(self) -> Iterator[None]:
         """Keep the worker open while a stage runs; after a SIGTERM, close it then."""
         self._busy += 1
         try:
@@ -122,11 +122,11 @@ class WorkerShutdown:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.request.ask(SIGTERM_REASON, GRACE_S)
         if self._busy:
-            self._worker.loop.asyncio_loop.call_soon_threadsafe(self._take_no_more)
+            self._worker.loop.asyncio_loop.call_soon_threadsafe(self._accept_no_more)
         else:
             self._pass_on(number, frame)
 
-    def _take_no_more(self) -> None:
+    def _accept_no_more(self) -> None:
         self._worker.status = Status.paused
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
 """The fields of a cluster profile: what a SLURM cluster offers to each class of stages.
 
-A profile is a YAML file; `deployments/clusters/` has examples to copy. `profile_loader` reads it and
-reports its mistakes.
+A profile is a YAML file; `deployments/clusters/` has examples to copy. `profile_loader` reads one
+and reports its mistakes.
 """
 
 from __future__ import annotations
