@@ -149,7 +149,7 @@ class Clusters:
         return tuple(sorted(opened, key=lambda job: int(job.job_id)))
 
     def close(self) -> None:
-        """Close every cluster; what still runs there is stopped, and no further stage is accepted."""
+        """Close every cluster; what still runs there is stopped, and no further stage begins."""
         with self._lock:
             self._closed = True
             for jobs in self._opened:  # all at once, as each takes some time to end

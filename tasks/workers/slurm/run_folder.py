@@ -103,7 +103,11 @@ class RunFolder:
         self._write("environment", "".join(lines))
 
     def make_security(self) -> Any:
-        """Make the certificate that scheduler, workers and client require of each other."""
+        """Make the certificates that scheduler, workers and client require of each other.
+
+        dask-jobqueue would write those of the workers by itself, but it keeps the files open: on NFS
+        another node may find them empty.
+        """
         security: Any = Security  # has no types
         made = security.temporary()
         files = {}
