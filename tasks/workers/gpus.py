@@ -63,17 +63,20 @@ class Gpu:
 def visible_gpus() -> tuple[Gpu, ...]:
     """Return the GPUs that CUDA shows to this process; nvidia-smi runs once in a process."""
     installed = _installed_gpus()
-    cards = list({gpu.index: gpu for gpu in reversed(installed)}.values())[::-1]
+    first_of_card: dict[int, Gpu] = {}
+    for gpu in installed:
+        first_of_card.setdefault(gpu.index, gpu)
+    cards = list(first_of_card.values())
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     entries = [str(n) for n in range(len(cards))] if listed is None else _entries(listed)
     visible: list[Gpu] = []
     for entry in entries:
-        gpu = _by_index(int(entry), cards) if entry.isdigit() else _by_uuid(entry, installed)
-        if gpu is None:  # CUDA ignores what follows an entry that is not valid
+        named = _by_index(int(entry), cards) if entry.isdigit() else _by_uuid(entry, installed)
+        if named is None:  # CUDA ignores what follows an entry that is not valid
             break
-        if gpu in visible:  # and the whole list where one GPU is named twice
+        if named in visible:  # and the whole list where one GPU is named twice
             return ()
-        visible.append(gpu)
+        visible.append(named)
     if entries and entries[0].isdigit():
         visible = _named_by_index(visible, cards)
     instances = [gpu for gpu in visible if gpu.is_mig]

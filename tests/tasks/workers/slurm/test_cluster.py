@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dask
-import dask_jobqueue
 import pytest
 from distributed import Client
 
@@ -41,6 +40,8 @@ def cluster(tmp_path: Path) -> Iterator[QsmCluster]:
 
 
 def test_it_is_a_slurm_cluster_that_shows_our_script(cluster: QsmCluster) -> None:
+    import dask_jobqueue  # imported before our module is, it would take SIGINT
+
     assert isinstance(cluster, dask_jobqueue.SLURMCluster)
     assert cluster.job_name == NAME
     script = cluster.job_script()
