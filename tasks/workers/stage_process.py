@@ -11,29 +11,25 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import copy_context
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from qsm_core.errors import InterruptedStageError, QsmError, StageError
-from qsm_core.stage.child import ASKED, order_of, read_progress_line
+from qsm_core.stage.child import ASKED, order_of
 from qsm_core.stage.context import StageContext
 from qsm_core.stage.launch import Launched
 from qsm_core.stage.outcome import read_outcome
 from qsm_core.stage.stop import StopRequest
-from qsm_core.stage.usage import resident_peak_mib
 from qsm_core.store.layout import VOLATILE_FOLDER
 from qsm_core.store.spec import StageSpec
+from tasks.workers.process_group import ProcessGroup
 from tasks.workers.process_log import LOG, OnLine, ProcessLog
 from tasks.workers.resources import THREAD_VARIABLES
 
 _POLL_S = 0.2
-_READERS_END_S = 10.0
 _KILL_BEFORE_END_S = 3.0  # so that there is time to report why
 # These hold keys and passwords, which the core does not need.
 _WITHHELD = ("PREFECT_", "DASK_")
@@ -71,10 +67,10 @@ class StageProcess:
         outcome = folder / "outcome.json"
         outcome.unlink(missing_ok=True)
         log = ProcessLog(folder, self.on_line)
-        with self._process(spec, context, folder) as process:
-            with process.readers(log, context.report):
-                self._supervise(spec, process)
-            code, peak_mib = process.end()
+        with self._process_group(spec, context, folder) as group:
+            with group.readers(log, context.report):
+                self._supervise(spec, group)
+            code, peak_mib = group.end()
         log.copy_to(context.out / VOLATILE_FOLDER / LOG)
         try:
             launched = read_outcome(outcome)
@@ -86,9 +82,9 @@ class StageProcess:
         return launched
 
     @contextmanager
-    def _process(
+    def _process_group(
         self, spec: StageSpec, context: StageContext, folder: Path
-    ) -> Iterator[_StartedProcess]:
+    ) -> Iterator[ProcessGroup]:
         """Start the process; whatever happens in the block, its group has ended after it."""
         progress, progress_end = os.pipe()
         life_end, life = os.pipe()
@@ -116,22 +112,22 @@ class StageProcess:
         finally:
             os.close(progress_end)
             os.close(life_end)
-        started = _StartedProcess(process, progress)
+        group = ProcessGroup(process, progress)
         try:
-            yield started
+            yield group
         finally:
-            started.end()
+            group.end()
             os.close(life)
 
-    def _supervise(self, spec: StageSpec, process: _StartedProcess) -> None:
+    def _supervise(self, spec: StageSpec, group: ProcessGroup) -> None:
         """Wait for the end of the process; pass on a request to stop; enforce the timeout."""
         began = time.monotonic()
         stop_sent = False
-        while not process.has_ended():
+        while not group.has_ended():
             reason = self.stop()
             if reason is not None and not stop_sent:
                 stop_sent = True
-                process.ask_to_stop()
+                group.ask_to_stop()
             if self.stop.left_s < _KILL_BEFORE_END_S:
                 raise InterruptedStageError(
                     f"{reason}; the stage did not stop in time, so what it did since it last saved "
@@ -152,65 +148,6 @@ class StageProcess:
             return InterruptedStageError(f"{reason}; it ended at once")
         end = f"The end of its log:\n{log.tail}\nAll of it: {log.path}" if log.tail else ""
         return StageError(f"the process of {spec.stage} {_exit(code, peak_mib)}. {end}".strip())
-
-
-class _StartedProcess:
-    """A process, the leader of its group."""
-
-    def __init__(self, process: subprocess.Popen[bytes], progress: int) -> None:
-        self._process = process
-        self._progress = os.fdopen(progress, "rb")
-        self._end: tuple[int, float] | None = None
-
-    def has_ended(self) -> bool:
-        """Say whether the process has ended; it is not reaped, so its group keeps its id."""
-        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self._process.pid, how) is not None
-
-    def ask_to_stop(self) -> None:
-        """Send SIGTERM to the process alone: it may need its own children in order to stop."""
-        self._process.send_signal(signal.SIGTERM)
-
-    def end(self) -> tuple[int, float]:
-        """Kill what is left of the group; return exit code and peak memory in MiB."""
-        if self._end is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            _, status, usage = os.wait4(self._process.pid, 0)
-            self._process.returncode = os.waitstatus_to_exitcode(status)
-            self._end = self._process.returncode, resident_peak_mib(usage)
-        return self._end
-
-    @contextmanager
-    def readers(self, log: ProcessLog, report: Callable[[int, int, str], None]) -> Iterator[None]:
-        """Read what the process prints and reports, until it has ended after the block."""
-
-        def follow_progress(stream: IO[bytes]) -> None:
-            for line in stream:
-                report(*read_progress_line(line))
-
-        output = self._process.stdout
-        if output is None:
-            raise StageError("the process has no pipe for its output")
-        readers = [_reader(log.follow, output), _reader(follow_progress, self._progress)]
-        try:
-            yield
-        finally:
-            self.end()
-            for reader in readers:
-                reader.join(_READERS_END_S)
-
-
-def _reader(follow: Callable[[IO[bytes]], None], stream: IO[bytes]) -> threading.Thread:
-    """Start a thread that reads a stream to its end, with the context variables of this one."""
-
-    def read() -> None:
-        with stream:
-            follow(stream)
-
-    thread = threading.Thread(target=copy_context().run, args=(read,), daemon=True)
-    thread.start()
-    return thread
 
 
 def child_environment(environment: Mapping[str, str], threads: object) -> dict[str, str]:

@@ -105,7 +105,7 @@ class RunFolder:
     def make_security(self) -> Any:
         """Make the certificates that scheduler, workers and client require of each other.
 
-        dask-jobqueue would write those of the workers by itself, but it keeps the files open: on NFS
+        dask-jobqueue would write those of the workers itself, but it keeps the files open: on NFS,
         another node may find them empty.
         """
         security: Any = Security  # has no types
