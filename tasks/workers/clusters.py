@@ -52,7 +52,7 @@ class Place:
         dependencies: dict[str, Any],
     ) -> PrefectDaskFuture[Any]:
         """Queue a task here."""
-        workers = {} if self.job is None else {"workers": [self.job.worker]}
+        workers = {} if self.job is None else {"workers": [self.job.address or ""]}
         with annotate(**workers):
             return self.runner.submit(task, parameters, dependencies=dependencies)
 

@@ -43,8 +43,8 @@ class AcquiredJob(Protocol):
     """One job of a batch system while a stage has it."""
 
     @property
-    def worker(self) -> str:
-        """Address of its Dask worker."""
+    def address(self) -> str | None:
+        """Address of its Dask worker; None when that is gone."""
 
     @property
     def description(self) -> str:

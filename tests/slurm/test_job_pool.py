@@ -54,7 +54,7 @@ def take(jobs: JobPool, request: ResourceClass) -> tuple[str, list[str]]:
     waited: list[str] = []
     pool = WorkerPool("slurm-cpu", lambda: None, 1, request=request)
     with jobs.acquire(pool, "a stage", waited.append) as job:
-        assert job.worker.startswith("tls://")
+        assert (job.address or "").startswith("tls://")
         return job.description, waited
 
 

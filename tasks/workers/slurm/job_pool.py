@@ -12,7 +12,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from tasks.workers.slurm.jobs import Job, submit_once
 from tasks.workers.slurm.profile_schema import ResourceClass
 from tasks.workers.slurm.script import job_comment, submission_environment
 from tasks.workers.slurm.worker_check import check_worker
-from tasks.workers.slurm.worker_job import JobLease, WorkerJob
+from tasks.workers.slurm.worker_job import WorkerJob
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ class JobPool:
         self._monitor = JobMonitor(name, self._cluster)
 
     @contextmanager
-    def acquire(self, pool: WorkerPool, stage: str, on_wait: OnWait) -> Iterator[JobLease]:
+    def acquire(self, pool: WorkerPool, stage: str, on_wait: OnWait) -> Iterator[WorkerJob]:
         """Give one job for the time of the block.
 
         Args:
@@ -78,7 +77,7 @@ class JobPool:
         try:
             self._check_worker(job)
             job.stages.append(stage)
-            yield JobLease(job, partial(self._loss_reason, job))
+            yield job
         finally:
             self._release(job)
 
@@ -171,7 +170,9 @@ class JobPool:
                 self._monitor.submitting -= 1
         log = self._logs / f"{self._name}-{job_id}.log"
         submitted = Job(job_id, self._name, "PENDING")
-        job = WorkerJob(worker, request, submitted, log, self._cluster, stage=stage)
+        job = WorkerJob(
+            worker, request, submitted, log, self._cluster, self._loss_reason, stage=stage
+        )
         self._monitor.add(job)
         return job
 

@@ -22,7 +22,7 @@ _LEAST_TIME_LEFT = 0.5
 
 @dataclass(eq=False)
 class WorkerJob:
-    """A job that was submitted, and the worker in it.
+    """A job that was submitted, and the worker in it; an `AcquiredJob` while a stage has it.
 
     Args:
         worker: Name of the Dask worker.
@@ -30,6 +30,7 @@ class WorkerJob:
         job: What SLURM reported last.
         log: File of the job's output.
         cluster: Knows whether the worker has joined.
+        explain_loss: Queries SLURM for why the worker is gone.
         submitted: When, by the monotonic clock.
         stages: That ran in it, in order.
         stage: That has the job now.
@@ -43,6 +44,7 @@ class WorkerJob:
     job: Job
     log: Path
     cluster: QsmCluster
+    explain_loss: Callable[[WorkerJob], StageError]
     submitted: float = field(default_factory=time.monotonic)
     stages: list[str] = field(default_factory=list)
     stage: str | None = None
@@ -110,6 +112,10 @@ class WorkerJob:
         """Say whether its worker is gone."""
         return self.address is None
 
+    def loss_reason(self) -> StageError:
+        """Return why its worker is gone, after querying SLURM."""
+        return self.explain_loss(self)
+
     def update(self, job: Job | None) -> None:
         """Take what SLURM reports; None where it does not list the job, which may be a delay."""
         now = time.monotonic()
@@ -129,38 +135,3 @@ class WorkerJob:
         deadline = time.monotonic() + limit_s
         while self.job.alive and time.monotonic() < deadline:
             time.sleep(0.2)
-
-
-@dataclass(frozen=True)
-class JobLease:
-    """A job while one stage has it; see `tasks.workers.resources.AcquiredJob`.
-
-    Args:
-        job: The job.
-        explain_loss: Asks SLURM why the worker is gone.
-    """
-
-    job: WorkerJob
-    explain_loss: Callable[[], StageError]
-
-    @property
-    def worker(self) -> str:
-        """Address of its Dask worker; empty when it is gone."""
-        return self.job.address or ""
-
-    @property
-    def description(self) -> str:
-        """Number and node of the job."""
-        return self.job.description
-
-    def is_lost(self) -> bool:
-        """Say whether its worker is gone."""
-        return self.job.is_lost()
-
-    def loss_reason(self) -> StageError:
-        """Return why the worker is gone, after asking SLURM."""
-        return self.explain_loss()
-
-    def discard(self) -> None:
-        """Let no further stage take the job."""
-        self.job.discard()
