@@ -20,7 +20,7 @@ from benchmarks.runs_of_nothing import NOTHING, own_server, run_nothing
 from qsm_core.stage.making import make_output
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
-from tasks.workers.resources import local_cluster, local_profile
+from tasks.workers.local import local_cluster, local_profile
 
 _BARE = 50
 

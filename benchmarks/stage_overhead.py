@@ -21,8 +21,8 @@ from prefect import flow, task
 from prefect_dask.task_runners import DaskTaskRunner
 
 from benchmarks.runs_of_nothing import Times, own_server, run_nothing
-from tasks.workers.resources import local_cluster, local_profile
-from tasks.workers.slurm.pools import slurm_profile
+from tasks.workers.local import local_cluster, local_profile
+from tasks.workers.slurm.profile import slurm_profile
 
 _SBATCH_ROUNDS = 5
 

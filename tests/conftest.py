@@ -41,6 +41,7 @@ pytest_plugins = [
     "tests.support.prefect_home",
     "tests.support.pipeline",
     "tests.support.prefect_api",
+    "tests.support.nvidia_smi",
     "tests.support.slurm",
     "tests.support.postgres",
     "tests.support.team",

@@ -25,7 +25,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Commands that need more than a folder to run in, and the test that does what they do.
 SERVICE = "tests/deployments/test_service.py::"
 SLURM = "tests/slurm/test_pipeline.py::"
-PROFILES = "tests/tasks/workers/test_profiles.py::"
+PROFILES = "tests/tasks/workers/slurm/test_profile_loader.py::"
 SEARCH = (
     "tests/flows/test_optimize_prompt.py::"
     "test_a_search_asks_the_server_and_the_key_is_found_nowhere"

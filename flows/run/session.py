@@ -22,9 +22,10 @@ from tasks.plan.planned import Plan, plan_of
 from tasks.run.events import StageEvent
 from tasks.run.runner import StageRunner
 from tasks.stage_task import all_stages
-from tasks.workers.profile_files import load_profile
-from tasks.workers.resources import ResourceProfile, local_profile
-from tasks.workers.slurm.pools import slurm_profile
+from tasks.workers.local import local_profile
+from tasks.workers.resources import ResourceProfile
+from tasks.workers.slurm.profile import slurm_profile
+from tasks.workers.slurm.profile_loader import load_profile
 
 Stages = Callable[[RunStages], None]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from qsm_core.errors import ConfigurationError
-from tasks.workers.profile_files import LOCAL, load_profile
+from tasks.workers.slurm.profile_loader import LOCAL, load_profile
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 

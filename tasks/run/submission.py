@@ -142,7 +142,7 @@ class Submission:
                 output = self.store.find(self.spec, min_generation=generation)
                 if output is not None:  # it died after its work was done
                     return output
-                reason = place.why_lost()
+                reason = place.loss_reason()
                 self._mark_crashed(attempt, str(reason))
                 raise reason from error
             except QsmError:
@@ -182,9 +182,9 @@ class Submission:
         running, pause_s = False, _POLL_S
         while not done.wait(pause_s):
             pause_s = min(_POLL_GROWTH * pause_s, _LONGEST_POLL_S)
-            if place.lost():
+            if place.is_lost():
                 attempt.dask_future.cancel()
-                raise LostWorkerError(f"the worker in {place.told} is gone")
+                raise LostWorkerError(f"the worker in {place.description} is gone")
             now = self.store.progress(self.spec)
             if now is None or now == last:
                 continue
@@ -204,13 +204,13 @@ class Submission:
             try:
                 attempt.result(_FETCH_S)
             except TimeoutError:
-                if place.lost():
-                    raise LostWorkerError(f"the worker in {place.told} is gone") from None
+                if place.is_lost():
+                    raise LostWorkerError(f"the worker in {place.description} is gone") from None
             else:
                 return
 
     def _tell_running(self, place: Place, message: str) -> None:
-        where = [part for part in (place.told, message) if part]
+        where = [part for part in (place.description, message) if part]
         self.tell(self.handle, "running", message=": ".join(where))
 
     def _mark_crashed(self, attempt: _Attempt, reason: str) -> None:

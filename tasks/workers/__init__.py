@@ -1,1 +1,1 @@
-"""Where stages run: this machine or a SLURM cluster, and the processes there."""
+"""Where stages run: on this machine or on a SLURM cluster, and the processes there."""

@@ -28,11 +28,11 @@ from qsm_core.stage.stop import StopRequest
 from qsm_core.store.layout import WorkFolder, result_name
 from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.store import StageOutput, Store
-from tasks.workers.launch import Subprocess
 from tasks.workers.progress import ProgressArtifact
 from tasks.workers.resources import THREAD_VARIABLES
 from tasks.workers.secrets import SecretSource
-from tasks.workers.stopping import stop_requests
+from tasks.workers.shutdown import stop_requests
+from tasks.workers.stage_process import StageProcess
 
 # Names in the runtime that this module reads; the stage does not see them.
 SUBPROCESS, TIMEOUT_S, SECRET = "subprocess", "timeout_s", "secret"
@@ -186,7 +186,7 @@ def _launch(stop: StopRequest, *, apart: bool, timeout_s: float | None, threads:
     """Return how the stage is called: in a process of its own, or in this one."""
     if apart or timeout_s is not None:
         log = _run_logger()
-        return Subprocess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
+        return StageProcess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
     _use_threads(threads)
     return run_in_process
 

@@ -20,32 +20,26 @@ from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
 from qsm_core.errors import StageError
 from tasks.workers.errors import LostWorkerError, StoppedError
-from tasks.workers.resources import JobPlace, Jobs, WorkerPool
+from tasks.workers.resources import AcquiredJob, JobPool, WorkerPool
 from tasks.workers.slurm.jobs import Job
-
-# More tasks than this are not queued in Dask at once where stages share workers: each keeps a
-# thread of the flow busy, and a thousand starved the connection to the scheduler until it broke.
-_QUEUED = 64
 
 
 @dataclass
 class _OpenPool:
-    """A pool that has been asked for: how many stages want it, and its runner once it is made."""
+    """A pool in use: how many stages want it, and its Dask cluster once that is made."""
 
     wanted: int = 0
     stack: ExitStack = field(default_factory=ExitStack)
     runner: DaskTaskRunner | None = None
-    jobs: Jobs | None = None
-    queue: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_QUEUED))
+    jobs: JobPool | None = None
 
 
 @dataclass(frozen=True)
 class Place:
     """Where one stage runs: on any worker of a pool, or on the worker of one job."""
 
-    pool: WorkerPool
     runner: DaskTaskRunner
-    job: JobPlace | None
+    job: AcquiredJob | None
 
     def submit(
         self,
@@ -54,40 +48,36 @@ class Place:
         dependencies: dict[str, Any],
     ) -> PrefectDaskFuture[Any]:
         """Queue a task here."""
-        with self._annotated():
+        with self._on_its_worker():
             return self.runner.submit(task, parameters, dependencies=dependencies)
 
-    def submit_function(self, function: Callable[..., Any], *arguments: object) -> Future:
+    def submit_function(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
         """Queue a plain function here, which Prefect knows nothing of."""
-        with self._annotated():
-            client: Any = self.runner.client  # has no types
+        client: Any = self.runner.client  # has no types
+        with self._on_its_worker():
             return cast("Future[Any]", client.submit(function, *arguments, pure=False))
 
-    def _annotated(self) -> AbstractContextManager[None]:
-        annotations: dict[str, Any] = {}
-        if self.pool.annotations:
-            annotations["resources"] = dict(self.pool.annotations)
-        if self.job is not None:
-            annotations["workers"] = [self.job.worker]
-        return annotate(**annotations)
+    def _on_its_worker(self) -> AbstractContextManager[None]:
+        workers = {} if self.job is None else {"workers": [self.job.address or ""]}
+        return annotate(**workers)
 
     @property
-    def told(self) -> str:
-        """The job in words, empty where there is none."""
-        return "" if self.job is None else self.job.told
+    def description(self) -> str:
+        """Number and node of the job; empty where there is none."""
+        return "" if self.job is None else self.job.description
 
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Say whether the worker is gone although Dask may still wait for it."""
-        return self.job is not None and self.job.lost()
+        return self.job is not None and self.job.is_lost()
 
-    def why_lost(self) -> StageError:
+    def loss_reason(self) -> StageError:
         """Return why the worker is gone."""
         if self.job is None:
             return LostWorkerError("its worker was killed (out of memory, or stopped from outside)")
-        return self.job.why_lost()
+        return self.job.loss_reason()
 
     def discard(self) -> None:
-        """Let no other stage run here."""
+        """Let no further stage run here."""
         if self.job is not None:
             self.job.discard()
 
@@ -99,8 +89,8 @@ class Clusters:
         self._pools: dict[str, _OpenPool] = {}
         self._lock = threading.RLock()
         self._closed = False
-        self._opened: list[Jobs] = []
-        # What they say of starting and stopping is no news; a worker that dies is told below.
+        self._opened: list[JobPool] = []
+        # Their starts and stops are no news; a worker that dies is reported by its stage.
         logging.getLogger("distributed").setLevel(logging.ERROR)
         logging.getLogger("distributed.scheduler").setLevel(logging.CRITICAL)
         logging.getLogger("prefect.task_runner.dask").setLevel(logging.WARNING)
@@ -124,17 +114,19 @@ class Clusters:
             closing.close()
 
     @contextmanager
-    def place(self, pool: WorkerPool, stage: str, tell: Callable[[str], None]) -> Iterator[Place]:
+    def place(
+        self, pool: WorkerPool, stage: str, on_wait: Callable[[str], None]
+    ) -> Iterator[Place]:
         """Give a stage a place to run, making the cluster if there is none.
 
         Args:
-            pool: Where.
-            stage: Who asks.
-            tell: Is told what is waited for.
+            pool: Where it runs.
+            stage: Its name.
+            on_wait: Receives what is waited for, when that changes.
 
         Raises:
             StoppedError: The clusters were closed.
-            StageError: There is no such place.
+            StageError: The place cannot be had; see `JobPool.acquire` of `tasks.workers.slurm`.
         """
         with self._lock:
             if self._closed:
@@ -146,13 +138,10 @@ class Clusters:
         if runner is None:
             raise StoppedError("the run was stopped")
         if jobs is None:
-            with state.queue:
-                if self._closed:
-                    raise StoppedError("the run was stopped")
-                yield Place(pool, runner, None)
+            yield Place(runner, None)
             return
-        with jobs.place(pool, stage, tell) as job:
-            yield Place(pool, runner, job)
+        with jobs.acquire(pool, stage, on_wait) as job:
+            yield Place(runner, job)
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -162,7 +151,7 @@ class Clusters:
         return tuple(sorted(opened, key=lambda job: int(job.job_id)))
 
     def close(self) -> None:
-        """Close every cluster; what still runs on it is stopped, and no more is taken."""
+        """Close every cluster; what still runs there is stopped, and no further stage begins."""
         with self._lock:
             self._closed = True
             for jobs in self._opened:  # all at once, as each takes some time to end
@@ -174,8 +163,8 @@ class Clusters:
     def _open(self, state: _OpenPool, pool: WorkerPool) -> None:
         runner = state.stack.enter_context(_task_runner(pool))
         client = runner.client  # makes the cluster: here, where one thread at a time can be
-        if pool.open_jobs is not None:
-            state.jobs = pool.open_jobs(client)
+        if pool.open_job_pool is not None:
+            state.jobs = pool.open_job_pool(client)
             self._opened.append(state.jobs)
             state.stack.callback(state.jobs.close)  # the jobs end before their scheduler does
         state.runner = runner

@@ -1,4 +1,4 @@
-"""What our Dask schedulers and workers do otherwise than Dask's own."""
+"""Settings in which our Dask schedulers and workers differ from Dask's defaults."""
 
 from __future__ import annotations
 

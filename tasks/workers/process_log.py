@@ -1,7 +1,7 @@
-"""What the process of a stage prints: to a file of bounded size, and on to whoever shows it.
+"""What the process of a stage prints: written to a file of bounded size, and shown in part.
 
-A bar that redraws itself with carriage returns counts as the line that it ends up as. A process
-that prints more than a person can read is passed on in part; the file has all of it.
+Of a progress bar that redraws itself with carriage returns, the last state counts as its line. Of
+more lines than a person can read, only the first are shown; the file has all of them.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _OLDER = "log.1.txt"
 _FILE_BYTES = 4 * 2**20
 _LINE_CHARACTERS = 4000
 _TAIL_LINES = 20
-_SHOWN_LINES = 200  # passed on within one window
+_SHOWN_LINES = 200  # in one window of time
 _WINDOW_S = 10.0
 _CHUNK_BYTES = 65536
 
 
 class ProcessLog:
-    """The log of one stage; further attempts are added to it."""
+    """The log of one stage; each further attempt appends to it."""
 
     def __init__(self, folder: Path, on_line: OnLine, *, file_bytes: int = _FILE_BYTES) -> None:
         """Begin to log.
 
         Args:
             folder: Where the files are; the newest is `log.txt`.
-            on_line: Is told the lines, as far as there are not too many.
-            file_bytes: A file that gets larger is put aside; the one before it goes.
+            on_line: Receives the lines that are shown.
+            file_bytes: A larger file is renamed, in place of the one renamed before.
         """
         self.path = folder / LOG
         self._older = folder / _OLDER
@@ -44,12 +44,12 @@ class ProcessLog:
         self._shown = 0
 
     def follow(self, stream: IO[bytes]) -> None:
-        """Take all lines of a stream until it ends."""
+        """Add all lines of a stream until it ends."""
         for line in _lines(stream):
             self.add(line)
 
     def add(self, line: str) -> None:
-        """Take one line."""
+        """Add one line."""
         self._tail.append(line)
         self._write(line)
         self._show(line)
@@ -60,7 +60,7 @@ class ProcessLog:
         return "\n".join(self._tail)
 
     def copy_to(self, path: Path) -> None:
-        """Write what there is of the log to one file, if there is anything."""
+        """Write what is left of the log to one file, if there is any."""
         parts = [part.read_bytes() for part in (self._older, self.path) if part.exists()]
         if parts:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ class ProcessLog:
         if self._shown <= _SHOWN_LINES:
             self._on_line(line)
         elif self._shown == _SHOWN_LINES + 1:
-            self._on_line(f"(there is more; all of it is in {self.path})")
+            self._on_line(f"(more lines follow; all of them are in {self.path})")
 
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:
@@ -90,20 +90,20 @@ def _lines(stream: IO[bytes]) -> Iterator[str]:
     while chunk := _read_some(stream):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
-            yield from _shown(line)
+            yield from _visible_text(line)
         rest = rest[rest.rfind(b"\r", 0, -1) + 1 :]
         if len(rest) > _LINE_CHARACTERS:
-            yield from _shown(rest)
+            yield from _visible_text(rest)
             rest = b""
-    yield from _shown(rest)
+    yield from _visible_text(rest)
 
 
 def _read_some(stream: IO[bytes]) -> bytes:
-    """Return what there is to read, waiting for the first byte; nothing at the end."""
+    """Return what can be read now, waiting for the first byte; nothing at the end."""
     return stream.read1(_CHUNK_BYTES)  # type: ignore[attr-defined, no-any-return] # buffered
 
 
-def _shown(line: bytes) -> Iterator[str]:
+def _visible_text(line: bytes) -> Iterator[str]:
     """Yield what a terminal shows of a line, unless that is nothing."""
     text = line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace").rstrip()
     if text:

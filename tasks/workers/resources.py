@@ -1,72 +1,63 @@
-"""Where stages run: a profile says, for each resource class, how to get workers.
+"""Resource classes: a stage names one (`cpu`, `gpu`), a profile says how to get workers for it.
 
-A stage names its class (`cpu` or `gpu`); the profile maps it to a pool of Dask workers. The
-pool is made when the first stage needs it. Profile `local` needs nothing but this machine; the
-pools of a cluster stand in `tasks.workers.slurm`.
+A profile maps each stage to a pool of Dask workers, which is made when the first stage needs it.
+The profile of this machine is in `tasks.workers.local`, that of a cluster in
+`tasks.workers.slurm.profile`.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing import resource_tracker
-from pathlib import Path
 from typing import Any, Protocol
-
-import dask
-from distributed import LocalCluster
 
 from qsm_core.errors import StageError
 from qsm_core.store.spec import StageDefinition
-from tasks.workers.dask_settings import DASK_SETTINGS
-from tasks.workers.profiles import ResourceClass
 from tasks.workers.slurm.jobs import Job
+from tasks.workers.slurm.profile_schema import ResourceClass
 
 # Each library reads its own name for the number of threads.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-class Jobs(Protocol):
-    """The jobs of a batch system that a pool's workers live in; see `slurm.workforce`."""
+class JobPool(Protocol):
+    """The jobs of a batch system that a pool's workers live in; see `slurm.job_pool`."""
 
-    def place(
-        self, pool: WorkerPool, stage: str, tell: Callable[[str], None]
-    ) -> AbstractContextManager[JobPlace]:
-        """Give one job for the time of the block; `tell` is told what is waited for."""
+    def acquire(
+        self, pool: WorkerPool, stage: str, on_wait: Callable[[str], None]
+    ) -> AbstractContextManager[AcquiredJob]:
+        """Give one job for the time of the block; `on_wait` receives what is waited for."""
 
     def records(self) -> tuple[Job, ...]:
         """Return what is known of every job that was submitted."""
 
     def stop(self) -> None:
-        """Cancel every job, and give none any more."""
+        """Cancel every job, and give out none any more."""
 
     def close(self) -> None:
         """Stop, and wait for a while until every job has ended."""
 
 
-class JobPlace(Protocol):
-    """One job of a batch system, taken by one stage."""
+class AcquiredJob(Protocol):
+    """One job of a batch system while a stage has it."""
 
     @property
-    def worker(self) -> str:
-        """Address of its Dask worker."""
+    def address(self) -> str | None:
+        """Address of its Dask worker; None when that is gone."""
 
     @property
-    def told(self) -> str:
-        """The job in words: its number and its node."""
+    def description(self) -> str:
+        """Number and node of the job."""
 
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Say whether its worker is gone."""
 
-    def why_lost(self) -> StageError:
-        """Return why it is gone, as an error, after asking the batch system."""
+    def loss_reason(self) -> StageError:
+        """Return why the worker is gone, after asking the batch system."""
 
     def discard(self) -> None:
-        """Let nobody take the job after this."""
+        """Let no further stage take the job."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,6 @@ class WorkerPool:
         name: Name of the pool; resource classes with the same pool share its workers.
         make_cluster: Makes the Dask cluster; called on the first stage that needs it.
         threads: Threads of one worker's numerics, for stages that say nothing themselves.
-        annotations: Dask resources that one stage takes, such as {"GPU": 1}.
         close_when_idle: Whether to give the workers back once no stage that was submitted
             needs them; right where somebody else waits for them.
         resubmissions: How often a stage is submitted again after it lost its worker, or was asked
@@ -89,14 +79,14 @@ class WorkerPool:
         facts: What its workers are, for the plan.
         request: What one job asks for, where workers live in jobs.
         make_script: Makes the script that would be submitted for a worker, where there is one.
-        open_jobs: Takes the Dask client of the cluster; None where workers are there at once.
-        most_stages: How many stages are followed at once; each keeps a thread of the flow busy.
+        open_job_pool: Takes the Dask client of the cluster; None where workers are there at once.
+        most_stages: How many stages are queued at once. Each keeps a thread of the flow busy; a
+            thousand starved the connection to the scheduler until it broke.
     """
 
     name: str
     make_cluster: Callable[[], Any]
     threads: int
-    annotations: Mapping[str, float] = field(default_factory=dict)
     close_when_idle: bool = False
     resubmissions: int = 0
     resource: str = "cpu"
@@ -105,14 +95,14 @@ class WorkerPool:
     facts: Mapping[str, object] = field(default_factory=dict)
     request: ResourceClass | None = None
     make_script: Callable[[], str] | None = None
-    open_jobs: Callable[[Any], Jobs] | None = None
+    open_job_pool: Callable[[Any], JobPool] | None = None
     most_stages: int = 64
 
     @property
     def runtime(self) -> dict[str, object]:
         """How a stage runs here, where it says nothing itself; it changes no result."""
-        told: dict[str, object] = {"threads": self.threads, "subprocess": self.subprocess}
-        return told if self.timeout_s is None else {**told, "timeout_s": self.timeout_s}
+        values: dict[str, object] = {"threads": self.threads, "subprocess": self.subprocess}
+        return values if self.timeout_s is None else {**values, "timeout_s": self.timeout_s}
 
     def describe(self) -> dict[str, object]:
         """Return the resource class, and what its jobs are where it has jobs."""
@@ -139,103 +129,3 @@ class ResourceProfile(Protocol):
         Raises:
             ConfigurationError: Says what.
         """
-
-
-@dataclass(frozen=True)
-class LocalProfile:
-    """Worker processes on this machine.
-
-    Args:
-        cpu: Serves class `cpu`.
-        gpu: Serves class `gpu`: one worker a GPU; without a GPU the same pool as `cpu`.
-    """
-
-    cpu: WorkerPool
-    gpu: WorkerPool
-    name: str = "local"
-
-    def pool(self, definition: StageDefinition) -> WorkerPool:
-        """Return the pool that serves a stage."""
-        return self.gpu if definition.resource == "gpu" else self.cpu
-
-    def prepare(self, definitions: Collection[StageDefinition]) -> None:
-        """Nothing can be wrong with this machine that a stage would not tell itself."""
-
-
-def local_profile(workers: int = 2, *, gpus: int | None = None) -> LocalProfile:
-    """Return the profile of this machine.
-
-    Args:
-        workers: Worker processes for class `cpu`; the cores are shared out among them.
-        gpus: Number of GPUs; None counts them.
-    """
-    gpus = count_gpus() if gpus is None else gpus
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    cpu = WorkerPool(
-        "local-cpu",
-        partial(local_cluster, workers, threads),
-        threads,
-        facts={"workers": workers, "cores": threads},
-    )
-    if not gpus:
-        return LocalProfile(cpu=cpu, gpu=cpu)
-    gpu_threads = max(1, (os.cpu_count() or 1) // gpus)
-    gpu = WorkerPool(
-        "local-gpu",
-        partial(local_cluster, gpus, gpu_threads, {"GPU": 1.0}),
-        gpu_threads,
-        {"GPU": 1.0},
-        resource="gpu",
-        subprocess=True,  # the next stage finds all of the GPU's memory free
-        facts={"workers": gpus, "cores": gpu_threads, "gpus": 1},
-    )
-    return LocalProfile(cpu=cpu, gpu=gpu)
-
-
-def local_cluster(workers: int, threads: int, resources: Mapping[str, float] | None = None) -> Any:
-    """Start worker processes on this machine, reachable only from it.
-
-    Args:
-        workers: Number of processes; each runs one stage at a time.
-        threads: Threads of numerics in each process.
-        resources: What each worker offers.
-    """
-    environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
-    make: Any = LocalCluster  # has no types
-    with _deaf_to_interrupts(), dask.config.set(DASK_SETTINGS):
-        return make(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=True,  # a certificate for this run: other users of the machine stay out
-            dashboard_address="127.0.0.1:0",  # None would listen on every interface
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,  # Dask's share of the memory would end a stage that still fits
-            resources=dict(resources or {}),
-            env=environment,
-        )
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Let processes that are started in the block not hear the Ctrl-C of the terminal.
-
-    The flow hears it and closes the cluster; a worker that heard it too would tell its traceback
-    in between. A signal mask is inherited by threads and processes that are started under it.
-    """
-    resource_tracker.ensure_running()  # starting it within the block would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def count_gpus() -> int:
-    """Count the NVIDIA GPUs that this process may use, without loading CUDA."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))

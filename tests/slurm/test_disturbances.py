@@ -22,7 +22,7 @@ import pytest
 from flows.terminal.local_server import free_port, started_server
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
-from tasks.workers.slurm.pools import slurm_profile
+from tasks.workers.slurm.profile import slurm_profile
 from tests.support.pipeline import ROOT, PrefectService
 from tests.support.prefect_home import MakeHome
 from tests.support.server_records import wait_for

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.workers.profile_files import load_profile
+from tasks.workers.slurm.profile_loader import load_profile
 from tests.support.pipeline import ROOT
 from tests.support.slurm import Slurm
 

@@ -68,8 +68,8 @@ def wait():
 
 def told_to_stop():
     """Say whether this worker has heard the SIGTERM of its end."""
-    stopping = sys.modules.get("tasks.workers.stopping")
-    return stopping is not None and stopping._ending().request.asked
+    shutdown = sys.modules.get("tasks.workers.shutdown")
+    return shutdown is not None and shutdown._shutdown().request.asked
 
 
 sys.addaudithook(hold)

@@ -21,7 +21,7 @@ from flows.run.managed_run import managed_run
 from qsm_core.store.store import Store
 from tasks.run.events import StageEvent
 from tasks.run.runner import StageRunner
-from tasks.workers.slurm.pools import slurm_profile
+from tasks.workers.slurm.profile import slurm_profile
 from tests.support.toy_stages import CountConfig, count_stage
 
 SAID = "one, two, many"  # what the stage prints

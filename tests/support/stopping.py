@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from tasks.workers.stopping import stop_requests
+from tasks.workers.shutdown import stop_requests
 
 
 def work_until_stopped(started: str, limit_s: float = 60.0) -> str | None:

@@ -33,7 +33,8 @@ from tasks.run.events import StageEvent
 from tasks.run.handle import OutputPart
 from tasks.run.runner import StageRunner
 from tasks.stage_task import Stage
-from tasks.workers.resources import LocalProfile, WorkerPool, local_profile
+from tasks.workers.local import LocalProfile, local_profile
+from tasks.workers.resources import WorkerPool
 from tests.support.toy_stages import count_stage, total_stage
 
 CONFIG: dict[str, dict[str, Any]] = {

@@ -1,6 +1,6 @@
 """SLURM's commands, called so that a busy or restarting controller loses nothing.
 
-A refusal is told in SLURM's own words. While the controller cannot be reached, a command is
+A rejection is reported in SLURM's own words. While the controller cannot be reached, a command is
 repeated with growing pauses.
 """
 
@@ -38,7 +38,7 @@ _UNREACHABLE = (
 
 
 class SlurmRefusedError(StageError):
-    """SLURM refused a command; the text holds its own words."""
+    """SLURM rejected a command; the text quotes it."""
 
 
 class SlurmUnreachableError(TransientError):

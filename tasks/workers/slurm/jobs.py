@@ -1,4 +1,7 @@
-"""Jobs as SLURM sees them: asked by exact name, own user only; and the commands on them."""
+"""Jobs as SLURM reports them, and the commands that query, submit and cancel them.
+
+Only jobs of this user are touched, by exact name or number.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ logger = logging.getLogger(__name__)
 _FIELDS = ("%i", "%j", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%k")
 _PAUSE_S = 2.0
 _SEPARATOR = "\x1f"
-# States of a job that still has, or will have, a place in the cluster.
+# States of a job that has not ended.
 _ALIVE = frozenset(
     {
         "PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "STAGE_OUT", "REQUEUED",
@@ -52,7 +55,7 @@ class Job:
         resource: Resource class.
         gpus: GPUs of the job.
         stages: What ran in it, in order.
-        comment: What we wrote beside it; see `tasks.workers.slurm.script.job_comment`.
+        comment: Names its private folder; see `tasks.workers.slurm.script.job_comment`.
     """
 
     job_id: str
@@ -73,7 +76,7 @@ class Job:
 
     @property
     def alive(self) -> bool:
-        """Whether it waits, runs or is still being cleaned up."""
+        """Whether it waits, runs or is being cleaned up."""
         return self.state in _ALIVE
 
     @property
@@ -82,8 +85,8 @@ class Job:
         return self.state in ("PENDING", "REQUEUED")
 
     @property
-    def told(self) -> str:
-        """The job in words."""
+    def description(self) -> str:
+        """Number and node, for messages."""
         where = f" on {self.node}" if self.node else ""
         return f"SLURM job {self.job_id}{where}"
 
@@ -94,15 +97,15 @@ def find_jobs(
     ended_too: bool = True,
     patience_s: float = PATIENCE_S,
 ) -> list[Job]:
-    """Ask SLURM for jobs of this user.
+    """Query SLURM for jobs of this user.
 
     Args:
         names: Exact names; None: all of this user.
-        ended_too: Also those that ended within the last minutes, as long as SLURM knows them.
+        ended_too: Also those that ended within the last minutes, as long as SLURM lists them.
         patience_s: How long to wait for a controller that does not answer.
 
     Raises:
-        SlurmRefusedError: SLURM said no.
+        SlurmRefusedError: SLURM rejected the query.
         SlurmUnreachableError: The controller did not answer.
     """
     command = ["squeue", "--noheader", f"--user={os.getuid()}", "--array"]
@@ -121,8 +124,8 @@ def submit_job(script: str, *, environment: dict[str, str], patience_s: float = 
     """Submit a script and return the number of the job.
 
     Raises:
-        SlurmRefusedError: SLURM refused it; holds its words.
-        SlurmUnreachableError: The controller did not answer; it may have taken the job all the
+        SlurmRefusedError: SLURM rejected it; quotes SLURM.
+        SlurmUnreachableError: The controller did not answer; it may have accepted the job all the
             same.
     """
     command = ["sbatch", "--parsable"]
@@ -139,17 +142,17 @@ def submit_once(
 ) -> str:
     """Submit a script and return the number of the job, also where the answer is lost.
 
-    A controller that goes away may have taken the job. So the queue is looked through for it
+    A controller that goes away may have accepted the job. So the queue is searched for the job
     before it is submitted again.
 
     Args:
         script: The script.
-        job: Name and comment that it gives its job; no other job has this comment.
+        job: Name and comment that the script gives its job; no other job has this comment.
         environment: Of sbatch.
-        waiting: Is told why it takes so long; what it raises ends the wait.
+        waiting: Receives why it takes so long; what it raises ends the wait.
 
     Raises:
-        SlurmRefusedError: SLURM refused it; holds its words.
+        SlurmRefusedError: SLURM rejected it; quotes SLURM.
         SlurmUnreachableError: The controller did not answer for a long time.
     """
     deadline = time.monotonic() + PATIENCE_S
@@ -167,11 +170,11 @@ def submit_once(
 
 
 def invalid_in(script: str, *, environment: dict[str, str]) -> str | None:
-    """Ask SLURM, without submitting anything, whether a script asks for what does not exist.
+    """Have SLURM check, without submitting anything, whether a script requests what does not exist.
 
     Returns:
         SLURM's words where it calls something invalid (partition, account, feature, gres). What
-        it only cannot give at the moment, such as drained nodes, is no reason against queueing.
+        is only unavailable at the moment, such as drained nodes, does not speak against queueing.
 
     Raises:
         SlurmUnreachableError: The controller did not answer.
@@ -190,7 +193,7 @@ def cancel_jobs(
 
     Args:
         job_ids: Their numbers.
-        at_once: Kill all their processes, without the time that SLURM gives them to end.
+        at_once: Kill all their processes, without the grace period that SLURM allows.
         patience_s: How long to wait for a controller that does not answer.
 
     Raises:
@@ -202,12 +205,12 @@ def cancel_jobs(
         try:
             run_slurm(["scancel", "--quiet", *how, *wanted], patience_s=patience_s)
         except SlurmRefusedError as error:
-            # It complains of jobs that have just ended. Who must know looks at the jobs again.
+            # It complains about jobs that have just ended. Whoever needs to know queries again.
             logger.debug("%s", error)
 
 
 def add_peak_memory(jobs: Collection[Job]) -> list[Job]:
-    """Fill in the peak memory of ended jobs where SLURM keeps accounts; else leave it open."""
+    """Add the peak memory of ended jobs where SLURM has accounting; elsewhere leave it out."""
     ids = [job.job_id for job in jobs]
     if not ids:
         return []

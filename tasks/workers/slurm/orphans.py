@@ -1,8 +1,8 @@
-"""Jobs whose flow is gone: found by exact name and by their run's own note, own user only.
+"""Jobs whose flow is gone: own user only, found by exact name and by the note of their run.
 
-A flow that ends in any orderly way cancels its jobs. One that is killed at once (SIGKILL, a
-crash of its host) cannot: workers that run end by themselves, but jobs that still wait in the
-queue would start later for nobody.
+A flow that ends in an orderly way cancels its jobs. One that is killed (SIGKILL, a crash of its
+host) cannot: its running workers end by themselves, but jobs that still wait in the queue would
+start later for nobody.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.workers.slurm.folder import HEARTBEAT_S, RunNote, read_note
+from tasks.workers.slurm.job_names import parse_job_name
 from tasks.workers.slurm.jobs import Job, cancel_jobs, find_jobs
-from tasks.workers.slurm.names import parse_job_name
+from tasks.workers.slurm.run_folder import HEARTBEAT_S, RunNote, read_note
 
 SILENT_S = 600.0
 _END_WITHIN_S = 30.0
 
-# Says whether Prefect holds a flow run, by its id, for ended; None where that is not known.
+# Takes the id of a flow run; says whether it has ended, None where Prefect does not know.
 HasEnded = Callable[[str], bool | None]
 
 
 @dataclass(frozen=True)
 class JobVerdict:
-    """What is thought of one job.
+    """Whether one job is an orphan.
 
     Args:
         job: The job.
-        orphan: Whether it is to be cancelled.
-        why: The reason, in words.
+        orphan: Whether its flow is gone, so that it is to be cancelled.
+        why: The reason.
         flow_run_id: Of Prefect, where it is known.
     """
 
@@ -42,34 +42,34 @@ class JobVerdict:
 
 
 def find_orphans(has_ended: HasEnded, *, silent_s: float = SILENT_S) -> list[JobVerdict]:
-    """Judge every job of this user that has the name of one of ours.
+    """Judge every job of this user that is named like a job of qsm.
 
     Args:
-        has_ended: Asks Prefect.
-        silent_s: For how long a flow on another host must have given no sign of life.
+        has_ended: Queries Prefect.
+        silent_s: How long a flow on another host must have been silent.
     """
     ours = [job for job in find_jobs(ended_too=False) if parse_job_name(job.name) is not None]
     return [judge(job, has_ended, silent_s=silent_s) for job in ours]
 
 
 def judge(job: Job, has_ended: HasEnded, *, silent_s: float = SILENT_S) -> JobVerdict:
-    """Say whether the flow of a job is gone. In doubt the job stays."""
+    """Say whether the flow of a job is gone; in doubt it is not."""
     folder = folder_of(job)
     if folder is None:
-        return JobVerdict(job, orphan=False, why="it does not say which run it belongs to")
+        return JobVerdict(job, orphan=False, why="it does not name the run that it belongs to")
     if not folder.parent.is_dir():
-        return JobVerdict(job, orphan=False, why=f"{folder.parent} cannot be seen from here")
+        return JobVerdict(job, orphan=False, why=f"{folder.parent} does not exist on this host")
     note = read_note(folder)
     if note is None:
         gone = not folder.exists()
-        why = "the run that made it has cleaned up" if gone else f"{folder} cannot be read"
+        why = "its run has ended and cleaned up" if gone else f"{folder} cannot be read"
         return JobVerdict(job, orphan=gone, why=why)
     orphan, why = _judge_flow(note, has_ended, silent_s)
     return JobVerdict(job, orphan, why, note.flow_run_id)
 
 
 def cancel_orphans(verdicts: Iterable[JobVerdict]) -> list[Job]:
-    """Cancel the orphans, remove their private folders, and return those that did not end."""
+    """Cancel the orphans, remove their private folders, and return those still not ended."""
     orphans = [one.job for one in verdicts if one.orphan]
     cancel_jobs(job.job_id for job in orphans)
     left = orphans
@@ -87,10 +87,10 @@ def cancel_orphans(verdicts: Iterable[JobVerdict]) -> list[Job]:
 
 
 def clear_scratch(scratch: Path) -> None:
-    """End what runs that were killed have left in the scratch folder: jobs, secrets.
+    """End jobs and remove private folders that killed runs have left in the scratch folder.
 
-    Called at the start of a run, so that one that is retried after a kill does not work beside
-    the jobs of its earlier attempt.
+    Called at the start of a run, so that a retry after a kill does not work beside the jobs of the
+    earlier attempt.
     """
     stale = [one for one in scratch.glob("qsm-*.*") if _is_stale(one)]
     if not stale:
@@ -118,8 +118,8 @@ def _judge_flow(note: RunNote, has_ended: HasEnded, silent_s: float) -> tuple[bo
         return True, f"{where} is gone"
     # A flow that has just ended may still be busy cancelling its jobs.
     if silent > 4 * HEARTBEAT_S and has_ended(note.flow_run_id):
-        return True, f"{where} has ended, says Prefect"
-    return False, f"{where} was seen {silent:.0f} s ago"
+        return True, f"{where} has ended, according to Prefect"
+    return False, f"{where} was alive {silent:.0f} s ago"
 
 
 def _is_stale(folder: Path) -> bool:
@@ -130,6 +130,6 @@ def _is_stale(folder: Path) -> bool:
 
 
 def _is_private_folder(folder: Path) -> bool:
-    """Whether a folder is one of ours: its name, and the files that we put there."""
+    """Say whether a folder was made by `RunFolder`, by its name and its note."""
     named = parse_job_name(folder.name.rpartition(".")[0]) is not None
     return named and (folder / "run.json").is_file()

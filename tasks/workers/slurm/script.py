@@ -7,54 +7,19 @@ no secret.
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask
-
 import tasks
-from tasks.workers.profiles import ClusterProfile, ResourceClass
-from tasks.workers.quantities import duration_text, memory_text
-
-
-def _import_job() -> Any:
-    """Import dask-jobqueue without what it does to the signals of this process.
-
-    When it is imported it takes SIGINT for itself, to leave with exit status 0 (its `runner.py`,
-    0.9.0). Ctrl-C is for whoever runs the flow to hear; and where a flow is imported in another
-    thread than the main one, as workers of Prefect do, taking a signal is an error.
-    """
-    take = signal.signal
-    signal.signal = lambda *_: signal.SIG_DFL
-    try:
-        from dask_jobqueue.slurm import SLURMJob
-    finally:
-        signal.signal = take
-    return SLURMJob
-
-
-_SlurmJob = _import_job()
+from tasks.workers.resources import THREAD_VARIABLES
+from tasks.workers.slurm.jobqueue import CONFIG_SECTION, SLURMJob
+from tasks.workers.slurm.profile_schema import ClusterProfile, ResourceClass
+from tasks.workers.slurm.units import format_duration, format_memory
 
 # A worker that cannot reach the flow for so long ends, and its job with it.
 DEATH_TIMEOUT_S = 120
-# What dask-jobqueue would take from the user's own files of Dask, where we say nothing.
-_NOTHING_ELSE: dict[str, Any] = {
-    "jobqueue.slurm.account": None,
-    "jobqueue.slurm.project": None,
-    "jobqueue.slurm.interface": None,
-    "jobqueue.slurm.local-directory": None,
-    "jobqueue.slurm.extra": None,
-    "jobqueue.slurm.job-extra": None,
-    "jobqueue.slurm.env-extra": None,
-    "jobqueue.slurm.header-skip": None,
-    "jobqueue.slurm.job-directives-skip": [],
-    "jobqueue.slurm.log-directory": None,
-    "jobqueue.slurm.worker-command": "distributed.cli.dask_worker",
-}
 _QUIET = {
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false",  # see DASK_SETTINGS
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
@@ -65,67 +30,65 @@ _QUIET = {
 }
 
 
-@dataclass(frozen=True)
-class JobPlaces:
-    """Where the parts of a job are.
+class QsmJob(SLURMJob):
+    """A job with one Dask worker. Of what SLURMJob can do, `job_script` is used."""
 
-    Args:
-        name: Name of the job.
-        scheduler: Address of the flow's Dask scheduler.
-        folder: Private folder of the run.
-        logs: Folder of the logs.
-        security: Certificates, as files; None where they are only shown.
-    """
+    config_name = CONFIG_SECTION
 
-    name: str
-    scheduler: str
-    folder: Path
-    logs: Path
-    security: Any = None
+    def __init__(
+        self,
+        scheduler: str,
+        name: str,
+        *,
+        profile: ClusterProfile,
+        request: ResourceClass,
+        job_name: str,
+        folder: Path,
+        logs: Path,
+        **dask_options: Any,
+    ) -> None:
+        """Describe the job.
 
-
-def job_script(
-    profile: ClusterProfile, request: ResourceClass, places: JobPlaces, worker: str
-) -> str:
-    """Return the script of one job.
-
-    Args:
-        profile: The cluster.
-        request: What the job asks for.
-        places: Where its parts are.
-        worker: Name of the Dask worker in it.
-    """
-    with dask.config.set(_NOTHING_ELSE):
-        return str(
-            _SlurmJob(
-                places.scheduler,
-                name=worker,
-                job_name=places.name,
-                queue=request.partition,
-                account=request.account,
-                walltime=duration_text(request.walltime),
-                cores=1,  # one stage at a time; its numerics use the cores of the job
-                processes=1,
-                job_cpu=request.cores,
-                memory=0,  # no limit by Dask: it would stop a stage that still fits; SLURM has one
-                job_mem=memory_text(request.memory),
-                nanny=False,
-                protocol="tls://",
-                security=places.security,
-                interface=profile.interface,
-                death_timeout=DEATH_TIMEOUT_S,
-                shebang="#!/bin/bash",
-                # SLURM's signals must reach the worker. A shell that waits for it would die of
-                # them first and take the worker with it, so the worker takes the shell's place.
-                python=f"exec {shlex.quote(profile.python or sys.executable)}",
-                worker_extra_args=[
-                    '--local-directory "${TMPDIR:-/tmp}"',
-                    "--no-dashboard --dashboard-address 127.0.0.1:0",
-                ],
-                job_extra_directives=_directives(request, places, worker),
-                job_script_prologue=_prologue(profile, request, places),
-            ).job_script()
+        Args:
+            scheduler: Address of the flow's Dask scheduler.
+            name: Of the worker.
+            profile: The cluster.
+            request: What the job asks for.
+            job_name: Shown by squeue.
+            folder: Private folder of the run.
+            logs: Folder of the jobs' logs.
+            dask_options: `interface`, `protocol` and `security` of the worker.
+        """
+        super().__init__(  # type: ignore[no-untyped-call]
+            scheduler,
+            name,
+            job_name=job_name,
+            queue=request.partition,
+            account=request.account,
+            walltime=format_duration(request.walltime),
+            cores=1,  # one stage at a time; its numerics use the cores of the job
+            processes=1,
+            job_cpu=request.cores,
+            memory=0,  # no limit by Dask: it would stop a stage that still fits; SLURM has one
+            job_mem=format_memory(request.memory),
+            nanny=False,
+            death_timeout=DEATH_TIMEOUT_S,
+            shebang="#!/bin/bash",
+            # SLURM's signals must reach the worker. A shell that waits for it would die of them
+            # first and take the worker with it, so the worker takes the shell's place.
+            python=f"exec {shlex.quote(profile.python or sys.executable)}",
+            worker_extra_args=[
+                '--local-directory "${TMPDIR:-/tmp}"',
+                "--no-dashboard --dashboard-address 127.0.0.1:0",
+            ],
+            job_extra_directives=_directives(request, job_comment(folder, name), logs),
+            job_script_prologue=_prologue(profile, request, folder),
+            **dask_options,
         )
+
+    def job_script(self) -> str:
+        """Return the script."""
+        return str(super().job_script())  # type: ignore[no-untyped-call]
 
 
 def job_comment(folder: Path, worker: str) -> str:
@@ -146,20 +109,20 @@ def submission_environment(current: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _directives(request: ResourceClass, places: JobPlaces, worker: str) -> list[str]:
+def _directives(request: ResourceClass, comment: str, logs: Path) -> list[str]:
     given = {"qos": request.qos, "gres": request.gres, "constraint": request.constraint,
              "exclude": request.exclude}  # fmt: skip
     return [
         *(f"--{name}={value}" for name, value in given.items() if value),
-        f'--output="{places.logs}/%x-%j.log"',
+        f'--output="{logs}/%x-%j.log"',
         "--open-mode=append",
         "--no-requeue",  # a job that SLURM started again would work beside the one that we sent
-        f'--comment="{job_comment(places.folder, worker)}"',
+        f'--comment="{comment}"',
         *request.directives,
     ]
 
 
-def _prologue(profile: ClusterProfile, request: ResourceClass, places: JobPlaces) -> list[str]:
+def _prologue(profile: ClusterProfile, request: ResourceClass, folder: Path) -> list[str]:
     lines = [f"umask {profile.umask}"] if profile.umask else []
     lines += [f"export {name}={value}" for name, value in _QUIET.items()]
     for line in (*profile.environment, *request.environment):
@@ -167,12 +130,11 @@ def _prologue(profile: ClusterProfile, request: ResourceClass, places: JobPlaces
     here = Path(tasks.__file__).resolve().parents[1]
     if not here.is_relative_to(sys.prefix):  # a checkout that is not installed
         lines.append(f"export PYTHONPATH={shlex.quote(str(here))}${{PYTHONPATH:+:$PYTHONPATH}}")
-    threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    lines.append("export " + " ".join(f"{name}={request.cores}" for name in threads))
+    lines.append("export " + " ".join(f"{name}={request.cores}" for name in THREAD_VARIABLES))
     end = f"$(( $(date +%s) + {request.walltime} ))"  # for a SLURM that does not say it
     lines.append(f"export SLURM_JOB_END_TIME=${{SLURM_JOB_END_TIME:-{end}}}")
     lines.append(f"export QSM_STOP_MARGIN_S={request.stop_margin}")
-    environment = f". {shlex.quote(str(places.folder / 'environment'))}"
+    environment = f". {shlex.quote(str(folder / 'environment'))}"
     return [*lines, environment, _check(environment)]
 
 

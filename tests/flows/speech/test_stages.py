@@ -11,7 +11,7 @@ from flows.speech.parsing import parse_parameters
 from qsm_core.store.store import Store
 from tasks.run.handle import StageHandle
 from tasks.run.runner import StageRunner
-from tasks.workers.resources import local_profile
+from tasks.workers.local import local_profile
 
 
 def _planned(folder: Path, **values: Any) -> dict[str, StageHandle]:

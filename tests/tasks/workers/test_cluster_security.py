@@ -12,7 +12,7 @@ import pytest
 from distributed import Client
 from distributed.security import Security
 
-from tasks.workers.resources import local_cluster
+from tasks.workers.local import local_cluster
 
 
 @pytest.fixture(scope="module")

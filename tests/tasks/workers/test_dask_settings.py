@@ -5,7 +5,7 @@ from typing import Any
 
 from distributed import Client
 
-from tasks.workers.resources import local_cluster
+from tasks.workers.local import local_cluster
 
 
 def _state(dask_worker: Any) -> list[str]:

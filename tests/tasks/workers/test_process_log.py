@@ -45,7 +45,7 @@ def test_the_files_stay_small_and_the_newest_lines_are_kept(tmp_path):
 def test_no_more_lines_are_shown_than_a_person_reads(tmp_path):
     log, lines = follow(tmp_path, b"".join(b"line %d\n" % n for n in range(1000)))
     assert lines[:200] == [f"line {n}" for n in range(200)]
-    assert any(f"all of it is in {log.path}" in line for line in lines[200:])
+    assert any(f"all of them are in {log.path}" in line for line in lines[200:])
     assert len(log.path.read_text().splitlines()) == 1000
 
 

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from tasks.workers.slurm.folder import RunFolder, read_note
 from tasks.workers.slurm.jobs import Job
 from tasks.workers.slurm.orphans import clear_scratch, judge
+from tasks.workers.slurm.run_folder import RunFolder, read_note
 
 NAME = "qsm-0123abcd-gpu"
 
@@ -43,7 +43,7 @@ def rewrite(folder: RunFolder, *, silent_s: float = 0, **changes: object) -> Non
 def test_the_job_of_a_living_flow_stays(folder):
     verdict = judge(job_of(folder), nobody_knows)
     assert not verdict.orphan
-    assert "was seen 0 s ago" in verdict.why
+    assert "was alive 0 s ago" in verdict.why
     assert verdict.flow_run_id == "0123abcd-1"
 
 

@@ -14,24 +14,20 @@ import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tasks.definitions import TRAIN_LORA
-from tasks.workers.profile_files import load_profile
-from tasks.workers.profiles import ClusterProfile
-from tasks.workers.slurm.folder import RunFolder
+from tasks.workers.slurm.job_names import job_name, parse_job_name
 from tasks.workers.slurm.jobs import Job
-from tasks.workers.slurm.names import job_name, parse_job_name
 from tasks.workers.slurm.orphans import folder_of
-from tasks.workers.slurm.pools import SlurmProfile, prefect_environment
-from tasks.workers.slurm.script import JobPlaces, job_comment, job_script, submission_environment
+from tasks.workers.slurm.profile import SlurmProfile, prefect_environment
+from tasks.workers.slurm.profile_loader import load_profile
+from tasks.workers.slurm.profile_schema import ClusterProfile
+from tasks.workers.slurm.run_folder import RunFolder
+from tasks.workers.slurm.script import QsmJob, job_comment, submission_environment
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "slurm" / "train_lora.sh"
 CHECKOUT = str(Path(__file__).parents[4])
 SECRET = "user:a-very-secret-word"
-PLACES = JobPlaces(
-    name="qsm-0123abcd-gpu-large",
-    scheduler="tls://10.0.0.1:41000",
-    folder=Path("/scratch/me/qsm-0123abcd-gpu-large.x1y2z3"),
-    logs=Path("/scratch/me/logs"),
-)
+NAME = "qsm-0123abcd-gpu-large"
+FOLDER = Path("/scratch/me/qsm-0123abcd-gpu-large.x1y2z3")
 
 
 def profile(**changes: object) -> ClusterProfile:
@@ -41,8 +37,18 @@ def profile(**changes: object) -> ClusterProfile:
 
 
 def script(cluster: ClusterProfile) -> str:
-    text = job_script(cluster, cluster.request(TRAIN_LORA)[1], PLACES, worker="gpu-large-0a1b2c3d")
-    return text.replace(CHECKOUT, "/checkout")
+    job = QsmJob(
+        "tls://10.0.0.1:41000",
+        "gpu-large-0a1b2c3d",
+        profile=cluster,
+        request=cluster.request(TRAIN_LORA)[1],
+        job_name=NAME,
+        folder=FOLDER,
+        logs=Path("/scratch/me/logs"),
+        interface=cluster.interface,
+        protocol="tls://",
+    )
+    return job.job_script().replace(CHECKOUT, "/checkout")
 
 
 def test_script_is_the_golden_one():
@@ -128,10 +134,10 @@ def test_names_of_others(name):
 
 
 def test_a_job_leads_to_its_folder():
-    comment = job_comment(PLACES.folder, "gpu-large-0a1b2c3d")
-    assert folder_of(Job("1", PLACES.name, "RUNNING", comment=comment)) == PLACES.folder
+    comment = job_comment(FOLDER, "gpu-large-0a1b2c3d")
+    assert folder_of(Job("1", NAME, "RUNNING", comment=comment)) == FOLDER
     for other in ("", "a word", "/etc/passwd", "/scratch/me/qsm-0123abcd-gpu.x/w"):
-        assert folder_of(Job("1", PLACES.name, "RUNNING", comment=other)) is None
+        assert folder_of(Job("1", NAME, "RUNNING", comment=other)) is None
 
 
 def test_ctrl_c_stays_with_whoever_runs_the_flow() -> None:
@@ -140,9 +146,9 @@ def test_ctrl_c_stays_with_whoever_runs_the_flow() -> None:
         "import importlib, signal, sys, threading; "
         "before, take = signal.getsignal(signal.SIGINT), signal.signal; "
         "load = importlib.import_module; "
-        "thread = threading.Thread(target=load, args=['tasks.workers.slurm.script']); "
+        "thread = threading.Thread(target=load, args=['tasks.workers.slurm.jobqueue']); "
         "thread.start(); thread.join(); "
-        "assert 'tasks.workers.slurm.script' in sys.modules; "
+        "assert 'tasks.workers.slurm.jobqueue' in sys.modules; "
         "assert signal.getsignal(signal.SIGINT) is before; assert signal.signal is take"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -23,11 +23,11 @@ def job_name(flow_run_id: UUID | str, resource: str) -> str:
     """Return the name of the jobs of one flow run and one resource class.
 
     Raises:
-        ValueError: The parts make no name that `parse_job_name` would know again.
+        ValueError: `parse_job_name` would not recognize the name.
     """
     name = f"qsm-{str(flow_run_id)[:8]}-{resource}"
     if parse_job_name(name) is None:
-        raise ValueError(f"{name!r} is no name of a job of ours")
+        raise ValueError(f"{name!r} is not a name that jobs of qsm have")
     return name
 
 

@@ -21,25 +21,25 @@ import httpx
 import qsm_core
 import tasks
 
-# Differences of the clocks that are told: times in logs and tables are then hard to compare.
+# A larger difference of the clocks is reported: it makes times in logs and tables hard to compare.
 CLOCK_SKEW_S = 10.0
 _REACH_WITHIN_S = 60.0
-_LOOK_WITHIN_S = 180.0
-# What flow and worker exchange objects of; stages check their own libraries themselves.
+_CHECK_WITHIN_S = 180.0
+# The flow and a worker exchange objects of these; stages check their own libraries themselves.
 _SAME_VERSION = ("cloudpickle", "dask", "distributed", "prefect", "pydantic")
 
 
 @dataclass(frozen=True)
-class Sight:
+class Surroundings:
     """What one process sees.
 
     Args:
         host: Where it runs.
         probe: Text of the probe file, None where there is no such file.
-        store: Whether the store's folder is there and can be written.
+        store: Whether the store's folder exists and can be written.
         code: Digest of the source that runs stages.
-        place: Folder of that source.
-        versions: Of the libraries by which flow and worker talk.
+        code_folder: Folder of that source.
+        versions: Of the libraries by which flow and worker communicate.
         server_error: Why the Prefect server cannot be reached, None where it can.
         clock: Seconds since 1970.
     """
@@ -48,14 +48,14 @@ class Sight:
     probe: str | None
     store: bool
     code: str
-    place: str
+    code_folder: str
     versions: dict[str, str]
     server_error: str | None
     clock: float
 
 
 @dataclass(frozen=True)
-class Inspection:
+class WorkerCheck:
     """What was found on a fresh worker.
 
     Args:
@@ -69,9 +69,9 @@ class Inspection:
     warnings: tuple[str, ...]
 
 
-def inspect_worker(
+def check_worker(
     client: Any, address: str, *, probe: Path, store: Path, api_url: str | None
-) -> Inspection:
+) -> WorkerCheck:
     """Compare what a worker sees with what this process sees.
 
     Args:
@@ -85,7 +85,7 @@ def inspect_worker(
         Exception: As the worker raised it, or Dask when it went away.
     """
     future = client.submit(
-        look,
+        read_surroundings,
         str(probe),
         str(store),
         api_url,
@@ -93,46 +93,48 @@ def inspect_worker(
         allow_other_workers=False,
         pure=False,
     )
-    there = future.result(timeout=_LOOK_WITHIN_S)
-    here = look(str(probe), str(store), None)
-    skew_s = there.clock - here.clock
+    worker = future.result(timeout=_CHECK_WITHIN_S)
+    flow = read_surroundings(str(probe), str(store), None)
+    skew_s = worker.clock - flow.clock
     warnings = []
     if abs(skew_s) > CLOCK_SKEW_S:
-        warnings.append(f"the clock of {there.host} differs by {skew_s:.0f} s from the flow's")
-    problems = tuple(differences(there, here, probe=probe, store=store))
-    return Inspection(there.host, problems, tuple(warnings))
+        warnings.append(f"the clock of {worker.host} differs by {skew_s:.0f} s from the flow's")
+    problems = tuple(find_problems(worker, flow, probe=probe, store=store))
+    return WorkerCheck(worker.host, problems, tuple(warnings))
 
 
-def look(probe: str, store: str, api_url: str | None) -> Sight:
-    """Look around in this process; runs in the flow and on a worker."""
-    return Sight(
+def read_surroundings(probe: str, store: str, api_url: str | None) -> Surroundings:
+    """Return what this process sees; runs in the flow and on a worker."""
+    return Surroundings(
         host=socket.gethostname(),
         probe=_read(Path(probe)),
         store=os.access(store, os.W_OK | os.X_OK),
         code=code_digest(),
-        place=str(Path(tasks.__file__).resolve().parents[1]),
+        code_folder=str(Path(tasks.__file__).resolve().parents[1]),
         versions={name: _version(name) for name in _SAME_VERSION},
         server_error=_server_error(api_url) if api_url else None,
         clock=time.time(),
     )
 
 
-def differences(worker: Sight, flow: Sight, *, probe: Path, store: Path) -> Iterator[str]:
-    """Yield what makes work on this worker impossible or wrong, in words."""
+def find_problems(
+    worker: Surroundings, flow: Surroundings, *, probe: Path, store: Path
+) -> Iterator[str]:
+    """Yield what makes work on this worker impossible or wrong."""
     if worker.probe is None:
-        yield f"{probe}: not seen there; is its folder shared by all nodes, under the same path?"
+        yield f"{probe} does not exist there: do all nodes share its folder, under the same path?"
     elif worker.probe != flow.probe:
-        yield f"{probe}: holds something else there, so it is another file system"
+        yield f"{probe} has other content there: it is on another file system"
     if not worker.store:
-        yield f"{store}: the store is not there, or cannot be written"
+        yield f"the store {store} does not exist there, or cannot be written"
     if worker.code != flow.code:
         yield (
-            f"the source of qsm differs: {worker.place} there, {flow.place} in the flow; use one "
-            "checkout or one installation for both"
+            f"the source of qsm differs: {worker.code_folder} there, {flow.code_folder} in the "
+            "flow; use one checkout or one installation for both"
         )
-    for name, here in flow.versions.items():
-        if worker.versions.get(name) != here:
-            yield f"{name} {worker.versions.get(name)} there, {here} in the flow"
+    for name, version_here in flow.versions.items():
+        if worker.versions.get(name) != version_here:
+            yield f"{name} is {worker.versions.get(name)} there and {version_here} in the flow"
     if worker.server_error is not None:
         yield (
             f"the Prefect server cannot be reached from there: {worker.server_error}; let it "
@@ -167,7 +169,7 @@ def _version(name: str) -> str:
 
 
 def _server_error(api_url: str) -> str | None:
-    """Ask the server for a sign of life; any answer will do. A restart of it is waited for."""
+    """Return why the server does not answer; any answer will do. A restart of it is waited for."""
     deadline = time.monotonic() + _REACH_WITHIN_S
     while True:
         try:

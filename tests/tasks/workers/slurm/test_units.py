@@ -1,4 +1,4 @@
-"""Times and memory as SLURM writes them."""
+"""Durations and memory in SLURM's notation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.workers.quantities import duration_text, memory_text, parse_duration, parse_memory
+from tasks.workers.slurm.units import format_duration, format_memory, parse_duration, parse_memory
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ def test_durations(text, seconds):
 
 @given(st.integers(1, 10**8))
 def test_a_duration_is_read_back(seconds):
-    assert parse_duration(duration_text(seconds)) == seconds
+    assert parse_duration(format_duration(seconds)) == seconds
 
 
 @pytest.mark.parametrize("text", ["25", "1:00", "12h", "00:00:00", "", "1-2:00:00:00", None])
 def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ValueError, match="a time"):
+    with pytest.raises(ValueError, match="a duration"):
         parse_duration(text)
 
 
@@ -36,7 +36,7 @@ def test_memory(text, mib):
 
 @given(st.integers(1, 10**7))
 def test_memory_is_read_back(mib):
-    assert parse_memory(memory_text(mib)) == mib
+    assert parse_memory(format_memory(mib)) == mib
 
 
 @pytest.mark.parametrize("text", ["48", "0G", "G", "-1G", "1.5G", ""])

@@ -1,8 +1,8 @@
-"""The private folder of one set of jobs: certificates, secrets, the sign that the flow lives.
+"""The private folder of the jobs of a class: certificates, secrets, and a note of its flow.
 
-It lies on the shared file system, readable for its owner only, and is removed when the jobs have
-ended. A job's script names it (scripts can be read by everybody) but holds nothing of it. The
-job's comment names it too, by which the reaper finds out whose job it is.
+It is on the shared file system, readable by its owner only, and is removed when the jobs have
+ended. A job's script, which everybody can read, names the folder and contains nothing of it. The
+job's comment names it too; by that, `orphans` finds out which flow a job belongs to.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from distributed.security import Security
 
 logger = logging.getLogger(__name__)
 
-# The flow's process touches its note this often; the reaper waits many times as long.
+# How often the flow touches its note; a flow is taken for dead after many times as long.
 HEARTBEAT_S = 15.0
 
 
 @dataclass(frozen=True)
 class RunNote:
-    """Which flow the jobs belong to, and when it was last seen alive.
+    """Which flow the jobs belong to, and when it last showed that it is alive.
 
     Args:
         flow_run_id: Of Prefect.
         host: Where the flow runs.
         pid: Its process.
-        started: When the process began, in seconds since 1970: a pid is used again.
-        api_url: Prefect server that the flow talks to.
-        seen: When it was last seen, in seconds since 1970, by the clock of the file system.
+        started: When the process began, in seconds since 1970, since a pid is used again.
+        api_url: Of the flow's Prefect server.
+        seen: When it last touched the note, in seconds since 1970, by the file system's clock.
     """
 
     flow_run_id: str
@@ -51,10 +51,10 @@ class RunNote:
     seen: float
 
     def is_gone(self, *, silent_s: float) -> bool:
-        """Say whether the flow's process has ended, as far as that can be known from here.
+        """Say whether the flow's process has ended, as far as this host can know.
 
         Args:
-            silent_s: On another host: for how long it must have given no sign.
+            silent_s: How long a process on another host must have been silent.
         """
         if self.host == socket.gethostname():
             try:
@@ -89,21 +89,25 @@ class RunFolder:
 
     @property
     def environment(self) -> Path:
-        """What the jobs have to know and nobody else may: shell lines."""
+        """Shell lines that jobs read: settings with secrets."""
         return self.path / "environment"
 
     @property
     def probe(self) -> Path:
-        """A file with random text, by which a worker shows that it sees the same folder."""
+        """A file with random text, by which a worker proves that it sees the same folder."""
         return self.path / "probe"
 
     def write_environment(self, values: Mapping[str, str]) -> None:
-        """Write the variables that every job reads before its worker starts."""
+        """Write the variables that each job sets before its worker starts."""
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items())]
         self._write("environment", "".join(lines))
 
     def make_security(self) -> Any:
-        """Make a certificate for this set of jobs; who does not have it is not talked to."""
+        """Make the certificates that scheduler, workers and client require of each other.
+
+        dask-jobqueue would write those of the workers itself, but it keeps the files open: on NFS,
+        another node may find them empty.
+        """
         security: Any = Security  # has no types
         made = security.temporary()
         files = {}
@@ -112,8 +116,8 @@ class RunFolder:
             files[name] = str(self._write(f"{name}.pem", getattr(made, name)))
         return security(require_encryption=True, **files)
 
-    def show_life(self) -> None:
-        """Note that the flow's process is alive."""
+    def heartbeat(self) -> None:
+        """Show that the flow's process is alive."""
         try:
             os.utime(self.path / "run.json")
         except OSError as error:  # a file server that is away for a moment

@@ -1,4 +1,4 @@
-"""Cluster profiles: what is read, what a stage gets, and how mistakes are told."""
+"""Cluster profiles: what is read, what a stage gets, and how mistakes are reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flows.speech.parameters import parse_parameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
 from tasks.definitions import EVALUATE, MAKE_CORPUS, OPTIMIZE_PROMPT, TRAIN_LORA
-from tasks.workers.profile_files import find_profile, load_profile, shipped_profiles
+from tasks.workers.slurm.profile_loader import find_profile, load_profile, shipped_profiles
 
 GOOD = """\
 resources:
@@ -117,17 +117,17 @@ resources:
     told = "\n".join(problems(path))
     for part in (
         "line 10: resources.cpu.max_jobs is given twice",
-        "line 1: umask = '0999': a umask is three octal digits",
-        "line 2: scratch = 'relative': an absolute path is needed",
-        "line 5: resources.cpu.partition = 'a b': one word",
-        "line 6: resources.cpu.walltime = '25': a time is written HH:MM:SS",
+        "line 1: umask = '0999': write a umask as three octal digits",
+        "line 2: scratch = 'relative': write an absolute path",
+        "line 5: resources.cpu.partition = 'a b': write one word",
+        "line 6: resources.cpu.walltime = '25': not a duration; write HH:MM:SS",
         "line 7: resources.cpu.cores = 'zero'",
-        "line 8: resources.cpu.memory = '12': memory is written with its unit",
+        "line 8: resources.cpu.memory = '12': not an amount of memory; write it with its unit",
         "line 11: resources.cpu.directives.0 = '--array=3': --array is set by qsm itself",
-        "line 11: resources.cpu.directives.1 = '--partition=x': --partition has a field of its own",
+        "line 11: resources.cpu.directives.1 = '--partition=x': use the field partition",
         "line 11: resources.cpu.directives.2",
         "line 12: resources.gpu.partition is missing",
-        "line 13: resources.gpu.partion: there is no such field; there are: partition, walltime",
+        "line 13: resources.gpu.partion: no such field; known fields: partition, walltime",
     ):
         assert part in told
     assert all(problem.startswith(f"{path}, line ") for problem in told.splitlines())
@@ -137,15 +137,21 @@ resources:
     ("change", "expected"),
     [
         (("  gpu:", "  gpus:"), "resources has no class gpu"),
-        (("train_lora:", "train_lore:"), "stages.train_lore: there is no such stage; there are"),
-        (("{walltime: 1-00:00:00", "{resource: huge"), "there is no such class; there are: cpu"),
-        (("{walltime: 1-00:00:00", "{wall: 1"), "there are: resource, walltime, memory"),
+        (("train_lora:", "train_lore:"), "stages.train_lore: no such stage; known stages"),
+        (
+            ("{walltime: 1-00:00:00", "{resource: huge"),
+            "no such class; classes of",
+        ),
+        (("{walltime: 1-00:00:00", "{wall: 1"), "known fields: resource, walltime, memory"),
         (("walltime: 02:00:00", "walltime: 00:08:00"), "stop_margin 00:05:00 leaves too little"),
         (("1-00:00:00", "00:08:00"), "stages.train_lora.walltime is less than twice"),
-        (("resources:", "scratch: $NOBODY_SET_THIS/x\nresources:"), "a variable in it is not set"),
-        (("resources:", "resources: ["), "this is no YAML"),
+        (
+            ("resources:", "scratch: $NOBODY_SET_THIS/x\nresources:"),
+            "contains a variable that is not",
+        ),
+        (("resources:", "resources: ["), "not valid YAML"),
         ((GOOD, ""), "resources is missing"),
-        ((GOOD, "- a\n"), "fields are needed"),
+        ((GOOD, "- a\n"), "expected fields with values"),
     ],
 )
 def test_what_cannot_work_is_told(write, change, expected):
@@ -158,9 +164,9 @@ def test_a_profile_is_found_by_name_or_path(write):
 
 
 def test_an_unknown_profile_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match="local, example-3090, example-cpu-only, or give"):
+    with pytest.raises(ConfigurationError, match="example-3090, example-cpu-only, or the path"):
         load_profile("example-4090")
-    with pytest.raises(ConfigurationError, match="there is no such file"):
+    with pytest.raises(ConfigurationError, match="no such file"):
         load_profile("/nowhere/cluster.yaml")
 
 

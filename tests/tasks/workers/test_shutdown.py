@@ -17,8 +17,8 @@ from distributed import Client, LocalCluster
 
 from qsm_core.errors import ConfigurationError, InterruptedStageError
 from qsm_core.stage.stop import Deadline, StopRequest
-from tasks.workers.resources import local_cluster
-from tasks.workers.stopping import DEFAULT_MARGIN_S, TOLD_TO_STOP, _ending, read_deadline
+from tasks.workers.local import local_cluster
+from tasks.workers.shutdown import DEFAULT_MARGIN_S, SIGTERM_REASON, _shutdown, read_deadline
 from tests.support.stopping import work_until_stopped
 from tests.support.toys import REPOSITORY
 
@@ -30,7 +30,7 @@ def test_the_end_of_a_job_is_read_from_the_environment():
     assert read_deadline(slurm) == Deadline(stop_at=1000 - DEFAULT_MARGIN_S, end_at=1000)
     ours = {**slurm, "QSM_DEADLINE": "900.5", "QSM_STOP_MARGIN_S": "60"}
     assert read_deadline(ours) == Deadline(stop_at=840.5, end_at=900.5)
-    with pytest.raises(ConfigurationError, match="QSM_DEADLINE = 'soon': is no number"):
+    with pytest.raises(ConfigurationError, match="QSM_DEADLINE = 'soon': not a number"):
         read_deadline({"QSM_DEADLINE": "soon"})
 
 
@@ -97,7 +97,7 @@ def test_sigterm_asks_the_stage_to_stop_and_then_ends_the_worker(client, start_w
     future = client.submit(work_until_stopped, str(tmp_path / "started"))
     assert wait_for_file(tmp_path / "started") == worker.pid
     worker.send_signal(signal.SIGTERM)
-    assert future.result(timeout=60) == TOLD_TO_STOP
+    assert future.result(timeout=60) == SIGTERM_REASON
     del future  # what the flow does when it has fetched how a stage ended
     assert worker.wait(timeout=60) == 0
 
@@ -119,7 +119,7 @@ def test_nothing_is_begun_shortly_before_the_end_of_the_job(client, start_worker
 
 
 def test_the_walltime_asks_the_stage_to_stop(monkeypatch, tmp_path):
-    monkeypatch.setattr("tasks.workers.stopping._ending", lru_cache(_ending.__wrapped__))
+    monkeypatch.setattr("tasks.workers.shutdown._shutdown", lru_cache(_shutdown.__wrapped__))
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time() + 12))
     monkeypatch.setenv("QSM_STOP_MARGIN_S", "10")
     assert "the walltime of its job ends at" in work_until_stopped(str(tmp_path / "started"))
@@ -130,7 +130,7 @@ def test_a_worker_of_this_machine_stops_in_the_same_way_and_is_started_again(tmp
         future = client.submit(work_until_stopped, str(tmp_path / "started"))
         pid = wait_for_file(tmp_path / "started")
         os.kill(pid, signal.SIGTERM)
-        assert future.result(timeout=60) == TOLD_TO_STOP
+        assert future.result(timeout=60) == SIGTERM_REASON
         del future
         again = client.submit(work_until_stopped, str(tmp_path / "again"), limit_s=0.0)
         assert again.result(timeout=60) is None

@@ -24,7 +24,7 @@ from qsm_core.stage.making import make_output
 from qsm_core.stage.stop import Deadline, StopRequest
 from qsm_core.store.spec import StageDefinition, build_spec
 from qsm_core.store.store import Store
-from tasks.workers.launch import Subprocess, child_environment
+from tasks.workers.stage_process import StageProcess, child_environment
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def make(store, toys, lines):
     def make_mischief(stop=None, timeout_s=None, **runtime):
         spec = build_spec(StageDefinition("mischief", 1, f"{toys.name}.mischief"), {}, {})
         stop = stop or StopRequest()
-        launch = Subprocess(stop, lines.append, timeout_s=timeout_s)
+        launch = StageProcess(stop, lines.append, timeout_s=timeout_s)
         return make_output(store, spec, {}, runtime, launch=launch, stop=stop)
 
     return make_mischief
@@ -72,7 +72,7 @@ def test_the_result_is_that_of_the_stage_called_here(store, toys, tmp_path, line
     spec = build_spec(toys.count, {"n": 3}, {})
     reports = []
     runtime = {"seconds": 0.15, "threads": 1}
-    launch = Subprocess(StopRequest(), lines.append)
+    launch = StageProcess(StopRequest(), lines.append)
     report = lambda *told: reports.append(told)  # noqa: E731
     apart = make_output(store, spec, {}, runtime, report, launch=launch)
     here = make_output(Store(tmp_path / "other"), spec, {}, {"threads": 1})
@@ -97,7 +97,7 @@ def test_what_it_prints_is_shown_and_kept(make, lines):
 def test_too_many_lines_are_shown_in_part_and_kept_whole(make, lines):
     output = make(do="chatter", lines=5000)
     assert 200 < len(lines) < 1000
-    assert any("there is more; all of it is in" in line for line in lines)
+    assert any("more lines follow; all of them are in" in line for line in lines)
     kept = (output.path / "volatile" / "log.txt").read_text().splitlines()
     assert "line 4999" in kept
     assert not any("bar" in line for line in kept)
@@ -132,10 +132,10 @@ def test_an_error_comes_back_as_what_it_was(make, store, what, kind, text):
         ({"do": "SIGSEGV"}, "was ended by SIGSEGV .Segmentation fault.*Fatal Python error"),
         (
             {"do": "SIGKILL"},
-            "was killed .SIGKILL., most likely because memory ran out: it held [0-9]+ MiB",
+            "was killed .SIGKILL., most likely because memory ran out: its peak was [0-9]+ MiB",
         ),
         ({"do": "exit", "code": 137}, "was killed .SIGKILL., most likely because memory ran out"),
-        ({"do": "exit", "code": 3}, "ended with exit code 3 and did not say why"),
+        ({"do": "exit", "code": 3}, "ended with exit code 3 without reporting an error"),
     ],
 )
 def test_a_process_that_dies_is_told_with_the_end_of_its_log(make, runtime, text):
@@ -156,7 +156,7 @@ def test_a_stage_that_does_not_stop_in_time_is_ended(make, tmp_path):
     pids = tmp_path / "pids"
     now = time.time()
     stop = StopRequest(Deadline(stop_at=now + 1, end_at=now + 10))
-    with pytest.raises(InterruptedStageError, match=r"walltime .* did not come to a stop in time"):
+    with pytest.raises(InterruptedStageError, match=r"walltime .* the stage did not stop in time"):
         make(do="hang", pids=str(pids), stop=stop)
     wait_until(lambda: gone(json.loads(pids.read_text())))
 
@@ -169,11 +169,11 @@ def test_a_stage_that_is_asked_to_stop_ends_and_goes_on_later(store, toys, lines
         if done >= 3:
             stop.ask("somebody else needs the node", grace_s=60)
 
-    launch = Subprocess(stop, lines.append)
+    launch = StageProcess(stop, lines.append)
     slow = {"seconds": 0.02}
     with pytest.raises(InterruptedStageError, match=r"^somebody else needs the node; [0-9]+ of"):
         make_output(store, spec, {}, slow, report, launch=launch, stop=stop)
-    output = make_output(store, spec, {}, launch=Subprocess(StopRequest(), lines.append))
+    output = make_output(store, spec, {}, launch=StageProcess(StopRequest(), lines.append))
     assert output.summary["first_step"] >= 3
     made = output.manifest.provenance
     assert [one["ended"] for one in made["attempts"]] == ["interrupted", "finished"]
@@ -209,10 +209,10 @@ from qsm_core.stage.making import make_output
 from qsm_core.store.spec import StageDefinition, build_spec
 from qsm_core.stage.stop import StopRequest
 from qsm_core.store.store import Store
-from tasks.workers.launch import Subprocess
+from tasks.workers.stage_process import StageProcess
 store, package, pids = sys.argv[1:]
 spec = build_spec(StageDefinition("mischief", 1, package + ".mischief"), {}, {})
-launch = Subprocess(StopRequest(), print)
+launch = StageProcess(StopRequest(), print)
 make_output(Store(Path(store)), spec, {}, {"do": "hang", "pids": pids}, launch=launch)
 """
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tasks.definitions import EVALUATE, TRAIN_LORA
 
+from qsm_core.conditions.config import RenderSettings
 from qsm_core.errors import InterruptedStageError
+from qsm_core.evaluation.analysis.settings import BootstrapSettings
 from qsm_core.stage.making import make_output
 from qsm_core.stage.stop import StopRequest
 from qsm_core.store.spec import StageInput, build_spec
 from qsm_core.store.store import Store
-from tasks.workers.launch import Subprocess
+from tasks.workers.stage_process import StageProcess
+from tasks.evaluation import evaluate
+from tasks.run.runner import config_values
+from tasks.training import train_lora
 from tests.support.corpora import make_corpus
 
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 # By stage: its configuration, and the message behind whose third it is asked to stop.
 STAGES = {
     "train_lora": (
-        TRAIN_LORA,
+        train_lora,
         {
             "seed": 1,
-            "instructions": [ASK],
+            "instructions": (ASK,),
             "rank": 4,
             "alpha": 8,
             "learning_rate": 0.01,
@@ -35,14 +39,14 @@ STAGES = {
         "training loss",
     ),
     "evaluate": (
-        EVALUATE,
+        evaluate,
         {
             "system": "small",
             "instruction": ASK,
             "block_clips": 1,
-            "bootstrap": {"num_resamples": 100},
-            "conditions": ["dur_100ms", "snr_0dB"],
-            "render": {"container_ms": 400.0},
+            "bootstrap": BootstrapSettings(num_resamples=100),
+            "conditions": ("dur_100ms", "snr_0dB"),
+            "render": RenderSettings(container_ms=400.0),
         },
         "clips scored",
     ),
@@ -61,8 +65,10 @@ def inputs(tmp_path_factory, small_model_folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_an_interrupted_process_goes_on_to_the_bits_of_a_stage_called_here(name, inputs, tmp_path):
-    definition, config, message = STAGES[name]
-    spec = build_spec(definition, config, inputs)
+    stage, values, message = STAGES[name]
+    spec = build_spec(
+        stage.definition, config_values(stage, stage.traits.config(**values), name), inputs
+    )
     runtime = {"threads": torch.get_num_threads(), "device": "cpu"}
     stop = StopRequest()
     left = [3]
@@ -76,10 +82,10 @@ def test_an_interrupted_process_goes_on_to_the_bits_of_a_stage_called_here(name,
     lines: list[str] = []
     with pytest.raises(InterruptedStageError, match=r"somebody else needs the node; .* kept"):
         make_output(
-            store, spec, inputs, runtime, report, launch=Subprocess(stop, lines.append), stop=stop
+            store, spec, inputs, runtime, report, launch=StageProcess(stop, lines.append), stop=stop
         )
     apart = make_output(
-        store, spec, inputs, runtime, launch=Subprocess(StopRequest(), lines.append)
+        store, spec, inputs, runtime, launch=StageProcess(StopRequest(), lines.append)
     )
     here = make_output(Store(tmp_path / "here"), spec, inputs, runtime)
     assert apart.manifest.provenance["resumed"] is True

@@ -1,7 +1,7 @@
-"""Cluster profiles: what a SLURM cluster offers to each class of stages.
+"""The fields of a cluster profile: what a SLURM cluster offers to each class of stages.
 
-A profile is a YAML file; `deployments/clusters/` holds examples to copy. Its models stand here.
-How a file is found and how its mistakes are told stands in `tasks.workers.profile_files`.
+A profile is a YAML file; `deployments/clusters/` has examples to copy. `profile_loader` reads one
+and reports its mistakes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from qsm_core.store.spec import StageDefinition
-from tasks.workers.quantities import duration_text, memory_text, parse_duration, parse_memory
+from tasks.workers.slurm.units import format_duration, format_memory, parse_duration, parse_memory
 
-# Set by us for every job; a profile that set them again would break what is built on them.
+# Set by qsm for every job; a profile that set them too would break what relies on them.
 _OURS = (
     "--job-name", "-J", "--output", "-o", "--error", "-e", "--comment", "--requeue", "--no-requeue",
     "--array", "-a", "--wrap", "--parsable", "--ntasks", "-n", "--export", "--signal",
@@ -31,40 +31,40 @@ _FIELD_OF_FLAG = {
 
 def _one_word(text: object) -> object:
     if isinstance(text, str) and (not text.strip() or re.search(r"\s", text)):
-        raise ValueError("one word without spaces is needed")
+        raise ValueError("write one word without spaces")
     return text
 
 
 def _directive(text: object) -> object:
-    """Refuse a directive that would break the script or that a field of ours stands for."""
+    """Reject a directive that would break the script, or for which there is a field."""
     if not isinstance(text, str):
         return text
     flag = re.split(r"[=\s]", text.strip(), maxsplit=1)[0]
     if not flag.startswith("-") or "\n" in text:
-        raise ValueError("a directive is one option of sbatch, such as --reservation=course")
+        raise ValueError("write one option of sbatch, such as --reservation=course")
     if flag in _OURS:
         raise ValueError(f"{flag} is set by qsm itself")
     if flag in _FIELD_OF_FLAG:
-        raise ValueError(f"{flag} has a field of its own: {_FIELD_OF_FLAG[flag]}")
+        raise ValueError(f"use the field {_FIELD_OF_FLAG[flag]} instead of {flag}")
     return text.strip()
 
 
 def _umask(text: object) -> object:
     if text is not None and not re.fullmatch(r"0?[0-7]{3}", str(text)):
-        raise ValueError("a umask is three octal digits, such as 077 or 027")
+        raise ValueError("write a umask as three octal digits, such as 077 or 027")
     return text
 
 
 def _path(text: object) -> object:
-    """Fill in `~` and `$NAME`; a name that is not set is an error, not a folder `$NAME`."""
+    """Expand `~` and `$NAME`; a variable that is not set is an error, not a folder `$NAME`."""
     if not isinstance(text, str):
         return text
     filled = os.path.expandvars(text)
     if "$" in filled:
-        raise ValueError("a variable in it is not set")
+        raise ValueError("it contains a variable that is not set")
     path = Path(filled).expanduser()
     if not path.is_absolute():
-        raise ValueError("an absolute path is needed; ~ and $NAME are filled in")
+        raise ValueError("write an absolute path; ~ and $NAME are expanded")
     return path
 
 
@@ -96,7 +96,7 @@ class ResourceClass(_Strict):
     max_jobs: int = Field(1, ge=1, le=1000, description="Jobs of this class at the same time.")
     subprocess: bool = Field(False, description="Run each stage in a process of its own.")
     timeout: Duration | None = Field(
-        None, description="Longest time of one attempt at a stage; then it is ended as failed."
+        None, description="Longest time of one attempt at a stage, which then fails."
     )
     stop_margin: Duration = Field(300, description="Time before the walltime at which work stops.")
     resubmissions: int = Field(
@@ -111,8 +111,8 @@ class ResourceClass(_Strict):
     def _margin_leaves_time(self) -> Self:
         if 2 * self.stop_margin > self.walltime:
             raise ValueError(
-                f"stop_margin {duration_text(self.stop_margin)} leaves too little of walltime "
-                f"{duration_text(self.walltime)}; it can be half of it at most"
+                f"stop_margin {format_duration(self.stop_margin)} leaves too little of walltime "
+                f"{format_duration(self.walltime)}; it can be at most half of it"
             )
         return self
 
@@ -124,11 +124,11 @@ class ResourceClass(_Strict):
         return sum(int(one[1] or 1) for one in found if one)
 
     def facts(self) -> dict[str, object]:
-        """Return what a reader of the plan wants to know."""
+        """Return what the plan shows."""
         return {
             "partition": self.partition,
-            "walltime": duration_text(self.walltime),
-            "memory": memory_text(self.memory),
+            "walltime": format_duration(self.walltime),
+            "memory": format_memory(self.memory),
             "cores": self.cores,
             "gres": self.gres or "",
             "gpus": self.gpus,
@@ -137,7 +137,7 @@ class ResourceClass(_Strict):
 
 
 class StageOverride(_Strict):
-    """What one stage gets instead of its class's values."""
+    """Values for one stage that replace those of its class."""
 
     resource: str | None = Field(None, description="Resource class of this profile.")
     walltime: Duration | None = Field(None, description="Longest time of one job.")
@@ -166,7 +166,7 @@ class ClusterProfile(_Strict):
         Field(description="Resource classes; cpu and gpu are needed.")
     )
     stages: dict[str, StageOverride] = Field(
-        default_factory=dict, description="What single stages get instead."
+        default_factory=dict, description="Values for single stages."
     )
 
     @model_validator(mode="after")
@@ -174,25 +174,25 @@ class ClusterProfile(_Strict):
         missing = [name for name in ("cpu", "gpu") if name not in self.resources]
         if missing:
             raise ValueError(
-                f"resources has no class {' and no class '.join(missing)}; every stage asks for "
-                "one of the two (without GPUs, give gpu the values of cpu)"
+                f"resources has no class {' and no class '.join(missing)}; every stage needs one "
+                "of the two (without GPUs, give gpu the values of cpu)"
             )
         return self
 
     def request(self, definition: StageDefinition) -> tuple[str, ResourceClass]:
         """Return the class that serves a stage, and what its job asks for.
 
-        The profile's own word on the stage wins over the definition's, which wins over the class.
+        The profile's values for the stage override its definition's, which override the class's.
         """
         override = self.stages.get(definition.name)
         name = override.resource if override and override.resource else definition.resource
-        said: dict[str, int] = {}
+        changes: dict[str, int] = {}
         if definition.walltime:
-            said["walltime"] = parse_duration(definition.walltime)
+            changes["walltime"] = parse_duration(definition.walltime)
         if definition.memory:
-            said["memory"] = parse_memory(definition.memory)
+            changes["memory"] = parse_memory(definition.memory)
         if override and override.walltime:
-            said["walltime"] = override.walltime
+            changes["walltime"] = override.walltime
         if override and override.memory:
-            said["memory"] = override.memory
-        return name, self.resources[name].model_copy(update=said)
+            changes["memory"] = override.memory
+        return name, self.resources[name].model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""Find and read cluster profiles; every mistake is told with its file, line, field and value."""
+"""Find and read cluster profiles; each mistake is reported with file, line, field and value."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from qsm_core.errors import ConfigurationError
-from tasks.workers.profiles import ClusterProfile
+from tasks.workers.slurm.profile_schema import ClusterProfile
 
 LOCAL = "local"
-SHIPPED = Path(__file__).resolve().parents[2] / "deployments" / "clusters"
+SHIPPED = Path(__file__).resolve().parents[3] / "deployments" / "clusters"
 _KEPT_TAGS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:bool")
 
-Place = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain values as text: `12:00:00` is a time and no number, `027` is a umask."""
+    """Reads plain values as text: `12:00:00` is a duration, not a number; `027` is a umask."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (as the base class has it)
         first: [(tag, pattern) for tag, pattern in resolvers if tag in _KEPT_TAGS]
@@ -38,20 +38,19 @@ def find_profile(cluster: str) -> Path:
     """Return the file of a profile: a shipped one by its name, any other by its path.
 
     Raises:
-        ConfigurationError: There is no such file.
+        ConfigurationError: There is no such file or profile.
     """
     path = Path(cluster).expanduser()
     if path.suffix in (".yaml", ".yml") or "/" in cluster:
         if path.is_file():
             return path.resolve()
-        raise _unusable([f"cluster = {cluster!r}: there is no such file"])
+        raise _error([f"cluster = {cluster!r}: no such file"])
     if cluster in shipped_profiles():
         return SHIPPED / f"{cluster}.yaml"
     known = ", ".join((LOCAL, *shipped_profiles()))
-    raise _unusable(
-        [f"cluster = {cluster!r}: there is no such profile; there are: {known}, or give the path "
-         "of a YAML file"]
-    )  # fmt: skip
+    raise _error(
+        [f"cluster = {cluster!r}: no such profile; use one of {known}, or the path of a YAML file"]
+    )
 
 
 def load_profile(cluster: str, *, stages: Collection[str] | None = None) -> ClusterProfile:
@@ -62,7 +61,7 @@ def load_profile(cluster: str, *, stages: Collection[str] | None = None) -> Clus
         stages: Names of the stages that there are; None: these names are not checked.
 
     Raises:
-        ConfigurationError: Names everything that is wrong in it.
+        ConfigurationError: Lists every mistake in it.
     """
     path = find_profile(cluster)
     text = path.read_text()
@@ -70,38 +69,38 @@ def load_profile(cluster: str, *, stages: Collection[str] | None = None) -> Clus
         root = yaml.compose(text, Loader=_Loader)
         values = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except yaml.YAMLError as error:
-        raise _unusable([f"{path}: this is no YAML: {_in_one_line(str(error))}"]) from error
+        raise _error([f"{path}: not valid YAML: {_in_one_line(str(error))}"]) from error
     lines = dict(_lines(root)) if root is not None else {}
-    problems = [f"{path}, line {line}: {name} is given twice" for name, line in _twice(root)]
+    problems = [f"{path}, line {line}: {name} is given twice" for name, line in _duplicates(root)]
     try:
         profile = ClusterProfile.model_validate({} if values is None else values)
     except ValidationError as error:
-        told = [_explain(one, values) for one in error.errors()]
-        problems += [f"{path}, {_line_of(lines, place)}: {text}" for place, text in told]
-        raise _unusable(problems) from error
+        found = [_explain(one, values) for one in error.errors()]
+        problems += [f"{path}, {_line_of(lines, field)}: {text}" for field, text in found]
+        raise _error(problems) from error
     problems += [
-        f"{path}, {_line_of(lines, place)}: {text}" for place, text in _loose_ends(profile, stages)
+        f"{path}, {_line_of(lines, field)}: {text}" for field, text in _mismatches(profile, stages)
     ]
     if problems:
-        raise _unusable(problems)
+        raise _error(problems)
     return profile
 
 
-def _unusable(problems: list[str]) -> ConfigurationError:
+def _error(problems: list[str]) -> ConfigurationError:
     return ConfigurationError("the cluster profile cannot be used", problems)
 
 
-def _loose_ends(
+def _mismatches(
     profile: ClusterProfile, stages: Collection[str] | None
-) -> Iterator[tuple[Place, str]]:
-    """Tell what the overrides name that is not there."""
+) -> Iterator[tuple[FieldPath, str]]:
+    """Yield what the values for single stages refer to that does not exist or does not fit."""
     for name, override in profile.stages.items():
         if stages is not None and name not in stages:
             known = ", ".join(sorted(stages))
-            yield ("stages", name), f"stages.{name}: there is no such stage; there are: {known}"
+            yield ("stages", name), f"stages.{name}: no such stage; known stages: {known}"
         if override.resource is not None and override.resource not in profile.resources:
             known = ", ".join(profile.resources)
-            text = f"= {override.resource!r}: there is no such class; there are: {known}"
+            text = f"= {override.resource!r}: no such class; classes of this profile: {known}"
             yield ("stages", name, "resource"), f"stages.{name}.resource {text}"
             continue
         base = profile.resources[override.resource or "cpu"]
@@ -110,27 +109,28 @@ def _loose_ends(
             yield ("stages", name, "walltime"), f"stages.{name}.walltime {text}"
 
 
-def _explain(problem: Any, values: Any) -> tuple[Place, str]:
-    """Return where a problem is, and what it is, in words."""
-    place: Place = tuple(part for part in problem["loc"] if part != "[key]")
-    name = ".".join(str(part) for part in place) or "the file"
+def _explain(problem: Any, values: Any) -> tuple[FieldPath, str]:
+    """Return where a problem of pydantic is, and what it is."""
+    field: FieldPath = tuple(part for part in problem["loc"] if part != "[key]")
+    name = ".".join(str(part) for part in field) or "the file"
     if problem["type"] == "extra_forbidden":
-        return place, f"{name}: there is no such field; there are: {', '.join(_known(place))}"
+        return field, f"{name}: no such field; known fields: {', '.join(_field_names(field))}"
     if problem["type"] == "missing":
-        return place, f"{name} is missing"
+        return field, f"{name} is missing"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error" and isinstance(problem["input"], dict | BaseModel):
-        return place, message if name == "the file" else f"{name}: {message}"
+        return field, message if name == "the file" else f"{name}: {message}"
     if problem["type"] == "model_type":
-        return place, f"{name} = {values if not place else problem['input']!r}: fields are needed"
-    return place, f"{name} = {problem['input']!r}: {message}"
+        value = problem["input"] if field else values
+        return field, f"{name} = {value!r}: expected fields with values"
+    return field, f"{name} = {problem['input']!r}: {message}"
 
 
-def _known(place: Place) -> list[str]:
-    """Return the names of the fields that stand beside the one at `place`."""
+def _field_names(field: FieldPath) -> list[str]:
+    """Return the names of all fields of the model that `field` is in."""
     model: type[BaseModel] = ClusterProfile
     inside: Any = model
-    for part in place[:-1]:
+    for part in field[:-1]:
         fields = getattr(inside, "model_fields", None)
         inside = fields[part].annotation if fields is not None else inside
         if get_origin(inside) in (Union, UnionType):
@@ -140,20 +140,20 @@ def _known(place: Place) -> list[str]:
     return list(inside.model_fields)
 
 
-def _lines(node: yaml.Node, place: Place = ()) -> Iterator[tuple[Place, int]]:
-    """Yield the line of everything in the file."""
+def _lines(node: yaml.Node, field: FieldPath = ()) -> Iterator[tuple[FieldPath, int]]:
+    """Yield the line of each field in the file."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            yield (*place, key.value), key.start_mark.line + 1
-            yield from _lines(value, (*place, key.value))
+            yield (*field, key.value), key.start_mark.line + 1
+            yield from _lines(value, (*field, key.value))
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            yield (*place, number), value.start_mark.line + 1
-            yield from _lines(value, (*place, number))
+            yield (*field, number), value.start_mark.line + 1
+            yield from _lines(value, (*field, number))
 
 
-def _twice(node: yaml.Node | None, inside: str = "") -> Iterator[tuple[str, int]]:
-    """Yield the keys that YAML would silently overwrite."""
+def _duplicates(node: yaml.Node | None, inside: str = "") -> Iterator[tuple[str, int]]:
+    """Yield the keys that are given twice, which YAML would overwrite silently."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen = set()
@@ -162,14 +162,14 @@ def _twice(node: yaml.Node | None, inside: str = "") -> Iterator[tuple[str, int]
         if name in seen:
             yield name, key.start_mark.line + 1
         seen.add(name)
-        yield from _twice(value, f"{name}.")
+        yield from _duplicates(value, f"{name}.")
 
 
-def _line_of(lines: dict[Place, int], place: Place) -> str:
-    """Return the line of a place, or of the nearest one around it."""
-    while place and place not in lines:
-        place = place[:-1]
-    return f"line {lines[place]}" if place else "line 1"
+def _line_of(lines: dict[FieldPath, int], field: FieldPath) -> str:
+    """Return the line of a field, or of the nearest one around it."""
+    while field and field not in lines:
+        field = field[:-1]
+    return f"line {lines[field]}" if field else "line 1"
 
 
 def _in_one_line(text: str) -> str:
