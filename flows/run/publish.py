@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from prefect.runtime import flow_run
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -53,7 +54,8 @@ def announce_plan(plan: Sequence[PlannedStage], *, with_jobs: bool = False) -> N
         plan: What happens to each stage.
         with_jobs: Whether the terminal also shows the workers and the scripts of their jobs.
     """
-    publish_plan(plan)
+    if flow_run.id is not None:
+        publish_plan(plan)
     display = current_display()
     if display is not None:
         more = ("work", "estimate") if with_jobs else ()
@@ -77,7 +79,8 @@ def announce_memory(memory: RunMemory | None, *, on_terminal: bool) -> None:
     if memory is None:
         return
     rows = memory.rows()
-    publish_memory(rows)
+    if flow_run.id is not None:
+        publish_memory(rows)
     display = current_display()
     if display is not None and on_terminal:
         display.print(_table("Memory of the model's device", rows, tuple(rows[0])))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from flows.run.publish import report_cost
 from flows.speech.inputs import check_results_folder
@@ -37,7 +39,7 @@ class Session:
         self._profile.prepare(())
         self._to_run: list[StageDefinition] = []
         self.memory: RunMemory | None = None
-        self._logger = get_run_logger()
+        self._logger = logging.getLogger(__name__) if flow_run.id is None else get_run_logger()
         self._display = current_display()
 
     def plan(self, stages: Stages) -> tuple[PlannedStage, ...]:
