@@ -15,7 +15,8 @@ from prefect import flow
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from flows.terminal.local_server import free_port, offline_environment, started_server
+from flows.terminal.environment import offline_environment
+from flows.terminal.server_process import free_port, started_server
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
 from tasks.run.events import StageEvent

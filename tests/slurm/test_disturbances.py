@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.terminal.local_server import free_port, started_server
+from flows.terminal.server_process import free_port, started_server
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
 from tasks.workers.slurm.pools import slurm_profile

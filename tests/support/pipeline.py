@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.terminal.local_server import free_port, offline_environment, started_server
+from flows.terminal.environment import offline_environment
+from flows.terminal.server_process import free_port, started_server
 from tests.support.prefect_home import MakeHome
 
 ROOT = Path(__file__).parents[2]

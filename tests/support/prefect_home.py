@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.terminal.local_server import free_port, started_server
+from flows.terminal.server_process import free_port, started_server
 
 MakeHome = Callable[[Path], Path]
 
