@@ -16,7 +16,8 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from flows.terminal.environment import offline_environment
-from flows.terminal.server_process import free_port, started_server
+from flows.terminal.loopback import free_port
+from flows.terminal.server_process import loopback_server
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
 from tasks.run.events import StageEvent
@@ -61,7 +62,7 @@ def own_server(home: Path) -> Iterator[None]:
     """Run a Prefect server for the block; this process has read its settings long before."""
     home.mkdir(parents=True)
     logging.disable(logging.WARNING)
-    with started_server(home, free_port()) as url:
+    with loopback_server(home, free_port()) as url:
         os.environ.update(PREFECT_HOME=str(home), PREFECT_API_URL=url)
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: str(home)}):
             yield

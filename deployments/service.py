@@ -24,10 +24,10 @@ from deployments.filesystem import network_filesystem
 from deployments.interrupted import end_interrupted_runs
 from deployments.registration import WORK_POOL, register_automations, register_deployments
 from flows.terminal.environment import set_environment
-from flows.terminal.local_server import noted_server, running_server
+from flows.terminal.local_server import service_note, service_url
 from flows.terminal.permissions import restrict_new_files
 from flows.terminal.processes import adopt_orphans, end_descendants, end_with_parent
-from flows.terminal.server_process import started_server
+from flows.terminal.server_process import loopback_server
 from qsm_core.errors import ConfigurationError, QsmError
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -81,7 +81,7 @@ def _only_service(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            place = running_server(home)
+            place = service_url(home)
             where = place.removesuffix("/api") if place else "it is still starting or stopping"
             raise ConfigurationError("the service runs already", [where]) from error
         yield
@@ -91,11 +91,11 @@ def _serve(home: Path, port: int) -> None:
     adopt_orphans()
     set_environment(os.environ)
     typer.echo("starting the Prefect server ...")
-    with started_server(home, port) as api_url:
+    with loopback_server(home, port) as api_url:
         server = psutil.Process().children()
         os.environ.update(PREFECT_HOME=str(home), PREFECT_API_URL=api_url, QSM_HOME=str(Path.cwd()))
         try:
-            with noted_server(home, api_url):
+            with service_note(home, api_url):
                 typer.echo("registering the deployments ...")
                 register_deployments()
                 register_automations()

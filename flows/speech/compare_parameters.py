@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.speech.compare_pairs import read_pairs
 from flows.speech.evaluation_names import place_in_tables
 from flows.speech.parameters import PipelineParameters, parse_parameters
@@ -127,7 +127,7 @@ def parse_compare_parameters(values: dict[str, Any]) -> CompareParameters:
     Raises:
         ConfigurationError: Names every field and source that is wrong and what is allowed.
     """
-    parameters = validated(CompareParameters, values)
+    parameters = parse_model(CompareParameters, values)
     find_systems(parameters.sources).pairs(parameters.pairs)
     parameters.for_stages()
     return parameters

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.speech.parameters import PipelineParameters, parse_parameters
 
 PANELS = {
@@ -83,7 +83,7 @@ def parse_optimize_parameters(values: dict[str, Any]) -> OptimizeRun:
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
-    given = validated(OptimizeParameters, values).model_dump()
+    given = parse_model(OptimizeParameters, values).model_dump()
     evaluate = bool(given.pop("evaluate"))
     if given["name"] is None:
         given["name"] = f"optimize-{given['preset']}-seed{given['seed']}"

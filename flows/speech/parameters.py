@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.speech.contradictions import contradictions
 from flows.speech.optimizer import optimizer_fields_to_leave
 from flows.speech.presets import PRESETS, PresetName
@@ -324,7 +324,7 @@ def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
-    parameters = validated(PipelineParameters, values).resolved()
+    parameters = parse_model(PipelineParameters, values).resolved()
     problems = contradictions(parameters)
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.speech.parameters import (
     BASELINE_INSTRUCTION,
     DataKind,
@@ -87,6 +87,6 @@ def parse_parity_parameters(values: dict[str, Any]) -> ParityParameters:
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
-    parameters = validated(ParityParameters, values)
+    parameters = parse_model(ParityParameters, values)
     parameters.for_stages()
     return parameters

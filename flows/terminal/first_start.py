@@ -33,7 +33,7 @@ def mark_prepared(home: Path) -> None:
 
 
 @contextmanager
-def only_start(home: Path) -> Iterator[None]:
+def first_start_lock(home: Path) -> Iterator[None]:
     """Wait until no other process starts a server in a folder for the first time.
 
     The kernel gives the lock back, however a process ends. Where the file system has no locks, the

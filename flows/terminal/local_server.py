@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.terminal.server_process import ServerProcess, answers
+from flows.terminal.loopback import answers
+from flows.terminal.server_process import ServerProcess
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ def prefect_api(home: Path, say: Callable[[str], None]) -> Iterator[PrefectApi]:
         ConfigurationError: From `wait_until_ready`: the server did not start; names its log.
     """
     home = home.resolve()
-    found = existing_api(home)
+    found = find_api(home)
     if found is not None:
         if "PREFECT_API_URL" not in os.environ:
             os.environ.update(PREFECT_HOME=str(home), PREFECT_API_URL=found)
         yield PrefectApi(found, stays=True)
         return
-    server = ServerProcess(home, say=say, complete=False)
+    server = ServerProcess(home, say=say, for_one_run=True)
     os.environ.update(PREFECT_HOME=str(home), PREFECT_API_URL=server.url)
     try:
         yield PrefectApi(server.url, stays=False, wait_until_ready=server.wait_until_ready)
@@ -62,12 +63,12 @@ def prefect_api(home: Path, say: Callable[[str], None]) -> Iterator[PrefectApi]:
         server.stop()
 
 
-def existing_api(home: Path) -> str | None:
+def find_api(home: Path) -> str | None:
     """Return the address of the API that is there without us: configured, or of `make ui`."""
-    return os.environ.get("PREFECT_API_URL") or running_server(home)
+    return os.environ.get("PREFECT_API_URL") or service_url(home)
 
 
-def running_server(home: Path) -> str | None:
+def service_url(home: Path) -> str | None:
     """Return the address of the server that `make ui` runs on this database, if it answers."""
     try:
         url = str(json.loads(_note(home).read_text())["api_url"])
@@ -77,8 +78,8 @@ def running_server(home: Path) -> str | None:
 
 
 @contextmanager
-def noted_server(home: Path, url: str) -> Iterator[None]:
-    """Have `running_server` find a server for the time of the block."""
+def service_note(home: Path, url: str) -> Iterator[None]:
+    """Have `service_url` find a server for the time of the block."""
     note = _note(home)
     fresh = note.with_name(f".{note.name}.{secrets.token_hex(4)}")
     try:

@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flows.terminal.environment import offline_environment, unusable_proxies
-from flows.terminal.first_start import WITHOUT_BLOCK_TYPES, is_prepared, mark_prepared, only_start
+from flows.terminal.first_start import (
+    WITHOUT_BLOCK_TYPES,
+    first_start_lock,
+    is_prepared,
+    mark_prepared,
+)
+from flows.terminal.loopback import answers, loopback_socket
 from qsm_core.errors import ConfigurationError
 
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 10.0
 _SILENT_S = 5.0
-# The environment may lead every request to a proxy; one to this machine must not go there.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _COMMAND = (sys.executable, "-m", "flows.terminal.server_program")
+# What looks after deployments and workers: the run of a command has neither.
+_FOR_ONE_RUN = {
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+}
 _PYTHON_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)(: .*)?")
 
 
@@ -40,7 +48,7 @@ class ServerProcess:
         port: int = 0,
         *,
         say: Callable[[str], None] = lambda _line: None,
-        complete: bool = True,
+        for_one_run: bool = False,
     ) -> None:
         """Start a server.
 
@@ -48,15 +56,16 @@ class ServerProcess:
             home: Folder of its database.
             port: Of loopback, nobody else's; 0 takes a free one.
             say: Shows a line to the user, where the start takes long.
-            complete: Whether a start brings everything up to date that it can; else only what
-                another version of Prefect may have left.
+            for_one_run: Whether it only records the run of one command: it then schedules no
+                deployments, and writes the types of blocks only where another version of Prefect
+                may have left others.
 
         Raises:
             ConfigurationError: The port cannot be used.
         """
         self._home = home
         self._first_start = ExitStack()
-        with listening_socket(port) as listener:
+        with loopback_socket(port) as listener:
             self.port = int(listener.getsockname()[1])
             self.url = f"http://127.0.0.1:{self.port}/api"
             self.log = home / f"server-{self.port}.log"
@@ -66,11 +75,14 @@ class ServerProcess:
             self._patience.daemon = True
             self._patience.start()
             home.mkdir(parents=True, exist_ok=True)
-            quick = not self._wait_for_other_first_start() and not complete
+            first = self._wait_for_other_first_start()
+            settings = _FOR_ONE_RUN if for_one_run else {}
+            if for_one_run and not first:
+                settings = settings | WITHOUT_BLOCK_TYPES
             with self.log.open("wb") as stream:
                 self._process = subprocess.Popen(
                     [*_COMMAND, str(listener.fileno()), str(os.getpid())],
-                    env=_environment(home, self.url, WITHOUT_BLOCK_TYPES if quick else {}),
+                    env=_environment(home, self.url, settings),
                     stdout=stream,
                     stderr=subprocess.STDOUT,
                     pass_fds=[listener.fileno()],
@@ -90,12 +102,12 @@ class ServerProcess:
         """
         ready = answers(self.url, timeout_s=_START_TIMEOUT_S)
         self._patience.cancel()
-        if not ready or self._process.poll() is not None:
+        if not ready:
             kept = self.log.with_suffix(".failed.log")
             self.log.replace(kept)
+            reason = reason_in_log(kept.read_text(errors="replace"))
             raise ConfigurationError(
-                f"the Prefect server did not start; its log is {kept}",
-                [reason_in_log(kept.read_text(errors="replace"))],
+                f"the Prefect server did not start; its log is {kept}", [reason]
             )
         mark_prepared(self._home)
         self._first_start.close()
@@ -116,7 +128,7 @@ class ServerProcess:
         """Say whether this is the first start; no other begins before its server answers."""
         if is_prepared(self._home):
             return False
-        self._first_start.enter_context(only_start(self._home))
+        self._first_start.enter_context(first_start_lock(self._home))
         if is_prepared(self._home):  # by the one that was waited for
             self._first_start.close()
             return False
@@ -124,7 +136,7 @@ class ServerProcess:
 
 
 @contextmanager
-def started_server(home: Path, port: int = 0) -> Iterator[str]:
+def loopback_server(home: Path, port: int = 0) -> Iterator[str]:
     """Give the address of a new Prefect server that answers, and stop it at the end of the block.
 
     Raises:
@@ -138,18 +150,6 @@ def started_server(home: Path, port: int = 0) -> Iterator[str]:
         server.stop()
 
 
-def answers(url: str, *, timeout_s: float = 2.0) -> bool:
-    """Whether a Prefect API of this machine is there and healthy."""
-    try:
-        with _DIRECT.open(f"{url}/health", timeout=timeout_s) as answer:
-            return bool(answer.status == 200)
-    except urllib.error.HTTPError as error:
-        error.close()  # it holds the connection
-        return False
-    except (OSError, ValueError):  # nobody there, somebody else, or no address
-        return False
-
-
 def reason_in_log(log: str) -> str:
     """Return the line of a log that says why a program ended: its last error, or its last words."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
@@ -157,38 +157,14 @@ def reason_in_log(log: str) -> str:
     return (errors or lines or ["the log is empty"])[-1]
 
 
-def listening_socket(port: int) -> socket.socket:
-    """Open a port of loopback; 0 takes a free one.
-
-    Raises:
-        ConfigurationError: Somebody else listens there, or the system does not allow it.
-    """
-    try:
-        return socket.create_server(("127.0.0.1", port), backlog=128)
-    except OSError as error:
-        raise ConfigurationError(
-            f"port {port} cannot be used",
-            [
-                f"127.0.0.1:{port}: {error.strerror}",
-                "stop what uses it, or give another one with --port",
-            ],
-        ) from error
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
-    with listening_socket(0) as probe:
-        return int(probe.getsockname()[1])
-
-
 def _environment(home: Path, url: str, more: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a server."""
+    """Return the environment of a server; of `more`, what the user has not set."""
     kept = {key: os.environ[key] for key in os.environ if key not in unusable_proxies(os.environ)}
     return {
+        **more,
         **kept,
         **offline_environment(os.environ),
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": url,
         "PREFECT_UI_API_URL": url,
-        **more,
     }

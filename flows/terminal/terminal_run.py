@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from flows.terminal.local_server import PrefectApi, prefect_api
 
 HOME = Path(".qsm/prefect")
 _LAST_RECORDS_S = 10
+# What Prefect imports when its first flow runs; here it is done while the server starts.
+_OF_A_FIRST_RUN = ("prefect.flow_engine", "prefect.utilities.visualization", "fastapi")
 
 
 def run_flow(flow: str, values: Mapping[str, Any]) -> None:
@@ -28,7 +30,7 @@ def run_flow(flow: str, values: Mapping[str, Any]) -> None:
         values: Its parameters.
     """
     with orderly_interrupt(say), prefect_api(HOME, say) as api:
-        function = _imported(flow)
+        function = _import_flow(flow)
         api.wait_until_ready()
         _run(function, values, api)
 
@@ -42,7 +44,7 @@ def plan_flow(flow: str, values: Mapping[str, Any]) -> None:
     os.environ.setdefault("PREFECT_HOME", str(HOME.resolve()))
     names_block = any(name.endswith("_secret") and value for name, value in values.items())
     with orderly_interrupt(say), prefect_api(HOME, say) if names_block else nullcontext() as api:
-        function = _imported(flow)
+        function = _import_flow(flow)
         if api is not None:
             api.wait_until_ready()
 
@@ -62,9 +64,12 @@ def say(text: str) -> None:
         display.print(text)
 
 
-def _imported(flow: str) -> Any:
+def _import_flow(flow: str) -> Any:
     module, name = flow.split(":")
     with _import_without_search():
+        for one in _OF_A_FIRST_RUN:
+            with suppress(ImportError):
+                importlib.import_module(one)
         return getattr(importlib.import_module(module), name)
 
 

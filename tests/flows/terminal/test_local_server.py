@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.terminal.local_server import existing_api, noted_server, prefect_api, running_server
+from flows.terminal.local_server import find_api, prefect_api, service_note, service_url
 from tests.support.prefect_home import MakeHome
 
 
@@ -56,8 +56,8 @@ def test_the_server_of_make_ui_is_used_while_it_is_noted(
     monkeypatch.setenv("PREFECT_API_URL", "")  # so that it is put back after the test
     monkeypatch.setenv("PREFECT_HOME", "")
     del os.environ["PREFECT_API_URL"]
-    with noted_server(tmp_path, healthy):
-        assert running_server(tmp_path) == healthy
+    with service_note(tmp_path, healthy):
+        assert service_url(tmp_path) == healthy
         with prefect_api(tmp_path, _quiet) as api:
             assert (api.url, api.stays) == (healthy, True)
             assert os.environ["PREFECT_API_URL"] == healthy
@@ -69,14 +69,14 @@ def test_a_torn_note_is_no_server(
     torn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert existing_api(tmp_path) is None
+    assert find_api(tmp_path) is None
     (tmp_path / "server.json").write_text(torn)
-    assert existing_api(tmp_path) is None
+    assert find_api(tmp_path) is None
 
 
 def test_a_noted_server_that_is_gone_is_none(tmp_path: Path) -> None:
-    with noted_server(tmp_path, "http://127.0.0.1:9/api"):
-        assert running_server(tmp_path) is None
+    with service_note(tmp_path, "http://127.0.0.1:9/api"):
+        assert service_url(tmp_path) is None
 
 
 @pytest.mark.server

@@ -16,23 +16,17 @@ import psutil
 import pytest
 
 from flows.terminal import server_process
-from flows.terminal.first_start import is_prepared, mark_prepared, only_start
-from flows.terminal.server_process import (
-    ServerProcess,
-    answers,
-    free_port,
-    listening_socket,
-    reason_in_log,
-    started_server,
-)
+from flows.terminal.first_start import first_start_lock, is_prepared, mark_prepared
+from flows.terminal.loopback import answers, free_port, loopback_socket
+from flows.terminal.server_process import ServerProcess, loopback_server, reason_in_log
 from qsm_core.errors import ConfigurationError
 from tests.support.prefect_home import MakeHome
 
 _START = """
 import sys, time
 from pathlib import Path
-from flows.terminal.server_process import started_server
-with started_server(Path(sys.argv[1])) as url:
+from flows.terminal.server_process import loopback_server
+with loopback_server(Path(sys.argv[1])) as url:
     print(url, flush=True)
     time.sleep(float(sys.argv[2]))
 """
@@ -74,10 +68,10 @@ def test_first_starts_wait_for_one_another(tmp_path: Path) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with only_start(tmp_path):
+        with first_start_lock(tmp_path):
             order.append("second")
 
-    with only_start(tmp_path):
+    with first_start_lock(tmp_path):
         waiting = threading.Thread(target=second)
         waiting.start()
         waiting.join(0.3)
@@ -96,7 +90,7 @@ def test_a_server_is_reached_past_every_proxy(
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     began = time.monotonic()
-    with started_server(prefect_home(tmp_path)) as url:
+    with loopback_server(prefect_home(tmp_path)) as url:
         assert answers(url)
     assert time.monotonic() - began < 100, "the server was asked through the proxy"
 
@@ -146,7 +140,7 @@ def test_a_server_that_cannot_start_says_why_and_where_its_log_is(tmp_path: Path
         pytest.raises(
             ConfigurationError, match=r"(?s)log is .*failed\.log.*file is not a database"
         ),
-        started_server(tmp_path),
+        loopback_server(tmp_path),
     ):
         pytest.fail("the server started")
     assert time.monotonic() - began < server_process._START_TIMEOUT_S / 2
@@ -166,11 +160,11 @@ def test_a_long_start_is_mentioned_once(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
-    with listening_socket(0) as taken:
+    with loopback_socket(0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"port {port} cannot be used"):
             ServerProcess(tmp_path, port)
-    with listening_socket(port):
+    with loopback_socket(port):
         pass  # it can be used again at once
 
 
