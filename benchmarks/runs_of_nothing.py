@@ -15,7 +15,9 @@ from prefect import flow
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from flows.terminal.local_server import free_port, offline_environment, started_server
+from flows.terminal.environment import offline_environment
+from flows.terminal.loopback import free_port
+from flows.terminal.server_process import loopback_server
 from qsm_core.store.spec import StageDefinition
 from qsm_core.store.store import Store
 from tasks.run.events import StageEvent
@@ -60,7 +62,7 @@ def own_server(home: Path) -> Iterator[None]:
     """Run a Prefect server for the block; this process has read its settings long before."""
     home.mkdir(parents=True)
     logging.disable(logging.WARNING)
-    with started_server(home, free_port()) as url:
+    with loopback_server(home, free_port()) as url:
         os.environ.update(PREFECT_HOME=str(home), PREFECT_API_URL=url)
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: str(home)}):
             yield

@@ -7,7 +7,6 @@ the database of the command line, so runs made there are shown here.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -24,15 +23,11 @@ import typer
 from deployments.filesystem import network_filesystem
 from deployments.interrupted import end_interrupted_runs
 from deployments.registration import WORK_POOL, register_automations, register_deployments
-from flows.terminal.local_server import (
-    check_port,
-    free_port,
-    offline_environment,
-    running_server,
-    started_server,
-)
+from flows.terminal.environment import set_environment
+from flows.terminal.local_server import service_note, service_url
 from flows.terminal.permissions import restrict_new_files
 from flows.terminal.processes import adopt_orphans, end_descendants, end_with_parent
+from flows.terminal.server_process import loopback_server
 from qsm_core.errors import ConfigurationError, QsmError
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,7 +46,7 @@ def main(
         restrict_new_files()
         _check_place(home)
         with _only_service(home.resolve()):
-            _serve(home.resolve(), port or free_port())
+            _serve(home.resolve(), port)
     except QsmError as error:
         typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
         raise typer.Exit(2) from error
@@ -86,31 +81,28 @@ def _only_service(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            place = running_server(home)
+            place = service_url(home)
             where = place.removesuffix("/api") if place else "it is still starting or stopping"
             raise ConfigurationError("the service runs already", [where]) from error
         yield
 
 
 def _serve(home: Path, port: int) -> None:
-    check_port(port)
     adopt_orphans()
+    set_environment(os.environ)
     typer.echo("starting the Prefect server ...")
-    with started_server(home, port) as api_url:
+    with loopback_server(home, port) as api_url:
         server = psutil.Process().children()
-        os.environ.update(offline_environment(os.environ))
         os.environ.update(PREFECT_HOME=str(home), PREFECT_API_URL=api_url, QSM_HOME=str(Path.cwd()))
-        note = home / "server.json"
         try:
-            note.write_text(json.dumps({"api_url": api_url, "pid": os.getpid()}))
-            typer.echo("registering the deployments ...")
-            register_deployments()
-            register_automations()
-            end_interrupted_runs(api_url, WORK_POOL)  # of a service that was killed
-            typer.echo(_welcome(api_url))
-            _run_worker()
+            with service_note(home, api_url):
+                typer.echo("registering the deployments ...")
+                register_deployments()
+                register_automations()
+                end_interrupted_runs(api_url, WORK_POOL)  # of a service that was killed
+                typer.echo(_welcome(api_url))
+                _run_worker()
         finally:
-            note.unlink(missing_ok=True)
             end_descendants(_REST_STOP_S, spare=server)
             _tell_interrupted_runs(api_url)
 

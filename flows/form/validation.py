@@ -1,4 +1,4 @@
-"""Values into a parameter model: every wrong field told at once, in words."""
+"""Values into a parameter model; every wrong field is reported at once, in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qsm_core.errors import ConfigurationError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validated(model: type[Model], values: dict[str, Any]) -> Model:
+def parse_model(model: type[Model], values: dict[str, Any]) -> Model:
     """Return `values` as a parameter model.
 
     Raises:
@@ -25,7 +25,7 @@ def validated(model: type[Model], values: dict[str, Any]) -> Model:
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Say each problem of a validation in one line: field, value, what is wrong."""
+    """Describe each problem of a validation in one line: field, value, what is wrong."""
     lines = []
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"]) or "parameters"

@@ -27,8 +27,9 @@ class PrefectPage:
     """Shows tables and markdown as artifacts of the flow run, as long as the server answers."""
 
     def __init__(self, server: PrefectServer) -> None:
-        """Show on the page of the flow run that this is called in."""
+        """Show on the page of the flow run that this is called in; outside one, show nothing."""
         self._server = server
+        self._in_run = FlowRunContext.get() is not None
 
     def table(self, key: str, rows: Sequence[Mapping[str, Any]], title: str) -> None:
         """Show rows with equal keys as a table."""
@@ -43,7 +44,7 @@ class PrefectPage:
         self._show(lambda: create_markdown_artifact(text, key=artifact_key(key), description=title))
 
     def _show(self, create: Callable[[], object]) -> None:
-        if not self._server.answers():
+        if not self._in_run or not self._server.answers():
             return
         try:
             create()

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect.logging import get_run_logger
-
 from flows.run.cost import show_cost
 from flows.run.server import PrefectPage, current_server
 from flows.run.settings import RunSettings
@@ -24,6 +22,7 @@ from tasks.run.runner import StageRunner
 from tasks.stage_task import all_stages
 from tasks.workers.local import local_profile
 from tasks.workers.resources import ResourceProfile
+from tasks.workers.run_log import run_logger
 from tasks.workers.slurm.profile import slurm_profile
 from tasks.workers.slurm.profile_loader import load_profile
 
@@ -76,7 +75,7 @@ class Session:
         self._profile.prepare(())
         self._to_run: list[StageDefinition] = []
         self._expected: list[str] = []
-        self._logger = get_run_logger()
+        self._logger = run_logger()
         self._display = current_display()
 
     def plan(self, stages: Stages) -> Plan:

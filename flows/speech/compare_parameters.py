@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.run.settings import RunName, RunSettings, settings_problems
 from flows.speech.compare_pairs import read_pairs
 from flows.speech.roles import DevEvaluation, Search, evaluation_of_link
@@ -121,7 +121,7 @@ def parse_compare_parameters(values: dict[str, Any]) -> CompareParameters:
     Raises:
         ConfigurationError: Names every field and source that is wrong and what is allowed.
     """
-    parameters = validated(CompareParameters, values)
+    parameters = parse_model(CompareParameters, values)
     find_systems(parameters.sources).pairs(parameters.pairs)
     if problems := settings_problems(parameters):
         raise ConfigurationError("the parameters cannot be used", problems)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field, create_model
-from qsm_core.evaluation.systems import System
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.run.settings import RunSettings
 from flows.speech.parameters import PANELS as PIPELINE_PANELS
 from flows.speech.parameters import PipelineParameters
 from flows.speech.parsing import parse_parameters
 from flows.speech.roles import BASE, LORA
+from qsm_core.evaluation.systems import System
 
 # Of the main job, and nothing for a search: how an adapter is trained, and other detectors.
 _WITHOUT = {"instruction_base", "instruction_lora", "baselines", "num_seeds"}
@@ -81,7 +81,7 @@ def parse_optimize_parameters(values: dict[str, Any]) -> OptimizeRun:
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
-    given = validated(OptimizeParameters, values).model_dump()
+    given = parse_model(OptimizeParameters, values).model_dump()
     evaluate = bool(given.pop("evaluate"))
     if given["name"] is None:
         given["name"] = f"optimize-{given['preset']}-seed{given['seed']}"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.run.settings import RunName, RunSettings, settings_problems
 from flows.speech.inputs import missing_paths
 from flows.speech.parameters import BASELINE_INSTRUCTION
@@ -63,7 +63,7 @@ def parse_parity_parameters(values: dict[str, Any]) -> ParityParameters:
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
-    parameters = validated(ParityParameters, values)
+    parameters = parse_model(ParityParameters, values)
     problems = [
         *settings_problems(parameters),
         *missing_paths(parameters, ("data", "adapter")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.speech.contradictions import contradictions
 from flows.speech.optimizer import optimizer_fields_to_leave
 from flows.speech.parameters import PipelineParameters
@@ -20,7 +20,7 @@ def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
-    parameters = filled(validated(PipelineParameters, values))
+    parameters = filled(parse_model(PipelineParameters, values))
     problems = contradictions(parameters)
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)

@@ -1,4 +1,8 @@
-"""`python -m qsm_core.data check PATH` and `python -m qsm_core.data import PATH --out FILE`."""
+"""Check labelled clips before they are used, or write them in the canonical form.
+
+python -m qsm_core.data check PATH
+python -m qsm_core.data import PATH --out FILE
+"""
 
 from __future__ import annotations
 

@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 # Fields that say nothing about meaning, or that not every version of Python writes.
 _SILENT_FIELDS = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+_PARSE_TRIES = 10
+_parsing = threading.Lock()
+
+
+def parse(path: Path) -> ast.Module:
+    """Parse a file, one thread at a time.
+
+    CPython 3.11 counts the depth of the tree for all threads together, and where two of them build
+    trees at once, it ends one with a SystemError. Other libraries build trees too, so it is tried
+    again.
+    """
+    text = path.read_bytes()
+    for _ in range(_PARSE_TRIES - 1):
+        try:
+            with _parsing:
+                return ast.parse(text, filename=str(path))
+        except SystemError:
+            continue
+    with _parsing:
+        return ast.parse(text, filename=str(path))
 
 
 def digest_tree(tree: ast.AST) -> str:
@@ -16,8 +38,9 @@ def digest_tree(tree: ast.AST) -> str:
     Absent and empty fields are left out, so that a Python with a larger grammar gives the same
     digest for the same source.
     """
-    text = "".join(_write(tree))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    pieces: list[str] = []
+    _write(tree, pieces)
+    return hashlib.sha256("".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def imported_names(tree: ast.AST, package: str) -> Iterator[str]:
@@ -83,24 +106,28 @@ def _is_bare_string(node: object) -> bool:
     )
 
 
-def _write(value: object) -> Iterator[str]:
-    """Write a node, a list of nodes or a constant so that different trees differ."""
+def _write(value: object, into: list[str]) -> None:
+    """Write a node, a list of nodes or a constant so that different trees differ.
+
+    The pieces go into one list, since a generator in a generator would pass each of them on from
+    every depth of the tree.
+    """
     if isinstance(value, ast.Constant):
-        yield f"<{type(value.value).__name__}:{value.value!r}>"
+        into.append(f"<{type(value.value).__name__}:{value.value!r}>")
     elif isinstance(value, ast.AST):
-        yield f"({type(value).__name__}"
+        into.append(f"({type(value).__name__}")
         for name in sorted(value._fields):
             part = _without_bare_strings(getattr(value, name, None))
             if name in _SILENT_FIELDS or part is None or part == []:
                 continue
-            yield f" {name}="
-            yield from _write(part)
-        yield ")"
+            into.append(f" {name}=")
+            _write(part, into)
+        into.append(")")
     elif isinstance(value, list):
-        yield "["
+        into.append("[")
         for item in value:
-            yield from _write(item)
-            yield ","
-        yield "]"
+            _write(item, into)
+            into.append(",")
+        into.append("]")
     else:
-        yield f"<{type(value).__name__}:{value!r}>"
+        into.append(f"<{type(value).__name__}:{value!r}>")

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from prefect.context import TaskRunContext
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_run_logger
 from prefect.states import Completed
 
 from qsm_core.errors import InterruptedStageError, QsmError, StageError, as_qsm_error, is_transient
@@ -30,6 +28,7 @@ from qsm_core.store.spec import StageInput, StageSpec
 from qsm_core.store.store import StageOutput, Store
 from tasks.workers.progress import ProgressArtifact
 from tasks.workers.resources import THREAD_VARIABLES
+from tasks.workers.run_log import run_logger
 from tasks.workers.secrets import SecretSource
 from tasks.workers.shutdown import stop_requests
 from tasks.workers.stage_process import StageProcess
@@ -114,7 +113,7 @@ class StageCall:
             raise
         except Exception as error:
             raise as_qsm_error(error) from error
-        _run_logger().info("%s %s: %s", spec.stage, spec.key8, output.path)
+        run_logger().info("%s %s: %s", spec.stage, spec.key8, output.path)
         return receipt(output)
 
     def run_without_prefect(self, delays_s: Sequence[float]) -> Receipt:
@@ -132,7 +131,7 @@ class StageCall:
             except QsmError as error:
                 if not is_transient(error) or isinstance(error, InterruptedStageError):
                     raise
-                _run_logger().warning("%s: again in %g s: %s", self.name, delay_s, error)
+                run_logger().warning("%s: again in %g s: %s", self.name, delay_s, error)
             time.sleep(delay_s)
         return self.run()
 
@@ -185,7 +184,7 @@ def receipt(output: StageOutput) -> Receipt:
 def _launch(stop: StopRequest, *, apart: bool, timeout_s: float | None, threads: object) -> Launch:
     """Return how the stage is called: in a process of its own, or in this one."""
     if apart or timeout_s is not None:
-        log = _run_logger()
+        log = run_logger()
         return StageProcess(stop, lambda line: log.info("%s", line), timeout_s=timeout_s)
     _use_threads(threads)
     return run_in_process
@@ -193,14 +192,6 @@ def _launch(stop: StopRequest, *, apart: bool, timeout_s: float | None, threads:
 
 def _show_nothing(_done: int, _total: int, _message: str) -> None:
     """Stand in for the progress artifact outside a Prefect task."""
-
-
-def _run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
-    """Return the log of the task run, or that of this module outside one."""
-    try:
-        return get_run_logger()
-    except MissingContextError:
-        return logging.getLogger(__name__)
 
 
 def _use_threads(threads: object) -> None:

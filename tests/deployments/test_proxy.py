@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from distributed.security import Security
 
-from flows.terminal.local_server import free_port
+from flows.terminal.loopback import free_port
 
 SAMPLE = Path(__file__).parents[2] / "deployments" / "team" / "nginx.conf"
 NAME = "qsm.example.org"

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.terminal.local_server import free_port
+from flows.terminal.loopback import free_port
 from tests.support.pipeline import TINY
 from tests.support.prefect_home import MakeHome
 from tests.support.server_records import Server

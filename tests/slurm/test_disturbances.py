@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.terminal.local_server import free_port, started_server
+from flows.terminal.loopback import free_port
+from flows.terminal.server_process import loopback_server
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
 from tasks.workers.slurm.profile import slurm_profile
@@ -134,12 +135,12 @@ def test_the_prefect_server_is_away_for_half_a_minute(
     cluster: ToyCluster, prefect_service: PrefectService, slurm: Slurm, prefect_home: MakeHome
 ) -> None:
     port, home = free_port(), prefect_home(cluster.folder / "prefect")
-    with started_server(home, port) as api_url:
+    with loopback_server(home, port) as api_url:
         environment = {"PREFECT_API_URL": api_url, "PREFECT_HOME": str(home)}
         run = cluster.start(n=40, seconds=1.0, environment=environment)
         run.wait_for_step(2)
     time.sleep(OUTAGE_S)
-    with started_server(home, port):
+    with loopback_server(home, port):
         assert run.result(timeout_s=400)["first_step"] == 0
     assert run.attempts == 1
 

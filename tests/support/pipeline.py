@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.terminal.local_server import free_port, offline_environment, started_server
+from flows.terminal.environment import offline_environment
+from flows.terminal.loopback import free_port
+from flows.terminal.server_process import loopback_server
 from tests.support.prefect_home import MakeHome
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +71,7 @@ def prefect_service(
 ) -> Iterator[PrefectService]:
     """Run one real server for all tests of a worker process of pytest."""
     home = prefect_home(tmp_path_factory.mktemp("prefect"))
-    with started_server(home, free_port()) as api_url:
+    with loopback_server(home, free_port()) as api_url:
         yield PrefectService(
             api_url,
             {

@@ -13,7 +13,7 @@ from tests.support.pipeline import PrefectService
 @pytest.fixture(scope="session")
 def prefect_api(prefect_service: PrefectService) -> Iterator[str]:
     """The address of a Prefect API that this process and its workers use."""
-    from flows.terminal.local_server import offline_environment
+    from flows.terminal.environment import offline_environment
 
     os.environ.update(offline_environment(os.environ))
     from prefect.logging.handlers import APILogWorker

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.terminal.local_server import free_port, started_server
+from flows.terminal.loopback import free_port
+from flows.terminal.server_process import loopback_server
 
 MakeHome = Callable[[Path], Path]
 
@@ -32,7 +33,7 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> MakeHome:
         if not template.exists():
             fresh = shared / f"prefect-home-{os.getpid()}"
             fresh.mkdir()
-            with started_server(fresh, free_port()):
+            with loopback_server(fresh, free_port()):
                 pass
             fresh.rename(template)
 

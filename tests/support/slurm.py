@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.terminal.local_server import free_port
+from flows.terminal.loopback import free_port
 from tests.support.server_records import wait_for
 
 DAEMONS = ("munged", "slurmctld", "slurmd")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from flows.terminal.local_server import free_port
+from flows.terminal.loopback import free_port
 from tests.support.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]

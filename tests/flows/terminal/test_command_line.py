@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, wrong flags, Ctrl-C. Everything in real processes."""
+"""The command of a flow as a user meets it: help, wrong flags, a plan, Ctrl-C. Real processes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _imported(done: subprocess.CompletedProcess[str]) -> set[str]:
     return {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}
 
 
-def _told(done: subprocess.CompletedProcess[str]) -> str:
+def _shown(done: subprocess.CompletedProcess[str]) -> str:
     lines = done.stderr.splitlines()
     return "\n".join(line for line in lines if not line.startswith("import time:"))
 
@@ -82,7 +82,7 @@ def test_every_panel_starts_at_a_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "reported"),
     [
         (["--lora-rank", "many"], "'--lora-rank': Input should be a valid integer"),
         (["--lora-rank", "0"], "lora_rank = 0: Input should be greater than or equal to 1"),
@@ -90,13 +90,13 @@ def test_every_panel_starts_at_a_field() -> None:
         (["--dev-fraction", "0.6", "--test-fraction", "0.6"], "their sum must be below 1"),
     ],
 )
-def test_wrong_flag_is_told_before_anything_starts(
-    flags: list[str], told: str, tmp_path: Path
+def test_wrong_flag_is_reported_before_anything_starts(
+    flags: list[str], reported: str, tmp_path: Path
 ) -> None:
     done = _run(*flags, folder=tmp_path)
     assert done.returncode == 2
-    words = " ".join(_told(done).replace("│", " ").split())
-    assert told in words
+    words = " ".join(_shown(done).replace("│", " ").split())
+    assert reported in words
     assert "Traceback" not in words
     assert _imported(done) & HEAVY == set()
     assert list(tmp_path.iterdir()) == []
@@ -128,12 +128,11 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(
     assert len(family) >= 2, "a server and workers were expected"
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(timeout=120) == 130
-    told = (tmp_path / "log").read_text()
-    assert told.splitlines()[-1] == (
-        "stopped; run the same command again to go on: what is finished is reused"
-    )
-    assert "Traceback" not in told
-    assert "rror" not in told
+    shown = (tmp_path / "log").read_text()
+    typed = " ".join(["python", *command[1:]])
+    assert shown.splitlines()[-1] == f"stopped; what is finished is reused by: {typed}"
+    assert "Traceback" not in shown
+    assert "rror" not in shown
     assert [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
 
     again = subprocess.run(
@@ -147,3 +146,32 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(
     )
     assert again.returncode == 0, again.stderr
     assert "reused" in again.stderr
+
+
+def test_a_plan_needs_no_server_and_leaves_no_record(tmp_path: Path) -> None:
+    done = _run("--plan-only", *_below(tmp_path), folder=tmp_path)
+    assert done.returncode == 0, _shown(done)
+    assert "corpus  " in _shown(done)
+    assert "Time: " in _shown(done)
+    assert "uvicorn" not in _imported(done)
+    assert list(tmp_path.rglob("prefect.db")) == []
+    assert list(tmp_path.rglob("server-*")) == []
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_plan_looks_for_the_secret_block_that_it_is_given(
+    tmp_path: Path, prefect_home: MakeHome
+) -> None:
+    """Only a server knows it, so this plan starts one."""
+    prefect_home(tmp_path / ".qsm" / "prefect")
+    flags = ["--opro-proposers", "llm", "--optimizer-url", "https://llm.lab.org/v1"]
+    flags += ["--optimizer-model", "m", "--optimizer-secret", "no-such-block", "--plan-only"]
+    done = _run(*flags, *_below(tmp_path), folder=tmp_path)
+    assert done.returncode == 2
+    assert "there is no Secret block of this name" in " ".join(_shown(done).split())
+
+
+def _below(folder: Path) -> list[str]:
+    return [f"--store={folder / 'store'}", f"--results={folder / 'results'}"]

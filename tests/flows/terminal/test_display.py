@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from flows.terminal.display import TerminalDisplay, clock
+from flows.terminal.display import TerminalDisplay
+from flows.terminal.stage_line import clock
 from tasks.run.events import StageEvent
 
 NAMES = ("corpus", "eval_lora_opro_seed43", "report")

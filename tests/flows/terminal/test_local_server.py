@@ -1,95 +1,100 @@
+"""Which Prefect API a command uses."""
+
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
+import threading
 import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import psutil
 import pytest
 
-from flows.terminal.local_server import (
-    offline_environment,
-    prefect_server,
-    running_server,
-    started_server,
-)
-from qsm_core.errors import ConfigurationError
+from flows.terminal.local_server import find_api, prefect_api, service_note, service_url
 from tests.support.prefect_home import MakeHome
+
+
+class _Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def healthy() -> Iterator[str]:
+    """The address of something that answers as a Prefect API does."""
+    server = HTTPServer(("127.0.0.1", 0), _Healthy)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/api"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _quiet(_line: str) -> None:
+    """Say nothing."""
 
 
 def test_a_configured_server_is_used_as_it_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    with prefect_server(tmp_path / "home") as url:
-        assert url == "http://127.0.0.1:9/api"
+    with prefect_api(tmp_path / "home", _quiet) as api:
+        assert (api.url, api.stays) == ("http://127.0.0.1:9/api", True)
+        api.wait_until_ready()
     assert not (tmp_path / "home").exists()
 
 
-def test_what_the_user_has_set_stays() -> None:
-    assert "HF_HUB_OFFLINE" not in offline_environment({"HF_HUB_OFFLINE": "0"})
-    assert offline_environment({})["DO_NOT_TRACK"] == "1"
+def test_the_server_of_make_ui_is_used_while_it_is_noted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, healthy: str
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "")  # so that it is put back after the test
+    monkeypatch.setenv("PREFECT_HOME", "")
+    del os.environ["PREFECT_API_URL"]
+    with service_note(tmp_path, healthy):
+        assert service_url(tmp_path) == healthy
+        with prefect_api(tmp_path, _quiet) as api:
+            assert (api.url, api.stays) == (healthy, True)
+            assert os.environ["PREFECT_API_URL"] == healthy
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("torn", ["", "{", '{"api_url": "http://', "[]", "null", "{}"])
+def test_a_torn_note_is_no_server(
+    torn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert find_api(tmp_path) is None
+    (tmp_path / "server.json").write_text(torn)
+    assert find_api(tmp_path) is None
+
+
+def test_a_noted_server_that_is_gone_is_none(tmp_path: Path) -> None:
+    with service_note(tmp_path, "http://127.0.0.1:9/api"):
+        assert service_url(tmp_path) is None
 
 
 @pytest.mark.server
 @pytest.mark.slow
 def test_a_server_is_started_on_loopback_and_stopped(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefect_home: MakeHome
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", "")  # so that it is put back after the test
-    with prefect_server(tmp_path) as url:
-        assert url.startswith("http://127.0.0.1:")
-        assert os.environ["PREFECT_API_URL"] == url
-        with urllib.request.urlopen(f"{url}/health") as answer:
+    with prefect_api(prefect_home(tmp_path), _quiet) as api:
+        assert api.url.startswith("http://127.0.0.1:")
+        assert not api.stays
+        assert os.environ["PREFECT_API_URL"] == api.url
+        # A request that comes too early waits for its answer.
+        with urllib.request.urlopen(f"{api.url}/health", timeout=120) as answer:
             assert answer.status == 200
+        api.wait_until_ready()
     assert "PREFECT_API_URL" not in os.environ
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(f"{url}/health")
-
-
-@pytest.mark.server
-@pytest.mark.slow
-def test_the_server_does_not_outlive_a_killed_command(
-    tmp_path: Path, prefect_home: MakeHome
-) -> None:
-    prefect_home(tmp_path)
-    script = (
-        "import sys, time\n"
-        "from pathlib import Path\n"
-        "from flows.terminal.local_server import prefect_server\n"
-        f"with prefect_server(Path({str(tmp_path)!r})):\n"
-        "    print('up', flush=True)\n"
-        "    time.sleep(600)\n"
-    )
-    environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
-    command = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment
-    )
-    assert command.stdout is not None
-    assert command.stdout.readline() == b"up\n"
-    (server,) = psutil.Process(command.pid).children()
-    os.kill(command.pid, signal.SIGKILL)
-    command.wait()
-    command.stdout.close()
-    deadline = time.monotonic() + 30
-    while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, "the server outlived the command that started it"
-        time.sleep(0.1)
-
-
-def test_a_server_that_cannot_start_says_where_its_log_is(tmp_path: Path) -> None:
-    (tmp_path / "prefect.db").write_text("this is no database")
-    with (
-        pytest.raises(ConfigurationError, match=r"did not start; its log is .*failed\.log"),
-        started_server(tmp_path, 0),
-    ):
-        pytest.fail("the server started")
-
-
-def test_no_server_is_running_where_none_was_started(tmp_path: Path) -> None:
-    assert running_server(tmp_path) is None
+        urllib.request.urlopen(f"{api.url}/health")
+    assert list(tmp_path.glob("server-*")) == []

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from flows.form.validation import validated
+from flows.form.validation import parse_model
 from flows.run.settings import RunSettings
 from tests.support.dice.core import DiceReport, ThrowConfig
 
@@ -29,7 +29,7 @@ class DiceParameters(RunSettings):
 
 def parse_dice_parameters(values: dict[str, Any]) -> DiceParameters:
     """Validate `values`, and name the run."""
-    parameters = validated(DiceParameters, values)
+    parameters = parse_model(DiceParameters, values)
     return parameters.model_copy(update={"name": parameters.name or f"dice-seed{parameters.seed}"})
 
 

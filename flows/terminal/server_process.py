@@ -1,0 +1,170 @@
+"""A Prefect server in a process of its own on loopback: started at once, waited for when needed.
+
+The command opens the socket and the server takes it over, so the port is ours from the start on,
+and a request that comes too early waits for its answer.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from flows.terminal.environment import offline_environment, unusable_proxies
+from flows.terminal.first_start import (
+    WITHOUT_BLOCK_TYPES,
+    first_start_lock,
+    is_prepared,
+    mark_prepared,
+)
+from flows.terminal.loopback import answers, loopback_socket
+from qsm_core.errors import ConfigurationError
+
+_START_TIMEOUT_S = 180.0
+_STOP_TIMEOUT_S = 10.0
+_SILENT_S = 5.0
+_COMMAND = (sys.executable, "-m", "flows.terminal.server_program")
+# What looks after deployments and workers: the run of a command has neither.
+_FOR_ONE_RUN = {
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+}
+_PYTHON_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)(: .*)?")
+
+
+class ServerProcess:
+    """A Prefect server that was started, and may not answer yet."""
+
+    def __init__(
+        self,
+        home: Path,
+        port: int = 0,
+        *,
+        say: Callable[[str], None] = lambda _line: None,
+        for_one_run: bool = False,
+    ) -> None:
+        """Start a server.
+
+        Args:
+            home: Folder of its database.
+            port: Of loopback, nobody else's; 0 takes a free one.
+            say: Shows a line to the user, where the start takes long.
+            for_one_run: Whether it only records the run of one command: it then schedules no
+                deployments, and writes the types of blocks only where another version of Prefect
+                may have left others.
+
+        Raises:
+            ConfigurationError: The port cannot be used.
+        """
+        self._home = home
+        self._first_start = ExitStack()
+        with loopback_socket(port) as listener:
+            self.port = int(listener.getsockname()[1])
+            self.url = f"http://127.0.0.1:{self.port}/api"
+            self.log = home / f"server-{self.port}.log"
+            self._patience = threading.Timer(
+                _SILENT_S, say, [f"starting the Prefect server ... (its log: {self.log})"]
+            )
+            self._patience.daemon = True
+            self._patience.start()
+            home.mkdir(parents=True, exist_ok=True)
+            first = self._wait_for_other_first_start()
+            settings = _FOR_ONE_RUN if for_one_run else {}
+            if for_one_run and not first:
+                settings = settings | WITHOUT_BLOCK_TYPES
+            with self.log.open("wb") as stream:
+                self._process = subprocess.Popen(
+                    [*_COMMAND, str(listener.fileno()), str(os.getpid())],
+                    env=_environment(home, self.url, settings),
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[listener.fileno()],
+                    start_new_session=True,  # Ctrl-C ends it last, when all that use it have ended
+                )
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
+
+    def wait_until_ready(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            ConfigurationError: It ended, or does not answer in three minutes; names its log.
+        """
+        ready = answers(self.url, timeout_s=_START_TIMEOUT_S)
+        self._patience.cancel()
+        if not ready:
+            kept = self.log.with_suffix(".failed.log")
+            self.log.replace(kept)
+            reason = reason_in_log(kept.read_text(errors="replace"))
+            raise ConfigurationError(
+                f"the Prefect server did not start; its log is {kept}", [reason]
+            )
+        mark_prepared(self._home)
+        self._first_start.close()
+
+    def stop(self) -> None:
+        """End the server; it first writes down what it was sent."""
+        self._patience.cancel()
+        self._first_start.close()
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self.log.unlink(missing_ok=True)
+
+    def _wait_for_other_first_start(self) -> bool:
+        """Say whether this is the first start; no other begins before its server answers."""
+        if is_prepared(self._home):
+            return False
+        self._first_start.enter_context(first_start_lock(self._home))
+        if is_prepared(self._home):  # by the one that was waited for
+            self._first_start.close()
+            return False
+        return True
+
+
+@contextmanager
+def loopback_server(home: Path, port: int = 0) -> Iterator[str]:
+    """Give the address of a new Prefect server that answers, and stop it at the end of the block.
+
+    Raises:
+        ConfigurationError: It did not start; names its log.
+    """
+    server = ServerProcess(home, port)
+    try:
+        server.wait_until_ready()
+        yield server.url
+    finally:
+        server.stop()
+
+
+def reason_in_log(log: str) -> str:
+    """Return the line of a log that says why a program ended: its last error, or its last words."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if _PYTHON_ERROR.fullmatch(line)]
+    return (errors or lines or ["the log is empty"])[-1]
+
+
+def _environment(home: Path, url: str, more: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a server; of `more`, what the user has not set."""
+    kept = {key: os.environ[key] for key in os.environ if key not in unusable_proxies(os.environ)}
+    return {
+        **more,
+        **kept,
+        **offline_environment(os.environ),
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": url,
+        "PREFECT_UI_API_URL": url,
+    }
