@@ -14,7 +14,7 @@ from qsm_core.store.explain import Verdict, VerdictKind
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageSpec
 from qsm_core.store.store import StageOutput
-from tasks.definitions import EVALUATE
+from tasks.evaluation import evaluate
 from tasks.plan.costs import cost_job_rows, cost_sentence, cost_stage_rows, run_cost, write_cost
 from tasks.run.handle import StageHandle
 from tasks.workers.slurm.jobs import Job
@@ -22,8 +22,24 @@ from tasks.workers.slurm.jobs import Job
 SUBMITTED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
+def _declared(name: str) -> StageHandle:
+    return StageHandle(
+        name=name,
+        place=(0, 1, 0),
+        stage=evaluate,
+        config=None,
+        values={},
+        inputs={},
+        runtime={},
+        force=False,
+        start=lambda: None,
+        num_shards=1,
+        definition=evaluate.definition,
+    )
+
+
 def _handle(name: str, kind: VerdictKind, **made: Any) -> StageHandle:
-    handle = StageHandle(name, EVALUATE, {}, {}, {}, force=False, start=lambda: None)
+    handle = _declared(name)
     handle.verdict = Verdict(kind, "evaluate", "0" * 64)
     spec = StageSpec("evaluate", 1, "x", {})
     provenance = {"host": "n1", "device": "NVIDIA H200", "seconds": 1.0, **made}
@@ -47,7 +63,7 @@ def cost():
         interruptions=1,
     )
     reused = _handle("baseline", VerdictKind.REUSED, seconds=600.0)
-    failed = StageHandle("report", EVALUATE, {}, {}, {}, force=False, start=lambda: None)
+    failed = _declared("report")
     failed.future.set_exception(ValueError())
     jobs = [
         _job("7", "TIMEOUT", elapsed_s=900.0, stages=("lora",)),

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from qsm_core.stage.work import Work
 from qsm_core.store.layout import Layout
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageSpec
+from tasks.evaluation import evaluate
 from tasks.plan.estimates import Estimate, Estimator, duration
-from tasks.plan.work import Work
 
 WORK = Work(1000, "predictions")
 CPU = "x86_64 CPU, 2 cores"
@@ -40,7 +41,7 @@ def _run(
 
 def _estimate(*runs: Manifest, inputs: Mapping[str, str] | None = None) -> Estimate | None:
     estimator = Estimator(Manifests(*runs))  # type: ignore[arg-type]
-    return estimator.estimate("evaluate", inputs or {"model": "m"}, WORK)
+    return estimator.estimate(evaluate, inputs or {"model": "m"}, WORK)
 
 
 def test_it_is_the_median_of_the_runs_scaled_to_the_work() -> None:
@@ -50,7 +51,7 @@ def test_it_is_the_median_of_the_runs_scaled_to_the_work() -> None:
     )
     assert found is not None
     assert (found.seconds, found.runs, found.gpu_hours) == (pytest.approx(200), 3, 0.0)
-    assert found.told == "3 min (3 earlier runs)"
+    assert found.text == "3 min (3 earlier runs)"
 
 
 def test_runs_that_did_nothing_or_had_another_model_do_not_count() -> None:
@@ -70,7 +71,7 @@ def test_the_device_is_that_of_the_latest_run() -> None:
     assert found is not None
     assert found.device == "NVIDIA H200"
     assert found.gpu_hours == pytest.approx(0.001)
-    assert "0.00 GPU-hours" in found.told
+    assert "0.00 GPU-hours" in found.text
 
 
 def test_all_attempts_count() -> None:
@@ -83,7 +84,7 @@ def test_all_attempts_count() -> None:
 
 def test_work_that_is_unknown_has_no_estimate() -> None:
     estimator = Estimator(Manifests(_run("evaluate", 10, 100)))  # type: ignore[arg-type]
-    assert estimator.estimate("evaluate", {"model": "m"}, Work(None, "predictions")) is None
+    assert estimator.estimate(evaluate, {"model": "m"}, Work(None, "predictions")) is None
 
 
 @pytest.mark.parametrize(

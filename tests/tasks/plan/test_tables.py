@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from qsm_core.stage.work import Work
 from qsm_core.store.explain import Verdict, VerdictKind
 from tasks.plan.estimates import Estimate
+from tasks.plan.planned import PlannedStage
 from tasks.plan.tables import (
     direct_needs,
     job_rows,
@@ -12,8 +14,6 @@ from tasks.plan.tables import (
     plan_rows,
     total_estimate,
 )
-from tasks.plan.work import Work
-from tasks.run.handle import PlannedStage
 
 KEY = "0123456789abcdef"
 

@@ -2,10 +2,10 @@ import os
 
 import pytest
 from prefect.blocks.system import Secret
-from tasks.run.secrets import key_in_environment, read_secret
 
 from qsm_core.errors import ConfigurationError
 from qsm_core.prompting.config import API_KEY_VARIABLE
+from tasks.prompting import OPTIMIZER_KEY
 
 pytestmark = pytest.mark.server
 
@@ -13,21 +13,21 @@ pytestmark = pytest.mark.server
 def test_a_key_is_in_the_environment_for_the_time_of_a_block(prefect_api, monkeypatch):
     Secret(value=" marker-4711 ").save("optimizer-key")
     monkeypatch.delenv(API_KEY_VARIABLE, raising=False)
-    with key_in_environment("optimizer-key"):
+    with OPTIMIZER_KEY.in_environment("optimizer-key"):
         assert os.environ[API_KEY_VARIABLE] == "marker-4711"
     assert API_KEY_VARIABLE not in os.environ
     monkeypatch.setenv(API_KEY_VARIABLE, "of the user")
-    with pytest.raises(InterruptedError), key_in_environment("optimizer-key"):
+    with pytest.raises(InterruptedError), OPTIMIZER_KEY.in_environment("optimizer-key"):
         raise InterruptedError
     assert os.environ[API_KEY_VARIABLE] == "of the user"
-    with key_in_environment(None):
+    with OPTIMIZER_KEY.in_environment(None):
         assert os.environ[API_KEY_VARIABLE] == "of the user"
 
 
 def test_a_block_that_is_not_there_or_holds_no_text_is_told(prefect_api):
     with pytest.raises(ConfigurationError, match="optimizer_secret = 'no-such-block': there is no"):
-        read_secret("no-such-block")
+        OPTIMIZER_KEY.read("no-such-block")
     for name, value in (("empty-key", "  "), ("object-key", {"key": "x"})):
         Secret(value=value).save(name)
         with pytest.raises(ConfigurationError, match=f"'{name}': the block holds no text"):
-            read_secret(name)
+            OPTIMIZER_KEY.read(name)

@@ -9,7 +9,11 @@ import pytest
 from flows.speech.parameters import parse_parameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
-from tasks.definitions import EVALUATE, MAKE_CORPUS, OPTIMIZE_PROMPT, TRAIN_LORA
+from tasks.data import make_corpus
+from tasks.evaluation import evaluate
+from tasks.prompting import optimize_prompt
+from tasks.stage_task import all_stages
+from tasks.training import train_lora
 from tasks.workers.slurm.profile_loader import find_profile, load_profile, shipped_profiles
 
 GOOD = """\
@@ -40,16 +44,16 @@ def write(tmp_path):
 
 def problems(path: str) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as caught:
-        load_profile(path)
+        load_profile(path, stages=all_stages())
     return caught.value.problems
 
 
 @pytest.mark.parametrize("name", shipped_profiles())
 def test_shipped_profiles_can_be_used(name, monkeypatch):
     monkeypatch.setenv("USER", "somebody")
-    profile = load_profile(name)
-    for definition in (MAKE_CORPUS, EVALUATE, TRAIN_LORA, OPTIMIZE_PROMPT):
-        resource, request = profile.request(definition)
+    profile = load_profile(name, stages=all_stages())
+    for stage in (make_corpus, evaluate, train_lora, optimize_prompt):
+        resource, request = profile.request(stage.definition)
         assert resource in profile.resources
         assert request.walltime > 2 * request.stop_margin
 
@@ -58,7 +62,8 @@ def test_the_3090_profile_gives_the_jobs_of_the_first_system():
     """12 h and 64 GB for training, 4 h and 48 GB in debug for the search, 2 h and 48 GB else."""
     profile = load_profile("example-3090")
     asked = {
-        one.name: profile.request(one)[1].facts() for one in (TRAIN_LORA, OPTIMIZE_PROMPT, EVALUATE)
+        one.name: profile.request(one.definition)[1].facts()
+        for one in (train_lora, optimize_prompt, evaluate)
     }
     parts = ("partition", "walltime", "memory", "gpus")
     assert {name: [facts[part] for part in parts] for name, facts in asked.items()} == {
@@ -91,7 +96,7 @@ def test_a_stage_has_the_last_word_on_time_and_memory(write):
     other = StageDefinition("evaluate", 1, "x", resource="gpu", walltime="03:00:00", memory="9G")
     assert profile.request(other)[1].walltime == 3 * 3600
     assert profile.request(other)[1].memory == 9 * 1024
-    assert profile.request(EVALUATE)[1] == profile.resources["gpu"]
+    assert profile.request(evaluate.definition)[1] == profile.resources["gpu"]
 
 
 def test_every_mistake_is_told_at_once(write):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from tasks.definitions import TRAIN_LORA
+from tasks.training import train_lora
 from tasks.workers.slurm.job_names import job_name, parse_job_name
 from tasks.workers.slurm.jobs import Job
 from tasks.workers.slurm.orphans import folder_of
@@ -41,7 +41,7 @@ def script(cluster: ClusterProfile) -> str:
         "tls://10.0.0.1:41000",
         "gpu-large-0a1b2c3d",
         profile=cluster,
-        request=cluster.request(TRAIN_LORA)[1],
+        request=cluster.request(train_lora.definition)[1],
         job_name=NAME,
         folder=FOLDER,
         logs=Path("/scratch/me/logs"),
@@ -95,7 +95,7 @@ def test_secrets_reach_the_job_by_a_private_file_only(tmp_path, monkeypatch):
         with temporary_settings(updates):
             folder = RunFolder.make(tmp_path, "qsm-0123abcd-gpu", "0123abcd", "http://server/api")
             folder.write_environment(prefect_environment())
-            shown = SlurmProfile("x", profile(), tmp_path).pool(TRAIN_LORA).job_script()
+            shown = SlurmProfile("x", profile(), tmp_path).pool(train_lora.definition).job_script()
     finally:
         os.umask(before)
     assert SECRET not in (shown or "")
