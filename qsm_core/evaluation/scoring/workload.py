@@ -1,4 +1,4 @@
-"""How much an evaluation has to do, told from the manifest of its corpus.
+"""How much an evaluation has to do, counted in the manifest of its corpus.
 
 A prediction is one clip in one condition with one instruction. Plans are made in the flow process,
 so nothing large is imported here.
