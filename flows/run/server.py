@@ -109,6 +109,7 @@ def outlives_server() -> Iterator[None]:
         _SERVER.reset(token)
         ending.is_over = True
         ending.server_lost = not server.answers()
+        server.close()
         if ending.server_lost and not _of_a_deployment():
             _ask_only_once()
 

@@ -113,6 +113,7 @@ class StageRunner:
         finally:
             self._clusters.close()
             self._end_threads()
+            self._server.close()
         if not stopped:
             self._raise_failures()
         if not stopped and not self._plan_only:

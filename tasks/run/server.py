@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
@@ -40,6 +41,7 @@ class PrefectServer:
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._client: SyncPrefectClient | None = None
+        self._open = ExitStack()
         self._was_lost = False
         self._gone_at = -math.inf
 
@@ -72,12 +74,19 @@ class PrefectServer:
                 )
             return False
 
+    def close(self) -> None:
+        """Close the connection; a later question opens another one."""
+        with self._lock:
+            self._open.close()
+            self._client = None
+
     def _error(self) -> Exception | None:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
             try:
                 if self._client is None:
                     settings = {"timeout": _ANSWER_WITHIN_S}
-                    self._client = get_client(httpx_settings=settings, sync_client=True)
+                    client = get_client(httpx_settings=settings, sync_client=True)
+                    self._client = self._open.enter_context(client)
                 return self._client.api_healthcheck()
             except OSError as error:  # of its certificates, for instance
                 return error
