@@ -65,7 +65,7 @@ class CompareParameters(RunSettings):
     margin: float = Field(
         AnalysisSettings.margin, gt=0, lt=1, description="Of the non-inferiority verdicts."
     )
-    name: RunName | None = Field("comparison", description="Name of the folder of results.")
+    name: RunName = Field("comparison", description="Name of the folder of results.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Root of the resampling.")
     workers: int = Field(1, ge=1, le=256, description="Worker processes of the local cluster.")
 

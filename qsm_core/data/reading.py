@@ -21,7 +21,7 @@ from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop, num_samples
 from qsm_core.audio.level import Waveform, dbfs, peak_normalize
 from qsm_core.audio.reading import SUFFIXES, Recording, read_audio
-from qsm_core.data.config import ShortClips
+from qsm_core.data.config import PrepareConfig, ShortClips
 from qsm_core.data.manifest import ManifestTable
 from qsm_core.errors import DataError
 
@@ -51,8 +51,8 @@ class CutSettings:
         longest_s: A file that is to be one clip and lasts longer than this is refused.
     """
 
-    clip_ms: int = 1000
-    short_clips: ShortClips = "refuse"
+    clip_ms: int = PrepareConfig.clip_ms
+    short_clips: ShortClips = PrepareConfig.short_clips
     longest_s: float = 60.0
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from qsm_core.conditions.config import AS_RECORDED, Conditions, SnrReference
+from qsm_core.conditions.config import AS_RECORDED, Conditions, RenderSettings, SnrReference
 from qsm_core.errors import ConfigurationError
 from qsm_core.inference.config import (
     DEFAULT_SYSTEM_PROMPT,
@@ -92,9 +92,9 @@ class LoraTraining:
     quantization: Quantization = "none"
     conditions: Conditions = AS_RECORDED
     renderings_per_clip: Annotated[int, Field(ge=1, le=100)] | None = None
-    container_ms: Annotated[float, Field(gt=0)] = 2000.0
-    padding_dbfs: float = -80.0
-    snr_reference: SnrReference = "clip"
+    container_ms: Annotated[float, Field(gt=0)] = RenderSettings.container_ms
+    padding_dbfs: float = RenderSettings.padding_dbfs
+    snr_reference: SnrReference = RenderSettings.snr_reference
     short_clips: ShortClips = "refuse"
     base_model: str = "not named"
 

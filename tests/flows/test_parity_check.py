@@ -3,18 +3,19 @@ import sys
 
 import pytest
 
-from flows.speech.parity_parameters import ParityParameters, parse_parity_parameters
+from flows.speech.parity_parameters import parse_parity_parameters
 from qsm_core.errors import ConfigurationError
 from tests.support.adapters import write_test_adapter
 from tests.support.pipeline import ROOT
 
 
 def test_the_model_is_the_presets_unless_one_is_given():
-    of_preset = ParityParameters(preset="qwen2-audio-7b").for_stages()
+    of_preset = parse_parity_parameters({"preset": "qwen2-audio-7b"})
     assert of_preset.model == "Qwen/Qwen2-Audio-7B-Instruct"
     assert (of_preset.quantization, len(str(of_preset.model_revision))) == ("nf4", 40)
-    own = ParityParameters(preset="qwen2-audio-7b", model="my_model", quantization="none")
-    assert (own.for_stages().model, own.for_stages().model_revision) == ("my_model", None)
+    own = {"preset": "qwen2-audio-7b", "model": "my_model", "quantization": "none"}
+    given = parse_parity_parameters(own)
+    assert (given.model, given.model_revision) == ("my_model", None)
 
 
 def test_wrong_values_are_told_by_their_names():

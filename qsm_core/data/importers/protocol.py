@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from qsm_core.data.config import DataKind
+from qsm_core.data.config import DataKind, PrepareConfig
 from qsm_core.data.manifest import ManifestTable
 
 
@@ -27,8 +27,8 @@ class ImportOptions:
 
     audio_root: Path | None = None
     group_pattern: str | None = None
-    clip_ms: int = 1000
-    crops_per_recording: int = 5
+    clip_ms: int = PrepareConfig.clip_ms
+    crops_per_recording: int = PrepareConfig.crops_per_recording
     seed: int = 42
     source: str | None = None
 

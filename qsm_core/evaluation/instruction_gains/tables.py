@@ -3,7 +3,7 @@
     python -m qsm_core.evaluation.instruction_gains.tables --spec spec.json
 
 Two questions. What does a search add to the best of the simpler ways that had the same price? Which
-of them is the best is told by dev, so that test chooses nothing. And: does the instruction that
+of them is the best is decided on dev, so that test chooses nothing. And: does the instruction that
 was found for one model help another one?
 
 Inputs, for each model of the configuration: `seed_<model>`, its evaluation with the instruction

@@ -3,7 +3,7 @@
 The clips are worked through in blocks of `block_clips` clips, each with all its conditions and
 under all instructions. A block is the least that is kept, given to a worker, or taken from an
 earlier output, and a batch never crosses blocks. So on a CPU the answers have the same bits,
-whether one process asked for all of them, several did, or one was killed and another went on.
+whether one process obtained all of them, several did, or one was killed and another went on.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Asking:
 
     @property
     def system(self) -> dict[str, Any]:
-        """What is told of the model that answered, whichever process loaded it."""
+        """Device, dtype and placement of the model that answered, whichever process loaded it."""
         places = [self._context.work, *(folder / VOLATILE_FOLDER for folder in self._parts)]
         for place in places:
             if (place / SYSTEM_FILE).is_file():
@@ -180,7 +180,7 @@ class Asking:
         return pd.concat(parts, ignore_index=True)
 
     def _shifted(self, done: int, total: int) -> Report:
-        """Report a block's progress, told in clips, as that of the whole plan in predictions."""
+        """Turn a block's progress, in clips, into that of the whole plan, in predictions."""
         each = len(self._texts)
         return lambda part, _, message: self._context.report(done + part * each, total, message)
 

@@ -1,7 +1,7 @@
 """Which clips are scored in which conditions, and their audio.
 
 A plan has one row a clip x condition: `row` (index into the corpus) and the columns that the
-predictions table takes over. Audio is rendered when it is asked for, never stored.
+predictions table takes over. Audio is rendered when it is needed, never stored.
 """
 
 from __future__ import annotations

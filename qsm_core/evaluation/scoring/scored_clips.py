@@ -27,7 +27,7 @@ TIMINGS_FILE = "timings.json"
 
 @dataclass(frozen=True)
 class ScoredClips:
-    """The answers of one system, and how they were come by.
+    """The answers of one system, and how they were obtained.
 
     Args:
         predictions: The predictions table, clip by clip in the order of the corpus.
@@ -41,7 +41,7 @@ class ScoredClips:
 
     @property
     def asked(self) -> int:
-        """How many predictions the model was asked for; the others were known."""
+        """How many predictions the model made now; the others were known."""
         return int(self.timings["asked"])
 
     @property

@@ -25,7 +25,7 @@ class Price:
     Attributes:
         way: In words.
         clip_prompts: None where that is unknown until the corpus is made.
-        llm_answers: Of the optimizer LLM; invalid ones and repetitions are asked for again.
+        llm_answers: Of the optimizer LLM; invalid ones and repetitions are requested again.
     """
 
     way: str

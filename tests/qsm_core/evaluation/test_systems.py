@@ -74,9 +74,9 @@ def test_names_and_titles_are_those_that_stores_and_reports_hold(
 def test_a_system_is_read_from_its_name(**fields: object) -> None:
     system = None
     with suppress(ConfigurationError):
-        system = System(**fields)  # type: ignore[arg-type]
+        system = System(**fields)
     assume(system is not None)
-    assert System.read(system.name) == system  # type: ignore[union-attr]
+    assert System.read(system.name) == system
 
 
 @given(names)
@@ -85,7 +85,8 @@ def test_any_name_is_that_of_the_system_read_from_it(name: str) -> None:
     assert system.name == name
     for other in (system.unprompted, system.prompted, system.at_dev_threshold, system.family):
         assert System.read(other.name) == other
-    assert system.uncalibrated.at_dev_threshold.uncalibrated == system.uncalibrated
+    if not system.uncalibrated.calibrated:  # as that of `x@dev@dev` is
+        assert system.uncalibrated.at_dev_threshold.uncalibrated == system.uncalibrated
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_any_name_is_that_of_the_system_read_from_it(name: str) -> None:
 )
 def test_what_no_name_says_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="is that of another system"):
-        System(**fields)  # type: ignore[arg-type]
+        System(**fields)
 
 
 def test_an_empty_name_is_refused() -> None:

@@ -10,17 +10,30 @@ import pytest
 
 from qsm_core.store.layout import Layout
 from qsm_core.store.references import Reference, read_references, write_references
-from qsm_core.store.spec import StageDefinition, StageSpec
+from qsm_core.store.spec import StageSpec
 from tasks.run import references
 from tasks.run.handle import StageHandle
 from tasks.run.references import RunReferences
+from tests.support.toy_stages import CountConfig, count_stage
 
 COUNT = 200
 
 
 def _handle(number: int) -> StageHandle:
-    definition = StageDefinition("count", 1, "toycore.count")
-    handle = StageHandle(f"n{number}", definition, {}, {}, {}, force=False, start=lambda: None)
+    stage = count_stage("toycore")
+    handle = StageHandle(
+        name=f"n{number}",
+        place=(number, 1, 0),
+        stage=stage,
+        config=CountConfig(number),
+        values={"n": number},
+        inputs={},
+        runtime={},
+        force=False,
+        start=lambda: None,
+        num_shards=1,
+        definition=stage.definition,
+    )
     handle.spec = StageSpec("count", 1, "toycore.count", {"n": number}, {}, {}, {})
     return handle
 
@@ -31,7 +44,7 @@ def test_every_stage_is_noted_before_it_goes_on(
     layout = Layout(tmp_path)
     write_references(layout, "run", [Reference("earlier", "count", "0" * 64)])
     handles: list[StageHandle] = []
-    run = RunReferences(layout, "run", handles)
+    run = RunReferences(layout, "run", lambda: tuple(handles))
     writes = []
 
     def write(*arguments: object) -> Path:
@@ -56,5 +69,5 @@ def test_every_stage_is_noted_before_it_goes_on(
 def test_at_its_end_a_run_refers_to_its_own_stages_only(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     write_references(layout, "run", [Reference("earlier", "count", "0" * 64)])
-    RunReferences(layout, "run", [_handle(1)]).complete()
+    RunReferences(layout, "run", lambda: (_handle(1),)).complete()
     assert [one.name for one in read_references(layout)["run"]] == ["n1"]

@@ -115,7 +115,7 @@ def test_shards_have_the_same_bits_and_leave_nothing_to_ask(inputs, tmp_path):
     whole, summary = further(tmp_path / "whole", inputs, asked)
     halves = [shard_of_two(tmp_path / str(n), n, inputs, asked) for n in (0, 1)]
     assert sum(told["n_asked"] for _, told in halves) == summary["n_asked"]
-    scored = {"scored": [str(folder) for folder, _ in halves]}
+    scored = {"parts": [str(folder) for folder, _ in halves]}
     no_model = inputs | {"model": tmp_path / "nowhere"}
     out, told = further(tmp_path / "taken", no_model, asked, runtime=scored)
     assert told["n_asked"] == 0

@@ -45,7 +45,7 @@ def halves(tmp_path_factory, inputs):
 
 def _evaluate(folder, inputs, *scored, **changes):
     context = stage_context(
-        folder, CONFIG | BOOTSTRAP | changes, inputs, runtime={"scored": [str(s) for s in scored]}
+        folder, CONFIG | BOOTSTRAP | changes, inputs, runtime={"parts": [str(s) for s in scored]}
     )
     evaluate.run(context)
     return context.out
@@ -53,7 +53,7 @@ def _evaluate(folder, inputs, *scored, **changes):
 
 def _score(folder, inputs, shard, shards, *scored):
     config = CONFIG | {"shard": shard, "shards": shards}
-    context = stage_context(folder, config, inputs, runtime={"scored": [str(s) for s in scored]})
+    context = stage_context(folder, config, inputs, runtime={"parts": [str(s) for s in scored]})
     score_shard.run(context)
     return context.out
 

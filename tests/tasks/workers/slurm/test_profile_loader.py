@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.speech.parameters import parse_parameters
+from flows.speech.parsing import parse_parameters
 from qsm_core.errors import ConfigurationError
 from qsm_core.store.spec import StageDefinition
 from tasks.data import make_corpus
