@@ -22,10 +22,10 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import Abort, PrefectException
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
-from flows.run.server import outlives_server
+from flows.run.server import is_of_deployment, outlives_server
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ def managed_run(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def managed(*arguments: P.args, **named: P.kwargs) -> R:
+        if flow_run.id is None:  # called for its plan alone
+            return function(*arguments, **named)
         # Entered here, not as decorators: Prefect pickles a flow with what it holds.
         with outlives_server(), _cancellable():
             return function(*arguments, **named)
@@ -54,7 +56,7 @@ def managed_run(function: Callable[P, R]) -> Callable[P, R]:
 @contextmanager
 def _cancellable() -> Iterator[None]:
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if flow_run.id is None or deployment.id is not None or not in_main_thread:
+    if is_of_deployment() or not in_main_thread:
         yield
         return
     watch = _Watch(UUID(str(flow_run.id)))

@@ -110,11 +110,12 @@ def outlives_server() -> Iterator[None]:
         ending.is_over = True
         ending.server_lost = not server.answers()
         server.close()
-        if ending.server_lost and not _of_a_deployment():
+        if ending.server_lost and not is_of_deployment():
             _ask_only_once()
 
 
-def _of_a_deployment() -> bool:
+def is_of_deployment() -> bool:
+    """Whether this flow run is one of a deployment, which a worker has started."""
     context = FlowRunContext.get()  # prefect.runtime would ask the server
     run = None if context is None else context.flow_run
     return run is not None and run.deployment_id is not None

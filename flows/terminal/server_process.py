@@ -27,6 +27,7 @@ from qsm_core.errors import ConfigurationError
 
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 10.0
+_END_IS_SEEN_S = 1.0  # its socket closes a moment before it has ended
 _SILENT_S = 5.0
 _COMMAND = (sys.executable, "-m", "flows.terminal.server_program")
 # What looks after deployments and workers: the run of a command has neither.
@@ -105,7 +106,7 @@ class ServerProcess:
         if not ready:
             kept = self.log.with_suffix(".failed.log")
             self.log.replace(kept)
-            reason = reason_in_log(kept.read_text(errors="replace"))
+            reason = self._why_not_ready(kept)
             raise ConfigurationError(
                 f"the Prefect server did not start; its log is {kept}", [reason]
             )
@@ -123,6 +124,13 @@ class ServerProcess:
             self._process.kill()
             self._process.wait()
         self.log.unlink(missing_ok=True)
+
+    def _why_not_ready(self, log: Path) -> str:
+        try:
+            self._process.wait(_END_IS_SEEN_S)
+        except subprocess.TimeoutExpired:
+            return f"it has not answered in {_START_TIMEOUT_S:.0f} s"
+        return reason_in_log(log.read_text(errors="replace"))
 
     def _wait_for_other_first_start(self) -> bool:
         """Say whether this is the first start; no other begins before its server answers."""

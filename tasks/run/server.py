@@ -6,11 +6,12 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
+from prefect.context import SettingsContext, get_settings_context
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings, get_current_settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class PrefectServer:
         self._open = ExitStack()
         self._was_lost = False
         self._gone_at = -math.inf
+        self._settings: tuple[Settings, Settings] | None = None
 
     @property
     def was_lost(self) -> bool:
@@ -81,7 +83,7 @@ class PrefectServer:
             self._client = None
 
     def _error(self) -> Exception | None:
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        with self._asking_once():
             try:
                 if self._client is None:
                     settings = {"timeout": _ANSWER_WITHIN_S}
@@ -90,6 +92,19 @@ class PrefectServer:
                 return self._client.api_healthcheck()
             except OSError as error:  # of its certificates, for instance
                 return error
+
+    @contextmanager
+    def _asking_once(self) -> Iterator[None]:
+        """Let Prefect's client try each request once inside the block.
+
+        The settings are copied once, which takes ten times as long as an answer.
+        """
+        now = get_settings_context()
+        if self._settings is None or self._settings[0] is not now.settings:
+            once = now.settings.copy_with_update(updates={PREFECT_CLIENT_MAX_RETRIES: 0})
+            self._settings = (now.settings, once)
+        with SettingsContext(profile=now.profile, settings=self._settings[1]):
+            yield
 
 
 def _in_words(error: Exception) -> str:

@@ -208,3 +208,17 @@ def test_what_answers_with_something_else_is_no_server(tmp_path: Path) -> None:
         process.terminate()
         process.wait()
         process.stdout.close()
+
+
+def test_a_server_that_hangs_is_not_waited_for_any_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_process, "_START_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(
+        server_process, "_COMMAND", (sys.executable, "-c", "import time; time.sleep(600)")
+    )
+    with (
+        pytest.raises(ConfigurationError, match="it has not answered in 0 s"),
+        loopback_server(tmp_path),
+    ):
+        pytest.fail("nothing has answered")
