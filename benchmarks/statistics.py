@@ -21,8 +21,8 @@ import typer
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.evaluation.analysis.alignment import check_same_rows
 from qsm_core.evaluation.analysis.analyze import analyze
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.replicates import area_statistics, assemble, rate_statistics
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
 from qsm_core.evaluation.predictions.foreign import read_any
 from qsm_core.evaluation.predictions.table import validate
 from qsm_core.statistics.few_groups import freedom_of

@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from qsm_core.errors import QsmError
+from tasks.workers.job import Job
 from tasks.workers.slurm.commands import check_commands
-from tasks.workers.slurm.jobs import Job
 from tasks.workers.slurm.orphans import JobVerdict, cancel_orphans, find_orphans
 
 _SILENT_MINUTES = 10

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from qsm_core.evaluation.detectors.config import BaselineConfig
-from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
-
 from qsm_core.evaluation.analysis.settings import AnalyzeConfig, SourcesConfig
+from qsm_core.evaluation.detectors.config import BaselineConfig
+from qsm_core.evaluation.detectors.workload import detector_work
+from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
 from qsm_core.evaluation.scoring.config import EvaluateConfig, FurtherConfig, ScoreShardConfig
 from qsm_core.evaluation.scoring.workload import (
-    detector_work,
     evaluation_work,
     further_work,
     nothing_to_score,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -19,6 +18,7 @@ from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings
 
 from flows.terminal.display import current_display
+from flows.terminal.ending import current_ending
 from tasks.run.server import PrefectServer, logger
 from tasks.workers.progress import artifact_key
 
@@ -53,25 +53,7 @@ class PrefectPage:
                 raise
 
 
-@dataclass
-class Ending:
-    """How the function of a flow ended, whatever Prefect made of it afterwards.
-
-    Args:
-        began: Whether it was called.
-        is_over: Whether it returned or raised.
-        error: What it raised.
-        server_lost: Whether the server did not answer at the end.
-    """
-
-    began: bool = False
-    is_over: bool = False
-    error: BaseException | None = None
-    server_lost: bool = False
-
-
 _SERVER: ContextVar[PrefectServer | None] = ContextVar("prefect_server", default=None)
-_ENDING: ContextVar[Ending | None] = ContextVar("ending", default=None)
 
 
 def current_server() -> PrefectServer:
@@ -80,26 +62,14 @@ def current_server() -> PrefectServer:
 
 
 @contextmanager
-def noted_ending() -> Iterator[Ending]:
-    """Note how a flow that is called inside the block ends."""
-    ending = Ending()
-    token = _ENDING.set(ending)
-    try:
-        yield ending
-    finally:
-        _ENDING.reset(token)
-
-
-@contextmanager
 def outlives_server() -> Iterator[None]:
     """Let the block, which is the function of a flow, end although the server is gone.
 
     What is left to do is Prefect's: to set the state of the flow run. From a terminal it does not
-    try for a minute what cannot succeed; see `noted_ending` for what the terminal makes of it.
+    try for a minute what cannot succeed; what the terminal makes of it is in `terminal.ending`.
     """
-    server, ending = PrefectServer(_warn), _ENDING.get() or Ending()
+    server, ending = PrefectServer(_warn), current_ending()
     token = _SERVER.set(server)
-    ending.began = True
     try:
         yield
     except BaseException as error:
@@ -107,7 +77,6 @@ def outlives_server() -> Iterator[None]:
         raise
     finally:
         _SERVER.reset(token)
-        ending.is_over = True
         ending.server_lost = not server.answers()
         server.close()
         if ending.server_lost and not is_of_deployment():

@@ -20,7 +20,8 @@ from flows.run.settings import RunName, RunSettings, settings_problems
 from flows.speech.compare_pairs import read_pairs
 from flows.speech.roles import DevEvaluation, Search, evaluation_of_link
 from qsm_core.errors import ConfigurationError
-from qsm_core.evaluation.analysis.settings import AnalysisSettings, BootstrapSettings, DevRows, Pair
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
+from qsm_core.evaluation.analysis.settings import AnalysisSettings, DevRows, Pair
 from qsm_core.evaluation.systems import System
 
 PANELS = {"sources": "Sources", "title": "Report", "seed": "Run"}

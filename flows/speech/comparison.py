@@ -8,11 +8,8 @@ from typing import Any
 from flows.run.stages import RunStages
 from flows.speech.compare_parameters import CompareParameters, Found, FoundSystem
 from flows.speech.roles import Analysis, Report
-from qsm_core.evaluation.analysis.settings import (
-    AnalysisSettings,
-    BootstrapSettings,
-    SourcesConfig,
-)
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
+from qsm_core.evaluation.analysis.settings import AnalysisSettings, SourcesConfig
 from qsm_core.evaluation.systems import System
 from qsm_core.reporting.speech.config import ReportConfig
 from qsm_core.stage.context import parse_config

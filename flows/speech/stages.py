@@ -42,12 +42,8 @@ from flows.speech.roles import (
 )
 from qsm_core.conditions.config import RirConfig
 from qsm_core.conditions.grid import Dimension, parse_conditions
-from qsm_core.evaluation.analysis.settings import (
-    AnalysisSettings,
-    AnalyzeConfig,
-    BootstrapSettings,
-    DevRows,
-)
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
+from qsm_core.evaluation.analysis.settings import AnalysisSettings, AnalyzeConfig, DevRows
 from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
 from qsm_core.evaluation.scoring.instructions import ASK, INSTRUCTION_FILE
 from qsm_core.evaluation.systems import System

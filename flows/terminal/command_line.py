@@ -17,10 +17,11 @@ import typer
 from pydantic import BaseModel
 
 from flows.form.flags import model_flags
+from flows.terminal.ending import Ending
 from flows.terminal.environment import set_environment
 from flows.terminal.interrupts import INTERRUPTED_EXIT
 from flows.terminal.permissions import restrict_new_files
-from flows.terminal.terminal_run import ServerLoss, plan_flow, run_flow
+from flows.terminal.terminal_run import plan_flow, run_flow
 from flows.terminal.typed_command import program_name, typed_command
 from qsm_core.errors import QsmError
 
@@ -45,7 +46,7 @@ def run_from_terminal(
         panels: Of `--help`: by the first field of each, its title.
     """
     module = flow.partition(":")[0]
-    loss = ServerLoss()
+    ending = Ending()
 
     def command(**values: Any) -> None:
         try:
@@ -54,7 +55,7 @@ def run_from_terminal(
             if values.get("plan_only"):
                 plan_flow(flow, values)
             else:
-                run_flow(flow, values, loss)
+                run_flow(flow, values, ending)
         except QsmError as error:
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             raise typer.Exit(_ERROR_EXIT) from error
@@ -78,7 +79,7 @@ def run_from_terminal(
     try:
         app(prog_name=program_name(module), args=sys.argv[1:])
     except SystemExit as end:
-        if loss.happened:
+        if ending.server_lost:
             _exit_at_once(end.code)
         raise
 

@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from flows.terminal.ending import Ending, noted_ending
 from flows.terminal.interrupts import orderly_interrupt
 from flows.terminal.local_server import PrefectApi, prefect_api
 
@@ -23,25 +23,18 @@ _LAST_RECORDS_S = 10
 _OF_A_FIRST_RUN = ("prefect.flow_engine", "prefect.utilities.visualization", "fastapi")
 
 
-@dataclass
-class ServerLoss:
-    """Whether the Prefect server was gone at the end of a run; then nothing may wait for it."""
-
-    happened: bool = False
-
-
-def run_flow(flow: str, values: Mapping[str, Any], loss: ServerLoss) -> None:
+def run_flow(flow: str, values: Mapping[str, Any], ending: Ending) -> None:
     """Run a flow, recorded by a Prefect server; the flow is imported while the server starts.
 
     Args:
         flow: Where the flow is, as `package.module:name`.
         values: Its parameters.
-        loss: Is set where the server is gone in the end.
+        ending: Takes how it ends.
     """
     with orderly_interrupt(say), prefect_api(HOME, say) as api:
         function = _import_flow(flow)
         api.wait_until_ready()
-        _run(function, values, api, loss)
+        _run(function, values, api, ending)
 
 
 def plan_flow(flow: str, values: Mapping[str, Any]) -> None:
@@ -96,16 +89,15 @@ def _import_without_search() -> Iterator[None]:
         gc.enable()
 
 
-def _run(function: Any, values: Mapping[str, Any], api: PrefectApi, loss: ServerLoss) -> None:
+def _run(function: Any, values: Mapping[str, Any], api: PrefectApi, ending: Ending) -> None:
     """Run a flow with a display, and have its last events and log lines reach the server."""
     from prefect.events.worker import EventsWorker
     from prefect.exceptions import Abort
     from prefect.logging.handlers import APILogWorker
 
-    from flows.run.server import noted_ending
     from flows.terminal.display import terminal_display
 
-    with terminal_display() as display, noted_ending() as ending:
+    with terminal_display() as display, noted_ending(ending):
         try:
             function(**values)
         except Abort as cancelled:
@@ -117,10 +109,9 @@ def _run(function: Any, values: Mapping[str, Any], api: PrefectApi, loss: Server
             if ending.error is not None:
                 raise ending.error from error
         finally:
-            loss.happened = ending.server_lost
-            if not loss.happened:
+            if not ending.server_lost:
                 APILogWorker.drain_all(timeout=_LAST_RECORDS_S)
                 EventsWorker.drain_all(timeout=_LAST_RECORDS_S)
-        if not loss.happened:
+        if not ending.server_lost:
             page = api.url.removesuffix("/api") if api.stays else "run `make ui` to see this run"
             display.conclude(f"Prefect UI: {page}")

@@ -18,7 +18,7 @@ from typing import Any
 from qsm_core.plurals import counted
 from qsm_core.store.files import write_json
 from tasks.run.handle import StageHandle
-from tasks.workers.slurm.jobs import Job
+from tasks.workers.job import Job
 
 JSON_FILE = "cost.json"
 CSV_FILE = "cost.csv"

@@ -42,8 +42,8 @@ from tasks.run.submission import Submission
 from tasks.stage_task import PARTS, Sharding, Stage
 from tasks.workers.clusters import Clusters
 from tasks.workers.errors import StoppedError
+from tasks.workers.job import Job
 from tasks.workers.resources import ResourceProfile
-from tasks.workers.slurm.jobs import Job
 
 _STOP_TIMEOUT_S = 20.0
 # What a stage ends with when its cluster is closed under it.

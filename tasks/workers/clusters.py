@@ -20,8 +20,8 @@ from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
 from qsm_core.errors import StageError
 from tasks.workers.errors import LostWorkerError, StoppedError
+from tasks.workers.job import Job
 from tasks.workers.resources import AcquiredJob, JobPool, WorkerPool
-from tasks.workers.slurm.jobs import Job
 
 
 @dataclass

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 
 from qsm_core.errors import StageError
 from qsm_core.store.spec import StageDefinition
-from tasks.workers.slurm.jobs import Job
-from tasks.workers.slurm.profile_schema import ResourceClass
+from tasks.workers.job import Job
 
 # Each library reads its own name for the number of threads.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -93,7 +92,7 @@ class WorkerPool:
     subprocess: bool = False
     timeout_s: float | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
-    request: ResourceClass | None = None
+    request: Any = None  # of the kind that its job pool understands
     make_script: Callable[[], str] | None = None
     open_job_pool: Callable[[Any], JobPool] | None = None
     most_stages: int = 64

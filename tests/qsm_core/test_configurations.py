@@ -21,8 +21,11 @@ LIGHT = (
     "qsm_core.conditions.config",
     "qsm_core.conditions.grid",
     "qsm_core.data.config",
+    "qsm_core.data.clip_counts",
+    "qsm_core.evaluation.analysis.bootstrap_settings",
     "qsm_core.evaluation.analysis.settings",
     "qsm_core.evaluation.detectors.config",
+    "qsm_core.evaluation.detectors.workload",
     "qsm_core.evaluation.instruction_gains.config",
     "qsm_core.evaluation.scoring.config",
     "qsm_core.evaluation.scoring.instructions",
@@ -38,6 +41,7 @@ LIGHT = (
     "qsm_core.seeding",
     "qsm_core.stage.context",
     "qsm_core.training.config",
+    "qsm_core.training.workload",
 )
 HEAVY = (
     "librosa",

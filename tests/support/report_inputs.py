@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.evaluation.analysis.analyze import analyze
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import write_metrics
-from qsm_core.evaluation.analysis.settings import AnalysisSettings, BootstrapSettings
+from qsm_core.evaluation.analysis.settings import AnalysisSettings
 from qsm_core.evaluation.analysis.tables import write_analysis
 from qsm_core.evaluation.instruction_gains.tables import run as analyze_instructions
 from qsm_core.evaluation.predictions.table import read_predictions, write_predictions

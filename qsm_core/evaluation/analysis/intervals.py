@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.metrics import Metrics, compute_metrics
 from qsm_core.evaluation.analysis.replicates import (
     Replicated,
@@ -17,7 +18,6 @@ from qsm_core.evaluation.analysis.replicates import (
     assemble,
     rate_statistics,
 )
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
 from qsm_core.evaluation.analysis.summaries import or_wilson
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from qsm_core.evaluation.analysis.decision import fit_decision
 from qsm_core.evaluation.analysis.scores import scores_of
-from qsm_core.evaluation.detectors.decision import fit_decision
 from qsm_core.evaluation.systems import System
 from qsm_core.labels import Label
 

@@ -21,9 +21,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from qsm_core.errors import DataError
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.counts import GroupCounts, Rates, count_by_group, rates_from
 from qsm_core.evaluation.analysis.scores import scores_of
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
 from qsm_core.labels import Label
 from qsm_core.seeding import derive_rng
 from qsm_core.statistics.auroc import (

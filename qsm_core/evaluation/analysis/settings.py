@@ -7,34 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from qsm_core.seeding import Seed
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings, Share
 
 # Which predictions on dev are meant: those of an evaluation, or those that a search for an
 # instruction keeps, with its winner or with the instruction that it started from.
 DevRows = Literal["evaluation", "winner", "first"]
 # What a search calls the system of those rows.
 SYSTEM_OF_ROWS: dict[DevRows, str] = {"winner": "best_instruction", "first": "seed_instruction"}
-Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-@dataclass(frozen=True)
-class BootstrapSettings:
-    """How intervals are computed.
-
-    Args:
-        num_resamples: Resamples of the bootstrap, and permutations of the tests.
-        confidence: Of all intervals.
-        seed: Makes them repeatable.
-        unit: What is drawn: groups (speakers, recordings), or base clips where the question is
-            about these speakers only.
-        method: "percentile", or "bca" (bias-corrected and accelerated).
-    """
-
-    num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
-    confidence: Share = 0.95
-    seed: Seed = 0
-    unit: Literal["group", "clip"] = "group"
-    method: Literal["percentile", "bca"] = "percentile"
 
 
 @dataclass(frozen=True)

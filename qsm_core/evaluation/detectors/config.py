@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qsm_core.conditions.config import STANDARD, Conditions, RenderSettings
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.labels import Split
 from qsm_core.models.baselines.names import DetectorName
 

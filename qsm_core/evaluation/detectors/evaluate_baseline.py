@@ -27,10 +27,10 @@ from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.conditions.config import AS_RECORDED
 from qsm_core.conditions.rirs import RirBank
 from qsm_core.data.corpus import Corpus
+from qsm_core.evaluation.analysis.decision import Decision, fit_decision
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import write_metrics
 from qsm_core.evaluation.detectors.config import BaselineConfig
-from qsm_core.evaluation.detectors.decision import Decision, fit_decision
 from qsm_core.evaluation.predictions.table import validate, write_predictions
 from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
 from qsm_core.labels import Label, Split

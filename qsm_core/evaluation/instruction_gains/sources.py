@@ -17,8 +17,8 @@ from qsm_core.evaluation.analysis.analyze import read_dev
 from qsm_core.evaluation.analysis.operating_point import choose_threshold, with_threshold
 from qsm_core.evaluation.analysis.stage_files import read_csv, read_json
 from qsm_core.evaluation.predictions.table import read_predictions
+from qsm_core.evaluation.scoring.instructions import INSTRUCTIONS_FILE
 
-INSTRUCTIONS_FILE = "instructions.json"
 SEARCH, SEED, CALIBRATION, CONTROL = "search", "seed", "calibration", "control"
 _PREDICTIONS, _METRICS, _CONTROLS = "predictions.parquet", "metrics.json", "controls.csv"
 

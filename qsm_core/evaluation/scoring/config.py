@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from qsm_core.conditions.config import STANDARD, Conditions, RenderSettings
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.inference.config import (
     DEFAULT_MAX_NEW_TOKENS,
     DEFAULT_SYSTEM_PROMPT,

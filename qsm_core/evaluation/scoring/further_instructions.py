@@ -20,11 +20,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from qsm_core.evaluation.instruction_gains.sources import INSTRUCTIONS_FILE
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
 from qsm_core.evaluation.scoring.config import FurtherConfig
-from qsm_core.evaluation.scoring.instructions import read_asked, read_known, without_known
+from qsm_core.evaluation.scoring.instructions import (
+    INSTRUCTIONS_FILE,
+    read_asked,
+    read_known,
+    without_known,
+)
 from qsm_core.evaluation.scoring.scored_clips import score_clips
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry

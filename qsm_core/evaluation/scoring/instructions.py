@@ -14,6 +14,8 @@ from qsm_core.store.digests import digest_bytes
 INSTRUCTION_FILE = "best_prompt.txt"
 # Begin the inputs of an evaluation of further instructions: `ask_<name>` and `known_<name>`.
 ASK, KNOWN = "ask_", "known_"
+# What an evaluation of further instructions says of them.
+INSTRUCTIONS_FILE = "instructions.json"
 
 
 def instruction_digest(instruction: str) -> str:

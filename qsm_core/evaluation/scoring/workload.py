@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from qsm_core.data.clip_counts import count_clips, count_planned_clips, count_renderings
-from qsm_core.evaluation.detectors.config import BaselineConfig
 from qsm_core.evaluation.scoring.config import (
     EvaluateConfig,
     FurtherConfig,
@@ -31,11 +30,6 @@ def evaluation_work(config: EvaluateConfig | ScoreShardConfig, inputs: Inputs) -
     """Count the predictions of an evaluation."""
     amount = count_renderings(inputs.get("corpus"), config.split, config.conditions)
     return Work(amount, _UNIT)
-
-
-def detector_work(config: BaselineConfig, inputs: Inputs) -> Work:
-    """Count the predictions of a plain detector."""
-    return Work(count_renderings(inputs.get("corpus"), config.split, config.conditions), _UNIT)
 
 
 def further_work(config: FurtherConfig | ScoreShardConfig, inputs: Inputs) -> Work:

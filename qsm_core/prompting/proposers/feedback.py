@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qsm_core.conditions.grid import Band, Dimension, parse_condition
 from qsm_core.errors import ConfigurationError
-from qsm_core.prompting.search.scored import Measures
+from qsm_core.prompting.scored import Measures
 
 _WORST = 5
 _BANDS = {

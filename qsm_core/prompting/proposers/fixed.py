@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from qsm_core.prompting.search.scored import ScoredCandidate
+from qsm_core.prompting.scored import ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, same_text_key
 from qsm_core.prompting.texts.pool import PoolEntry
 from qsm_core.prompting.texts.templates import Template, baseline, templates

@@ -17,7 +17,7 @@ from qsm_core.inference.answers import AUTO, AnswerFormat
 from qsm_core.inference.config import LONGEST_INSTRUCTION
 from qsm_core.models.text.protocol import TextLLM
 from qsm_core.prompting.proposers.feedback import error_summary
-from qsm_core.prompting.search.scored import CONDITIONS_WEIGHT, ScoredCandidate
+from qsm_core.prompting.scored import CONDITIONS_WEIGHT, ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.language import language_problem
 from qsm_core.prompting.texts.llm_answers import read_instructions

@@ -20,7 +20,7 @@ import numpy as np
 from qsm_core.inference.config import LONGEST_INSTRUCTION
 from qsm_core.models.text.protocol import TextLLM
 from qsm_core.prompting.proposers.opro import ask_in_portions, sanitized
-from qsm_core.prompting.search.scored import ScoredCandidate
+from qsm_core.prompting.scored import ScoredCandidate
 from qsm_core.prompting.texts.candidates import (
     Candidate,
     Refusal,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from qsm_core.prompting.search.scored import ScoredCandidate
+from qsm_core.prompting.scored import ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, Refusal
 
 

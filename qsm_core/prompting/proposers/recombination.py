@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qsm_core.inference.config import LONGEST_INSTRUCTION
-from qsm_core.prompting.search.scored import ScoredCandidate
+from qsm_core.prompting.scored import ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, Refusal
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")

@@ -21,8 +21,8 @@ import pandas as pd
 
 from qsm_core.evaluation.analysis.operating_point import choose_threshold, with_threshold
 from qsm_core.prompting.config import Objective
+from qsm_core.prompting.scored import measure, penalty_of, score_of
 from qsm_core.prompting.search.instruction_search import InstructionSearch
-from qsm_core.prompting.search.scored import measure, penalty_of, score_of
 
 SEARCH, SEED, CALIBRATION = "search", "seed", "calibration"
 BEST_CONTROL_FILE = "best_control.txt"

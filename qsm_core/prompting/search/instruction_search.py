@@ -22,12 +22,7 @@ import pandas as pd
 from qsm_core.errors import ConfigurationError
 from qsm_core.prompting.config import ASK_AGAIN, SearchSettings
 from qsm_core.prompting.proposers import Proposer
-from qsm_core.prompting.search.budget import Budget
-from qsm_core.prompting.search.dev_blocks import DevBlocks, Scoreboard
-from qsm_core.prompting.search.endings import NO_BUDGET, all_made, no_better, no_new, outranked
-from qsm_core.prompting.search.race import looks_at, losers
-from qsm_core.prompting.search.row_values import FloatArray, mean_of, values_of
-from qsm_core.prompting.search.scored import (
+from qsm_core.prompting.scored import (
     Finalist,
     Measures,
     ScoredCandidate,
@@ -35,6 +30,11 @@ from qsm_core.prompting.search.scored import (
     penalty_of,
     score_of,
 )
+from qsm_core.prompting.search.budget import Budget
+from qsm_core.prompting.search.dev_blocks import DevBlocks, Scoreboard
+from qsm_core.prompting.search.endings import NO_BUDGET, all_made, no_better, no_new, outranked
+from qsm_core.prompting.search.race import looks_at, losers
+from qsm_core.prompting.search.row_values import FloatArray, mean_of, values_of
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.duplicates import KnownTexts

@@ -14,9 +14,9 @@ from qsm_core.evaluation.analysis.metrics import write_metrics
 from qsm_core.evaluation.analysis.settings import SYSTEM_OF_ROWS
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.instructions import INSTRUCTION_FILE, instruction_digest
+from qsm_core.prompting.scored import Finalist, ScoredCandidate
 from qsm_core.prompting.search.controls import BEST_CONTROL_FILE, best_instruction
 from qsm_core.prompting.search.instruction_search import InstructionSearch
-from qsm_core.prompting.search.scored import Finalist, ScoredCandidate
 from qsm_core.store.layout import VOLATILE_FOLDER
 
 CONTROLS_FILE = "controls.csv"

@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 
 from qsm_core.labels import Label
 from qsm_core.prompting.config import Objective
-from qsm_core.prompting.search.scored import CONDITIONS_WEIGHT
+from qsm_core.prompting.scored import CONDITIONS_WEIGHT
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -19,12 +19,13 @@ from prefect.settings import get_current_settings
 
 from qsm_core.errors import StageError
 from tasks.workers.errors import StoppedError
+from tasks.workers.job import Job
 from tasks.workers.resources import WorkerPool
 from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.commands import SlurmRefusedError
 from tasks.workers.slurm.job_errors import log_tail, loss_error, startup_state
 from tasks.workers.slurm.job_monitor import CALM_POLL_S, POLL_S, JobMonitor
-from tasks.workers.slurm.jobs import Job, submit_once
+from tasks.workers.slurm.jobs import submit_once
 from tasks.workers.slurm.profile_schema import ResourceClass
 from tasks.workers.slurm.script import job_comment, submission_environment
 from tasks.workers.slurm.worker_check import check_worker

@@ -10,9 +10,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from tasks.workers.job import ALIVE, Job
 from tasks.workers.slurm.commands import (
     PATIENCE_S,
     SlurmRefusedError,
@@ -25,70 +26,7 @@ logger = logging.getLogger(__name__)
 _FIELDS = ("%i", "%j", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%k")
 _PAUSE_S = 2.0
 _SEPARATOR = "\x1f"
-# States of a job that has not ended.
-_ALIVE = frozenset(
-    {
-        "PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "STAGE_OUT", "REQUEUED",
-        "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SIGNALING", "SPECIAL_EXIT", "STOPPED",
-        "RESV_DEL_HOLD",
-    }
-)  # fmt: skip
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is known of one job.
-
-    Args:
-        job_id: SLURM's number.
-        name: `qsm-<run>-<resource class>`.
-        state: SLURM's word: PENDING, RUNNING, COMPLETED, CANCELLED, TIMEOUT, ...
-        reason: SLURM's reason for the state; "None" where it has none.
-        node: Where it runs; empty before that.
-        partition: Its partition.
-        submitted_at: When it was submitted.
-        started_at: When it began; None while it waits.
-        ended_at: When it ended; None before that.
-        elapsed_s: Seconds from begin to end, or until now.
-        max_rss_bytes: Peak memory, where SLURM's accounting knows it.
-        resource: Resource class.
-        gpus: GPUs of the job.
-        stages: What ran in it, in order.
-        comment: Names its private folder; see `tasks.workers.slurm.script.job_comment`.
-    """
-
-    job_id: str
-    name: str
-    state: str
-    reason: str = ""
-    node: str = ""
-    partition: str = ""
-    submitted_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    elapsed_s: float = 0.0
-    max_rss_bytes: int | None = None
-    resource: str = ""
-    gpus: int = 0
-    stages: tuple[str, ...] = ()
-    comment: str = ""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it waits, runs or is being cleaned up."""
-        return self.state in _ALIVE
-
-    @property
-    def pending(self) -> bool:
-        """Whether it waits for its start."""
-        return self.state in ("PENDING", "REQUEUED")
-
-    @property
-    def description(self) -> str:
-        """Number and node, for messages."""
-        where = f" on {self.node}" if self.node else ""
-        return f"SLURM job {self.job_id}{where}"
 
 
 def find_jobs(
@@ -239,7 +177,7 @@ def _read_job(line: str) -> Job:
     job_id, name, state, reason, node, partition, submitted, started, ended, comment = (
         part.strip() for part in line.split(_SEPARATOR)
     )
-    alive = state in _ALIVE
+    alive = state in ALIVE
     start = None if state == "PENDING" else _moment(started)  # an estimate, before it starts
     end = None if alive else _moment(ended)
     elapsed = ((end or datetime.now(UTC)) - start).total_seconds() if start else 0.0

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.workers.job import Job
 from tasks.workers.slurm.job_names import parse_job_name
-from tasks.workers.slurm.jobs import Job, cancel_jobs, find_jobs
+from tasks.workers.slurm.jobs import cancel_jobs, find_jobs
 from tasks.workers.slurm.run_folder import HEARTBEAT_S, RunNote, read_note
 
 SILENT_S = 600.0

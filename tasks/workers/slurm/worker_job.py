@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qsm_core.errors import StageError
+from tasks.workers.job import Job
 from tasks.workers.slurm.cluster import QsmCluster
-from tasks.workers.slurm.jobs import Job
 from tasks.workers.slurm.profile_schema import ResourceClass
 
 # SLURM shows a new job, and forgets an old one, with some delay.

@@ -17,7 +17,7 @@ from qsm_core.store.store import StageOutput
 from tasks.evaluation import evaluate
 from tasks.plan.costs import cost_job_rows, cost_sentence, cost_stage_rows, run_cost, write_cost
 from tasks.run.handle import StageHandle
-from tasks.workers.slurm.jobs import Job
+from tasks.workers.job import Job
 
 SUBMITTED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import torch
 
 from qsm_core.conditions.config import RenderSettings
 from qsm_core.errors import InterruptedStageError
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.stage.making import make_output
 from qsm_core.stage.stop import StopRequest
 from qsm_core.store.spec import StageInput, build_spec

@@ -11,8 +11,9 @@ from sklearn.metrics import roc_auc_score
 
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.analysis.analyze import analyze, run
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.metrics import compute_metrics
-from qsm_core.evaluation.analysis.settings import AnalysisSettings, BootstrapSettings, Pair
+from qsm_core.evaluation.analysis.settings import AnalysisSettings, Pair
 from qsm_core.evaluation.analysis.tables import COLUMNS, read_analysis
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.stage.context import StageContext

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from qsm_core.errors import DataError
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.counts import count_by_group
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.replicates import assemble, rate_statistics
-from qsm_core.evaluation.analysis.settings import BootstrapSettings
 from qsm_core.statistics.proportions import wilson_interval
 from tests.support.predictions import Listener, make_predictions, one_clip_per_group
 

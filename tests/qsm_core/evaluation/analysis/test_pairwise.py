@@ -8,10 +8,11 @@ import pytest
 
 from qsm_core.errors import DataError
 from qsm_core.evaluation.analysis.alignment import Rows, check_same_rows
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.metrics import compute_metrics
 from qsm_core.evaluation.analysis.pairwise import compare, pairs_to_compare
 from qsm_core.evaluation.analysis.replicates import assemble, rate_statistics
-from qsm_core.evaluation.analysis.settings import AnalysisSettings, BootstrapSettings, Pair
+from qsm_core.evaluation.analysis.settings import AnalysisSettings, Pair
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from tests.support.predictions import (
     Listener,

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from qsm_core.evaluation.analysis.analyze import analyze
+from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import compute_metrics
-from qsm_core.evaluation.analysis.settings import AnalysisSettings, BootstrapSettings
+from qsm_core.evaluation.analysis.settings import AnalysisSettings
 from qsm_core.evaluation.analysis.tables import Analysis
 from qsm_core.statistics.mcnemar import mcnemar_exact
 from qsm_core.statistics.proportions import wilson_interval

@@ -8,9 +8,9 @@ import pytest
 
 from qsm_core.data.config import PrepareConfig, SyntheticConfig
 from qsm_core.evaluation.detectors.config import BaselineConfig
+from qsm_core.evaluation.detectors.workload import detector_work
 from qsm_core.evaluation.scoring.config import EvaluateConfig, FurtherConfig, ScoreShardConfig
 from qsm_core.evaluation.scoring.workload import (
-    detector_work,
     evaluation_work,
     further_work,
     shard_work,

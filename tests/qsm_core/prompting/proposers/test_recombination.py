@@ -7,7 +7,7 @@ from qsm_core.prompting.proposers import (
     TemplateProposer,
     split_instruction,
 )
-from qsm_core.prompting.search.scored import Measures, ScoredCandidate
+from qsm_core.prompting.scored import Measures, ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, text_problem
 from qsm_core.prompting.texts.templates import instruction_texts
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qsm_core.errors import ConfigurationError
+from tasks.workers.job import Job
 from tasks.workers.slurm import commands
 from tasks.workers.slurm.commands import (
     SlurmRefusedError,
@@ -16,7 +17,7 @@ from tasks.workers.slurm.commands import (
     check_commands,
     run_slurm,
 )
-from tasks.workers.slurm.jobs import Job, find_jobs, invalid_in, submit_once
+from tasks.workers.slurm.jobs import find_jobs, invalid_in, submit_once
 
 UNREACHABLE = "squeue: error: Unable to contact slurm controller (connect failure)"
 

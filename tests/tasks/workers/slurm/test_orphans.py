@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tasks.workers.slurm.jobs import Job
+from tasks.workers.job import Job
 from tasks.workers.slurm.orphans import clear_scratch, judge
 from tasks.workers.slurm.run_folder import RunFolder, read_note
 

@@ -14,8 +14,8 @@ import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tasks.training import train_lora
+from tasks.workers.job import Job
 from tasks.workers.slurm.job_names import job_name, parse_job_name
-from tasks.workers.slurm.jobs import Job
 from tasks.workers.slurm.orphans import folder_of
 from tasks.workers.slurm.profile import SlurmProfile, prefect_environment
 from tasks.workers.slurm.profile_loader import load_profile

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from qsm_core.errors import DataError
-from qsm_core.evaluation.detectors.decision import fit_decision
+from qsm_core.evaluation.analysis.decision import fit_decision
 
 
 def balanced_accuracy(scores, is_speech, threshold):
