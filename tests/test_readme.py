@@ -32,28 +32,21 @@ SEARCH = (
 )
 TESTED_ELSEWHERE = {
     "make demo": "tests/flows/test_complete_pipeline.py::test_first_run_makes_every_file",
-    "python -m flows.complete_pipeline --test-data other_clips/": (
-        "tests/flows/test_complete_pipeline.py::"
-        "test_an_external_test_set_reaches_neither_training_nor_search"
-    ),
     "make test": "tests/test_readme.py::test_make_runs_what_it_says",
     "make ui": SERVICE + "test_address_is_printed_and_deployments_are_there",
     "export PREFECT_API_URL=http://127.0.0.1:4200/api": SERVICE
     + "test_run_from_another_terminal_and_from_the_command_line",
     "prefect deployment run complete-pipeline/embedded --param seed=7 --watch": SERVICE
     + "test_run_from_another_terminal_and_from_the_command_line",
-    "python -m flows.optimize_prompt --model my_model/ --adapter my_adapter/ "
-    "--data my_clips/": SEARCH,
-    "python -m flows.optimize_prompt --opro-proposers templates,llm "
-    "--optimizer-url http://127.0.0.1:8000/v1 --optimizer-model qwen2.5-7b-instruct": SEARCH,
+    "qsm optimize-prompt --model my_model/ --adapter my_adapter/ --data my_clips/": SEARCH,
     "make slurm": "tests/slurm/test_sandbox.py::test_it_tells_how_to_use_it_and_stops_on_ctrl_c",
     "cp deployments/clusters/example-3090.yaml my_cluster.yaml": PROFILES
     + "test_shipped_profiles_can_be_used",
-    "python -m flows.complete_pipeline --cluster my_cluster.yaml --plan-only": SLURM
+    "qsm complete-pipeline --cluster my_cluster.yaml --plan-only": SLURM
     + "test_the_plan_submits_nothing",
-    "python -m flows.complete_pipeline --cluster my_cluster.yaml": SLURM
+    "qsm complete-pipeline --cluster my_cluster.yaml": SLURM
     + "test_each_class_has_jobs_of_its_own",
-    "python -m flows.compare_models results/embedded-seed42 my_vad.csv": (
+    "qsm compare-models results/embedded-seed42 my_vad.csv": (
         "tests/flows/test_compare_models.py::"
         "test_sources_of_three_kinds_in_one_report_and_again_from_the_store"
     ),
@@ -65,7 +58,7 @@ RECIPES = {
     "make ui": "python -m deployments.service",
     "make slurm": "python -m tests.support.slurm",
 }
-RUN_HERE = ("python -m flows.complete_pipeline", "python -m qsm_core.store")
+RUN_HERE = ("qsm complete-pipeline", "qsm store")
 
 
 def _commands() -> list[str]:
@@ -142,9 +135,9 @@ def test_command_runs(command: str, folder: Path, prefect_service: PrefectServic
     """Run a command as it stands in the README; runs of the pipeline get tiny numbers."""
     words = shlex.split(command)
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in TINY.items()]
-    tiny = flags if "flows.complete_pipeline" in words else []
+    tiny = flags if "complete-pipeline" in words else []
     done = subprocess.run(
-        [sys.executable, *words[1:], *tiny],
+        [sys.executable, "-m", "flows.terminal.qsm_command", *words[1:], *tiny],
         cwd=folder,
         env={**prefect_service.environment, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
         capture_output=True,
@@ -154,6 +147,6 @@ def test_command_runs(command: str, folder: Path, prefect_service: PrefectServic
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    if "flows.complete_pipeline" in words and "--plan-only" not in words:
+    if "complete-pipeline" in words and "--plan-only" not in words:
         (report,) = re.findall(r"^report: (.*)$", done.stdout, re.MULTILINE)
         assert (folder / report).stat().st_size > 10_000
