@@ -230,6 +230,24 @@ def test_run_page_lists_the_artifacts_with_what_they_show(page: Page, shown: Sho
     assert page.get_by_text("No description").count() == 0
 
 
+def test_each_stage_is_a_task_of_its_own_name_with_tags(page: Page, shown: Shown) -> None:
+    run = shown.artifacts["summary"]["run"]
+    page.goto(f"{shown.service.ui_url}/v2/runs/flow-run/{run}?tab=TaskRuns")
+    for stage in ("corpus", "lora", "eval_lora", "report"):
+        name = re.compile(rf"^{stage}-[0-9a-f]{{8}}$")
+        expect(page.get_by_role("link", name=name).first).to_be_visible()
+    page.get_by_role("link", name=re.compile(r"^lora-[0-9a-f]{8}$")).first.click()
+    for tag in ("qsm", "train_lora", "gpu"):
+        expect(page.get_by_text(tag, exact=True).first).to_be_visible()
+    page.goto(f"{shown.service.ui_url}/v2/runs?tab=task-runs&task-run-search=opro_")
+    for stage in ("opro_base", "opro_lora"):
+        expect(page.get_by_text(re.compile(rf"^{stage}-[0-9a-f]{{8}}$")).first).to_be_visible()
+    assert page.get_by_text(re.compile(r"^corpus-[0-9a-f]{8}$")).count() == 0
+    only = {"task_runs": {"tags": {"all_": ["train_lora"]}}, "flow_runs": {"id": {"any_": [run]}}}
+    (found,) = _ask(shown.service, "task_runs/filter", only)
+    assert found["task_key"].startswith("train_lora-")
+
+
 @pytest.fixture(scope="module")
 def form_address(prefect_service: PrefectService) -> str:
     _python(
@@ -254,7 +272,7 @@ def test_form_starts_a_run_with_what_was_filled_in(
     page: Page, form_address: str, prefect_service: PrefectService
 ) -> None:
     page.goto(form_address)
-    expect(page.get_by_text("Run · Preset (Optional)", exact=True)).to_be_visible()
+    expect(page.get_by_text("Preset (Optional)", exact=True)).to_be_visible()
     labels = page.locator("label").all_inner_texts()
     shown = [text.removesuffix(" (Optional)") for text in labels if text.endswith("(Optional)")]
     assert shown == [TITLES[name] for name in PipelineParameters.model_fields]  # in its order
