@@ -40,6 +40,7 @@ pytest_plugins = [
     "tests.support.toys",
     "tests.support.prefect_home",
     "tests.support.pipeline",
+    "tests.support.finished",
     "tests.support.prefect_api",
     "tests.support.nvidia_smi",
     "tests.support.slurm",
