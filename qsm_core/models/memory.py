@@ -88,12 +88,10 @@ def plan_memory(
     clip_ms: float,
     lora: LoraShape = LoraShape(),
     device: Device = "cuda",
-    dtype_bytes: int | None = None,
     scoring_batch: int | None = None,
     micro_batch: int | None = None,
     effective_batch: int = 16,
     available_bytes: float | None = None,
-    prompt_tokens: int = _PROMPT_TOKENS,
 ) -> MemoryPlan:
     """Predict the peaks of scoring and of training.
 
@@ -103,16 +101,14 @@ def plan_memory(
         clip_ms: Length of the clips as the model hears them: that of the container.
         lora: Of the training.
         device: "cpu" or "cuda".
-        dtype_bytes: Bytes of a number; None takes 2 on a GPU and 4 on a CPU.
         scoring_batch: Clips scored at once; None takes the largest that fits.
         micro_batch: Clips in a training step; None takes the largest divisor of `effective_batch`,
             up to 8, that fits.
         effective_batch: Clips of one update.
         available_bytes: Memory of the device; None: unknown, so everything fits.
-        prompt_tokens: Of the longest instruction with the chat template around it.
     """
-    e = dtype_bytes or (2 if device == "cuda" else _FLOAT32)
-    account = Account(shape, quantization, device, e, prompt_tokens)
+    e = 2 if device == "cuda" else _FLOAT32
+    account = Account(shape, quantization, device, e)
     sizes = [scoring_batch] if scoring_batch else range(_LARGEST_BATCH[device], 0, -1)
     chosen = account.largest(sizes, available_bytes, lambda b: account.scoring(b, clip_ms))
     divisors = [m for m in range(min(8, effective_batch), 0, -1) if effective_batch % m == 0]

@@ -67,6 +67,9 @@ class LoraTraining:
         snr_reference: Where SNR is measured.
         short_clips: "refuse", or "pad" clips too short for the model.
         base_model: Name of the base model for the adapter's card.
+
+    Raises:
+        ConfigurationError: The micro-batch does not divide the effective batch.
     """
 
     seed: Seed
@@ -98,6 +101,12 @@ class LoraTraining:
     short_clips: ShortClips = "refuse"
     base_model: str = "not named"
 
+    def __post_init__(self) -> None:
+        micro, batch = self.micro_batch_size, self.effective_batch_size
+        if micro is not None and batch % micro:
+            problem = f"micro_batch_size = {micro}: has to divide effective_batch_size = {batch}"
+            raise ConfigurationError("the training cannot start", [problem])
+
     @property
     def micro_batch(self) -> int:
         """Renderings in one forward pass."""
@@ -110,18 +119,6 @@ class LoraTraining:
     def accumulation_steps(self) -> int:
         """Forward passes in one update."""
         return self.effective_batch_size // self.micro_batch
-
-
-def check_training(config: LoraTraining) -> None:
-    """Refuse a micro-batch that does not divide the effective batch.
-
-    Raises:
-        ConfigurationError: Names both values.
-    """
-    micro, effective = config.micro_batch_size, config.effective_batch_size
-    if micro is not None and effective % micro:
-        problem = f"micro_batch_size = {micro}: has to divide effective_batch_size = {effective}"
-        raise ConfigurationError("the training cannot start", [problem])
 
 
 def check_updates(config: LoraTraining, renderings: int) -> None:

@@ -35,7 +35,7 @@ from qsm_core.store.digests import digest_folder
 from qsm_core.store.layout import VOLATILE_FOLDER
 from qsm_core.training.card import TrainingOutcome, data_counts, make_card, write_card
 from qsm_core.training.clips import TrainingClips, read_clips
-from qsm_core.training.config import LoraTraining, check_training, check_updates
+from qsm_core.training.config import LoraTraining, check_updates
 from qsm_core.training.examples import (
     AnswerExamples,
     ExampleMaker,
@@ -61,7 +61,6 @@ def run(context: StageContext) -> dict[str, Any]:
         ModelError: The model cannot be used, the training diverged, or the adapter does nothing.
     """
     config = parse_config(LoraTraining, context.config)
-    check_training(config)
     rirs = context.inputs.get("rirs")
     parts = _Parts(*(read_clips(context.inputs[split], rirs, split, config) for split in _SPLITS))
     check_updates(config, len(parts.train.plan))
