@@ -13,7 +13,7 @@ from qsm_core.stage.stop import StopRequest
 from qsm_core.store.spec import StageInput, build_spec
 from qsm_core.store.store import Store
 from tasks.evaluation import evaluate
-from tasks.run.runner import config_values
+from tasks.run.config_values import config_values
 from tasks.training import train_lora
 from tasks.workers.stage_process import StageProcess
 from tests.support.corpora import make_corpus
