@@ -11,7 +11,7 @@ from qsm_core.conditions.config import AS_RECORDED, STANDARD, Conditions
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.data.config import SyntheticConfig
 from qsm_core.labels import Split
-from qsm_core.stage.work import PlannedInput
+from qsm_core.stage.workload import PlannedInput
 
 _MANIFEST = "manifest.parquet"
 

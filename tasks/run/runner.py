@@ -28,7 +28,7 @@ from prefect.runtime import flow_run
 from qsm_core.errors import QsmError, SpecError, StageError
 from qsm_core.stage.context import parse_config
 from qsm_core.store.canonical import to_json
-from qsm_core.store.disk import full_disk_error, is_full_disk
+from qsm_core.store.full_disk import full_disk_error, is_full_disk
 from qsm_core.store.layout import WorkFolder
 from qsm_core.store.spec import StageInput, StageSpec, build_spec
 from qsm_core.store.store import StageOutput, Store
