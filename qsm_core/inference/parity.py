@@ -32,7 +32,7 @@ from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.labels import Label
 from qsm_core.models.encoder_cache import EncoderCache, encoder_digest
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.models.quantization import decoded_layers
 from qsm_core.models.savings import Savings
 

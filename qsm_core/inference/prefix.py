@@ -17,7 +17,7 @@ from transformers import DynamicCache
 
 from qsm_core.inference.prompt import PromptParts
 from qsm_core.models.forward import input_embeddings
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 
 
 class Prefix:

@@ -13,7 +13,7 @@ from typing import Any
 
 from qsm_core.errors import ConfigurationError, ModelError
 from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from qsm_core.models.encoder import ShortClipPolicy, encode_clips
 from qsm_core.models.encoder_cache import EncoderCache
 from qsm_core.models.forward import input_embeddings, last_logits
 from qsm_core.models.free_memory import free_bytes
-from qsm_core.models.loaded import AudioLLM, account_of
+from qsm_core.models.loaded_audio_llm import AudioLLM, account_of
 from qsm_core.models.memory import rows_that_fit
 from qsm_core.models.savings import ALL, Savings
 

@@ -24,7 +24,7 @@ from qsm_core.inference.answers import answer_choices
 from qsm_core.inference.prompt import prompt_parts
 from qsm_core.labels import Label
 from qsm_core.models.encoder import num_audio_tokens
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.seeding import derive_rng
 
 IGNORED = -100  # what cross-entropy leaves out

@@ -18,7 +18,7 @@ from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from qsm_core.errors import ModelError
 from qsm_core.models.batching import is_out_of_memory
 from qsm_core.models.free_memory import free_bytes
-from qsm_core.models.loaded import AudioLLM, account_of
+from qsm_core.models.loaded_audio_llm import AudioLLM, account_of
 from qsm_core.models.memory import LoraShape, gib
 from qsm_core.stage.context import StageContext
 from qsm_core.training.config import LoraTraining

@@ -27,7 +27,7 @@ from qsm_core.models.architectures import architecture_in
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder import encode_clips, prepare_clips
 from qsm_core.models.encoder_cache import open_encoder_cache
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.seeding import derive_seed
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry

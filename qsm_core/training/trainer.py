@@ -31,7 +31,7 @@ from transformers import (
 from qsm_core.errors import InterruptedStageError, ModelError
 from qsm_core.models.encoder import encode_batch
 from qsm_core.models.forward import input_embeddings
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.stage.context import StageContext
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.curves import LiveCurves
