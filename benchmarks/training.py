@@ -39,7 +39,7 @@ from qsm_core.models.memory import LoraShape
 from qsm_core.models.peak_memory import measure_peak
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.examples import AnswerExamples, ExampleMaker, collate
-from qsm_core.training.scope import put_lora
+from qsm_core.training.lora_scope import put_lora
 from qsm_core.training.trainer import answer_loss, free_memory
 
 

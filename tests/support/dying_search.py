@@ -32,7 +32,7 @@ def dying(context: StageContext) -> dict[str, Any]:
             os.kill(os.getpid(), signal.SIGKILL)
         return event
 
-    kept = cached.CachedLLM.answers
+    original = cached.CachedLLM.answers
 
     def answers(self: cached.CachedLLM, prompt: str, seeds: Sequence[int]) -> list[str]:
         texts = original(self, prompt, seeds)
