@@ -76,7 +76,7 @@ def test_an_interrupted_process_goes_on_to_the_bits_of_a_stage_called_here(name,
     def report(done, total, told):
         left[0] -= told.startswith(message)
         if left[0] <= 0:
-            stop.ask("somebody else needs the node")
+            stop.set("somebody else needs the node")
 
     store = Store(tmp_path / "apart")
     lines: list[str] = []
