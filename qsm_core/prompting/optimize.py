@@ -23,8 +23,8 @@ from typing import Any
 from qsm_core.conditions.config import AS_RECORDED
 from qsm_core.data.corpus import Corpus
 from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
-from qsm_core.inference.opened_scorer import open_scorer
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.inference.scorer_loading import open_scorer
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.models.savings import Savings
 from qsm_core.prompting.config import ControlName, OptimizePrompt
 from qsm_core.prompting.proposers import Proposer

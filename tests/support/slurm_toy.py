@@ -84,7 +84,7 @@ class ToyRun:
     def stage_is_a_process_of_its_own(self) -> bool:
         """Whether the process that counts is no worker of Dask."""
         pid = int((self.folder / "attempts.txt").read_text().splitlines()[-1].split()[0])
-        return "qsm_core.stage.child" in psutil.Process(pid).cmdline()
+        return "qsm_core.stage.child_process" in psutil.Process(pid).cmdline()
 
     def wait_for(self, text: str, timeout_s: float = 240.0) -> None:
         """Wait until it has printed a text."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from qsm_core.data.clip_counts import count_renderings
 from qsm_core.evaluation.detectors.config import BaselineConfig
-from qsm_core.stage.work import PlannedInput, Work
+from qsm_core.stage.workload import PlannedInput, Work
 
 
 def detector_work(config: BaselineConfig, inputs: Mapping[str, PlannedInput]) -> Work:

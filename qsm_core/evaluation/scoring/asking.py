@@ -26,7 +26,7 @@ from qsm_core.evaluation.scoring.blocks import BlockFolder, KnownBlocks
 from qsm_core.evaluation.scoring.config import ScoringConfig
 from qsm_core.evaluation.scoring.instructions import instruction_digest
 from qsm_core.evaluation.scoring.renderings import render_plan
-from qsm_core.inference.opened_scorer import SYSTEM_FILE, open_scorer
+from qsm_core.inference.scorer_loading import SYSTEM_FILE, open_scorer
 from qsm_core.inference.scoring import InstructionScorer, Scores
 from qsm_core.stage.context import Report, StageContext
 from qsm_core.store.layout import VOLATILE_FOLDER

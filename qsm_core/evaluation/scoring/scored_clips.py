@@ -18,7 +18,7 @@ from qsm_core.evaluation.scoring.asking import Asking, Block
 from qsm_core.evaluation.scoring.config import ScoringConfig
 from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings
 from qsm_core.inference.answers import answer_choices
-from qsm_core.inference.opened_scorer import SYSTEM_FILE
+from qsm_core.inference.scorer_loading import SYSTEM_FILE
 from qsm_core.stage.context import StageContext
 from qsm_core.store.layout import VOLATILE_FOLDER
 

@@ -20,7 +20,7 @@ from qsm_core.evaluation.scoring.config import (
     ScoringConfig,
 )
 from qsm_core.evaluation.scoring.instructions import read_asked, read_known, without_known
-from qsm_core.stage.work import PlannedInput, Work
+from qsm_core.stage.workload import PlannedInput, Work
 
 Inputs = Mapping[str, PlannedInput]
 _UNIT = "predictions"

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.models.loaded import AudioLLM
-from qsm_core.models.parking import parked
+from qsm_core.models.loaded_audio_llm import AudioLLM
+from qsm_core.models.offloading import offloaded
+from qsm_core.models.text.cached import CachedLLM
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
 from qsm_core.models.text.protocol import TextLLM
-from qsm_core.models.text.remembered import RememberedLLM
 from qsm_core.prompting.config import (
     API_KEY_VARIABLE,
     ASKING,
@@ -89,7 +89,7 @@ def opened_proposers(
         llm = None
         if proposing.optimizer is not None and needed:
             opened = stack.enter_context(_opened(proposing.optimizer, context, scorer))
-            llm = RememberedLLM(opened, context.work / ANSWERS_FILE)
+            llm = CachedLLM(opened, context.work / ANSWERS_FILE)
         yield Proposers(
             Chain([_proposer(name, proposing, context, llm) for name in proposing.names]),
             lambda control: _proposer(_OF_CONTROL[control], proposing, context, llm),
@@ -145,7 +145,7 @@ def _opened(
         settings.temperature,
         device=context.runtime.get("device", "auto"),
     )
-    local = LocalLLM(model, park=lambda: parked(scorer))
+    local = LocalLLM(model, make_room=lambda: offloaded(scorer))
     try:
         yield local
     finally:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from qsm_core.data.clip_counts import count_renderings
 from qsm_core.prompting.config import ASK_AGAIN, ASKING, OptimizePrompt
-from qsm_core.stage.work import PlannedInput, Row, Work
+from qsm_core.stage.workload import PlannedInput, Row, Work
 
 _RULES = "by rules"
 _UNKNOWN = "known once its inputs are made"

@@ -127,7 +127,7 @@ def test_all_wrong_keys_are_told_together():
         parse_conditions(["dur_20ms", "wrong", "snr_5dB", "snr_+5dB", "dur_0ms"])
     assert len(caught.value.problems) == 3
     assert "'wrong'" in caught.value.problems[0]
-    assert caught.value.problems[1] == "'snr_+5dB' stands twice"
+    assert caught.value.problems[1] == "'snr_+5dB' is given twice"
     assert "duration = 0.0" in caught.value.problems[2]
 
 

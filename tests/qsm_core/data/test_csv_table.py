@@ -35,7 +35,7 @@ def test_commas_semicolons_and_tabs_are_read(tmp_path, text, encoding):
     [
         (b"path,label\na.wav,SPEECH,anna\n", "line 2: 3 cells, but 2 columns"),
         (b"path,label\na.wav,SPEECH\nb.wav\n", "line 3: 1 cells, but 2 columns"),
-        (b"path,label,path\na.wav,SPEECH,b.wav\n", "column 'path' stands twice"),
+        (b"path,label,path\na.wav,SPEECH,b.wav\n", "column 'path' appears twice"),
         ("path,label\nä.wav,SPEECH\n".encode("latin-1"), "is not UTF-8 .byte 0xe4.*CSV UTF-8"),
         (b"", "is empty"),
     ],

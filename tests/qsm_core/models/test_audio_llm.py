@@ -43,10 +43,10 @@ def rename_keys(path, change):
 def test_placement_says_why(small_llm):
     assert small_llm.device == torch.device("cpu")
     assert small_llm.dtype == torch.float32
-    assert small_llm.reason.startswith("cpu: asked for; float32: ")
+    assert small_llm.reason.startswith("cpu: requested; float32: ")
     assert not small_llm.model.training
     assert small_llm.tokenizer.padding_side == "left"
-    assert resolve_placement("cpu", "bfloat16").reason == "cpu: asked for; bfloat16: asked for"
+    assert resolve_placement("cpu", "bfloat16").reason == "cpu: requested; bfloat16: requested"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")

@@ -238,7 +238,7 @@ def test_what_cannot_be_kept_is_refused(store, toys):
 
     for write, returned, told in [
         (links, {}, "is a link to /etc/hostname"),
-        (takes_the_name, {}, "this name is the store's own"),
+        (takes_the_name, {}, "this name is reserved for the store"),
         (nothing, {}, "wrote no file"),
         (nothing, 3, "returned int"),
         (nothing, {"x": {1, 2}}, r"summary of stage count\.x"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qsm_core.stage.work import Work
+from qsm_core.stage.workload import Work
 from qsm_core.store.layout import Layout
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageSpec

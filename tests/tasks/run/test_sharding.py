@@ -12,8 +12,8 @@ from qsm_core.stage.making import make_output
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 from tasks.evaluation import evaluate, evaluate_further, score_further_shard, score_shard
+from tasks.run.config_values import config_values
 from tasks.run.handle import StageHandle
-from tasks.run.runner import config_values
 from tasks.run.sharding import known_parts, shard_configs
 from tests.support.corpora import make_corpus
 

@@ -167,7 +167,7 @@ def test_a_stage_that_is_asked_to_stop_ends_and_goes_on_later(store, toys, lines
 
     def report(done, total, message):
         if done >= 3:
-            stop.ask("somebody else needs the node", grace_s=60)
+            stop.set("somebody else needs the node", grace_s=60)
 
     launch = StageProcess(stop, lines.append)
     slow = {"seconds": 0.02}

@@ -13,7 +13,7 @@ from qsm_core.stage.stop import StopRequest
 from qsm_core.store.spec import StageInput, build_spec
 from qsm_core.store.store import Store
 from tasks.evaluation import evaluate
-from tasks.run.runner import config_values
+from tasks.run.config_values import config_values
 from tasks.training import train_lora
 from tasks.workers.stage_process import StageProcess
 from tests.support.corpora import make_corpus
@@ -76,7 +76,7 @@ def test_an_interrupted_process_goes_on_to_the_bits_of_a_stage_called_here(name,
     def report(done, total, told):
         left[0] -= told.startswith(message)
         if left[0] <= 0:
-            stop.ask("somebody else needs the node")
+            stop.set("somebody else needs the node")
 
     store = Store(tmp_path / "apart")
     lines: list[str] = []

@@ -21,7 +21,7 @@ from qsm_core.evaluation.predictions.table import COLUMNS, read_predictions
 from qsm_core.evaluation.scoring.evaluate import run
 from qsm_core.evaluation.scoring.instructions import instruction_digest
 from qsm_core.inference.scoring import InstructionScorer
-from qsm_core.stage.context import StageContext, never
+from qsm_core.stage.context import StageContext, never_stop
 from tests.support.chirp_corpus import write_chirp_corpus, write_noise_rirs
 from tests.support.clips import make_clip
 from tests.support.holding import Hold
@@ -54,7 +54,7 @@ def evaluate(tmp_path, small_model_folder, corpus_folder):
     """Run the stage into `tmp_path`; the arguments change what it is given."""
 
     def run_stage(
-        name="run", inputs=(), runtime=(), report=lambda *event: None, stop=never, **changes
+        name="run", inputs=(), runtime=(), report=lambda *event: None, stop=never_stop, **changes
     ):
         out, work = tmp_path / name / "out", tmp_path / name / "work"
         for folder in (out, work):

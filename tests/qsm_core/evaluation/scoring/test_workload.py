@@ -15,7 +15,7 @@ from qsm_core.evaluation.scoring.workload import (
     further_work,
     shard_work,
 )
-from qsm_core.stage.work import PlannedInput
+from qsm_core.stage.workload import PlannedInput
 from tests.support.corpora import make_corpus
 
 CONDITIONS = ("snr_0dB", "dur_100ms", "clean")

@@ -5,8 +5,8 @@ import pytest
 from transformers import Qwen2ForCausalLM
 
 from qsm_core.errors import ModelError
+from qsm_core.models.text.device_sharing import Sharing, needed_bytes
 from qsm_core.models.text.local import LocalLLM, LocalModel
-from qsm_core.models.text.sharing import Sharing, needed_bytes
 
 PROMPT = "Write one new instruction."
 PLENTY = 10**12
@@ -64,7 +64,7 @@ def room(folder, share):
         yield
         seen.append(f"scorer comes back, model loaded: {llm.is_loaded}")
 
-    llm = LocalLLM(model(folder), park=park, free=lambda _device: int(share * need))
+    llm = LocalLLM(model(folder), make_room=park, free=lambda _device: int(share * need))
     return llm, seen
 
 

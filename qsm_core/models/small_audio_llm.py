@@ -1,7 +1,7 @@
 """A small audio LLM in a folder: a real architecture, with few and random weights.
 
 The folder is complete: configuration, safetensors weights, a byte-level BPE tokenizer trained on
-given texts, the chat template and the Whisper feature extractor. It loads offline by
+given texts, the chat template and the Whisper feature extractor. It loads offline with
 `AutoProcessor` and the class of its architecture. Tests run on such models, and the embedded model
 is one of them, trained.
 """
@@ -39,7 +39,7 @@ MAX_SOURCE_POSITIONS = 1500  # encoder frames of 20 ms in Whisper's 30 s window
 END_OF_TEXT = "<|endoftext|>"
 END_OF_TURN = "<|im_end|>"
 _CHAT_TOKENS = (END_OF_TEXT, "<|im_start|>", END_OF_TURN)
-# Beside those of the chat, the first one stands for the audio.
+# In addition to those of the chat; the first stands for the audio.
 _AUDIO_TOKENS = {
     QWEN2_AUDIO: ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"),
     AUDIO_FLAMINGO_3: ("<sound>",),
@@ -74,9 +74,9 @@ def build_small_audio_llm(
     """Write a complete small model with random weights.
 
     Args:
-        folder: Where the model goes; made where it does not exist.
+        folder: Where the model is written; created if missing.
         texts: What the tokenizer learns its merges from.
-        architecture: Of the model.
+        architecture: Architecture of the model.
         vocab_size: Largest vocabulary; 256 bytes and the special tokens are always in it. Few
             texts give fewer merges and a smaller vocabulary.
         encoder_layers: Layers of the audio encoder.
@@ -84,7 +84,7 @@ def build_small_audio_llm(
         text_layers: Layers of the language model.
         text_dim: Width of the language model; a multiple of `2 * heads` (rotary positions).
         heads: Attention heads of both.
-        seed: Of the weights. The caller's random state is left as it is.
+        seed: Seed of the weights. The caller's random state is not changed.
         encoder_ffn_dim: Width inside an encoder layer; default four times `encoder_dim`.
         text_ffn_dim: Width inside a text layer; default three times `text_dim`.
         initializer_range: Standard deviation of the random weights.
@@ -94,7 +94,7 @@ def build_small_audio_llm(
         The folder.
 
     Raises:
-        ConfigurationError: Sizes that make no model.
+        ConfigurationError: The sizes do not fit together.
     """
     special = special_tokens(architecture)
     _check_sizes(vocab_size, len(special), encoder_dim, text_dim, heads)

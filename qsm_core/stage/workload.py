@@ -1,7 +1,7 @@
 """How much work a stage has, as far as that is known before it runs.
 
-A stage says it for itself: a function from its configuration and what is known of its inputs to a
-`Work`. Plans are made in the flow process, so such functions read manifests and load no model.
+Each stage has its own function for this, from its configuration and its planned inputs to a `Work`.
+Plans are made in the flow process, so these functions read manifests and load no model.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class PlannedInput:
     """An input of a stage before the stage runs.
 
     Args:
-        path: Where it is; None where another stage has yet to make it.
+        path: Where it is; None if another stage has yet to make it.
         config: Configuration of the stage that makes it; None for a file of the user.
     """
 
@@ -31,11 +31,11 @@ class Work:
     """How much there is to do.
 
     Args:
-        amount: In `unit`; None where it depends on what has yet to be made.
-        unit: Such as "predictions"; empty for a stage whose work is not counted.
-        at_most: Whether it may turn out to be less.
-        note: A remark that stands in place of the amount.
-        details: By title, rows of a table with what the parts of the work cost at most.
+        amount: In `unit`; None if it depends on outputs that do not exist yet.
+        unit: For example "predictions"; empty for a stage whose work is not counted.
+        at_most: Whether `amount` is an upper bound.
+        note: A remark shown in place of the amount.
+        details: Tables by title, whose rows say what the parts of the work cost at most.
     """
 
     amount: int | None
@@ -54,5 +54,5 @@ class Work:
         return f"{'at most ' if self.at_most else ''}{self.amount:,} {self.unit}"
 
 
-# Of a stage whose work is not counted: every run of it is taken to be as long as the last ones.
+# For a stage whose work is not counted: it is expected to take as long as it did before.
 UNCOUNTED = Work(1)

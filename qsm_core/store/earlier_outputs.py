@@ -1,8 +1,8 @@
-"""The outputs of a stage that were made before: to say why another runs, and to learn from them.
+"""The earlier outputs of a stage: they explain why the stage runs again, and how long it takes.
 
-A thousand shards ask this a thousand times while the store fills with their own outputs. So a
-manifest is read once, as an output that stands does not change, and who asks for a reason looks
-at the latest alone.
+A thousand shards look here a thousand times while the store fills with their own outputs. So each
+manifest is read only once, since a finished output does not change, and explanations consider
+only the latest outputs.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def earlier_manifests(folder: Path) -> Iterator[Manifest]:
 def latest_manifests(
     folder: Path, count: int = _LATEST, *, before_ns: int | None = None
 ) -> list[Manifest]:
-    """Return the readable manifests among the `count` that were written last, the latest first.
+    """Return the readable manifests among the `count` written last, the latest first.
 
     Args:
-        folder: Of one stage.
-        count: How many are looked at.
+        folder: The outputs of one stage.
+        count: How many outputs to consider.
         before_ns: Only those written before this time, in ns since the epoch; None: all.
     """
     written = [(_written_ns(output), output) for output in folder.glob("*")]
     latest = heapq.nlargest(
-        count, [one for one in written if before_ns is None or one[0] < before_ns]
+        count, [entry for entry in written if before_ns is None or entry[0] < before_ns]
     )
-    return [found for at, output in latest if (found := _read(output, at)) is not None]
+    return [manifest for at, output in latest if (manifest := _read(output, at)) is not None]
 
 
 def _written_ns(output: Path) -> int:
@@ -55,6 +55,7 @@ def _written_ns(output: Path) -> int:
 
 @lru_cache(maxsize=1024)
 def _read(output: Path, _written_ns: int) -> Manifest | None:
+    # The time of writing is part of the cache key, since a forced output replaces an earlier one.
     try:
         return read_manifest(output)
     except StoreError as error:

@@ -1,7 +1,7 @@
 """Which modules get LoRA: an explicit scope, never a bare name like `q_proj`.
 
 `q_proj`, `k_proj` and `v_proj` exist in the language model and in the audio encoder. A bare name
-would tune the encoder without anyone having decided so, and audio embeddings could not be computed
+would tune the encoder unintentionally, and audio embeddings could not be computed
 once for base model and adapter.
 """
 
@@ -33,7 +33,7 @@ _ENCODER: dict[Targets, tuple[str, ...]] = {
 
 
 def target_modules(targets: Targets, *, tune_encoder: bool) -> str:
-    """Return the scope as the regular expression that PEFT matches whole module names with."""
+    """Return the scope as a regular expression, which PEFT matches against whole module names."""
     scopes = [f"language_model.*\\.({'|'.join(_LANGUAGE[targets])})"]
     if tune_encoder:
         scopes.append(f"audio_tower.*\\.({'|'.join(_ENCODER[targets])})")
@@ -41,9 +41,9 @@ def target_modules(targets: Targets, *, tune_encoder: bool) -> str:
 
 
 def put_lora(model: Any, config: LoraTraining) -> Any:
-    """Put an untrained adapter around `model`; only the adapter is trainable afterwards.
+    """Wrap `model` with an untrained adapter; only the adapter is trainable afterwards.
 
-    The base weights stay as they are loaded, four-bit ones too: the model that is trained around
+    The base weights stay as they were loaded, four-bit weights too: the model used in training
     is the model that is evaluated.
 
     Args:
@@ -51,7 +51,7 @@ def put_lora(model: Any, config: LoraTraining) -> Any:
         config: Scope, rank, alpha, dropout. The random weights come from torch's global generator.
 
     Raises:
-        ModelError: A trainable parameter lies outside of the scope, or there is none.
+        ModelError: A trainable parameter is outside the scope, or there is none.
     """
     scope = target_modules(config.targets, tune_encoder=config.tune_encoder)
     adapter = LoraConfig(
@@ -63,7 +63,7 @@ def put_lora(model: Any, config: LoraTraining) -> Any:
     )
     wrapped = get_peft_model(model, adapter)
     if config.gradient_checkpointing:
-        # Without reentrance gradients reach the adapter although no input needs one.
+        # Without reentrance, gradients reach the adapter although no input requires a gradient.
         model.activation_checkpointing_enable({"use_reentrant": False})
     _check_scope(wrapped, tune_encoder=config.tune_encoder)
     return wrapped

@@ -3,8 +3,8 @@
 import pytest
 
 from qsm_core.stage.making import make_output
-from qsm_core.store import earlier
-from qsm_core.store.earlier import earlier_manifests, latest_manifests
+from qsm_core.store import earlier_outputs
+from qsm_core.store.earlier_outputs import earlier_manifests, latest_manifests
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 
@@ -33,9 +33,11 @@ def test_an_output_is_read_once_until_it_is_made_again(made, store, toys, monkey
     folder, keys = made
     assert len(list(earlier_manifests(folder))) == len(keys)
     read = []
-    sound = earlier.read_manifest
+    read_manifest = earlier_outputs.read_manifest
     monkeypatch.setattr(
-        earlier, "read_manifest", lambda path: read.append(path.name) or sound(path)
+        earlier_outputs,
+        "read_manifest",
+        lambda path: read.append(path.name) or read_manifest(path),
     )
     latest_manifests(folder)
     assert read == []

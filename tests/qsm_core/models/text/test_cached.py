@@ -1,6 +1,6 @@
 import json
 
-from qsm_core.models.text.remembered import RememberedLLM
+from qsm_core.models.text.cached import CachedLLM
 
 
 class Counting:
@@ -18,12 +18,12 @@ class Counting:
 
 def test_what_was_answered_is_not_asked_again(tmp_path):
     path, llm = tmp_path / "llm.jsonl", Counting()
-    before = RememberedLLM(llm, path)
+    before = CachedLLM(llm, path)
     assert before.at_once == 2
     first = before.answers("ask", [1, 2])
     with path.open("ab") as file:
         file.write(b'{"to": "half a line')
-    after = RememberedLLM(llm, path)
+    after = CachedLLM(llm, path)
     again = after.answers("ask", [1, 2])
     assert [one[:12] for one in again] == [one[:12] for one in first]
     assert llm.calls == 1

@@ -1,4 +1,4 @@
-"""A full disk, told in a way that says what to do."""
+"""Recognise a full disk, and raise an error that says what to do about it."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 from qsm_core.errors import StoreError
 
 _FULL_ERRNO = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# Libraries in Rust and C++ pass the system's words on, but not its number.
+# Libraries in Rust and C++ pass on the system's message, but not its errno.
 _FULL_WORDS = ("no space left on device", "disk quota exceeded")
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Say whether an error, or one that caused it, means that nothing more can be written."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _FULL_ERRNO:
+    """Return whether an error, or one of its causes, means that the disk is full."""
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, OSError) and current.errno in _FULL_ERRNO:
             return True
-        if any(words in str(seen).lower() for words in _FULL_WORDS):
+        if any(words in str(current).lower() for words in _FULL_WORDS):
             return True
-        seen = seen.__cause__ or seen.__context__
+        current = current.__cause__ or current.__context__
     return False
 
 
 def full_disk_error(error: BaseException, *, root: Path, work: Path) -> StoreError:
-    """Return the error that tells a person about the full disk.
+    """Return the error that reports a full disk to the user.
 
     Args:
-        error: What the system said.
+        error: The error of the system.
         root: Root of the store.
-        work: The claim whose work could not be written; it is kept.
+        work: The work folder that could not be written; it is kept.
     """
     place = getattr(error, "filename", None) or work
     free = shutil.disk_usage(root).free

@@ -1,4 +1,4 @@
-"""A model that waits in main memory while another one has its device."""
+"""Offload a model to main memory while another model uses its device."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 import torch
 
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 
 
 @contextmanager
-def parked(llm: AudioLLM) -> Iterator[None]:
-    """Keep a model off its GPU for the time of a block; on a CPU there is nothing to gain."""
+def offloaded(llm: AudioLLM) -> Iterator[None]:
+    """Keep a model off its GPU within the `with` block; on a CPU, do nothing."""
     if llm.device.type != "cuda":
         yield
         return

@@ -1,4 +1,4 @@
-"""Opens the model that a stage asks, with a scorer around it: one way for all stages that ask."""
+"""Load the model of a stage and return its scorer, in the same way for all stages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_scorer(
     short_clips: str = "refuse",
     savings: Savings = ALL,
 ) -> InstructionScorer:
-    """Load the model of a stage, and note in the work folder where it runs.
+    """Load the model of a stage, and record in the work folder where it runs.
 
     Args:
         context: Inputs `model` and optionally `adapter`; runtime values threads, device, attention,
@@ -36,7 +36,7 @@ def open_scorer(
         system_prompt: The system turn of every prompt.
         max_new_tokens: Longest open answer.
         short_clips: What to do with a clip too short for one audio token.
-        savings: Which exact savings are made.
+        savings: Which exact savings are used.
 
     Raises:
         ModelError: The model or the adapter cannot be used.
@@ -52,13 +52,13 @@ def open_scorer(
         dtype=dtype,
         attention=runtime.get("attention", "auto"),
     )
-    told = {
+    system = {
         "device": str(llm.device),
         "dtype": str(llm.dtype).removeprefix("torch."),
         "placement": llm.reason,
         "notes": list(llm.notes),
     }
-    text = json.dumps(told, indent=2) + "\n"
+    text = json.dumps(system, indent=2) + "\n"
     (context.work / SYSTEM_FILE).write_text(text, encoding="utf-8")
     return InstructionScorer(
         llm,

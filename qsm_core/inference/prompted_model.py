@@ -1,4 +1,4 @@
-"""An audio LLM under one instruction, seen as any other detector of speech."""
+"""An audio LLM with one instruction, as a speech detector like any other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from qsm_core.inference.scoring import InstructionScorer
 
 
 @dataclass(frozen=True)
-class AskedModel:
+class PromptedModel:
     """Scores clips by the margin of the model's answer, logit(SPEECH) - logit(NONSPEECH).
 
     Attributes:
-        name: What tables and logs call it.
+        name: Its name in tables and logs.
         scorer: The loaded model.
-        instruction: What it is asked.
+        instruction: The text given to the model.
         answer_format: "auto", "labels", "ab" or "mc"; an open answer has no margin.
     """
 

@@ -1,11 +1,11 @@
-"""The process of one stage, started by whoever makes it.
+"""The child process that runs one stage.
 
-    python -m qsm_core.stage.child order.json
+    python -m qsm_core.stage.child_process order.json
 
-The order says what to run and where; the outcome is written to a file. Progress goes as JSON lines
-through a pipe, everything else that the stage prints to standard output and error. SIGTERM asks
-the stage to stop. When the process that gave the order is gone, whatever killed it, this one and
-all that it started end at once: a GPU is not held for nobody.
+The order says what to run and where; the outcome is written to a file. Progress goes through a pipe
+as JSON lines; everything else that the stage prints goes to standard output and error. SIGTERM
+asks the stage to stop. When the parent process is gone, whatever killed it, this process and all
+that it started end at once, so that no GPU stays occupied by an orphan.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from qsm_core.stage.stop import Deadline, StopRequest
 from qsm_core.store.files import write_json
 from qsm_core.store.spec import StageSpec
 
-ASKED = "it was asked to stop (SIGTERM: preemption, or a job that ends)"
+MODULE = "qsm_core.stage.child_process"
+STOPPED_BY_SIGTERM = "it was asked to stop (SIGTERM: preemption, or a job that ends)"
 
 _PROGRESS_EVERY_S = 0.1
 _MESSAGE_CHARACTERS = 500  # a line of progress must fit into a pipe at once
@@ -39,7 +40,7 @@ _MESSAGE_CHARACTERS = 500  # a line of progress must fit into a pipe at once
 
 @dataclass(frozen=True)
 class Order:
-    """What a process is told to run.
+    """What a child process has to run.
 
     Args:
         spec: The spec of the stage as JSON.
@@ -48,9 +49,9 @@ class Order:
         work: As in `StageContext`.
         runtime: As in `StageContext`.
         outcome: Where to write how it ended.
-        deadline: `stop_at` and `end_at` of the place where it runs, if they are known.
+        deadline: `stop_at` and `end_at` of the job it runs in, if known.
         progress_fd: Descriptor of the pipe that takes the progress.
-        life_fd: Descriptor of a pipe that closes when the process that gave the order ends.
+        life_fd: Descriptor of a pipe that closes when the parent process ends.
     """
 
     spec: dict[str, Any]
@@ -76,7 +77,7 @@ def main(path: Path) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("qsm_core").setLevel(logging.INFO)
     stop = StopRequest(Deadline(*order.deadline) if order.deadline else None)
-    _listen(stop)
+    _handle_sigterm(stop)
     context = StageContext(
         config=order.spec["config"],
         inputs={name: Path(text) for name, text in order.inputs.items()},
@@ -89,7 +90,7 @@ def main(path: Path) -> None:
     outcome = Path(order.outcome)
     try:
         launched = run_in_process(StageSpec.from_json(order.spec), context, path.parent)
-    except Exception as error:  # noqa: BLE001 - told to the process that gave the order
+    except Exception as error:  # noqa: BLE001 - passed on to the parent process
         write_error(outcome, error)
     else:
         write_launched(outcome, launched)
@@ -99,17 +100,18 @@ def _end_with_parent(descriptor: int) -> None:
     """Wait for the other end of the pipe to close, then end the whole process group."""
     while os.read(descriptor, 1):
         pass
+    # The group includes every process that the stage itself started.
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _listen(stop: StopRequest) -> None:
-    """Take SIGTERM, which was blocked until now, as a request to stop."""
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.ask(ASKED))
+def _handle_sigterm(stop: StopRequest) -> None:
+    """Treat SIGTERM, which was blocked until now, as a request to stop."""
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set(STOPPED_BY_SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 class _ProgressPipe:
-    """A `report` that writes JSON lines to a pipe and never waits for whoever reads them."""
+    """A `report` that writes JSON lines to a pipe and never waits for their reader."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)

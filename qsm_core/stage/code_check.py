@@ -1,8 +1,8 @@
-"""Refuse to make a key with code that is not the code of the key.
+"""Refuse to make an output with code other than the code that its key stands for.
 
 The spec is built from the source on disk. A worker on another host may see other files, and a
-process that lives on may still hold a module as it was before an edit. Either would put a wrong
-output under a right key.
+long-lived process may still hold a module as it was before an edit. Either would store a wrong
+output under a correct key.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from qsm_core.stage.context import StageFunction
 from qsm_core.store.closure import code_digests
 from qsm_core.store.spec import StageSpec, entry_of, library_versions
 
-# Digest of each module at the time when this process is known to have imported it.
+# Digest of each module's source at the time this process imported it.
 _LOADED: dict[str, str] = {}
 
 
 def load_entry(spec: StageSpec) -> StageFunction:
-    """Import the function of a stage, making sure that its code is that of the spec.
+    """Import the function of a stage, after checking that its code is that of the spec.
 
     Raises:
         StageError: Source or library versions differ from those that the key stands for.
@@ -39,11 +39,11 @@ def load_entry(spec: StageSpec) -> StageFunction:
 
 
 def check_loaded(spec: StageSpec) -> None:
-    """Note which modules of the spec are now imported, and that their source is still the same.
+    """Record which modules of the spec are now imported, and check that their source is unchanged.
 
     Raises:
-        StageError: A module was edited around the time of its import, so nobody can say which
-            of the two this process has.
+        StageError: A module was edited around the time of its import, so it is unknown which
+            version this process has.
     """
     fresh = [name for name in spec.code if name in sys.modules and name not in _LOADED]
     if fresh:

@@ -17,13 +17,13 @@ class AudioLLM:
     """A model ready for use, plain, quantized, or with an adapter around it.
 
     Attributes:
-        model: Of a class in `architectures.py`, or a PeftModel around one.
+        model: An instance of a class in `architectures.py`, or a PeftModel around it.
         processor: Its processor.
         device: Where tensors enter and leave the model.
         dtype: The number format of what is not quantized.
         reason: Why this device and number format, for the log and the run card.
         quantization: "none" or "nf4".
-        notes: What a person should know about the model, such as an adapter made by other library
+        notes: What the user should know about the model, such as an adapter made by other library
             versions; empty where there is nothing to say.
     """
 
@@ -37,13 +37,13 @@ class AudioLLM:
 
     @property
     def core(self) -> Any:
-        """The model itself, of the class of its architecture; an adapter in it stays active."""
+        """The model itself, of the class of its architecture; its adapter stays active."""
         unwrap = getattr(self.model, "get_base_model", None)
         return unwrap() if unwrap is not None else self.model
 
     @property
     def architecture(self) -> Architecture:
-        """Which architecture it is."""
+        """Its architecture."""
         return ARCHITECTURES[self.core.config.model_type]
 
     @property

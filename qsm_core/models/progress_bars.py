@@ -1,4 +1,4 @@
-"""Loading a model without bars in the log."""
+"""Load a model without progress bars in the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Keep the bars of transformers out of the log for the time of a block."""
+    """Turn off the progress bars of transformers within the `with` block."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

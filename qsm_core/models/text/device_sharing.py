@@ -1,7 +1,7 @@
 """How an optimizer LLM shares a device with the model that scores: one rule for plan and work.
 
-Where both fit with room to spare, both stay. Else the optimizer LLM is freed after every turn; and
-where it does not fit beside the scorer at all, the scorer waits in main memory meanwhile. Plans
+If both fit with room to spare, both stay. Otherwise the optimizer LLM is freed after every turn;
+and if it does not fit beside the scorer at all, the scorer waits in main memory meanwhile. Plans
 are made in the flow process, so nothing large is imported here.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 _NF4_SHARE = 0.6  # of two bytes a weight: four bits, and the embeddings as they are
 _WORK_SHARE = 0.25  # of the weights, for the cache and the activations of a few answers
-_STAYS_WITH = 2.0  # times its need has to be free for the model to stay beside the scorer
+_STAYS_WITH = 2.0  # this many times its need must be free for the model to stay beside the scorer
 
 
 class Sharing(StrEnum):
@@ -25,11 +25,11 @@ class Sharing(StrEnum):
 
 
 def sharing_of(need: int, free: int) -> Sharing:
-    """Decide.
+    """Return how the two models share a device.
 
     Args:
-        need: Bytes that the optimizer LLM takes.
-        free: Bytes that the device has free beside the scorer.
+        need: Bytes that the optimizer LLM needs.
+        free: Free bytes of the device, with the scorer on it.
     """
     if free < need:
         return Sharing.ALONE
@@ -37,12 +37,12 @@ def sharing_of(need: int, free: int) -> Sharing:
 
 
 def needed_bytes(folder: Path, *, quantization: str, number_bytes: int) -> int:
-    """Estimate what the loaded model and a few answers take, from the sizes of its files.
+    """Estimate the memory of the loaded model and a few answers, from the sizes of its files.
 
     Args:
-        folder: Of the model.
+        folder: Folder of the model.
         quantization: "none" or "nf4".
-        number_bytes: Of one number on the device, where the model is not quantized.
+        number_bytes: Bytes of a number on the device, if the model is not quantized.
     """
     files = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     parameters = files / _stored_bytes(folder / "config.json")
@@ -51,7 +51,7 @@ def needed_bytes(folder: Path, *, quantization: str, number_bytes: int) -> int:
 
 
 def _stored_bytes(config: Path) -> int:
-    """Return the bytes of a number in the files, as the configuration tells it."""
+    """Return the bytes of a number in the files, according to the configuration."""
     values = json.loads(config.read_text(encoding="utf-8"))
     name = values.get("dtype") or values.get("torch_dtype") or "float32"
     return 2 if name in ("bfloat16", "float16") else 4

@@ -1,4 +1,4 @@
-"""Answers of a text LLM that stay: on disk before they are used, and never asked for twice."""
+"""Answers of a text LLM, cached on disk before they are used, and never requested twice."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from qsm_core.models.text.protocol import TextLLM
 from qsm_core.stage.journal import append_line, read_lines
 
 
-class RememberedLLM:
+class CachedLLM:
     """A `TextLLM` whose prompts and answers are kept in a file, one JSON line each.
 
     The same prompt with the same seeds is answered from the file, so that a search that was killed
-    goes on with what it was answered before.
+    continues with the same answers as before.
     """
 
     def __init__(self, llm: TextLLM, path: Path) -> None:
-        """Open the file, new or left by a kill: half a line at its end is cut off.
+        """Open the file, new or left by a kill: an incomplete last line is cut off.
 
         Raises:
             DataError: A line before the last one cannot be read.

@@ -7,7 +7,7 @@ from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.architectures import QWEN2_AUDIO
-from qsm_core.models.small import special_tokens
+from qsm_core.models.small_audio_llm import special_tokens
 from tests.support.small_model import build_small_model
 
 MESSAGES = [
