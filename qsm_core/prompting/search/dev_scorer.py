@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from qsm_core.evaluation.predictions.table import COLUMNS, validate
-from qsm_core.evaluation.scoring.asking import predictions_of
+from qsm_core.evaluation.scoring.block_scoring import predictions_of
 from qsm_core.evaluation.scoring.blocks import BlockFolder
 from qsm_core.evaluation.scoring.instructions import instruction_digest
 from qsm_core.inference.scoring import AudioFeatures, InstructionScorer
