@@ -257,7 +257,7 @@ def _curve_rows(
 
 
 def _areas(draft: _Draft, name: str) -> dict[str, Replicated] | str:
-    """Return the AUROCs; a calibrated system has those of its own one, as no threshold changes them."""
+    """Return the AUROCs; no threshold changes them, so calibrated systems have the same."""
     own = System.read(name).uncalibrated.name
     if own != name and own in draft.statistics:
         known = draft.statistics[own]

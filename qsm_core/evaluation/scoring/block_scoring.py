@@ -75,8 +75,8 @@ class BlockScorer:
 
         Args:
             config: How clips are scored.
-            context: That of the stage. The paths in `context.runtime["parts"]` are outputs in which a
-                part of the same answers may already be.
+            context: That of the stage. The paths in `context.runtime["parts"]` are outputs in which
+                a part of the same answers may already be.
             corpus: Where the clips are.
             rirs: Needed by conditions with reverberation.
             texts: The instructions, each by the name that its answers have as a system. All of them
