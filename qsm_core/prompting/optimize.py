@@ -31,6 +31,7 @@ from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.proposers.registry import (
     ANSWERS_FILE,
     Proposing,
+    open_proposers,
 )
 from qsm_core.prompting.search.blocks import blocks_within, deal_blocks
 from qsm_core.prompting.search.budget import Budget
