@@ -79,7 +79,7 @@ def test_a_way_whose_instruction_test_has_not_heard_says_so(inputs, tmp_path):
     ways.to_csv(search / "controls.csv", index=False)
     tables, _ = _analyze(tmp_path / "made", inputs | {"search_base": search}, ("base",))
     row = tables[GAINS].set_index("way").loc["templates"]
-    assert row["reason"].startswith("not heard on test")
+    assert row["reason"].startswith("not evaluated on test")
     assert pd.isna(row["value"])
     assert pd.isna(row["difference"])
 

@@ -7,9 +7,9 @@ import pytest
 
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
+from qsm_core.prompting.candidate_scores import Measures, ScoredCandidate
 from qsm_core.prompting.config import SearchSettings
 from qsm_core.prompting.proposers.opro import OproProposer, meta_prompt, sanitized, shown_score
-from qsm_core.prompting.scored import Measures, ScoredCandidate
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, text_problem

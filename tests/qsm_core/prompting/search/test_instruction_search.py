@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.prompting.config import SearchSettings
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
-from qsm_core.prompting.search.endings import all_made, no_better, outranked
+from qsm_core.prompting.search.end_reasons import all_made, no_better, outranked
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, same_text_key, text_problem

@@ -60,7 +60,7 @@ def test_the_abstract_of_one_system() -> None:
     sentences = abstract(make_analysis(1, SMALL), titles_of(1))
     assert sentences[0].startswith("One system answered for the same 970 test clips")
     assert "the highest of" not in sentences[1]
-    assert sentences[2] == "There is no second system, so no difference is told."
+    assert sentences[2] == "There is no second system, so no difference is reported."
     assert len(sentences) == 5
 
 
@@ -183,7 +183,7 @@ def test_missing_intervals_of_conditions_are_explained() -> None:
     )
     made = replace(analysis, conditions=table.assign(reason=reasons))
     view = conditions_view(conditions_table(made), made, titles)
-    assert view.notes == ("Where no interval stands: every resample gives the same value.",)
+    assert view.notes == ("Where there is no interval: every resample gives the same value.",)
     assert conditions_view(conditions_table(analysis), analysis, titles).notes == ()
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qsm_core.prompting.search.live import (
+from qsm_core.prompting.search.live_page import (
     LiveSearch,
     balanced_accuracy_interval,
     candidate_rows,
