@@ -4,7 +4,7 @@
 
 Two questions. What does a search add to the best of the simpler ways at the same price? Which
 of them is the best is decided on dev, so that test chooses nothing. And: does the instruction that
-was found for entry model help another entry?
+was found for one model help another one?
 
 Inputs, for each model of the configuration: `seed_<model>`, its evaluation with the instruction
 that it started from; `found_<model>`, with the best one; `further_<model>`, a folder of the stage
@@ -84,7 +84,7 @@ def instruction_tables(
     """Return the tables `search_gains` and `prompt_transfer`.
 
     In the first, differences are those of the search minus a simpler way; in the second those of
-    an instruction minus the best entry that was found for the model itself.
+    an instruction minus the best one that was found for the model itself.
 
     Raises:
         DataError: The models answered different rows.

@@ -15,7 +15,7 @@ _SHOWN = 8
 
 
 def read_manifests(inputs: Mapping[str, Path]) -> dict[str, Manifest]:
-    """Return the manifest of each input that a stage provenance, by the name of the input.
+    """Return the manifest of each input that a stage made, by the name of the input.
 
     Inputs without a manifest, such as an adapter that the user gave, are left out.
 
@@ -30,7 +30,7 @@ def read_manifests(inputs: Mapping[str, Path]) -> dict[str, Manifest]:
 
 
 def stages_table(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
-    """Return manifest row an input: stage, key, digest of the content, device, host, when."""
+    """Return one row per input: stage, key, digest of the content, device, host, when."""
     rows = [
         {
             "input": name,
@@ -50,7 +50,7 @@ def stages_table(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
 def cost_table(
     manifests: Mapping[str, Manifest], work: Mapping[str, Callable[[Mapping[str, Any]], float]]
 ) -> pd.DataFrame:
-    """Return manifest row an input: wall time, time on a GPU, processor time, memory, and its work.
+    """Return one row per input: wall time, time on a GPU, processor time, memory, and its work.
 
     Args:
         manifests: By input.
