@@ -13,26 +13,24 @@ ends with one StageError that says what to do.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent import futures
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from prefect.runtime import flow_run
 
-from qsm_core.errors import QsmError, SpecError, StageError
-from qsm_core.stage.context import parse_config
+from qsm_core.errors import SpecError, StageError
 from qsm_core.store.canonical import to_json
-from qsm_core.store.disk import full_disk_error, is_full_disk
-from qsm_core.store.layout import WorkFolder
 from qsm_core.store.spec import StageInput, StageSpec, build_spec
 from qsm_core.store.store import StageOutput, Store
+from tasks.run.config_values import config_values
 from tasks.run.events import EventKind, OnEvent, StageEvent, ignore_event
+from tasks.run.failures import STOPPED, in_words, raise_failures
 from tasks.run.handle import NotMadeError, OutputPart, StageHandle, input_of
 from tasks.run.references import RunReferences
 from tasks.run.schedule import Schedule, Threads
@@ -46,8 +44,6 @@ from tasks.workers.job import Job
 from tasks.workers.resources import ResourceProfile
 
 _STOP_TIMEOUT_S = 20.0
-# What a stage ends with when its cluster is closed under it.
-_STOPPED = (StoppedError, futures.CancelledError, asyncio.CancelledError)
 
 Input = StageInput | StageHandle | OutputPart
 
@@ -115,7 +111,7 @@ class StageRunner:
             self._end_threads()
             self._server.close()
         if not stopped:
-            self._raise_failures()
+            raise_failures(self.handles, self._store.layout)
         if not stopped and not self._plan_only:
             self._references().complete()
 
@@ -410,23 +406,14 @@ class StageRunner:
             elif isinstance(outcome, NotMadeError):
                 handle.future.set_exception(outcome)
             else:
-                text = self._in_words(outcome)
+                text = in_words(outcome, self._store.layout)
                 failure = StageError(f"stage {handle.name} failed: {text}")
                 failure.__cause__ = outcome
                 handle.future.set_exception(failure)
-                kind: EventKind = "stopped" if isinstance(outcome, _STOPPED) else "failed"
+                kind: EventKind = "stopped" if isinstance(outcome, STOPPED) else "failed"
                 self._tell(handle, kind, message=text)
         # Afterwards, as it may close a cluster, which takes seconds.
         self._clusters.release(self._profile.pool(handle.definition))
-
-    def _in_words(self, error: BaseException) -> str:
-        """Return the text of an error; where the disk is full, say what to do."""
-        if isinstance(error, _STOPPED):
-            return "the run was stopped"
-        if is_full_disk(error) and not isinstance(error, QsmError):
-            layout = self._store.layout
-            return str(full_disk_error(error, root=layout.root, work=layout.works))
-        return str(error)
 
     def _end_threads(self) -> None:
         """End the schedule and the threads; stages that never began end as stopped."""
@@ -458,49 +445,3 @@ class StageRunner:
 
     def _is_ours(self, error: BaseException) -> bool:
         return any(error is handle.error for handle in self.handles)
-
-    def _raise_failures(self) -> None:
-        """Raise one error for all stages that failed, if any did."""
-        handles = self.handles
-        errors = [handle for handle in handles if handle.error is not None]
-        failed = [one for one in errors if not isinstance(one.error, NotMadeError)]
-        if not failed:
-            return
-        idle = [one.name for one in errors if one not in failed]
-        listed = [f"  - {self._failure(one)}" for one in failed]
-        rest = f", {len(idle)} not started ({', '.join(idle)})" if idle else ""
-        done = len(handles) - len(errors)
-        raise StageError(
-            f"{len(failed)} of {len(handles)} stages failed, {done} finished{rest}:\n"
-            + "\n".join(listed)
-            + "\nMend the cause and run the same again: what is finished is reused, and "
-            "unfinished work is continued where it stopped."
-        ) from None
-
-    def _failure(self, handle: StageHandle) -> str:
-        """Return why a stage failed, as an item of a list, and where its traceback is."""
-        text = str(handle.error).replace("\n", "\n    ")
-        if handle.spec is None:
-            return text
-        place = WorkFolder(self._store.layout.work(handle.spec.stage, handle.spec.key)).error
-        return f"{text}\n    (traceback: {place})" if place.exists() else text
-
-
-def config_values(stage: Stage, config: Any, name: str) -> dict[str, Any]:
-    """Return a configuration as JSON values, once a worker would accept it.
-
-    Raises:
-        SpecError: It is not of the class that the stage takes, or a value has no JSON form.
-        ConfigurationError: A value is not allowed; names the field, the value and what is.
-    """
-    expected = stage.traits.config
-    if type(config) is not expected:
-        raise SpecError(
-            f"{name}: stage {stage.name} takes a {expected.__name__}, and was given a "
-            f"{type(config).__name__}"
-        )
-    values = to_json(asdict(cast("Any", config)), f"{name}: config")
-    if not isinstance(values, dict):
-        raise SpecError(f"{name}: {expected.__name__} has no fields")
-    parse_config(expected, values)
-    return values

@@ -141,11 +141,11 @@ def test_evaluations_use_the_adapter_and_the_instructions_that_were_found(
     finished_run: FinishedRun,
 ) -> None:
     first = finished_run
-    told = {name: json.loads(first.content(f"{name}/metrics.json")) for name in EVALUATIONS}
+    shown = {name: json.loads(first.content(f"{name}/metrics.json")) for name in EVALUATIONS}
     for model in ("base", "lora"):
         found = first.content(f"opro_{model}/best_prompt.txt").decode().strip()
-        assert told[f"eval_{model}_opro"]["instruction"] == found
-        assert told[f"eval_{model}_opro"]["system"] == f"{model}_opro"
+        assert shown[f"eval_{model}_opro"]["instruction"] == found
+        assert shown[f"eval_{model}_opro"]["system"] == f"{model}_opro"
     predictions = [
         pd.read_parquet(first.results / name / "predictions.parquet")["margin"].to_numpy()
         for name in ("eval_base", "eval_lora")
@@ -214,14 +214,14 @@ def _manifest(ran: Ran, name: str) -> Manifest:
     return read_manifest((ran.results / name).resolve())
 
 
-Told = dict[str, dict[str, Any]]
+Plan = dict[str, dict[str, Any]]
 
 
 @pytest.fixture
-def plan(finished_run: FinishedRun, folder: Path) -> Callable[..., Told]:
-    """Plan a run on what the first one made; returns what is told, by stage."""
+def plan(finished_run: FinishedRun, folder: Path) -> Callable[..., Plan]:
+    """Plan a run on what the first one made; returns its rows by stage."""
 
-    def go(**parameters: Any) -> Told:
+    def go(**parameters: Any) -> Plan:
         places = {"store": str(folder / "store"), "results": str(folder / "results")}
         given = parse_parameters(finished_run.parameters | places | parameters)
         before = _outputs(folder)
@@ -233,16 +233,16 @@ def plan(finished_run: FinishedRun, folder: Path) -> Callable[..., Told]:
     return go
 
 
-def test_a_plan_for_another_search_runs_both_searches(plan: Callable[..., Told]) -> None:
-    told = plan(opro_candidates=3)
+def test_a_plan_for_another_search_runs_both_searches(plan: Callable[..., Plan]) -> None:
+    shown = plan(opro_candidates=3)
     for name in ("opro_base", "opro_lora"):
-        assert told[name]["plan"] == "runs"
-        assert "candidates changed from 2 to 3" in told[name]["why"]
+        assert shown[name]["plan"] == "runs"
+        assert "candidates changed from 2 to 3" in shown[name]["why"]
     reused = ("corpus", "rirs", "baseline", "lora", "eval_lora")
-    assert {name: told[name]["plan"] for name in reused} == dict.fromkeys(reused, "reused")
+    assert {name: shown[name]["plan"] for name in reused} == dict.fromkeys(reused, "reused")
     for waiting, needed in {"eval_base_opro": "opro_base", "eval_lora_opro": "opro_lora"}.items():
-        assert told[waiting]["plan"] == "waits"
-        assert f"is decided after {needed}" in told[waiting]["why"]
+        assert shown[waiting]["plan"] == "waits"
+        assert f"is decided after {needed}" in shown[waiting]["why"]
 
 
 def test_a_plan_runs_nothing_and_says_each_verdict(
@@ -260,15 +260,17 @@ def test_a_plan_runs_nothing_and_says_each_verdict(
     assert not (folder / "results").exists()
     assert f"cpu: workers 2, cores {max(1, (os.cpu_count() or 1) // 2)}" in planned.stderr
     plan_of_stages = planned.stderr.partition("\nTime: ")[0]  # prices of searches come behind
-    told = {line.split()[0]: line.split()[1:] for line in plan_of_stages.splitlines() if line}
-    assert [told[name][0] for name in ("corpus", "rirs", "baseline", "opro_base")] == ["reused"] * 4
-    assert told["eval_base_opro"][0] == "reused"
-    assert told["lora"][0] == "runs"
+    shown = {line.split()[0]: line.split()[1:] for line in plan_of_stages.splitlines() if line}
+    assert [shown[name][0] for name in ("corpus", "rirs", "baseline", "opro_base")] == [
+        "reused"
+    ] * 4
+    assert shown["eval_base_opro"][0] == "reused"
+    assert shown["lora"][0] == "runs"
     # 24 clips, each in 2 conditions, are 48 renderings: three epochs of three steps of 16.
-    assert "at most 9 training steps" in " ".join(told["lora"])
-    assert "(1 earlier run)" in " ".join(told["lora"])
-    assert "288 predictions" in " ".join(told["eval_lora"])
-    assert "rank changed from 4 to 2" in " ".join(told["lora"])
+    assert "at most 9 training steps" in " ".join(shown["lora"])
+    assert "(1 earlier run)" in " ".join(shown["lora"])
+    assert "288 predictions" in " ".join(shown["eval_lora"])
+    assert "rank changed from 4 to 2" in " ".join(shown["lora"])
     for waiting, needed in {
         "eval_lora": "lora",
         "opro_lora": "lora",
@@ -276,8 +278,8 @@ def test_a_plan_runs_nothing_and_says_each_verdict(
         "analysis": "eval_lora",
         "report": "analysis",
     }.items():
-        assert told[waiting][0] == "waits"
-        assert f"is decided after {needed}" in " ".join(told[waiting])
+        assert shown[waiting][0] == "waits"
+        assert f"is decided after {needed}" in " ".join(shown[waiting])
 
 
 def _write_external_test(folder: Path) -> Path:
@@ -364,7 +366,7 @@ def _check_split_by_group(manifest: Path) -> None:
     assert len(clips.groupby(["split", "label"])) == 6
 
 
-def test_clips_that_cannot_be_used_are_told_together_and_nothing_is_queued(
+def test_clips_that_cannot_be_used_are_reported_together_and_nothing_is_queued(
     prefect_service: PrefectService, small_model_folder: Path, tmp_path: Path
 ) -> None:
     clips = write_class_folders(tmp_path / "clips", groups=4, clips=1)
@@ -387,7 +389,7 @@ def test_clips_that_cannot_be_used_are_told_together_and_nothing_is_queued(
     assert list(tmp_path.glob("store/outputs/*/*")) == []
 
 
-def test_a_model_that_is_not_there_is_told_before_anything_runs(
+def test_a_model_that_does_not_exist_is_reported_before_anything_runs(
     prefect_api: str, tmp_path: Path
 ) -> None:
     places = {name: str(tmp_path / name) for name in ("store", "results")}

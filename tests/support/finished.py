@@ -98,9 +98,9 @@ def finished_run(
         done = run_pipeline(prefect_service, folder, **SIZES, model=small_model_folder)
         assert done.returncode == 0, done.stdout + done.stderr
         states = last_states(prefect_service, folder)
-        told = {"printed": done.stdout + done.stderr, "states": states}
-        (folder / "told.json").write_text(json.dumps(told))
+        record = {"printed": done.stdout + done.stderr, "states": states}
+        (folder / "ended.json").write_text(json.dumps(record))
 
     folder = made_once(tmp_path_factory, "finished-run", make)
-    told = json.loads((folder / "told.json").read_text())
-    return FinishedRun(folder, small_model_folder, told["printed"], told["states"])
+    record = json.loads((folder / "ended.json").read_text())
+    return FinishedRun(folder, small_model_folder, record["printed"], record["states"])

@@ -10,7 +10,7 @@ from prefect.tasks import Task
 from pydantic import Field
 
 from qsm_core.errors import ConfigurationError, SpecError
-from tasks.run.runner import config_values
+from tasks.run.config_values import config_values
 from tasks.stage_task import all_stages, stage
 from tasks.workers.call import Receipt, StageCall
 from tests.support.dice.core import ThrowConfig

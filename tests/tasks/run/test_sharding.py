@@ -12,8 +12,8 @@ from qsm_core.stage.making import make_output
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
 from tasks.evaluation import evaluate, evaluate_further, score_further_shard, score_shard
+from tasks.run.config_values import config_values
 from tasks.run.handle import StageHandle
-from tasks.run.runner import config_values
 from tasks.run.sharding import known_parts, shard_configs
 from tests.support.corpora import make_corpus
 
@@ -158,6 +158,6 @@ def test_shards_of_further_instructions_are_known(store, inputs, tmp_path):
     assert (known.folders, known.complete) == ((made,), False)
 
 
-def test_where_all_instructions_were_asked_before_nothing_is_left(store, inputs, tmp_path):
+def test_nothing_is_left_where_all_instructions_have_an_evaluation(store, inputs, tmp_path):
     given = _asking(store, inputs, tmp_path, CONFIG.instruction)
     assert _known(store, evaluate_further, FURTHER, given).complete

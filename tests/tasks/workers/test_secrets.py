@@ -25,7 +25,8 @@ def test_a_key_is_in_the_environment_for_the_time_of_a_block(prefect_api, monkey
 
 
 def test_a_block_that_is_not_there_or_holds_no_text_is_told(prefect_api):
-    with pytest.raises(ConfigurationError, match="optimizer_secret = 'no-such-block': the Prefect server has no Secret block"):
+    told = "optimizer_secret = 'no-such-block': the Prefect server has no Secret block"
+    with pytest.raises(ConfigurationError, match=told):
         OPTIMIZER_KEY.read("no-such-block")
     for name, value in (("empty-key", "  "), ("object-key", {"key": "x"})):
         Secret(value=value).save(name)
