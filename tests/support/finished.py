@@ -81,9 +81,14 @@ class FinishedRun:
             ignore=shutil.ignore_patterns("encoder_cache"),
             dirs_exist_ok=True,
         )
-        made = json.loads((store / "runs" / f"{SIZES['name']}.json").read_text())["stages"]
-        for name in without:
-            shutil.rmtree(store / "outputs" / made[name]["stage"] / made[name]["key"])
+        remove_outputs(store, without)
+
+
+def remove_outputs(store: Path, stages: Iterable[str]) -> None:
+    """Remove what stages have made, as the run calls them, from a copy of its store."""
+    made = json.loads((store / "runs" / f"{SIZES['name']}.json").read_text())["stages"]
+    for name in stages:
+        shutil.rmtree(store / "outputs" / made[name]["stage"] / made[name]["key"])
 
 
 @pytest.fixture(scope="session")
