@@ -6,25 +6,23 @@ Two generations, with spellings of their own:
                  T60 in bins, rows of silent segments, label and ground_truth side by side
     qsm_csv      {train,dev,test}_metadata.csv: variant types `filter` and `reverb`
 
-Base clip and group are read from the file names, `voxconverse_<recording>_<start>_...` and
-`esc50_<fold>-<recording>-<take>-<class>_...`, because the tables' own groups tell the takes of
-one recording apart. A bin of T60 gets the key of its nominal value (0.2, 0.6, 1.1 s); `t60_s`
-keeps the measured one.
+Base clip and group are read from the file names (`conditions.original_names`), because the tables'
+own groups tell the takes of one recording apart. A bin of T60 gets the key of its nominal value;
+`t60_s` keeps the measured one.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from qsm_core.conditions.grid import Band, Condition, Dimension, Level
+from qsm_core.conditions.grid import Condition, Dimension, Level
+from qsm_core.conditions.original_names import BaseClip, band_of, base_clip, nominal_t60_s
 from qsm_core.data.importers.canonical import columns_of
-from qsm_core.data.importers.paths import relocate, with_forward_slashes
+from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, make_table, read_frame, records_of
 from qsm_core.errors import DataError
@@ -35,14 +33,6 @@ CSV_KIND: Final = "qsm_csv"
 NEEDED = ("clip_id", "variant_type", "duration_ms", "snr_db", "T60", "band_filter", "audio_path")
 _CSV_FILES = {f"{split}_metadata.csv": split for split in SPLITS}
 
-_VARIANT = re.compile(
-    r"_(?:dur\d+ms|snr[+-]?\d+db|reverb(?:none|[\d.]+s)|filter[a-z]+|band[a-z0-9]+|"
-    r"rir_t60_[\d.]+-[\d.]+)$",
-    re.IGNORECASE,
-)
-_SPEECH_NAME = re.compile(r"^(?P<group>voxconverse_[^_]+)_[\d.]+")
-_SOUND_NAME = re.compile(r"^(?:esc50_)?(?P<group>\d-\d+)-(?P<take>[A-Z])-(?P<category>\d+)(?:_|$)")
-
 _DIMENSIONS = {
     "duration": Dimension.DURATION,
     "snr": Dimension.SNR,
@@ -51,47 +41,6 @@ _DIMENSIONS = {
     "rir": Dimension.REVERB,
     "reverb": Dimension.REVERB,
 }
-_BANDS = {
-    "none": Band.NONE,
-    "telephony": Band.BANDPASS,
-    "bandpass": Band.BANDPASS,
-    "lp3400": Band.LOWPASS,
-    "lowpass": Band.LOWPASS,
-    "hp300": Band.HIGHPASS,
-    "highpass": Band.HIGHPASS,
-}
-_NOMINAL_T60_S = {"T60_0.0-0.4": 0.2, "T60_0.4-0.8": 0.6, "T60_0.8-1.5": 1.1}
-
-
-@dataclass(frozen=True)
-class BaseClip:
-    """What a file name of the first system says."""
-
-    clip_id: str
-    group_id: str
-    source: str
-    category: str | None
-    label: Label
-
-
-def base_clip(stem: str) -> BaseClip:
-    """Read the name of a rendered file, without its suffix.
-
-    Raises:
-        ValueError: The name has neither form.
-    """
-    clip_id = _VARIANT.sub("", stem)
-    speech = _SPEECH_NAME.match(clip_id)
-    if speech:
-        return BaseClip(clip_id, speech["group"], "voxconverse", None, Label.SPEECH)
-    sound = _SOUND_NAME.match(clip_id)
-    if sound:
-        group = f"esc50_{sound['group']}"
-        return BaseClip(clip_id, group, "esc50", sound["category"], Label.NONSPEECH)
-    raise ValueError(
-        f"file name {stem!r}: needed is voxconverse_<recording>_<start>... or "
-        "esc50_<fold>-<recording>-<take>-<class>..."
-    )
 
 
 def recognizes_parquet(path: Path) -> bool:
@@ -178,8 +127,7 @@ def _without_silence(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], 
 
 
 def _record(row: Mapping[str, Any], path: str) -> dict[str, Any]:
-    stem = PurePosixPath(with_forward_slashes(str(row["audio_path"]))).stem
-    base = base_clip(stem)
+    base = base_clip(str(row["audio_path"]))
     if str(row["clip_id"]) != base.clip_id:
         raise ValueError(f"clip_id {row['clip_id']!r} is not the {base.clip_id!r} of the file name")
     condition, measured = _condition(row)
@@ -228,9 +176,9 @@ def _condition(row: Mapping[str, Any]) -> tuple[Condition, float | None]:
     elif dimension is Dimension.SNR:
         level = _number(row, "snr_db")
     elif dimension is Dimension.FILTER:
-        level = _band(row["band_filter"])
+        level = band_of(str(row["band_filter"]))
     elif not _is_empty(row.get("T60_bin")):
-        level, measured = _t60_bin(str(row["T60_bin"])), _number(row, "T60")
+        level, measured = nominal_t60_s(str(row["T60_bin"])), _number(row, "T60")
     else:
         t60_s = 0.0 if _is_empty(row["T60"]) else _number(row, "T60")
         level = t60_s or None
@@ -244,18 +192,6 @@ def _number(row: Mapping[str, Any], column: str) -> float:
         return float(row[column])
     except ValueError:
         raise ValueError(f"{column} {row[column]!r}: is no number") from None
-
-
-def _band(text: Any) -> Band:
-    if str(text) not in _BANDS:
-        raise ValueError(f"band_filter {text!r}: known are {', '.join(_BANDS)}")
-    return _BANDS[str(text)]
-
-
-def _t60_bin(text: str) -> float:
-    if text not in _NOMINAL_T60_S:
-        raise ValueError(f"T60_bin {text!r}: known are {', '.join(_NOMINAL_T60_S)}")
-    return _NOMINAL_T60_S[text]
 
 
 def _is_empty(value: Any) -> bool:

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from qsm_core.data.checks import table_problems
-from qsm_core.data.importers.original import base_clip
 from qsm_core.data.importers.protocol import ImportOptions
 from qsm_core.data.importers.registry import import_manifest
 from qsm_core.data.leakage import audit_table
@@ -45,26 +44,6 @@ def csv_rows():
         yield csv_row(clip_id, "reverb", "_reverbnone")
         yield csv_row(clip_id, "reverb", "_reverb2.5s", T60=2.5)
         yield csv_row(clip_id, "filter", "_filterbandpass", band_filter="bandpass")
-
-
-@pytest.mark.parametrize(
-    ("stem", "clip_id", "group_id", "label"),
-    [
-        (f"{SPEECH}_dur20ms", SPEECH, "voxconverse_afjiv", Label.SPEECH),
-        (f"{SPEECH}_reverb0.3s", SPEECH, "voxconverse_afjiv", Label.SPEECH),
-        (f"{SPEECH}_rir_T60_0.0-0.4", SPEECH, "voxconverse_afjiv", Label.SPEECH),
-        (f"{SOUND}_snr+20dB", SOUND, "esc50_1-17367", Label.NONSPEECH),
-        (
-            "5-260434-A-39_1000ms_022_bandhp300",
-            "5-260434-A-39_1000ms_022",
-            "esc50_5-260434",
-            Label.NONSPEECH,
-        ),
-    ],
-)
-def test_file_names_say_clip_group_and_class(stem, clip_id, group_id, label):
-    base = base_clip(stem)
-    assert (base.clip_id, base.group_id, base.label) == (clip_id, group_id, label)
 
 
 def test_the_parquet_of_the_first_system():
