@@ -10,7 +10,6 @@ from qsm_core.data.importers.protocol import ImportOptions
 from qsm_core.data.importers.registry import import_manifest
 from qsm_core.data.leakage import audit_table
 from qsm_core.errors import DataError
-from qsm_core.labels import Label
 from tests.support.audio_files import write_audio
 from tests.support.shared_data import shared_data
 
