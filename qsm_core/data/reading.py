@@ -1,13 +1,12 @@
 """Reading the clips of a manifest: decoded, checked, cut, in the order of the table.
 
-Nothing is raised for a bad clip: it comes back with its problems, so that all problems of all
-clips can be told together. A file that neighbouring rows are cut from is read once.
+No exception is raised for a bad clip: it is returned with its problems, so that all problems of all
+clips can be reported together. A file that adjacent rows are cut from is read once.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop, num_samples
-from qsm_core.audio.level import Waveform, dbfs, peak_normalize
+from qsm_core.audio.level import Waveform, dbfs, peak_normalize, rms
 from qsm_core.audio.reading import SUFFIXES, Recording, read_audio
 from qsm_core.data.config import PrepareConfig, ShortClips
 from qsm_core.data.manifest import ManifestTable
@@ -30,13 +28,14 @@ HIGHEST_RATE_HZ = 192_000
 SHORTEST_CLIP_MS = 20
 # Scaled to full peak, a recording below this level would be mostly quantisation noise.
 SILENCE_DBFS = -70.0
-# Rendered clips are padded at -80 dBFS; one that is nothing but padding holds no clip.
+# Rendered clips are padded at -80 dBFS: a file at that level is nothing but padding.
 RENDERED_SILENCE_DBFS = -78.0
 PEAK = 0.9
+# A constant offset is not heard. Below a hundredth of a clip's power it moves no level by more
+# than 0.05 dB; from there on it is taken out, since levels and SNR would be those of the offset.
+LARGEST_OFFSET_SHARE = 0.01
 
 _FILES_AT_ONCE = 64
-_UNKNOWN_LENGTH = 0xFFFF_FF00  # what a WAV that was written to a pipe says of its length
-_LENGTH_OF_WAV = re.compile(r"^data\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 Report = Callable[[int, int, str], None]
 
@@ -47,7 +46,7 @@ class CutSettings:
 
     Args:
         clip_ms: Length of a clip; a longer one loses its ends.
-        short_clips: What happens to a shorter one: refuse, or keep it at its own length.
+        short_clips: What happens to a shorter clip: refuse it, or keep it at its own length.
         longest_s: A file that is to be one clip and lasts longer than this is refused.
     """
 
@@ -66,7 +65,7 @@ class ClipProblem:
     path: str | None = None
 
     def __str__(self) -> str:
-        """Say it with file and row."""
+        """Return the problem with its file and row."""
         return self.text if self.row is None else f"row {self.row} ({self.path}): {self.text}"
 
 
@@ -80,8 +79,9 @@ class ReadClip:
         problems: What is wrong.
         source_rate_hz: Rate of the file; 0 where it could not be read.
         channels: Channels of the file; 0 where it could not be read.
-        cut: How it came to its length: whole, cropped, span, short or rendered.
+        cut: How it got its length: whole, cropped, span, short or rendered.
         sha256: Of the file.
+        offset_removed: A constant offset was taken out of the clip.
     """
 
     row: int
@@ -91,6 +91,7 @@ class ReadClip:
     channels: int = 0
     cut: str = ""
     sha256: str | None = None
+    offset_removed: bool = False
 
 
 def read_clips(
@@ -137,13 +138,13 @@ def _read_file(table: ManifestTable, rows: range, settings: CutSettings) -> list
     if refusal is not None:
         return [_bad(row, str(text), *refusal) for row in rows]
     try:
-        recording = read_audio(path)
-        faults = list(_file_faults(path, recording))
-    except (DataError, OSError, RuntimeError) as error:
+        recording = read_audio(path, keep_faulty=True)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except (DataError, OSError) as error:
         reason = "; ".join(error.problems) if isinstance(error, DataError) else str(error)
         return [_bad(row, str(text), "unreadable", reason) for row in rows]
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    faults = list(_file_faults(recording))
     return [_read_clip(table.frame, row, recording, settings, faults, sha256) for row in rows]
 
 
@@ -166,20 +167,16 @@ def _reason_not_to_open(path: Path, root: Path) -> tuple[str, str] | None:
     return None
 
 
-def _file_faults(path: Path, recording: Recording) -> Iterator[tuple[str, str]]:
-    """Yield (kind, text) of what is odd about the file as a whole."""
+def _file_faults(recording: Recording) -> Iterator[tuple[str, str]]:
+    """Yield (kind, text) of each problem of the file as a whole."""
     rate_hz = recording.source_rate_hz
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
         yield (
             "rate",
             f"a sample rate of {rate_hz} Hz; allowed is {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz",
         )
-    header = soundfile.info(path)
-    said = _LENGTH_OF_WAV.search(header.extra_info)
-    if said and int(said[1]) < _UNKNOWN_LENGTH:
-        yield "length", f"its header says {said[1]} bytes of audio, it holds {said[2]}"
-    elif recording.num_frames != header.frames and header.format != "MP3":
-        yield "length", f"its header says {header.frames} frames, it holds {recording.num_frames}"
+    if recording.fault is not None:
+        yield "length", f"was cut off: {recording.fault}"
 
 
 def _read_clip(
@@ -192,22 +189,25 @@ def _read_clip(
 ) -> ReadClip:
     values = frame.iloc[row]
     waveform, cut, cut_faults = _cut(recording.waveform, values, settings)
-    found = [*faults, *cut_faults]
+    problems = [*faults, *cut_faults]
     if not pd.isna(values["sha256"]) and values["sha256"] != sha256:
-        found.append(("changed", "the file is not the one of the manifest: its sha256 differs"))
+        problems.append(("changed", "the file is not the one of the manifest: its sha256 differs"))
     if not cut_faults:
-        found += _signal_faults(waveform, rendered=cut == "rendered")
-    if not found and cut != "rendered":
-        waveform = peak_normalize(waveform, PEAK)
+        problems += _signal_faults(waveform, rendered=cut == "rendered")
+    offset = _has_offset(waveform) and cut != "rendered"
+    if not problems and cut != "rendered":
+        centred = waveform - waveform.mean(dtype=np.float64) if offset else waveform
+        waveform = peak_normalize(centred, PEAK)
     path = str(values["path"])
     return ReadClip(
         row=row,
-        waveform=None if found else waveform,
-        problems=tuple(ClipProblem(text, kind, row, path) for kind, text in found),
+        waveform=None if problems else waveform,
+        problems=tuple(ClipProblem(text, kind, row, path) for kind, text in problems),
         source_rate_hz=recording.source_rate_hz,
         channels=recording.channels,
         cut=cut,
         sha256=sha256,
+        offset_removed=offset,
     )
 
 
@@ -260,11 +260,21 @@ def _signal_faults(waveform: Waveform, *, rendered: bool) -> list[tuple[str, str
     if not np.isfinite(waveform).all():
         return [("not finite", "holds NaN or infinite values")]
     limit = RENDERED_SILENCE_DBFS if rendered else SILENCE_DBFS
-    level = dbfs(waveform)
+    level = dbfs(waveform - waveform.mean(dtype=np.float64))
     if level < limit:
-        text = f"silent: {level:.0f} dBFS in the part that is used, the limit is {limit:g} dBFS"
+        beside = " beside a constant offset" if dbfs(waveform) >= limit else ""
+        text = (
+            f"silent: {level:.0f} dBFS{beside} in the part that is used, the limit is "
+            f"{limit:g} dBFS"
+        )
         return [("silent", text)]
     return []
+
+
+def _has_offset(waveform: Waveform) -> bool:
+    if waveform.size == 0 or not np.isfinite(waveform).all():
+        return False
+    return abs(float(waveform.mean(dtype=np.float64))) > LARGEST_OFFSET_SHARE**0.5 * rms(waveform)
 
 
 def _milliseconds(waveform: Waveform) -> float:
