@@ -43,3 +43,8 @@ def _escaped(character: str) -> str:
     if _LOWEST_BYTE <= point <= _HIGHEST_BYTE:  # a byte that Python could not decode
         return f"\\x{point - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
+
+
+def is_utf8(text: str) -> bool:
+    """Say whether a file name can be written into a UTF-8 file."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -143,7 +143,7 @@ def _piped(data: bytes) -> Iterator[_Stream]:
 
 
 def _without_tail(data: bytes) -> bytes:
-    """Take zeros and tags (ID3v1, APE) off the end of an MP3; behind them no frame is looked for."""
+    """Take zeros and tags (ID3v1, APE) off the end of an MP3: no frame follows them."""
     data = data.rstrip(b"\0")
     if data[-128:-125] == b"TAG":
         data = data[:-128]

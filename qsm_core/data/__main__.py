@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from qsm_core.data.checks import MOST_SHOWN, CheckResult, check_manifest, write_problems
 from qsm_core.data.config import KINDS
@@ -23,6 +24,7 @@ from qsm_core.data.reading import CutSettings
 from qsm_core.errors import ProblemsError
 from qsm_core.labels import SPLITS, Label
 from qsm_core.plurals import counted
+from qsm_core.spelling import printable
 
 app = typer.Typer(
     help="Check labelled clips before use, or write them as a canonical manifest.",
@@ -100,14 +102,15 @@ def _import(path: Path, kind: str, options: ImportOptions) -> ManifestTable:
         table = import_manifest(path, kind, options=options)
     except ProblemsError as error:
         _fail(error)
-    console.print(f"{path}: read as {table.kind}", markup=False)
+    console.print(f"{printable(str(path))}: read as {table.kind}", markup=False)
     for note in table.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {printable(note)}", markup=False)
     return table
 
 
 def _fail(error: ProblemsError) -> None:
-    console.print(f"error: {error}", style="red", markup=False)
+    lines = map(printable, str(error).split("\n"))
+    console.print("error: " + "\n".join(lines), style="red", markup=False)
     raise typer.Exit(1)
 
 
@@ -147,7 +150,8 @@ def _show_problems(result: CheckResult, full_list: Path | None) -> None:
     shown = Table("problem", "row", "file", "what is wrong", title="Problems")
     for problem in result.problems[:MOST_SHOWN]:
         row = "" if problem.row is None else str(problem.row)
-        shown.add_row(problem.kind, row, problem.path or "", problem.text)
+        cells = (problem.kind, row, problem.path or "", problem.text)
+        shown.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(shown)
     kinds = ", ".join(f"{count} {kind}" for kind, count in result.by_kind().items())
     problems = counted(len(result.problems), "problem")

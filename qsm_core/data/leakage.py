@@ -5,8 +5,8 @@ same audio under two names. A table that was divided row by row, as an early ver
 system was, fails the first: its 96 test clips came from 13 groups, all of them in training.
 
 Two clips count as the same audio when they have the same length and the correlation of their
-samples at lag zero, about their means, is at least 0.999 in magnitude, so a copy at another level or with reversed
-sign is found, and one that is shifted in time is not.
+samples at lag zero, about their means, is at least 0.999 in magnitude. So a copy at another level,
+with an offset or with reversed sign is found, and one that is shifted in time is not.
 """
 
 from __future__ import annotations

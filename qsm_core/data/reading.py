@@ -22,6 +22,7 @@ from qsm_core.audio.reading import SUFFIXES, Recording, read_audio
 from qsm_core.data.config import PrepareConfig, ShortClips
 from qsm_core.data.manifest import ManifestTable
 from qsm_core.errors import DataError
+from qsm_core.spelling import printable
 
 LOWEST_RATE_HZ = 4_000
 HIGHEST_RATE_HZ = 192_000
@@ -153,6 +154,10 @@ def _bad(row: int, path: str | None, kind: str, text: str) -> ReadClip:
 
 
 def _reason_not_to_open(path: Path, root: Path) -> tuple[str, str] | None:
+    if path.is_symlink() and not path.exists():
+        target = printable(str(path.readlink()))
+        text = f"a link to {target}, which is not there; get its content (git annex get, dvc pull)"
+        return "missing", text
     if not path.is_file():
         return (
             "missing",

@@ -112,6 +112,7 @@ def test_what_was_changed_is_counted(tmp_path, prepare):
         "kept_as_rendered": 0,
         "kept_shorter": 1,
         "mixed_down": 1,
+        "offset_removed": 0,
         "peak_normalised": 18,
         "resampled": 1,
     }
