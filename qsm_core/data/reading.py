@@ -17,7 +17,7 @@ import pandas as pd
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop, num_samples
-from qsm_core.audio.level import Waveform, dbfs, peak_normalize, rms
+from qsm_core.audio.level import Waveform, amplitude, dbfs, peak_normalize, rms
 from qsm_core.audio.reading import SUFFIXES, Recording, read_audio
 from qsm_core.data.config import PrepareConfig, ShortClips
 from qsm_core.data.manifest import ManifestTable
@@ -49,11 +49,13 @@ class CutSettings:
         clip_ms: Length of a clip; a longer one loses its ends.
         short_clips: What happens to a shorter clip: refuse it, or keep it at its own length.
         longest_s: A file that is to be one clip and lasts longer than this is refused.
+        headroom_db: How far below 0.9 the peak of a clip is set.
     """
 
     clip_ms: int = PrepareConfig.clip_ms
     short_clips: ShortClips = PrepareConfig.short_clips
     longest_s: float = 60.0
+    headroom_db: float = PrepareConfig.headroom_db
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class ReadClip:
         cut: How it got its length: whole, cropped, span, short or rendered.
         sha256: Of the file.
         offset_removed: A constant offset was taken out of the clip.
+        gain: Factor that set its peak; 1 where it was not changed.
+        source_ms: Length of the file, or of the part that the table names, before it was cut.
     """
 
     row: int
@@ -93,6 +97,8 @@ class ReadClip:
     cut: str = ""
     sha256: str | None = None
     offset_removed: bool = False
+    gain: float = 1.0
+    source_ms: float = 0.0
 
 
 def read_clips(
@@ -200,9 +206,12 @@ def _read_clip(
     if not cut_faults:
         problems += _signal_faults(waveform, rendered=cut == "rendered")
     offset = _has_offset(waveform) and cut != "rendered"
+    gain = 1.0
     if not problems and cut != "rendered":
         centred = waveform - waveform.mean(dtype=np.float64) if offset else waveform
-        waveform = peak_normalize(centred, PEAK)
+        largest = float(np.abs(centred).max())
+        waveform = peak_normalize(centred, PEAK * amplitude(-settings.headroom_db))
+        gain = float(np.abs(waveform).max()) / largest
     path = str(values["path"])
     return ReadClip(
         row=row,
@@ -213,7 +222,15 @@ def _read_clip(
         cut=cut,
         sha256=sha256,
         offset_removed=offset,
+        gain=gain,
+        source_ms=_source_ms(recording.waveform, values),
     )
+
+
+def _source_ms(waveform: Waveform, values: pd.Series) -> float:
+    start_ms = 0.0 if pd.isna(values["start_ms"]) else float(values["start_ms"])
+    stop_ms = values["stop_ms"]
+    return (_milliseconds(waveform) if pd.isna(stop_ms) else float(stop_ms)) - start_ms
 
 
 def _cut(

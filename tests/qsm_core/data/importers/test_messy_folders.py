@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 
 import pytest
@@ -155,7 +154,7 @@ def test_recordings_of_one_name_are_not_taken_for_one(tmp_path):
 def test_the_walk_ends_in_folders_that_programs_made(tmp_path):
     write_class_folders(tmp_path, groups=1)
     write_class_folders(tmp_path / ".Trash-0", groups=1)
-    os.rename(tmp_path / ".Trash-0" / "speech", tmp_path / "speech" / "@eaDir")
+    (tmp_path / ".Trash-0" / "speech").rename(tmp_path / "speech" / "@eaDir")
     table = import_manifest(tmp_path)
     assert len(table) == 4
     assert {note for note in table.notes if "left out" in note} == {
