@@ -52,7 +52,7 @@ class Decoded:
     fault: str | None
 
 
-class _Stream(soundfile.SoundFile):
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A sound file that is read on and on: nothing is cut at the length in its header."""
 
     def seekable(self) -> bool:

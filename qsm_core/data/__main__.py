@@ -165,7 +165,7 @@ def _show_measures(table: ManifestTable, measures: pd.DataFrame) -> None:
     shown = Table("measure", "label", "clips", "lowest", "5 %", "median", "95 %", "highest")
     for name in measures:
         for label in Label:
-            values = measures.loc[table.frame["label"] == label.value, name].dropna()
+            values = measures[name][table.frame["label"] == label.value].dropna()
             if len(values):
                 spread = values.quantile([0, 0.05, 0.5, 0.95, 1])
                 cells = (f"{value:.4g}" for value in spread)

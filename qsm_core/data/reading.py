@@ -7,6 +7,7 @@ clips can be reported together. A file that adjacent rows are cut from is read o
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -296,7 +297,8 @@ def _signal_faults(waveform: Waveform, *, rendered: bool) -> list[tuple[str, str
 def _has_offset(waveform: Waveform) -> bool:
     if waveform.size == 0 or not np.isfinite(waveform).all():
         return False
-    return abs(float(waveform.mean(dtype=np.float64))) > LARGEST_OFFSET_SHARE**0.5 * rms(waveform)
+    offset = abs(float(waveform.mean(dtype=np.float64)))
+    return bool(offset > math.sqrt(LARGEST_OFFSET_SHARE) * rms(waveform))
 
 
 def _milliseconds(waveform: Waveform) -> float:

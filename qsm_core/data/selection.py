@@ -6,6 +6,7 @@ is left out is counted in the notes, which the data card keeps.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,8 @@ from qsm_core.data.reading import CutSettings, Report
 from qsm_core.errors import DataError
 from qsm_core.plurals import counted
 from qsm_core.seeding import derive_rng
+
+Cells = dict[tuple[str, str], int]  # clips by split ("none" for undivided ones) and label
 
 
 def select_clips(
@@ -74,36 +77,42 @@ def select_clips(
     return replace(table.with_frame(frame), notes=(*table.notes, *notes))
 
 
-def _counts(frame: pd.DataFrame, chosen: SelectionConfig) -> dict[str, pd.Series]:
+def _counts(frame: pd.DataFrame, chosen: SelectionConfig) -> dict[str, Cells]:
     """Return how many clips of each split and class each choice keeps at most."""
-    counts: dict[str, pd.Series] = {}
+    counts: dict[str, Cells] = {}
     there = _clips_by_class(frame)
-    if chosen.balance_classes and len(there):
-        there = there.groupby(level="split", dropna=False).transform("min")
+    if chosen.balance_classes and there:
+        least = {
+            cell[0]: min(n for other, n in there.items() if other[0] == cell[0]) for cell in there
+        }
+        there = {cell: least[cell[0]] for cell in there}
         counts["balance_classes"] = there
-    if chosen.limit is not None and len(there):
+    if chosen.limit is not None and there:
         counts[f"limit {chosen.limit}"] = _shares(there, chosen.limit)
     return counts
 
 
-def _shares(there: pd.Series, limit: int) -> pd.Series:
-    """Deal a limit out to the cells, one clip at a time, each to the cell with the fewest."""
-    given = there * 0
-    for _ in range(min(limit, int(there.sum()))):
-        given[given[given < there].idxmin()] += 1
+def _shares(there: Cells, limit: int) -> Cells:
+    """Deal a limit out to the cells: each gets as many as the others, or all it has."""
+    given = dict.fromkeys(there, 0)
+    left = limit
+    for place, cell in enumerate(sorted(there, key=lambda cell: there[cell])):
+        given[cell] = min(there[cell], left // (len(there) - place))
+        left -= given[cell]
     return given
 
 
-def _clips_by_class(frame: pd.DataFrame) -> pd.Series:
+def _clips_by_class(frame: pd.DataFrame) -> Cells:
     clips = _with_split(frame).drop_duplicates("clip_id")
-    return clips.groupby(["split", "label"]).size()
+    cells = zip(clips["split"].astype(str), clips["label"].astype(str), strict=True)
+    return dict(sorted(Counter(cells).items()))
 
 
 def _with_split(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(split=frame["split"].astype("object").where(frame["split"].notna(), "none"))
 
 
-def _spread(frame: pd.DataFrame, most: pd.Series, seed: int) -> pd.Series:
+def _spread(frame: pd.DataFrame, most: Cells, seed: int) -> pd.Series:
     """Return which rows stay: of each cell so many clips, from as many groups as there are."""
     clips = _with_split(frame).drop_duplicates("clip_id").sort_values("clip_id")
     order = derive_rng(seed, "selection").permutation(len(clips))
@@ -111,14 +120,13 @@ def _spread(frame: pd.DataFrame, most: pd.Series, seed: int) -> pd.Series:
     clips = clips.assign(turn=clips.groupby(["split", "label", "group_id"]).cumcount())
     clips = clips.sort_values("turn", kind="stable")
     place = clips.groupby(["split", "label"]).cumcount()
-    allowed = [
-        most[split, label] for split, label in zip(clips["split"], clips["label"], strict=True)
-    ]
+    cells = zip(clips["split"].astype(str), clips["label"].astype(str), strict=True)
+    allowed = [most[cell] for cell in cells]
     kept = clips.loc[(place < np.asarray(allowed)).to_numpy(), "clip_id"]
     return frame["clip_id"].isin(set(kept))
 
 
-def _of_classes(most: pd.Series) -> str:
+def _of_classes(most: Cells) -> str:
     parts = [
         f"{count} {label}" + ("" if split == "none" else f" in {split}")
         for (split, label), count in most.items()

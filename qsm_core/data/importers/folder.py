@@ -109,7 +109,7 @@ def _splits_inside(names: list[str]) -> dict[str, str]:
     splits = {name: split_named(PurePosixPath(name).parts[1]) for name in names}
     if len(set(splits.values())) < 2:
         return {}
-    found = {name: split for name, split in splits.items() if split is not None}
+    found = {name: str(split) for name, split in splits.items() if split is not None}
     return found if len(found) == len(names) else {}
 
 

@@ -149,7 +149,7 @@ def _inside(path: Path, sub: Path, table: ManifestTable) -> pd.DataFrame:
     paths = [
         None if pd.isna(text) else _from(path, table, str(text)) for text in table.frame["path"]
     ]
-    frame = table.frame.assign(path=paths)
+    frame = table.frame.assign(path=pd.Series(paths, index=table.frame.index, dtype="str"))
     split = split_named(sub.name)
     if split is None:
         return frame

@@ -156,3 +156,49 @@ def test_contradictions_are_all_named(tmp_path):
         strict=True,
     ):
         assert text in problem
+
+
+def crossed_rows(variant):
+    """Rows of the two older sets: no variant types, a duration and an SNR in each."""
+    for clip_id, label in ((SPEECH, "SPEECH"), (SOUND.removeprefix("esc50_"), "NONSPEECH")):
+        for duration_ms, snr_db in ((100, 0), (1000, 20)):
+            suffix = variant.format(duration_ms, snr_db)
+            yield {
+                "clip_id": clip_id,
+                "duration_ms": duration_ms,
+                "snr_db": snr_db,
+                "audio_path": f"data/processed/normalized_clips/{clip_id}{suffix}.wav",
+                "ground_truth": label,
+                "dataset": "x",
+            }
+
+
+@pytest.mark.parametrize("variant", ["_normalized_{}ms_snr+{}dB", "_dur{}ms_snr+{}dB"])
+def test_durations_crossed_with_snrs(tmp_path, variant):
+    pd.DataFrame(crossed_rows(variant)).to_csv(tmp_path / "train_metadata.csv", index=False)
+    table = import_manifest(tmp_path)
+    assert table.kind == "qsm_csv"
+    first = table.frame.iloc[0]
+    assert first[["clip_id", "condition", "duration_ms", "snr_db", "split"]].tolist() == [
+        *(SPEECH, "dur_100ms+snr_0dB", 100.0, 0.0, "train")
+    ]
+    assert set(table.frame["group_id"]) == {"voxconverse_afjiv", "esc50_1-17367"}
+
+
+def test_crossed_rows_that_contradict_their_names_or_have_no_snr(tmp_path):
+    rows = list(crossed_rows("_dur{}ms_snr+{}dB"))
+    rows[0]["snr_db"] = None
+    pd.DataFrame(rows).to_csv(tmp_path / "train_metadata.csv", index=False)
+    table = import_manifest(tmp_path)
+    assert len(table) == 3
+    assert table.notes[0].startswith("left out: 1 rows of silent clips, without an SNR, such as")
+    rows[1]["duration_ms"] = 0
+    rows[2]["snr_db"] = 10
+    pd.DataFrame(rows).to_csv(tmp_path / "train_metadata.csv", index=False)
+    with pytest.raises(DataError) as caught:
+        import_manifest(tmp_path)
+    outside, contradiction = caught.value.problems
+    assert "duration = 0.0: must be between" in outside
+    assert "the file name says dur_100ms+snr_0dB, the columns say dur_100ms+snr_10dB" in (
+        contradiction
+    )
