@@ -88,7 +88,7 @@ def test_describe_measures_and_draws(tmp_path, invoke):
     # Noise of RMS 0.1 is at -20 dBFS.
     assert rows["level_dbfs"].dropna().between(-20.2, -19.8).all()
     assert (tmp_path / "sheet.png").stat().st_size > 20_000
-    assert "3      │ 3" in invoke("describe", folder, "--limit", 6).output
+    assert "SPEECH    │ 3     │ 3" in invoke("describe", folder, "--limit", 6).output
 
 
 def test_own_splits_ignored_and_rendered_rows_noted(tmp_path, invoke):
