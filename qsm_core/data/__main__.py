@@ -23,6 +23,7 @@ from qsm_core.data.reading import CutSettings
 from qsm_core.errors import ProblemsError
 from qsm_core.labels import SPLITS, Label
 from qsm_core.plurals import counted
+from qsm_core.typed_arguments import refuse_empty_arguments
 
 app = typer.Typer(
     help="Check labelled clips before use, or write them as a canonical manifest.",
@@ -157,4 +158,5 @@ def _show_problems(result: CheckResult, full_list: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    refuse_empty_arguments()
     app()
