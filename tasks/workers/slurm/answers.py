@@ -42,7 +42,7 @@ def read_queue(text: str) -> list[Job]:
 def read_record(text: str, job_id: str) -> tuple[str, str] | None:
     """Return state and reason of a job in what `scontrol --oneliner show job` printed."""
     found = (_RECORD.match(line.strip()) for line in text.splitlines())
-    return next((one.group(2, 3) for one in found if one and one[1] == job_id), None)
+    return next(((one[2], one[3]) for one in found if one and one[1] == job_id), None)
 
 
 def read_peaks(text: str) -> dict[str, int]:
