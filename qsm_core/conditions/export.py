@@ -31,6 +31,7 @@ from qsm_core.conditions.grid import STANDARD_GRID, Condition, Dimension, parse_
 from qsm_core.conditions.rendering import Rendering, clip_problems, render_clip
 from qsm_core.conditions.rirs import RirBank, load_rirs, simulate_rirs
 from qsm_core.errors import DataError, QsmError
+from qsm_core.typed_arguments import refuse_empty_arguments
 
 TABLE_FILE = "renderings.csv"
 
@@ -189,4 +190,5 @@ def main(
 
 
 if __name__ == "__main__":
+    refuse_empty_arguments()
     typer.run(main)

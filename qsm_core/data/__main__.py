@@ -31,6 +31,7 @@ from qsm_core.errors import ProblemsError
 from qsm_core.labels import SPLITS, Label
 from qsm_core.plurals import counted
 from qsm_core.spelling import printable
+from qsm_core.typed_arguments import refuse_empty_arguments
 
 _CLIPS_ON_SHEET = 24
 
@@ -263,4 +264,5 @@ def _show_problems(result: CheckResult, full_list: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    refuse_empty_arguments()
     app()

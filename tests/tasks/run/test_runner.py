@@ -230,7 +230,7 @@ def test_a_killed_worker_is_reported_and_the_next_run_continues(ran):
     config = {"left": {"n": 9}}
     killed = run_toys(store, toys.name, config=config, runtime={"left": {"die_at": 6}})
     assert isinstance(killed.error, StageError)
-    assert "stage left failed: its worker was killed" in str(killed.error)
+    assert "stage left failed: its worker was killed from outside, or crashed" in str(killed.error)
     assert killed.states() == {"left": "Crashed", "right": "Cached"}
     resumed = run_toys(store, toys.name, config=config)
     assert resumed.numbers["left"] == 9
@@ -249,7 +249,7 @@ def test_a_stage_in_a_process_of_its_own_dies_alone_and_its_log_is_shown(ran):
     }
     killed = run_toys(store, toys.name, config=config, runtime=runtime)
     assert isinstance(killed.error, StageError)
-    assert "the process of count was killed (SIGKILL), most likely because" in str(killed.error)
+    assert "the process of count was killed (SIGKILL) from outside: memory" in str(killed.error)
     assert "left is here" in str(killed.error)
     assert killed.states() == {"left": "Failed", "right": "Completed"}
     assert {"left is here", "right is here"} <= set(killed.log())
