@@ -42,7 +42,7 @@ from tasks.workers.shutdown import stop_requests
 from tasks.workers.stage_process import StageProcess
 
 # The errors of Prefect's engine, which no stage raises, return to the flow as they are. Dask has
-# taught pickle the classes that existed when it was imported; those of Prefect and httpx came later.
+# taught pickle the classes that existed when it was imported; those of Prefect came later.
 tblib.pickling_support.install()
 
 # Names in the runtime that this module reads; the stage does not see them.

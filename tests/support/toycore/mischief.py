@@ -39,10 +39,8 @@ def run(context: StageContext) -> dict[str, object]:
     if what in ERRORS:
         raise ERRORS[what]
     if what == "refused":
-        try:
-            raise ForeignError("a wrong key", response=threading.Lock(), body=None)
-        except ForeignError as error:
-            raise ModelError("the server refuses the key") from error
+        cause = ForeignError("a wrong key", response=threading.Lock(), body=None)
+        raise ModelError("the server refuses the key") from cause
     if what.startswith("SIG"):
         os.kill(os.getpid(), getattr(signal, what))
     elif what == "exit":
