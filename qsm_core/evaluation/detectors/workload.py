@@ -1,4 +1,4 @@
-"""How much a plain detector has to do; nothing large is imported here."""
+"""How much work a plain detector has; nothing large is imported here."""
 
 from __future__ import annotations
 

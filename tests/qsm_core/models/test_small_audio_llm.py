@@ -77,7 +77,7 @@ def test_the_seed_alone_decides_the_weights(tmp_path):
     assert digest(first / "model.safetensors") != digest(other / "model.safetensors")
 
 
-def test_sizes_that_make_no_model_are_told_together(tmp_path):
+def test_sizes_that_make_no_model_are_reported_together(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         build_small_model(tmp_path, vocab_size=100, encoder_dim=33, text_dim=34, heads=4)
     assert len(caught.value.problems) == 3

@@ -16,7 +16,7 @@ class Counting:
         return [f"answer {self.calls} to\u2028{seed}\n\ud800" for seed in seeds]
 
 
-def test_what_was_answered_is_not_asked_again(tmp_path):
+def test_a_cached_answer_is_not_requested_again(tmp_path):
     path, llm = tmp_path / "llm.jsonl", Counting()
     before = CachedLLM(llm, path)
     assert before.at_once == 2

@@ -94,7 +94,7 @@ def test_the_scorer_waits_elsewhere_where_there_is_room_for_one(small_text_model
     assert seen == ["scorer goes", "scorer comes back, model loaded: False"]
 
 
-def test_a_damaged_model_is_told(tmp_path, small_text_model_folder):
+def test_a_damaged_model_is_reported(tmp_path, small_text_model_folder):
     (tmp_path / "config.json").write_text(
         (small_text_model_folder / "config.json").read_text(encoding="utf-8"), encoding="utf-8"
     )

@@ -1,4 +1,4 @@
-"""Which intervals are too narrow, by the notes that the analysis leaves on them."""
+"""Which intervals are too narrow, according to the notes of the analysis."""
 
 from __future__ import annotations
 

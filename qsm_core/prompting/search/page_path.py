@@ -1,4 +1,4 @@
-"""Where a search leaves the page that shows its course; here, since the page itself needs more."""
+"""Where a search writes its page; a module of its own, because `live_page` imports matplotlib."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gap between dev and test: what an instruction scored where it was chosen, and where not.
+"""The gap between dev and test: the score of an instruction where it was chosen, and elsewhere.
 
 The winner of a search is the best of many on dev, so its dev score is too good on average (the
 winner's curse). Dev and test clips are different groups and are resampled independently.
@@ -36,17 +36,17 @@ def gap_table(
         dev: Predictions on dev of those systems that have them.
     """
     on_dev = {name: _on_dev(dev[name], test) for name in statistics if name in dev}
-    made = [
-        _row(test, name, "ba_clip", one, statistics[name]["ba_clip"])
-        for name, one in on_dev.items()
+    rows = [
+        _row(test, name, "ba_clip", dev_score, statistics[name]["ba_clip"])
+        for name, dev_score in on_dev.items()
     ]
     for name, winner in on_dev.items():
         before = System.read(name).unprompted.name
         if before == name or before not in on_dev or not _same_clips(dev[name], dev[before]):
             continue
         gain_on_test = statistics[name]["ba_clip"] - statistics[before]["ba_clip"]
-        made.append(_row(test, name, "gain", winner - on_dev[before], gain_on_test))
-    return made
+        rows.append(_row(test, name, "gain", winner - on_dev[before], gain_on_test))
+    return rows
 
 
 def _on_dev(table: pd.DataFrame, test: Ensemble) -> Replicated:
@@ -57,7 +57,7 @@ def _on_dev(table: pd.DataFrame, test: Ensemble) -> Replicated:
 def _row(
     test: Ensemble, name: str, what: str, on_dev: Replicated, on_test: Replicated
 ) -> dict[str, Any]:
-    # Without a jackknife over the groups of both sets the interval is a percentile one.
+    # There is no jackknife over the groups of both sets, so the interval is a percentile interval.
     gap = Replicated(on_test.value, on_test.resampled) - Replicated(on_dev.value, on_dev.resampled)
     return {
         "system": name,

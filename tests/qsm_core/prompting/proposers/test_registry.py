@@ -53,7 +53,7 @@ def test_a_pool_paraphrases_and_a_local_llm_in_one_search(
     assert "Proposed and not scored" in (context.out / "volatile" / "search.md").read_text()
 
 
-def test_a_server_that_is_down_fails_the_stage_and_the_search_goes_on_later(inputs, tmp_path):
+def test_a_server_that_is_down_fails_the_stage_and_the_search_continues_later(inputs, tmp_path):
     down = failure(503, retry_after_ms="10")
     with chat_server(in_turn(f"<INS>{POOLED}</INS>", *[down] * 6, "nothing")) as server:
         runtime = {"optimizer_url": server.base_url}
@@ -80,6 +80,6 @@ def test_a_server_that_is_down_fails_the_stage_and_the_search_goes_on_later(inpu
         ({"proposers": ["oracle"]}, "proposers.0 = 'oracle'"),
     ],
 )
-def test_what_a_proposer_lacks_is_told(inputs, tmp_path, changes, problem):
+def test_what_a_proposer_lacks_is_reported(inputs, tmp_path, changes, problem):
     with pytest.raises(ConfigurationError, match=problem):
         search(tmp_path, inputs, **changes)

@@ -22,7 +22,7 @@ NUM_CLIPS = 10
 
 @dataclass(frozen=True)
 class HardClip:
-    """One of the hardest clips; without `sound` where its audio is not there."""
+    """One of the hardest clips; `sound` is None if its audio is missing."""
 
     clip_id: str
     group_id: str
@@ -43,7 +43,7 @@ def hardest_clips(
     conditions: Sequence[str] | str = AS_RECORDED,
     count: int = NUM_CLIPS,
 ) -> list[HardClip]:
-    """Return the first clips of the table `clips` of an analysis, with sound where it is there.
+    """Return the first clips of the table `clips` of an analysis, with sound if its audio exists.
 
     Args:
         clips: Worst first.
@@ -76,7 +76,7 @@ def hardest_clips(
 
 
 def _has_audio(corpus: Path) -> bool:
-    """Whether the waveforms of the test clips lie in the folder, and not the manifest alone."""
+    """Return whether the folder has the waveforms of the test clips, not only the manifest."""
     return any((place / WAVEFORMS_FILE).is_file() for place in (corpus, corpus / "test"))
 
 

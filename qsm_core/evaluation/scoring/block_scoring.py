@@ -1,9 +1,9 @@
-"""Asks one system about clips, block after block, as far as the answers are not known.
+"""Score clips with one system, block by block, unless the answers are already known.
 
 The clips are worked through in blocks of `block_clips` clips, each with all its conditions and
-under all instructions. A block is the least that is kept, given to a worker, or taken from an
-earlier output, and a batch never crosses blocks. So on a CPU the answers have the same bits,
-whether one process obtained all of them, several did, or one was killed and another went on.
+under all instructions. A block is the smallest unit that is kept, given to a worker, or taken from
+an earlier output, and a batch never crosses blocks. So on a CPU the answers have the same bits,
+whether one process computed all of them, several did, or one was killed and another continued.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ Block = tuple[int, pd.DataFrame]
 def predictions_of(
     plan: pd.DataFrame, scores: Scores, system: str, instruction: str
 ) -> pd.DataFrame:
-    """Join a plan and the answers to it: the predictions table.
+    """Return the predictions table of a plan and its answers.
 
     Args:
         plan: Rows of `plan_renderings`.
         scores: The answers to the same rows in the same order.
         system: Name of the system.
-        instruction: What it was asked.
+        instruction: The text given to it.
     """
     table = plan.drop(columns="row").assign(
         system=system,
@@ -60,8 +60,8 @@ def predictions_of(
     return table[list(COLUMNS)]
 
 
-class Asking:
-    """Asks one system; the model is loaded when the first answer is needed that is not known."""
+class BlockScorer:
+    """Scores with one system; the model is loaded when the first unknown answer is needed."""
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class Asking:
         rirs: RirBank | None,
         texts: Mapping[str, str],
     ) -> None:
-        """Ask nothing yet.
+        """Prepare; nothing is scored yet.
 
         Args:
-            config: How to ask.
-            context: Of the stage. The paths in `context.runtime["parts"]` are outputs in which a
-                part of the same answers may already be.
+            config: How clips are scored.
+            context: That of the stage. The paths in `context.runtime["parts"]` are outputs in which
+                a part of the same answers may already be.
             corpus: Where the clips are.
-            rirs: For the conditions with reverberation.
+            rirs: Needed by conditions with reverberation.
             texts: The instructions, each by the name that its answers have as a system. All of them
                 share what the model computes before the instruction.
         """
@@ -87,7 +87,7 @@ class Asking:
         self._corpus = corpus
         self._rirs = rirs
         self._texts = dict(texts)
-        self._parts = [Path(one) for one in context.runtime.get("parts", ())]
+        self._parts = [Path(text) for text in context.runtime.get("parts", ())]
         self._kept = BlockFolder(context.work / "blocks")
         names = ("predictions", "asked", "blocks", "blocks_kept", "blocks_known")
         self._counts = dict.fromkeys(names, 0)
@@ -110,7 +110,7 @@ class Asking:
                 self._context.stop_if_requested(f"{done} of {total} predictions are kept")
                 if "_scorer" not in self.__dict__:
                     self._context.report(done, total, "loading the model")
-                table = self._ask(rows, self._shifted(done, total))
+                table = self._score(rows, self._shifted(done, total))
                 self._kept.store(number, table)
                 self._counts["asked"] += len(table)
             self._counts["blocks"] += 1
@@ -125,13 +125,13 @@ class Asking:
         places = [self._context.work, *(folder / VOLATILE_FOLDER for folder in self._parts)]
         for place in places:
             if (place / SYSTEM_FILE).is_file():
-                told: dict[str, Any] = json.loads((place / SYSTEM_FILE).read_text("utf-8"))
-                return told
+                system: dict[str, Any] = json.loads((place / SYSTEM_FILE).read_text("utf-8"))
+                return system
         return {"device": None, "dtype": None, "placement": None, "notes": []}
 
     @property
     def timings(self) -> dict[str, Any]:
-        """What the work took."""
+        """Counts of predictions and blocks, load time, batch size and threads."""
         values = {**self._counts, "load_seconds": self._load_seconds}
         if "_scorer" not in self.__dict__:
             return values
@@ -156,7 +156,7 @@ class Asking:
         self._load_seconds = time.monotonic() - started
         return scorer
 
-    def _ask(self, rows: pd.DataFrame, report: Report) -> pd.DataFrame:
+    def _score(self, rows: pd.DataFrame, report: Report) -> pd.DataFrame:
         config = self._config
         as_recorded = config.conditions == AS_RECORDED
         scorer = self._scorer
@@ -167,11 +167,11 @@ class Asking:
         texts = list(self._texts.values())
         answers = scorer.score_many(features, texts, config.answer_format, report)
         named = zip(self._texts.items(), answers, strict=True)
-        parts = [predictions_of(rows, one, name, text) for (name, text), one in named]
+        parts = [predictions_of(rows, scores, name, text) for (name, text), scores in named]
         return pd.concat(parts, ignore_index=True)
 
     def _expected(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return what the answers to these rows hold, whatever the model answered."""
+        """Return the columns of the answers to these rows that do not depend on the model."""
         same = rows[["clip_id", "condition", "label"]]
         parts = [
             same.assign(system=name, instruction_digest=instruction_digest(text))

@@ -1,4 +1,4 @@
-"""From the names of proposers to the one that a search asks; the optimizer LLM is opened for it."""
+"""Make the proposers of a search from their names, and open the optimizer LLM for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qsm_core.models.text.local import LocalLLM, LocalModel
 from qsm_core.models.text.protocol import TextLLM
 from qsm_core.prompting.config import (
     API_KEY_VARIABLE,
-    ASKING,
+    USE_LLM,
     ControlName,
     OptimizerSettings,
     ProposerName,
@@ -39,14 +39,14 @@ _OF_CONTROL: dict[ControlName, ProposerName] = {
 
 @dataclass(frozen=True)
 class Proposing:
-    """What the proposers of a search are made from.
+    """The settings of the proposers of a search.
 
     Attributes:
-        names: Of the proposers, in turn.
+        names: Names of the proposers, in turn.
         optimizer: The LLM of `llm` and `paraphrase`; None: there is none.
         objective: What the scores are.
-        answer_format: Of the search.
-        problem_of: Says why a text cannot be a candidate.
+        answer_format: Answer format of the search.
+        problem_of: Returns why a text cannot be a candidate, or None.
     """
 
     names: Sequence[ProposerName]
@@ -58,11 +58,11 @@ class Proposing:
 
 @dataclass(frozen=True)
 class Proposers:
-    """Whom a search and its controls ask.
+    """The proposers of a search and of its controls.
 
     Attributes:
-        of_search: Asked by the search.
-        of_control: Returns whom a control asks.
+        of_search: The proposer of the search.
+        of_control: Returns the proposer of a control.
     """
 
     of_search: Proposer
@@ -70,22 +70,22 @@ class Proposers:
 
 
 @contextmanager
-def opened_proposers(
+def open_proposers(
     proposing: Proposing, context: StageContext, scorer: AudioLLM
 ) -> Iterator[Proposers]:
-    """Give a search and its controls their proposers; the LLM is freed behind the block.
+    """Open the proposers of a search and its controls; the LLM is freed after the `with` block.
 
     Args:
-        proposing: What it is made from.
-        context: Of the stage: input `pool` for the proposer of that name, `optimizer` for a model
+        proposing: The settings.
+        context: That of the stage: input `pool` for that proposer, `optimizer` for a model
             that is not served; runtime `optimizer_url`.
-        scorer: Leaves the device to the optimizer LLM where it has to.
+        scorer: Leaves the device to the optimizer LLM if both do not fit.
 
     Raises:
         ConfigurationError: A proposer lacks what it needs.
     """
     with ExitStack() as stack:
-        needed = ASKING & set(proposing.names)
+        needed = USE_LLM & set(proposing.names)
         llm = None
         if proposing.optimizer is not None and needed:
             opened = stack.enter_context(_opened(proposing.optimizer, context, scorer))
@@ -103,8 +103,8 @@ def _proposer(
         context.stop_if_requested("every scored candidate is kept")
 
     if name == "templates":
-        known = (baseline(), *templates())
-        return TemplateProposer([one for one in known if proposing.problem_of(one.text) is None])
+        fixed = (baseline(), *templates())
+        return TemplateProposer([item for item in fixed if proposing.problem_of(item.text) is None])
     if name == "recombination":
         return RecombinationProposer()
     if name == "paraphrase":
@@ -114,7 +114,7 @@ def _proposer(
             raise _lacks("pool", "the input `pool`, a file with instructions")
         return PoolProposer(read_pool(context.inputs["pool"]))
     if llm is None:
-        raise _lacks("llm", "`optimizer`: which LLM to ask")
+        raise _lacks("llm", "`optimizer`: which LLM to use")
     return OproProposer(
         llm,
         objective=proposing.objective,
@@ -131,7 +131,7 @@ def _opened(
         url = context.runtime.get("optimizer_url")
         if not url or not settings.model:
             raise _lacks("llm", "optimizer.model and the runtime value optimizer_url")
-        # The only way for a key: nothing of it is written anywhere.
+        # The key comes only from the environment, so that it is written nowhere.
         key = os.environ.get(API_KEY_VARIABLE)
         endpoint = Endpoint(str(url), settings.model, key, settings.temperature)
         with EndpointLLM(endpoint) as served:

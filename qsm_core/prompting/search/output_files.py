@@ -1,4 +1,4 @@
-"""The files that a search leaves."""
+"""The output files of a search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qsm_core.evaluation.analysis.metrics import write_metrics
 from qsm_core.evaluation.analysis.settings import SYSTEM_OF_ROWS
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.instructions import INSTRUCTION_FILE, instruction_digest
-from qsm_core.prompting.scored import Finalist, ScoredCandidate
+from qsm_core.prompting.candidate_scores import Finalist, ScoredCandidate
 from qsm_core.prompting.search.controls import BEST_CONTROL_FILE, best_instruction
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.store.layout import VOLATILE_FOLDER
@@ -60,7 +60,7 @@ def write_controls(out: Path, table: pd.DataFrame) -> None:
 
 
 def scored_once(*searches: InstructionSearch) -> int:
-    """Return how many clip-prompts searches scored that share what they have in common."""
+    """Return how many clip-prompts several searches scored, those they share counted once."""
     rows: dict[str, int] = {}
     for search in searches:
         for entry in search.history:
@@ -100,7 +100,7 @@ def _dev_measures(winner: Finalist, seed: Finalist) -> dict[str, Any]:
 
 
 def _history(search: InstructionSearch) -> dict[str, Any]:
-    """Return the history under the names that readers of older runs look for."""
+    """Return the history under the names that older programs read."""
     on_dev = {entry.number: entry.score for entry in search.finalists}
     return {
         "iterations": sorted({entry.iteration for entry in search.history}),
@@ -125,7 +125,7 @@ def _history(search: InstructionSearch) -> dict[str, Any]:
 
 
 def _candidates(search: InstructionSearch) -> pd.DataFrame:
-    """Return one row a candidate, in the order of scoring; `score` is that of the race."""
+    """Return one row per candidate, in the order of scoring; `score` is that of the race."""
     on_dev = {entry.number: entry.score for entry in search.finalists}
     rows = [
         {
@@ -144,7 +144,7 @@ def _candidates(search: InstructionSearch) -> pd.DataFrame:
 
 
 def _write_dev(out: Path, best: ScoredCandidate, search: InstructionSearch) -> None:
-    """Write what is needed to compare winner and seed instruction on dev, and dev with test."""
+    """Write the files that compare winner and seed instruction on dev, and dev with test."""
     of_winner = search.predictions(best.number).assign(system=SYSTEM_OF_ROWS["winner"])
     of_seed = search.predictions(0).assign(system=SYSTEM_OF_ROWS["first"])
     write_predictions(out / "dev_predictions.parquet", pd.concat([of_winner, of_seed]))

@@ -1,4 +1,4 @@
-"""Why a search ends and why a candidate is out, in words."""
+"""Why a search ends and why a candidate is dropped, in words."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ NO_BUDGET = "what is left of the budget holds no further step"
 
 
 def all_made(steps: int, empty: int = 0) -> str:
-    """Say that every step was made that the settings ask for.
+    """Return that every step of the settings was made.
 
     Args:
-        steps: How many.
-        empty: How many of the last ones brought no valid new candidate.
+        steps: How many steps.
+        empty: How many of the last steps brought no valid new candidate.
     """
     if steps == 0:
         return "no step was asked for"
@@ -23,15 +23,15 @@ def all_made(steps: int, empty: int = 0) -> str:
 
 
 def no_better(steps: int) -> str:
-    """Say that patience is at its end."""
+    """Return that patience has run out."""
     return f"{counted(steps, 'step')} brought no better candidate"
 
 
 def no_new(steps: int) -> str:
-    """Say that the proposers have run dry."""
+    """Return that the proposers have no new texts."""
     return f"{counted(steps, 'step')} in a row brought no valid new candidate"
 
 
 def outranked(others: int) -> str:
-    """Say that a candidate is behind as many others as there are finalists."""
+    """Return that as many other candidates as there are finalists are ahead."""
     return f"{counted(others, 'other')} {'has' if others == 1 else 'have'} a better estimate"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qsm_core.prompting.search.live import (
+from qsm_core.prompting.search.live_page import (
     LiveSearch,
     balanced_accuracy_interval,
     candidate_rows,
@@ -138,8 +138,8 @@ def test_interval_joins_those_of_the_two_recalls():
 
 
 def test_the_page_is_written_when_the_stage_reports_and_half_a_line_waits(tmp_path):
-    told = []
-    context = stage_context(tmp_path, {}, {}, report=lambda *report: told.append(report))
+    reported = []
+    context = stage_context(tmp_path, {}, {}, report=lambda *report: reported.append(report))
     path = tmp_path / "trajectory.jsonl"
     live = LiveSearch(context, path, 1000, every_s=0.0)
     live.report(0, 9, "loading")
@@ -148,5 +148,5 @@ def test_the_page_is_written_when_the_stage_reports_and_half_a_line_waits(tmp_pa
     path.write_text(lines + '{"event": "sco')
     live.report(1, 9, "scored")
     assert "Best so far" in (context.work / LIVE_FILE).read_text()
-    assert told == [(0, 9, "loading"), (1, 9, "scored")]
+    assert reported == [(0, 9, "loading"), (1, 9, "scored")]
     assert read_events(path) == EVENTS

@@ -1,8 +1,8 @@
-"""The course of a search while it runs: a page of markdown, made from the trajectory alone.
+"""The course of a running search: a Markdown page, made from the trajectory alone.
 
-Whoever watches the stage shows the page; the search only writes it, whole, now and then. Intervals
-here take clips as independent (Wilson for each recall, joined by the square-and-add rule), so they
-are a guide to the eye; those of the report resample whole speakers.
+The process that monitors the stage shows the page; the search only replaces it periodically. The
+intervals here take clips as independent (Wilson for each recall, combined by the square-and-add
+rule), so they are only a guide; those of the report resample whole speakers.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _MOST_CHARS = 160  # of an instruction in the table
 
 @dataclass(frozen=True)
 class Row:
-    """One candidate as the page shows it.
+    """A candidate as shown on the page.
 
     Attributes:
         number: 0 for the seed instruction, then in the order of scoring.
-        step: That proposed it.
+        step: The step that proposed it.
         text: The instruction.
         origin: Who proposed it.
-        score: What the search makes best.
+        score: The objective.
         ba: Balanced accuracy over clips, with its 95 % interval.
-        blocks: Of dev that it was scored on.
-        clip_prompts: Clips that were scored with it.
-        used: Clip-prompts of the whole search up to it.
-        place: Among the events, where its race was over.
-        dropped: Why it got no more clips; None while it is in the race or in the finals.
-        dropped_place: Among the events, where it was dropped.
+        blocks: How many blocks of dev it was scored on.
+        clip_prompts: How many clip-prompts were scored with it.
+        used: Clip-prompts of the whole search so far.
+        place: Index of the event that ended its race.
+        dropped: Why it was dropped; None while it is in the race or in the finals.
+        dropped_place: Index of the event that dropped it.
         on_dev: Its score on all of dev, if it is a finalist.
     """
 
@@ -67,14 +67,14 @@ class Row:
 
     @property
     def state(self) -> str:
-        """What became of it, in words."""
+        """Its state in words."""
         if self.on_dev is not None:
             return f"finalist: {self.on_dev:.4f} on all of dev"
         return "in the race" if self.dropped is None else f"dropped: {self.dropped}"
 
 
 class LiveSearch:
-    """Writes the page whenever the stage reports, every ten seconds at most."""
+    """Writes the page when the stage reports progress, at most every ten seconds."""
 
     def __init__(
         self, context: StageContext, trajectory: Path, planned: int, every_s: float = _EVERY_S
@@ -82,7 +82,7 @@ class LiveSearch:
         """Prepare.
 
         Args:
-            context: Of the stage; the page goes into its work folder.
+            context: That of the stage; the page is written to its work folder.
             trajectory: File of the search.
             planned: Clip-prompts that the search may use, the finals included.
             every_s: Seconds between two pages.
@@ -95,11 +95,11 @@ class LiveSearch:
         self._last = time.monotonic()
 
     def report(self, done: int, total: int, message: str) -> None:
-        """Write the page anew if it is time, and pass the report on."""
+        """Write the page if enough time has passed, and pass the report on."""
         if time.monotonic() - self._last >= self._every_s:
-            beside = self._path.with_suffix(".part")
-            beside.write_text(self.page(), encoding="utf-8")
-            beside.replace(self._path)
+            temporary = self._path.with_suffix(".part")
+            temporary.write_text(self.page(), encoding="utf-8")
+            temporary.replace(self._path)
             self._last = time.monotonic()
         self._report(done, total, message)
 
@@ -109,7 +109,7 @@ class LiveSearch:
 
 
 def read_events(trajectory: Path) -> list[Event]:
-    """Return what happened so far; half a line at the end is not there yet."""
+    """Return the events so far, without an incomplete last line."""
     if not trajectory.exists():
         return []
     content = trajectory.read_bytes()
@@ -117,10 +117,10 @@ def read_events(trajectory: Path) -> list[Event]:
 
 
 def search_page(events: Sequence[Event], planned: int) -> str:
-    """Return best so far, budget, picture and table of a search.
+    """Return a page with the best candidate, the budget, a figure and a table.
 
     Args:
-        events: Of its trajectory.
+        events: Events of its trajectory.
         planned: Clip-prompts that it may use.
     """
     rows = candidate_rows(events)
@@ -179,7 +179,7 @@ def candidate_rows(events: Sequence[Event]) -> list[Row]:
 def leader(rows: Sequence[Row]) -> Row:
     """Return the best candidate that was not dropped when the last of `rows` was scored.
 
-    A dropped one lost to a better one.
+    A dropped candidate has lost to a better one.
     """
     now = rows[-1].place
     known = [row for row in rows if row.dropped_place is None or row.dropped_place > now]
@@ -187,18 +187,18 @@ def leader(rows: Sequence[Row]) -> Row:
 
 
 def _best(rows: Sequence[Row]) -> list[str]:
-    """Return what is known of the best: an estimate in the race, or the winner of the finals."""
+    """Return lines on the best candidate: an estimate in the race, or the winner of the finals."""
     left = [row for row in rows if row.dropped is None] or rows[:1]
     best, on_dev = leader(left), {row.number: row.on_dev for row in rows if row.on_dev is not None}
     title = f"**Best so far: {best.score:.4f}**, an estimate"
     seed = f"first instruction: {rows[0].score:.4f}"
     if 0 in on_dev:
-        number = max(on_dev, key=lambda one: (on_dev[one], -one))
+        number = max(on_dev, key=lambda candidate: (on_dev[candidate], -candidate))
         best = next(row for row in rows if row.number == number)
         title = f"**Best on all of dev: {on_dev[number]:.4f}**"
         seed = f"first instruction: {on_dev[0]:.4f}"
-    told = f"{title} (candidate {best.number}, {_escaped(best.origin)}); {seed}"
-    return [told, "", f"> {_escaped(best.text)}"]
+    line = f"{title} (candidate {best.number}, {_escaped(best.origin)}); {seed}"
+    return [line, "", f"> {_escaped(best.text)}"]
 
 
 def balanced_accuracy_interval(
@@ -215,8 +215,8 @@ def balanced_accuracy_interval(
     shares = heard / speech, rejected / other
     intervals = wilson_interval(heard, speech), wilson_interval(rejected, other)
     pairs = list(zip(shares, intervals, strict=True))
-    below = math.hypot(*(share - float(one.low or 0) for share, one in pairs)) / 2
-    above = math.hypot(*(float(one.high or 1) - share for share, one in pairs)) / 2
+    below = math.hypot(*(share - float(interval.low or 0) for share, interval in pairs)) / 2
+    above = math.hypot(*(float(interval.high or 1) - share for share, interval in pairs)) / 2
     ba = sum(shares) / 2
     return ba, ba - below, ba + above
 
@@ -246,7 +246,7 @@ def _used(events: Sequence[Event]) -> int:
 
 
 def _now(events: Sequence[Event]) -> str:
-    """Say what is going on, as the end of a line."""
+    """Return the present state, as the end of a line."""
     ended = next((e for e in events if e["event"] == "ended"), None)
     if ended is not None:
         finals = sum(e["event"] == "finalist" for e in events)
@@ -282,13 +282,13 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
 
 def _refusals(events: Sequence[Event]) -> list[str]:
-    """Return what was not scored, and why, in one line each: the last few."""
-    refused = [one for e in events if e["event"] == "asked" for one in e["refused"]]
+    """Return the last few texts that were not scored, one line each with the reason."""
+    refused = [text for e in events if e["event"] == "asked" for text in e["refused"]]
     if not refused:
         return []
     shown = [
-        f"- {_escaped(one['reason'])}: {_escaped(_short(one['text'])) or '(empty)'}"
-        for one in refused[-5:]
+        f"- {_escaped(entry['reason'])}: {_escaped(_short(entry['text'])) or '(empty)'}"
+        for entry in refused[-5:]
     ]
     return [f"Proposed and not scored: {len(refused)}; the last of them:", "", *shown]
 
@@ -298,7 +298,7 @@ def _short(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return a text that is no markdown and no HTML: a language model may have written it."""
+    """Return a text with Markdown and HTML escaped, as a language model may have written it."""
     signs = "\\`*_[]|#!<>&"
     return "".join(f"&#{ord(c)};" if c in signs else c for c in " ".join(text.split()))
 

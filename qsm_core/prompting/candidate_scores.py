@@ -1,4 +1,4 @@
-"""What a candidate was worth: measures on clip-conditions of dev, and the score that ranks them.
+"""The scores of candidates: measures on clip-conditions of dev, and the score that ranks them.
 
 Objectives, all of them better when higher:
 
@@ -7,9 +7,8 @@ Objectives, all of them better when higher:
     log_loss           minus the mean over the classes of the mean log-loss, in nats
     auroc              area under the ROC curve of the margins
 
-A length penalty takes something off for every 100 characters. Where the clips belong to no
-condition of the grid, the reward is the balanced accuracy over clips times 1.25, so that its scale
-stays.
+A length penalty is subtracted for every 100 characters. If the clips belong to no condition of the
+grid, the reward is the balanced accuracy over clips times 1.25, which keeps its scale.
 """
 
 from __future__ import annotations
@@ -68,10 +67,10 @@ class ScoredCandidate:
         number: 0 for the seed instruction, then in the order of scoring.
         iteration: 0 for the seed instruction, then the step that proposed it.
         candidate: The text and where it comes from.
-        score: What the search makes best, on the rows that the candidate was scored on.
-        measures: Behind the score.
-        rows: How many rows these are.
-        dropped: Why it was given no more; None while it is in the race.
+        score: The objective, on the rows that the candidate was scored on.
+        measures: The measures that the score is computed from.
+        rows: How many rows it was scored on.
+        dropped: Why it was dropped; None while it is in the race.
     """
 
     number: int
@@ -119,7 +118,7 @@ def measure(predictions: pd.DataFrame) -> Measures:
 
 
 def penalty_of(text: str, length_penalty: float) -> float:
-    """Return what the length of an instruction takes off its score."""
+    """Return the penalty for the length of an instruction."""
     return length_penalty * len(text) / 100
 
 
@@ -142,7 +141,7 @@ def score_of(objective: Objective, measures: Measures) -> float:
 
 
 def _is_plain(metrics: Metrics) -> bool:
-    """Say whether no row belongs to a dimension of the grid."""
+    """Return whether no row belongs to a dimension of the grid."""
     return not metrics.dimension_metrics
 
 
@@ -159,12 +158,12 @@ def _log_loss(predictions: pd.DataFrame) -> float | None:
 def _counts(metrics: Metrics) -> dict[str, tuple[int, int, int, int]]:
     return {
         key: (
-            one.n_speech,
-            _correct(one.speech_acc, one.n_speech),
-            one.n_nonspeech,
-            _correct(one.nonspeech_acc, one.n_nonspeech),
+            condition.n_speech,
+            _correct(condition.speech_acc, condition.n_speech),
+            condition.n_nonspeech,
+            _correct(condition.nonspeech_acc, condition.n_nonspeech),
         )
-        for key, one in metrics.condition_metrics.items()
+        for key, condition in metrics.condition_metrics.items()
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.predictions.table import validate
-from qsm_core.prompting.scored import Measures, measure, score_of
+from qsm_core.prompting.candidate_scores import Measures, measure, score_of
 
 
 def table(rows):

@@ -47,25 +47,25 @@ def calibrate(
         system: Its name.
         table: Its predictions on test.
         dev: Its predictions on dev, where a temperature is fitted; None without.
-        num_bins: Of the reliability diagram.
+        num_bins: Bins of the reliability diagram.
     """
-    made = CalibrationTables([], [])
+    tables = CalibrationTables([], [])
     scores = scores_of(table)
     if isinstance(scores, str):
-        return made
+        return tables
     positive = _is_speech(table)
-    _measure(made, ensemble, system, RAW, table, scores.logits, _raw(table, scores), num_bins)
+    _measure(tables, ensemble, system, RAW, table, scores.logits, _raw(table, scores), num_bins)
     on_dev = None if dev is None else scores_of(dev, scores.column)
     if dev is None or on_dev is None or isinstance(on_dev, str):
-        return made
+        return tables
     if _is_speech(dev).all() or not _is_speech(dev).any() or positive.all():
-        return made
+        return tables
     temperature = fit_temperature(on_dev.logits, _is_speech(dev))
     scaled = with_temperature(scores.logits, temperature)
     _measure(
-        made, ensemble, system, TEMPERATURE, table, scores.logits / temperature, scaled, num_bins
+        tables, ensemble, system, TEMPERATURE, table, scores.logits / temperature, scaled, num_bins
     )
-    made.calibration.append(
+    tables.calibration.append(
         {
             "system": system,
             "variant": TEMPERATURE,
@@ -74,11 +74,11 @@ def calibrate(
             "reason": "fitted on dev; it has no interval",
         }
     )
-    return made
+    return tables
 
 
 def _raw(table: pd.DataFrame, scores: RowScores) -> FloatArray:
-    """Return the probabilities as the system gives them; from the margin where it gives none."""
+    """Return the probabilities that the system gives, or else those of its margins."""
     if table["p_speech"].notna().all():
         return table["p_speech"].to_numpy(dtype=np.float64)
     return with_temperature(scores.logits, 1.0)
@@ -90,7 +90,7 @@ def _is_speech(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _measure(
-    made: CalibrationTables,
+    tables: CalibrationTables,
     ensemble: Ensemble,
     system: str,
     variant: str,
@@ -106,13 +106,13 @@ def _measure(
     sums = _group_sums(codes, bins, p, positive, log_losses(logits, positive), ensemble)
     for name, statistic in _statistics(ensemble, sums, int(bins.max()) + 1).items():
         row = {"system": system, "variant": variant, "metric": name}
-        made.calibration.append(
+        tables.calibration.append(
             row | {"value": float(statistic.value)} | interval_columns(ensemble.interval(statistic))
         )
     points = reliability(p, positive, bins)
     for i, rows in enumerate(points.rows):
         share = wilson_interval(round(points.share_positive[i] * rows), int(rows))
-        made.reliability.append(
+        tables.reliability.append(
             {
                 "system": system,
                 "variant": variant,
@@ -153,7 +153,7 @@ def _group_sums(
 def _statistics(ensemble: Ensemble, sums: FloatArray, num_bins: int) -> dict[str, Replicated]:
     drawn = ensemble.resample(sums)
     whole = sums.sum(axis=0)
-    parts = [_values(one, num_bins) for one in (whole, drawn, whole - sums) if one is not None]
+    parts = [_values(part, num_bins) for part in (whole, drawn, whole - sums) if part is not None]
     if drawn is None:
         return {name: Replicated(value) for name, value in parts[0].items()}
     return {name: Replicated(parts[0][name], parts[1][name], parts[2][name]) for name in parts[0]}
@@ -162,7 +162,7 @@ def _statistics(ensemble: Ensemble, sums: FloatArray, num_bins: int) -> dict[str
 def _values(sums: FloatArray, num_bins: int) -> dict[str, FloatArray]:
     sum_p, sum_positive, rows = (sums[..., i * num_bins : (i + 1) * num_bins] for i in range(3))
     count = rows.sum(axis=-1)
-    count = np.where(count > 0, count, np.nan)  # without the only group there is nothing left
+    count = np.where(count > 0, count, np.nan)  # without the only group no row is left
     return {
         "ece": calibration_error(sum_p, sum_positive, rows),
         "brier": sums[..., -2] / count,
