@@ -45,9 +45,8 @@ def _address_problem(url: str) -> str | None:
 
 def _answer_problem(url: str) -> str | None:
     opener = DIRECT if is_loopback(url) else urllib.request.build_opener()
-    request = urllib.request.Request(f"{url.rstrip('/')}/health")
     try:
-        with opener.open(request, timeout=_TIMEOUT_S) as answer:
+        with opener.open(f"{url.rstrip('/')}/health", timeout=_TIMEOUT_S) as answer:
             page = answer.headers.get_content_type() == "text/html"
             return _no_api(url, "a page") if page else None
     except urllib.error.HTTPError as error:

@@ -2,8 +2,8 @@
 
 Examples are vLLM, the server of llama.cpp, Ollama, and hosted services. The client retries what may
 pass (no connection, time-outs, 408, 409, 429, 5xx) with growing pauses, or after the time that the
-server names in `Retry-After`. A permanent error, such as a wrong key, is raised at once. What counts
-as an answer is decided in `replies`.
+server names in `Retry-After`. A permanent error, such as a wrong key, is raised at once. `replies`
+decides what counts as an answer.
 """
 
 from __future__ import annotations
@@ -186,11 +186,12 @@ class EndpointLLM:
             RateLimitError,
         )
 
-        words, place = self._without_key(f"{type(error).__name__}: {_in_words(error)}"), self._place
+        place = self._place
+        words = self._without_key(f"{type(error).__name__}: {_in_words(error)}")
         if "CERTIFICATE_VERIFY_FAILED" in words:
             return ModelError(
-                f"{place} cannot be used: {words}; set SSL_CERT_FILE to a file with the certificate "
-                "of the authority that signed that of the server"
+                f"{place} cannot be used: {words}; set SSL_CERT_FILE to a file with the "
+                "certificate of the authority that signed that of the server"
             )
         if isinstance(error, APIConnectionError | InternalServerError | RateLimitError):
             return TransientError(
@@ -221,7 +222,7 @@ class EndpointLLM:
 
 
 def _in_words(error: Exception) -> str:
-    """Return the text of an error, with that of its cause: "Connection error." alone says little."""
+    """Return the text of an error and of its cause: "Connection error." alone says little."""
     cause = error.__cause__
     return f"{error} {type(cause).__name__}: {cause}" if cause is not None else str(error)
 

@@ -1,8 +1,8 @@
 """What a chat server sent, read as an answer of its model or as the error that it is.
 
-Servers and gateways report errors in replies with status 200, send pages of HTML, return the text as
-a list of parts, or stop at the longest answer. Only a text of the model is an answer; whatever else
-is raised with the words of the server, so that it is neither used nor kept.
+Servers and gateways report errors in replies with status 200, send pages of HTML, return the text
+as a list of parts, or stop at the longest answer. Only a text of the model is an answer; anything
+else is raised with the words of the server, so that it is neither used nor kept.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def _reported(part: Any) -> ReplyError | None:
     error = part.get("error") if isinstance(part, dict) else None
     if not error:
         return None
-    code, words = None, error
+    code, words = "", error
     if isinstance(error, dict):
-        code, words = error.get("code"), error.get("message") or error
-    status = int(code) if str(code).isdecimal() else 0
+        code, words = str(error.get("code")), error.get("message") or error
+    status = int(code) if re.fullmatch(r"\d{3}", code, re.ASCII) else 0
     may_pass = status in _MAY_PASS or 500 <= status < 600
     advice = "check the key" if status in (401, 403) else ""
     number = f" {status}" if status else ""

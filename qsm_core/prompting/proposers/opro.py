@@ -123,9 +123,7 @@ def sanitized(answer: Answer, like: str, origin: str) -> list[Candidate | Refusa
     for text in map(clean_text, found.instructions):
         problem = language_problem(text, like)
         accepted = problem is None
-        checked.append(
-            Candidate(text, origin) if accepted else Refusal(text, str(problem), origin)
-        )
+        checked.append(Candidate(text, origin) if accepted else Refusal(text, str(problem), origin))
     reasons = found.reasons
     return checked + [Refusal(answer.text, f"the answer {why}", origin) for why in reasons]
 

@@ -1,7 +1,7 @@
 """A search whose LLM never wrote an instruction that can be scored.
 
-If nothing else was proposed either, it has failed: its result would be the seed instruction as "best",
-and would be reused when the LLM works again.
+If nothing else was proposed either, it has failed: its result would be the seed instruction as
+"best", and would be reused when the LLM works again.
 """
 
 from __future__ import annotations
@@ -39,11 +39,9 @@ def require_answers(trajectory: Trajectory, *files: Path) -> None:
     if any(step["candidates"] for step in steps[1:]):
         logging.getLogger(__name__).warning("%s; all candidates are of other proposers", problem)
         return
-    kept = []
-    for path in files:
-        if path.exists():
-            kept.append(path.replace(path.with_name(path.name + _FAILED_SUFFIX)))
-    places = ", ".join(map(str, kept))
+    failed = [path for path in files if path.exists()]
+    kept = [path.replace(path.with_name(path.name + _FAILED_SUFFIX)) for path in failed]
+    places = " and ".join(map(str, kept))
     raise ModelError(
         f"{problem}. No result is kept; all answers are in {places}, and what was scored is used "
         "again. Mend the LLM, take another one, or leave it out of the proposers"

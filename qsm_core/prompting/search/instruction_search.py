@@ -374,4 +374,5 @@ class InstructionSearch:
 
 
 def _refused(proposed: Candidate | Refusal, reason: str) -> dict[str, str]:
-    return {"text": proposed.text[:400], "reason": reason, "origin": proposed.origin}
+    values = {"text": proposed.text[:400], "reason": reason}
+    return values | ({"origin": proposed.origin} if proposed.origin else {})

@@ -75,5 +75,7 @@ def _of_object(value: dict[str, Any], depth: int) -> list[str]:
     found = [text for inner in wanted.values() for text in _texts(inner, depth + 1)]
     if len(found) > 1 and sum(isinstance(inner, str) for inner in wanted.values()) > 1:
         keys = ", ".join(map(repr, list(wanted)[:5]))
-        raise NoTextError(f"is JSON with the keys {keys}, none of which is named for an instruction")
+        raise NoTextError(
+            f"is JSON with the keys {keys}, none of which is named for an instruction"
+        )
     return found

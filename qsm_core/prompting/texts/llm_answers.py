@@ -1,10 +1,10 @@
 """The instruction in what a language model wrote, or the reason why there is none.
 
-Models think aloud, draft, introduce, number, quote and explain. What is left of that in an instruction
-would be scored with it, so an instruction is taken only from where it is clearly set off, tried in
-this order: <INS> tags; JSON; a label such as `New instruction:`; a list with numbers or bullets; a
-fenced block; a quoted paragraph; the one paragraph of the answer. Reasoning is left out first, drafts
-in it included. Where several readings are possible, the answer is refused.
+Models think aloud, draft, introduce, number, quote and explain. What is left of that in an
+instruction would be scored with it, so an instruction is taken only from where it is clearly set
+off, tried in this order: <INS> tags; JSON; a label such as `New instruction:`; a list with numbers
+or bullets; a quoted paragraph; the one paragraph of the answer, or of its fenced block. Reasoning
+is left out first, drafts in it included. Where several readings are possible, the answer is refused.
 
 Whether an instruction can be scored (length, label words) is not decided here.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from qsm_core.inference.answers import AnswerFormat, detect_format
@@ -33,7 +34,8 @@ _TAGGED = re.compile(rf"<({_TAG})>((?:(?!<{_TAG}>).)*?)</\1>", re.DOTALL | _I)
 _UNCLOSED = re.compile(rf"<{_TAG}>(.*?)(?=\n\s*\n|<{_TAG}>|\Z)", re.DOTALL | _I)
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)\n?[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _MARKER = re.compile(
-    r"[ \t]*(?:\*\*)?(?:\d{1,3}[.):]|[-*•+](?=\s)|(?:PROMPT|INSTRUCTION)[ _]?\d{1,3}:)(?:\*\*)?[ \t]*",
+    r"[ \t]*(?:\*\*)?(?:\d{1,3}[.):]|[-*•+](?=\s)|(?:PROMPT|INSTRUCTION)[ _]?\d{1,3}:)"
+    r"(?:\*\*)?[ \t]*",
     _I,
 )
 _MARKER_AT_START = re.compile(rf"^(?:{_MARKER.pattern})", _I)
@@ -47,9 +49,9 @@ _LABEL = re.compile(
 )
 _INTERJECTION = re.compile(r"^(?:sure|certainly|of course|absolutely|ok|okay|great)[!.:]+\s*", _I)
 _PREAMBLE = re.compile(
-    r"^(?:here|i(?:['’]d|['’]ve)?\b|how about|based on|below|try|this is|use|"
+    r"^(?:here|i(?:['\u2019]d|['\u2019]ve)?\b|how about|based on|below|try|this is|use|"
     rf"{_KIND})\b[^:.\n]{{0,120}}\b{_NOUN}\b[^:.\n]{{0,80}}:[ \t]*|"
-    r"^here(?:['’]s| is| it is| you are| you go| goes| are)\b[^:.\n]{0,20}:[ \t]*",
+    r"^here(?:['\u2019]s| is| it is| you are| you go| goes| are)\b[^:.\n]{0,20}:[ \t]*",
     _I,
 )
 _AFTERWORD = re.compile(
@@ -61,7 +63,9 @@ _AFTERWORD = re.compile(
     _I,
 )
 _OPTION = re.compile(r"^\s*\(?[A-D]\)")
-_DECLINES = re.compile(r"^(?:i['’]m sorry|i am sorry|sorry|i can(?:no|['’])t|i am unable|as an ai)\b", _I)
+_DECLINES = re.compile(
+    r"^(?:i['\u2019]m sorry|i am sorry|sorry|i can(?:no|['\u2019])t|i am unable|as an ai)\b", _I
+)
 _ABOUT_ITSELF = re.compile(
     rf"\b(?:{_KIND}|previous|above|concise|first|last|this) (?:instruction|prompt)s?\b|"
     r"\b(?:higher|better) scores?\b|"
@@ -100,8 +104,6 @@ def read_answer(answer: str, *, whole: bool = True) -> Reading:
     """
     try:
         text = _without_thoughts(answer[:_LONGEST_ANSWER])
-        if not text.strip():
-            raise _RefusedError("is empty" if not answer.strip() else "holds thoughts alone")
         tagged = _tagged(text, whole=whole)
         found = tagged or _untagged(text, whole=whole)
     except (_RefusedError, NoTextError) as error:
@@ -118,18 +120,26 @@ def read_answer(answer: str, *, whole: bool = True) -> Reading:
 
 
 def _without_thoughts(text: str) -> str:
-    """Return what stands behind the last thought; nothing if that does not end."""
+    """Return what stands behind the last thought.
+
+    Raises:
+        _RefusedError: Nothing does.
+    """
+    wrote = text
+    text = _END.sub("", text) if _CHANNEL.search(text) else text
     channels = list(_FINAL.finditer(text))
     if channels:
         text = text[channels[-1].end() :]
     elif _CHANNEL.search(text):
-        return ""
+        text = ""
     for end in _THOUGHT_ENDS.finditer(text):
         rest = text[end.end() :]
     text = rest if _THOUGHT_ENDS.search(text) else text
     begin = _THOUGHT_BEGINS.search(text)
     text = text[: begin.start()] if begin else text
-    return _END.sub("", text) if channels else text
+    if not text.strip():
+        raise _RefusedError("holds thoughts alone" if wrote.strip() else "is empty")
+    return text
 
 
 def _tagged(text: str, *, whole: bool) -> list[str]:
@@ -145,7 +155,7 @@ def _tagged(text: str, *, whole: bool) -> list[str]:
     for line in text[matches[-1].end() :].splitlines():
         if not _AFTERWORD.match(line) and detect_format(line) is not AnswerFormat.OPEN:
             raise _RefusedError("goes on to another instruction behind the one in tags")
-    between = [text[a.end() : b.start()] for a, b in zip(matches, matches[1:], strict=False)]
+    between = [text[a.end() : b.start()] for a, b in pairwise(matches)]
     if any(_MARKER.sub("", gap).strip(" \t\r\n,;") for gap in between):
         matches = matches[-1:]
     return [inner for match in matches for inner in _unwrapped(match.group(2))]
@@ -237,7 +247,7 @@ def _paragraphs(text: str) -> Iterator[str]:
     """Yield paragraphs without comments behind them; options belong to the one before."""
     held = ""
     for block in re.split(r"\n\s*\n", text):
-        lines = []
+        lines = list[str]()
         for line in block.splitlines():
             if _AFTERWORD.match(line) and (lines or held):
                 break

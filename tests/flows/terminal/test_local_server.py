@@ -58,11 +58,17 @@ def test_a_configured_server_is_used_as_it_is(
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://127.0.0.1:9/api", "no server answers there (ConnectionRefusedError: .*); start it"),
+        (
+            "http://127.0.0.1:9/api",
+            "no server answers there (ConnectionRefusedError: .*); start it",
+        ),
         ("http://nobody.invalid/api", "no server answers there (.*unset PREFECT_API_URL"),
         ("127.0.0.1:4200/api", "is no address; needed is one such as http://127.0.0.1:4200/api"),
         ("http://127.0.0.1:port/api", "is no address"),
-        ("{healthy}/v2", r"is no Prefect API (/health gives status 404); mostly needed is .*:\d+/api"),
+        (
+            "{healthy}/v2",
+            r"is no Prefect API (/health gives status 404); mostly needed is .*:\d+/api",
+        ),
         ("{healthy}/page", "is no Prefect API (/health gives a page)"),
     ],
 )

@@ -15,7 +15,9 @@ class Counting:
     def answers(self, prompt, seeds):
         self.calls += 1
         text = f"answer {self.calls} to\u2028"
-        return [Answer(f"{text}{seed}\n\ud800", "was cut off" if seed > 1 else "") for seed in seeds]
+        return [
+            Answer(f"{text}{seed}\n\ud800", "was cut off" if seed > 1 else "") for seed in seeds
+        ]
 
 
 def test_a_cached_answer_is_not_requested_again(tmp_path):

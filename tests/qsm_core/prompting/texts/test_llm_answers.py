@@ -180,7 +180,9 @@ _FORMS = {
     "bullet": "- {0}",
     "quoted block": "> {0}",
 }
-_KEYS = st.sampled_from(["instruction", "new_instruction", "improved_prompt", "Text", "result", "x"])
+_KEYS = st.sampled_from(
+    ["instruction", "new_instruction", "improved_prompt", "Text", "result", "x"]
+)
 
 
 @st.composite
