@@ -4,7 +4,8 @@ Models think aloud, draft, introduce, number, quote and explain. What is left of
 instruction would be scored with it, so an instruction is taken only from where it is clearly set
 off, tried in this order: <INS> tags; JSON; a label such as `New instruction:`; a list with numbers
 or bullets; a quoted paragraph; the one paragraph of the answer, or of its fenced block. Reasoning
-is left out first, drafts in it included. Where several readings are possible, the answer is refused.
+is left out first, drafts in it included. Where several readings are possible, the answer is
+refused.
 
 Whether an instruction can be scored (length, label words) is not decided here.
 """
