@@ -203,7 +203,7 @@ def _wrapped(draw: st.DrawFn) -> tuple[str, str, bool]:
         sure = sure or not (before or after or name == "unclosed")
     thoughts = draw(st.sampled_from(_THOUGHTS))
     if thoughts == _THOUGHTS[-1]:
-        sure = form.lower().startswith("<ins>") and "</" in form
+        sure = form.lower().endswith("</ins>")
     return text, f"{thoughts}{before}{form}{after}", sure and "I begin with" not in before
 
 
