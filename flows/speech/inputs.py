@@ -8,7 +8,8 @@ from pathlib import Path
 
 from flows.run.settings import RunSettings
 from flows.speech.parameters import PipelineParameters
-from qsm_core.errors import ConfigurationError
+from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.evaluation.scoring.instructions import read_instruction
 
 _PATHS = (
     "data",
@@ -29,6 +30,7 @@ def check_inputs(parameters: PipelineParameters) -> None:
         ConfigurationError: Names every such field, its value and what is needed.
     """
     problems = missing_paths(parameters, _PATHS)
+    problems += _unreadable_instructions(parameters)
     problems += _pattern_problems(parameters.group_pattern)
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
@@ -41,6 +43,21 @@ def missing_paths(parameters: RunSettings, fields: Sequence[str]) -> list[str]:
         for field in fields
         if (path := getattr(parameters, field)) is not None and not Path(path).expanduser().exists()
     ]
+
+
+def _unreadable_instructions(parameters: PipelineParameters) -> list[str]:
+    """List the instruction files that are there and hold no instruction."""
+    problems = []
+    for field in ("instruction_base", "instruction_lora"):
+        value = getattr(parameters, field)
+        path = None if value is None else Path(value).expanduser()
+        if path is None or not path.exists():
+            continue
+        try:
+            read_instruction(path)
+        except DataError as error:
+            problems += [f"{field} = {value!r}: {problem}" for problem in error.problems]
+    return problems
 
 
 def _pattern_problems(pattern: str | None) -> list[str]:

@@ -214,12 +214,12 @@ class InstructionSearch:
             rng = derive_rng(self._settings.seed, "propose", iteration, attempt)
             for proposed in self._proposer.propose(self.history, count, rng):
                 if isinstance(proposed, Refusal):
-                    refused.append(_refused(proposed.text, proposed.reason))
+                    refused.append(_refused(proposed, proposed.reason))
                     continue
                 candidate = Candidate(clean_text(proposed.text), proposed.origin)
                 problem = self._problem_of(candidate.text) or self._known.twin_of(candidate.text)
                 if problem is not None:
-                    refused.append(_refused(candidate.text, problem))
+                    refused.append(_refused(candidate, problem))
                 elif len(fresh) < count:
                     fresh.append(candidate)
                     self._enter(iteration, candidate)
@@ -373,5 +373,6 @@ class InstructionSearch:
         self._trajectory.record("asked", {"iteration": iteration, **values})
 
 
-def _refused(text: str, reason: str) -> dict[str, str]:
-    return {"text": text[:400], "reason": reason}
+def _refused(proposed: Candidate | Refusal, reason: str) -> dict[str, str]:
+    values = {"text": proposed.text[:400], "reason": reason}
+    return values | ({"origin": proposed.origin} if proposed.origin else {})

@@ -7,6 +7,7 @@ import pytest
 from flows.speech.inputs import check_inputs
 from flows.speech.parsing import parse_parameters
 from qsm_core.errors import ConfigurationError
+from qsm_core.evaluation.scoring.instructions import read_instruction
 
 
 def test_every_path_that_does_not_exist_is_reported_with_its_field(tmp_path: Path) -> None:
@@ -28,3 +29,27 @@ def test_every_path_that_does_not_exist_is_reported_with_its_field(tmp_path: Pat
 def test_a_pattern_that_finds_no_group_is_refused(pattern: str, shown: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"group_pattern = .*{shown}.*with one group"):
         check_inputs(parse_parameters({"group_pattern": pattern}))
+
+
+def test_instruction_files_that_cannot_be_read_are_in_the_same_list(tmp_path: Path) -> None:
+    """Not first in the job that scores with them."""
+    (tmp_path / "latin.txt").write_bytes("Ist es Sprache? für".encode("latin-1"))
+    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "utf16.txt").write_bytes(b"\0S\0P")
+    (tmp_path / "search").mkdir()
+    (tmp_path / "good.txt").write_text("Is it SPEECH or NONSPEECH?", encoding="utf-8-sig")
+    for name, words in {
+        "latin.txt": "'utf-8' codec can't decode",
+        "empty.txt": "is empty",
+        "utf16.txt": "no text",
+        "search": "best_prompt.txt: there is no such file",
+    }.items():
+        given = {"instruction_base": str(tmp_path / name), "instruction_lora": str(tmp_path / name)}
+        with pytest.raises(ConfigurationError) as caught:
+            check_inputs(parse_parameters({**given, "group_pattern": "("}))
+        problems = caught.value.problems
+        fields = [problem.split(" = ")[0] for problem in problems]
+        assert fields == ["instruction_base", "instruction_lora", "group_pattern"]
+        assert words in problems[0]
+    check_inputs(parse_parameters({"instruction_base": str(tmp_path / "good.txt")}))
+    assert read_instruction(tmp_path / "good.txt") == "Is it SPEECH or NONSPEECH?"

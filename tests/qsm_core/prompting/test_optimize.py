@@ -4,7 +4,7 @@ import json
 import pandas as pd
 import pytest
 
-from qsm_core.errors import ConfigurationError, InterruptedStageError
+from qsm_core.errors import ConfigurationError, InterruptedStageError, ModelError
 from qsm_core.evaluation.analysis.metrics import compute_metrics
 from qsm_core.evaluation.predictions.table import read_predictions
 from qsm_core.prompting.optimize import run
@@ -187,6 +187,27 @@ def answer(_number, request):
     asked = json.dumps([request["messages"], request["seed"]])
     word = hashlib.sha256(asked.encode()).hexdigest()[:14]
     return Reply(f"<INS>Consider {word}: is it SPEECH or NONSPEECH?</INS>")
+
+
+@pytest.mark.parametrize("bad", [Reply(finish="length"), Reply("I cannot help with that.")])
+def test_a_search_whose_llm_wrote_nothing_of_use_fails_and_begins_anew(inputs, tmp_path, bad):
+    """The same command succeeds when the LLM is mended: no empty answer was kept."""
+    config = {"candidates": 2, "proposers": ["llm"], "controls": [], "iterations": 1}
+    config |= {"optimizer": {"served": True, "model": "scripted"}}
+    works = False
+
+    def script(number, request):
+        return answer(number, request) if works else bad
+
+    with chat_server(script) as server:
+        runtime = {"optimizer_url": server.base_url}
+        with pytest.raises(ModelError, match=r"wrote no instruction that can be scored \(6 x"):
+            optimize(tmp_path, inputs, runtime, **config)
+        assert not (tmp_path / "out" / "best_prompt.txt").exists()
+        assert len((tmp_path / "work" / "optimizer_llm.jsonl.failed").read_text().splitlines()) == 7
+        works = True
+        _, summary = optimize(tmp_path, inputs, runtime, **config)
+    assert summary["num_candidates"] == 3
 
 
 @pytest.mark.slow

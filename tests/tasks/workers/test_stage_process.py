@@ -108,7 +108,10 @@ def test_too_many_lines_are_shown_in_part_and_kept_whole(make, lines):
     [
         ("data", DataError, "clip b: is empty"),
         ("model", ModelError, "the model is damaged"),
-        ("own", StageError, "OwnError: number 3"),
+        ("own", ModelError, "OwnError: number 3"),
+        ("foreign", StageError, r"ForeignError: gone away \(mischief.py, line"),
+        ("refused", ModelError, "the server refuses the key"),
+        ("quits", StageError, r"SystemExit: the library gave up \(mischief.py, line"),
         ("value", StageError, r"ValueError: n is no good \(mischief.py, line"),
         ("connection", TransientError, "the other side went away"),
         ("full", StoreError, "the disk is full: /somewhere could not be written"),

@@ -230,6 +230,47 @@ def test_what_cannot_work_is_reported(write, change, expected):
     assert expected in "\n".join(problems(write(GOOD.replace(*change))))
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("timeout: 01:58:00", "no attempt can last so long; a job of walltime 02:00:00 stops"),
+        ("directives: [--gpus=2]", "gres = 'gpu:a100:2,shard:1' asks for GPUs too; keep one"),
+        ("directives: [-G 2]", "asks for GPUs too"),
+        ("directives: [--nodes=2]", "a job is one worker on one node"),
+        ("directives: [-N 1-4]", "a job is one worker on one node"),
+        ("directives: [--ntasks-per-node=4]", "a job is one task, the worker; give cores"),
+        ("directives: [--hint=a, --hint=b]", "--hint is given twice, before as '--hint=a'"),
+    ],
+)
+def test_what_values_say_against_each_other_is_found_by_the_plan(write, line, expected):
+    (problem,) = problems(write(GOOD.replace("    gres:", f"    {line}\n    gres:")))
+    assert expected in problem
+    assert "line 10: resources.gpu." in problem
+
+
+def test_directives_that_say_nothing_against_each_other_are_kept(write):
+    line = "directives: [--nodes=1, --mail-type=END, --mail-type=FAIL, --exclusive]"
+    profile = load_profile(write(GOOD.replace("    gres:", f"    {line}\n    gres:")))
+    assert len(profile.resources["gpu"].directives) == 4
+
+
+def test_names_that_are_not_there_stand_beside_wrong_values_in_one_list(write):
+    text = GOOD.replace("cores: 4", "cores: none")
+    text = text.replace("train_lora: {", "train_lore: {resource: huge, ")
+    found = " | ".join(problems(write(text)))
+    assert "stages.train_lore: no such stage" in found
+    assert "stages.train_lore.resource = 'huge': no such class; classes of this profile" in found
+    assert "resources.cpu.cores = 'none'" in found
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "site.yaml"
+    path.write_bytes("description: Universität".encode("latin-1"))
+    (problem,) = problems(str(path))
+    assert str(path) in problem
+    assert "needed is a YAML file in UTF-8" in problem
+
+
 def test_a_profile_is_found_by_name_or_path(write):
     assert find_profile("example-3090").name == "example-3090.yaml"
     assert find_profile(write(GOOD)) == Path(write(GOOD)).resolve()
