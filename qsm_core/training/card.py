@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from qsm_core.models.adapters import CARD_FILE
+from qsm_core.models.adapter_files import CARD_FILE
 from qsm_core.training.config import LoraTraining
 
 _VERSIONS = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")

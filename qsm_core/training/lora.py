@@ -22,7 +22,7 @@ import numpy as np
 from torch import Tensor
 
 from qsm_core.labels import Label, Split
-from qsm_core.models.adapters import CONFIG_FILE, WEIGHTS_FILE
+from qsm_core.models.adapter_files import CONFIG_FILE, WEIGHTS_FILE
 from qsm_core.models.architectures import architecture_in
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder import encode_clips, prepare_clips
