@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from qsm_core.conditions.config import RirConfig
-
 from tasks.stage_task import stage
 from tasks.traits import RENDERING
 from tasks.workers.call import Receipt, StageCall

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from qsm_core.data.config import PrepareConfig, SyntheticConfig
-
 from tasks.stage_task import stage
 from tasks.traits import RENDERING, TABLES
 from tasks.workers.call import Receipt, StageCall

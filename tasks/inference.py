@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from qsm_core.inference.config import ParityConfig
-
 from tasks.stage_task import stage
 from tasks.traits import MODEL, MODEL_RUNTIME, TABLES
 from tasks.workers.call import Receipt, StageCall

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from qsm_core.training.workload import training_work
-
 from qsm_core.training.config import LoraTraining
+from qsm_core.training.workload import training_work
 from tasks.stage_task import stage
 from tasks.traits import MODEL, MODEL_RUNTIME, TABLES
 from tasks.workers.call import Receipt, StageCall

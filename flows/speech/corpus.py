@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from qsm_core.data.config import PrepareConfig, SyntheticConfig
-
 from flows.run.stages import RunStages
 from flows.speech.roles import Corpus, TrainingCorpus
+from qsm_core.data.config import PrepareConfig, SyntheticConfig
 from tasks.data import make_corpus, prepare_corpus
 from tasks.run.handle import StageHandle
 from tasks.run.runner import Input

@@ -1,8 +1,8 @@
-"""A CSV as people write it: commas, semicolons or tabs between cells, with a BOM, gzipped.
+"""CSV files as people write them: with commas, semicolons or tabs, with a BOM, gzipped.
 
-Spreadsheets of half of Europe write semicolons, so what stands between the cells is read from the
-header. Cells stay text. A row with another number of cells than the header is an error: to guess
-which cell is missing would move labels to other clips.
+Spreadsheets in many European countries write semicolons, so the delimiter is detected from the
+header. Cells stay text. A row with another number of cells than the header is an error: guessing
+which cell is missing would assign labels to the wrong clips.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from qsm_core.errors import DataError
 
 _DELIMITERS = (",", ";", "\t")
-_MOST_TOLD = 10
+_MOST_SHOWN = 10
 
 
 def csv_header(path: Path) -> list[str]:
@@ -29,11 +29,11 @@ def csv_header(path: Path) -> list[str]:
 
 
 def read_csv_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file; every cell is text, and an empty one is the empty text.
+    """Read a CSV file; every cell is text, an empty cell the empty string.
 
     Raises:
         DataError: The file is missing, is not UTF-8, has no header or two columns of one name, or
-            a row has too many or too few cells; names the lines.
+            rows have too many or too few cells; the error names their lines.
     """
     try:
         rows, lines = _rows(path)
@@ -48,7 +48,7 @@ def read_csv_table(path: Path) -> pd.DataFrame:
             "cannot read the table", [f"{path}: is empty; its first line names the columns"]
         )
     header, *body = rows
-    problems = [f"{path}: column {name!r} stands twice" for name in _twice(header)]
+    problems = [f"{path}: column {name!r} appears twice" for name in _twice(header)]
     problems += [
         f"{path}, line {line}: {len(row)} cells, but {len(header)} columns; write a cell that "
         'holds a comma in quotes: "a, b"'
@@ -56,9 +56,9 @@ def read_csv_table(path: Path) -> pd.DataFrame:
         if len(row) != len(header)
     ]
     if problems:
-        more = len(problems) - _MOST_TOLD
-        told = problems[:_MOST_TOLD] + ([f"and {more} more"] if more > 0 else [])
-        raise DataError("cannot read the table", told)
+        more = len(problems) - _MOST_SHOWN
+        shown = problems[:_MOST_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+        raise DataError("cannot read the table", shown)
     return pd.DataFrame(body, columns=header, dtype="str")
 
 
@@ -69,7 +69,7 @@ def _rows(path: Path, *, only_header: bool = False) -> tuple[list[list[str]], li
     with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
         first = stream.readline()
         stream.seek(0)
-        # A space after a comma is no part of the cell.
+        # A space after a comma is not part of the cell.
         reader = csv.reader(
             stream, delimiter=max(_DELIMITERS, key=first.count), skipinitialspace=True
         )

@@ -1,9 +1,9 @@
-"""LoRA adapters: put around a model so that they are there, whole, and do something.
+"""LoRA adapters: loaded into a model, with proof that they are complete and have an effect.
 
-PEFT drops weights whose names it cannot map and leaves the adapter at zero: the base model
-answers, and no error tells. Here every tensor of the file has to arrive and every tensor of the
-adapter has to be filled, and the logits have to change. Names of transformers 4 are turned into
-those of today, so that the logits are what PEFT gives in the layout that an adapter was made with.
+PEFT drops weights whose names it cannot map and leaves the adapter at zero: the base model then
+answers, without any error. Here every tensor of the file must be used, every tensor of the adapter
+must be filled, and the logits must change. Names of transformers 4 become those of today, so that
+the logits equal those of PEFT in the layout that an adapter was made with.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from qsm_core.models.adapter_fit import FittedAdapter, fit_adapter
 
 _SHOWN = 3
 
-# PEFT asks transformers for this under its old name; nothing that a user could do about it.
+# PEFT uses the old name of this attribute of transformers; the user can do nothing about it.
 warnings.filterwarnings(
     "ignore", "`is_gradient_checkpointing` is deprecated", category=FutureWarning
 )
@@ -35,7 +35,7 @@ warnings.filterwarnings(
 
 @dataclass(frozen=True)
 class LoadedAdapter:
-    """A model with its adapter, and what a person should know about the pair."""
+    """A model with its adapter, and what the user should know about the pair."""
 
     model: Any
     notes: tuple[str, ...]
@@ -46,7 +46,7 @@ def load_adapter(model: Any, model_folder: Path, folder: Path) -> LoadedAdapter:
 
     Args:
         model: As it was loaded.
-        model_folder: Whence.
+        model_folder: Where it was loaded from.
         folder: Of the adapter.
 
     Raises:
@@ -61,7 +61,7 @@ def load_adapter(model: Any, model_folder: Path, folder: Path) -> LoadedAdapter:
         raise ModelError(f"adapter {folder}: its weights do not fit this model: {error}") from error
     _check_keys(folder, result)
     _check_not_zero(folder, wrapped)
-    wrapped.requires_grad_(False)  # it is here to answer, not to learn
+    wrapped.requires_grad_(False)  # for inference only
     return LoadedAdapter(wrapped.eval(), (*_layout_notes(fitted), *_version_notes(folder)))
 
 

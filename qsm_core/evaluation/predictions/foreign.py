@@ -1,6 +1,6 @@
-"""Reads predictions that were made elsewhere, so that any system can be compared.
+"""Read predictions that were made elsewhere, so that any system can be compared.
 
-Three forms are told apart by their columns:
+Three forms are distinguished by their columns:
 
 - a predictions.parquet of this program;
 - the documented CSV: clip_id, group_id, condition, label, and p_speech or prediction or both;
@@ -31,7 +31,7 @@ _DIGEST = "unknown"
 
 
 def read_any(path: Path, system: str) -> pd.DataFrame:
-    """Read predictions in any of the known forms; the system gets the name that is given.
+    """Read predictions in any of the known forms, as those of a system with the given name.
 
     Raises:
         DataError: The file cannot be read or fits none of the forms; every problem is listed.
@@ -108,13 +108,13 @@ def _labels(texts: pd.Series, problems: list[str]) -> pd.Series:
 
 
 def _conditions(keys: pd.Series) -> dict[str, pd.Series]:
-    """Return condition, dimension and levels; a key of no known form has neither."""
+    """Return condition, dimension and levels; a key of unknown form has only a condition."""
     places: dict[str, dict[str, object]] = {}
     for key in keys.unique():
         try:
             condition = parse_condition(key)
         except ConfigurationError:
-            # Conditions of other studies are compared as they are called.
+            # Conditions of other studies are compared by their names.
             places[key] = {"condition": key, "dimension": None, **dict.fromkeys(_LEVELS)}
             continue
         place: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Reads the predictions.csv of the first system: base clip, group and class from the file names.
+"""Read the predictions.csv of the first system: base clip, group and class from the file names.
 
 Columns: audio_path, ground_truth, prediction, condition, and where present variant_type,
 p_first_token, raw_text (or raw_output), normalization_level, duration_ms, snr_db. Two generations
@@ -111,7 +111,7 @@ def _clips(paths: pd.Series, problems: list[str]) -> pd.DataFrame:
 
 
 def _labels(raw: pd.DataFrame, from_name: pd.Series, problems: list[str]) -> pd.Series:
-    """Read the ground truth, which has to agree with the file names."""
+    """Read the ground truth, which must agree with the file names."""
     spellings = {}
     for text in raw["ground_truth"].astype(str).unique():
         try:

@@ -5,7 +5,7 @@
     .json  a list of texts, or of objects with `instruction` or `text`; or an object whose
            `templates` is such a list
 
-Every instruction has to be fit to be scored, so that a wrong one is told before anything runs.
+Every instruction must be a valid candidate, so that a wrong one is reported before anything runs.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _SHOWN = 60  # characters of a text in an error
 
 
 class _FormError(ValueError):
-    """A file of another form than its name says."""
+    """The content does not fit the suffix of the file."""
 
 
 @dataclass(frozen=True)
 class PoolEntry:
-    """One instruction of a pool; `place` is where it stands in the file, such as `line 3`."""
+    """One instruction of a pool; `place` is its position in the file, such as `line 3`."""
 
     text: str
     place: str
@@ -43,7 +43,7 @@ def read_pool(path: Path) -> tuple[PoolEntry, ...]:
 
     Raises:
         ConfigurationError: The file cannot be read, holds nothing, or holds texts that cannot be
-            candidates; every one of them is named with its place.
+            candidates; each is named with its place.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise _unusable(path, [f"{path}: the name ends in none of {', '.join(SUFFIXES)}"])
@@ -53,19 +53,19 @@ def read_pool(path: Path) -> tuple[PoolEntry, ...]:
         raise _unusable(path, [f"{path}: {error}; needed is a text file in UTF-8"]) from error
     read = {".txt": _lines, ".csv": _csv, ".json": _json}[path.suffix.lower()]
     try:
-        found = [PoolEntry(clean_text(text), place) for text, place in read(content)]
+        entries = [PoolEntry(clean_text(text), place) for text, place in read(content)]
     except ValueError as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
     problems = [
         f"{path}, {entry.place}: {_short(entry.text)!r}: {problem}"
-        for entry in found
+        for entry in entries
         if (problem := text_problem(entry.text)) is not None
     ]
-    if not found:
+    if not entries:
         problems = [f"{path}: holds no instruction; needed is one at least"]
     if problems:
         raise _unusable(path, problems)
-    return tuple(found)
+    return tuple(entries)
 
 
 def _lines(content: str) -> Iterator[tuple[str, str]]:

@@ -31,19 +31,19 @@ def test_commas_semicolons_and_tabs_are_read(tmp_path, text, encoding):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (b"path,label\na.wav,SPEECH,anna\n", "line 2: 3 cells, but 2 columns"),
         (b"path,label\na.wav,SPEECH\nb.wav\n", "line 3: 1 cells, but 2 columns"),
-        (b"path,label,path\na.wav,SPEECH,b.wav\n", "column 'path' stands twice"),
+        (b"path,label,path\na.wav,SPEECH,b.wav\n", "column 'path' appears twice"),
         ("path,label\nä.wav,SPEECH\n".encode("latin-1"), "is not UTF-8 .byte 0xe4.*CSV UTF-8"),
         (b"", "is empty"),
     ],
 )
-def test_what_cannot_be_read_without_guessing_is_told(tmp_path, content, told):
+def test_what_cannot_be_read_without_guessing_is_reported(tmp_path, content, shown):
     file = tmp_path / "clips.csv"
     file.write_bytes(content)
-    with pytest.raises(DataError, match=rf"clips\.csv.*{told}"):
+    with pytest.raises(DataError, match=rf"clips\.csv.*{shown}"):
         read_csv_table(file)
 
 
@@ -54,16 +54,16 @@ def test_many_wrong_lines_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "expected"),
     [
         ("PATH,LABEL,GROUP_ID", "no column path and no column label; its columns are PATH, LABEL"),
         ("path,group_id", "has no column label"),
         ("path,label", "missing column group_id .*add it, or give group_pattern"),
     ],
 )
-def test_a_table_that_is_almost_one_says_what_it_lacks(tmp_path, header, told):
+def test_a_table_that_is_almost_one_says_what_it_lacks(tmp_path, header, shown):
     (tmp_path / "metadata.csv").write_text(f"{header}\n")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=shown):
         import_manifest(tmp_path)
 
 
