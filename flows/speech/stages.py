@@ -25,6 +25,7 @@ from flows.speech.corpus import submit_corpus
 from flows.speech.inputs import check_inputs
 from flows.speech.lists import condition_keys, detector_names
 from flows.speech.memory import MEMORY_TABLE, RunMemory
+from flows.speech.model_files import ADAPTER_TABLE, adapter_rows
 from flows.speech.optimizer import check_key, optimizer_inputs, optimizer_runtime
 from flows.speech.parameters import PipelineParameters
 from flows.speech.roles import (
@@ -101,6 +102,10 @@ class SpeechStages:
         self._model = model_input(str(parameters.model), parameters.model_revision)
         self.memory = RunMemory.of_pipeline(parameters, self._model.path)
         run.tables[MEMORY_TABLE] = self.memory.rows  # further work adds rows to it
+        if parameters.adapter is not None:
+            run.tables[ADAPTER_TABLE] = adapter_rows(
+                parameters.adapter, str(parameters.model), self._model.path
+            )
         self._corpus: StageHandle | None = None
         self._rirs: StageHandle | None = None
         self._tests: dict[System, StageHandle] = {}

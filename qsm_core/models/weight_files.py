@@ -41,6 +41,11 @@ def damage_of(file: Path) -> list[str]:
         return [f"{file.name} is not whole ({size} bytes; {error}): copy or download it again"]
 
 
+def has_packed_weights(folder: Path) -> bool:
+    """Return whether tensors of a folder without `weight_problems` are packed by GPTQ or AWQ."""
+    return any(name.endswith((".qweight", ".qzeros")) for name in stored_shapes(folder))
+
+
 def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of a folder without `weight_problems`, by name."""
     if (folder / WEIGHTS).is_file():

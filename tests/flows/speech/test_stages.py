@@ -8,10 +8,12 @@ import pytest
 from flows.complete_pipeline import seven_stages
 from flows.run.stages import RunStages
 from flows.speech.parsing import parse_parameters
+from qsm_core.models.identity import EMBEDDED_FOLDER
 from qsm_core.store.store import Store
 from tasks.run.handle import StageHandle
 from tasks.run.runner import StageRunner
 from tasks.workers.local import local_profile
+from tests.support.adapter_files import write_adapter_files
 
 
 def _planned(folder: Path, **values: Any) -> dict[str, StageHandle]:
@@ -45,12 +47,25 @@ def test_dev_is_evaluated_where_no_search_does_it(tmp_path: Path, instruction: s
 
 
 def test_without_a_use_for_dev_clips_none_are_needed(tmp_path: Path, instruction: str) -> None:
-    adapter = tmp_path / "adapter"  # planning digests it and loads nothing
-    adapter.mkdir()
-    (adapter / "adapter_config.json").write_text("{}")
+    adapter = write_adapter_files(tmp_path / "adapter", EMBEDDED_FOLDER)
     both = {"instruction_base": instruction, "instruction_lora": instruction}
     given = _planned(tmp_path, adapter=str(adapter), **both)
     assert not [name for name in given if name.startswith(("dev_", "opro_"))]
+
+
+def test_a_plan_says_what_an_older_adapter_is(tmp_path: Path) -> None:
+    adapter = write_adapter_files(tmp_path / "adapter", EMBEDDED_FOLDER)
+    parameters = parse_parameters({"adapter": str(adapter)})
+    store = Store(tmp_path / "store")
+    with StageRunner(store, local_profile(1), plan_only=True) as runner:
+        run = RunStages(parameters, store, runner)
+        seven_stages(parameters, run)
+    (row,) = run.tables["Adapter"]
+    assert row["adapts"] == "language model: q_proj, v_proj; audio encoder: q_proj, v_proj"
+    assert row["names"] == "of transformers 4, mapped"
+    assert row["made for"] == (
+        "Qwen/Qwen2-Audio-7B-Instruct: another name than 'embedded'; is it the same?"
+    )
 
 
 def test_each_model_is_scored_with_its_best_control_and_with_what_others_found(

@@ -116,7 +116,10 @@ def test_a_module_that_was_trained_as_a_whole_comes_too(small_model_folder, tmp_
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"target_modules": ["q_proj", "gate_proj"]}, "does not name what the file has tensors for"),
+        (
+            {"target_modules": ["q_proj", "gate_proj"]},
+            "does not name what the file has tensors for",
+        ),
         ({"target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}, "names 6 modules that the"),
         ({"target_modules": "q_proj"}, "does not name what the file has tensors for|no module"),
         ({"target_modules": "(q_proj"}, r"target_modules = '\(q_proj' is no regular expression"),
