@@ -13,8 +13,7 @@ library version, a new adapter.
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
-    from flows.speech.model_files import ADAPTER_TABLE, adapter_rows, check_model_and_adapter
-from flows.speech.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
+    from flows.speech.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
     from flows.terminal.command_line import run_from_terminal
 
     run_from_terminal(

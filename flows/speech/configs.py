@@ -73,7 +73,7 @@ def training_config(p: PipelineParameters, seed: int, conditions: Conditions) ->
     return LoraTraining(
         seed=seed,
         instructions=(p.instruction,),
-        targets=p.lora_targets,
+        targets=_filled(p.lora_targets, "lora_targets"),
         tune_encoder=p.tune_encoder,
         rank=_filled(p.lora_rank, "lora_rank"),
         alpha=_filled(p.lora_alpha, "lora_alpha"),
@@ -84,6 +84,7 @@ def training_config(p: PipelineParameters, seed: int, conditions: Conditions) ->
         patience=p.patience,
         gradient_checkpointing=p.gradient_checkpointing,
         effective_batch_size=p.effective_batch_size,
+        micro_batch_size=p.micro_batch_size,
         quantization=quantization(p),
         conditions=conditions,
         renderings_per_clip=p.renderings_per_clip,

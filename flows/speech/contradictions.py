@@ -11,6 +11,7 @@ from qsm_core.data.clip_counts import count_conditions
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.baselines.registry import baseline_problems
 from qsm_core.prompting.config import CONTROLS
+from qsm_core.training.config import training_problems
 
 
 def contradictions(parameters: PipelineParameters) -> list[str]:
@@ -32,6 +33,12 @@ def contradictions(parameters: PipelineParameters) -> list[str]:
             f"num_seeds = {parameters.num_seeds}: an existing adapter is given, so nothing is "
             "trained; leave num_seeds at 1"
         )
+    problems += training_problems(
+        parameters.lora_targets or "attention",
+        parameters.tune_encoder,
+        parameters.micro_batch_size,
+        parameters.effective_batch_size,
+    )
     problems += settings_problems(parameters)
     problems += baseline_problems(detector_names(parameters))
     wrong_conditions = _condition_problems(parameters.conditions)

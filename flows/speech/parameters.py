@@ -18,8 +18,9 @@ from qsm_core.data.config import DataKind, PrepareConfig
 from qsm_core.evaluation.systems import System
 from qsm_core.inference.config import Quantization
 from qsm_core.models.attention_names import AttentionName
+from qsm_core.models.lora_projections import Targets
 from qsm_core.prompting.config import Objective, OptimizePrompt, OptimizerSettings
-from qsm_core.training.config import LoraTraining, Targets
+from qsm_core.training.config import LoraTraining
 
 BASELINE_INSTRUCTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 
@@ -30,7 +31,8 @@ class PipelineParameters(RunSettings):
     preset: PresetName = Field(
         "embedded",
         description="embedded: small model and synthetic speech, minutes on a CPU. "
-        "qwen2-audio-7b: Qwen2-Audio-7B-Instruct in 4 bits on a GPU.",
+        "qwen2-audio-7b: Qwen2-Audio-7B-Instruct in 4 bits on a GPU. qwen2-audio-7b-v1: the same "
+        "with the LoRA of the first system's version 1.",
     )
     data: str | None = Field(
         None,
@@ -118,8 +120,10 @@ class PipelineParameters(RunSettings):
     adapter: str | None = Field(
         None, description="Folder of an existing adapter, used instead of stage 2."
     )
-    lora_targets: Targets = Field(
-        LoraTraining.targets, description="Which projections of the language model get LoRA."
+    lora_targets: Targets | None = Field(
+        None,
+        description="Which projections of the language model get LoRA. everything: q, k, v of the "
+        "audio encoder as well, as the first system had it.",
     )
     tune_encoder: bool = Field(
         LoraTraining.tune_encoder, description="Give the audio encoder LoRA as well."
@@ -149,6 +153,13 @@ class PipelineParameters(RunSettings):
     )
     effective_batch_size: int = Field(
         LoraTraining.effective_batch_size, ge=1, le=4096, description="Clips of one update."
+    )
+    micro_batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="Clips of one forward pass in training; divides effective_batch_size. Empty: "
+        "as many as fit, up to 8.",
     )
     num_seeds: int = Field(
         1, ge=1, le=20, description="How many LoRA models to train: seed, seed + 1, ..."

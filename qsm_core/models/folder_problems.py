@@ -8,8 +8,6 @@ from pathlib import Path
 from qsm_core.models.architectures import ARCHITECTURES
 from qsm_core.models.weight_files import has_packed_weights, weight_problems
 
-_END_BYTES = 64  # read at either end of a JSON file
-
 
 def model_folder_problems(folder: Path) -> list[str]:
     """List what keeps `folder` from being a loadable audio LLM."""
@@ -58,14 +56,14 @@ def _processor_problems(folder: Path) -> list[str]:
 
 
 def _json_problems(file: Path) -> list[str]:
-    """Tell a file that was cut off, or that is the pointer of Git LFS; reads its ends alone."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        begin = stream.read(_END_BYTES).lstrip()
-        stream.seek(max(size - _END_BYTES, 0))
-        end = stream.read().rstrip()
-    if begin.startswith(b"{") and end.endswith(b"}"):
+    """Tell a file that was cut off, or that is the pointer of Git LFS."""
+    try:
+        whole = isinstance(json.loads(file.read_bytes()), dict)
+    except ValueError:
+        whole = False
+    if whole:
         return []
+    size = file.stat().st_size
     return [f"{file.name} is not whole ({size} bytes, no JSON object): copy or download it again"]
 
 

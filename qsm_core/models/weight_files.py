@@ -60,7 +60,7 @@ def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of a file that is whole, by name; reads its header alone."""
     with safe_open(file, framework="np") as tensors:
-        return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}
+        return {name: tuple(tensors.get_slice(name).get_shape()) for name in list(tensors.keys())}
 
 
 def _shards(index: Path) -> list[str]:

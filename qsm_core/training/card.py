@@ -70,7 +70,7 @@ def make_card(
         "model_class": model_class,
         "quantization": config.quantization,
         "scope": scope,
-        "encoder_tuned": config.tune_encoder,
+        "encoder_tuned": bool(config.projections.encoder),
         "answers": answers,
         "loss": "negative log-probability of the answer and its end of turn, nats an answer",
         "data": data,

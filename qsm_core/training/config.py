@@ -16,9 +16,9 @@ from qsm_core.inference.config import (
     Quantization,
     ShortClips,
 )
+from qsm_core.models.lora_projections import LoraProjections, Targets
 from qsm_core.seeding import Seed
 
-Targets = Literal["attention", "attention+mlp"]
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 TrainedFormat = Literal["auto", "labels", "ab"]  # formats with one answer for each label
 _LARGEST_MICRO_BATCH = 8
@@ -38,9 +38,11 @@ class LoraTraining:
         answer_format: "auto", "labels" or "ab"; the answer that is trained is the one scored.
         system_prompt: The system turn.
         targets: Projections of the language model that get LoRA: attention (q, k, v, o), or
-            attention and MLP (gate, up, down).
+            attention and MLP (gate, up, down). "everything": these names wherever they are, so q,
+            k, v of the audio encoder too, as the first system had it; "everything+mlp" likewise.
         tune_encoder: Give the same kinds of projections of the audio encoder LoRA too. Then audio
-            is encoded in every step instead of once.
+            is encoded in every step instead of once. Not with "everything", which has its own part
+            of the encoder.
         rank: LoRA rank.
         alpha: LoRA alpha; the update is scaled by alpha / rank.
         dropout: LoRA dropout.
@@ -69,7 +71,8 @@ class LoraTraining:
         base_model: Name of the base model for the adapter's card.
 
     Raises:
-        ConfigurationError: The micro-batch does not divide the effective batch.
+        ConfigurationError: The micro-batch does not divide the effective batch, or both
+            "everything" and `tune_encoder` are given.
     """
 
     seed: Seed
@@ -102,10 +105,16 @@ class LoraTraining:
     base_model: str = "not named"
 
     def __post_init__(self) -> None:
-        micro, batch = self.micro_batch_size, self.effective_batch_size
-        if micro is not None and batch % micro:
-            problem = f"micro_batch_size = {micro}: has to divide effective_batch_size = {batch}"
-            raise ConfigurationError("the training cannot start", [problem])
+        problems = training_problems(
+            self.targets, self.tune_encoder, self.micro_batch_size, self.effective_batch_size
+        )
+        if problems:
+            raise ConfigurationError("the training cannot start", problems)
+
+    @property
+    def projections(self) -> LoraProjections:
+        """The projections that get LoRA."""
+        return LoraProjections.of(self.targets, tune_encoder=self.tune_encoder)
 
     @property
     def micro_batch(self) -> int:
@@ -119,6 +128,25 @@ class LoraTraining:
     def accumulation_steps(self) -> int:
         """Forward passes in one update."""
         return self.effective_batch_size // self.micro_batch
+
+
+def training_problems(
+    targets: Targets, tune_encoder: bool, micro_batch_size: int | None, effective_batch_size: int
+) -> list[str]:
+    """List what contradicts itself between these settings of a training."""
+    problems = []
+    if micro_batch_size is not None and effective_batch_size % micro_batch_size:
+        problems.append(
+            f"micro_batch_size = {micro_batch_size}: has to divide effective_batch_size = "
+            f"{effective_batch_size}"
+        )
+    if tune_encoder and targets.startswith("everything"):
+        other = targets.replace("everything", "attention")
+        problems.append(
+            f"tune_encoder = True: {targets!r} has its own part of the audio encoder; leave "
+            f"tune_encoder out, or take targets {other!r}"
+        )
+    return problems
 
 
 def check_updates(config: LoraTraining, renderings: int) -> None:

@@ -150,7 +150,7 @@ def _audio(
     llm: AudioLLM, config: LoraTraining, waveforms: Sequence[np.ndarray], context: StageContext
 ) -> Sequence[Tensor] | Sequence[np.ndarray]:
     """Return audio embeddings if the encoder stays frozen, else the waveforms."""
-    if config.tune_encoder:
+    if config.projections.encoder:
         return waveforms
 
     def advance(done: int) -> None:
@@ -197,7 +197,7 @@ def _write_output(
     card = make_card(
         config,
         trained.outcome,
-        scope=target_modules(config.targets, tune_encoder=config.tune_encoder),
+        scope=target_modules(config.projections),
         base_digest=digest_folder(context.inputs["model"]),
         model_class=architecture_in(context.inputs["model"]).model_class,
         answers=trained.answers,

@@ -62,5 +62,5 @@ def test_an_adapter_that_does_not_fit_is_refused_by_what_its_files_say(tmp_path:
     fits = write_adapter_files(tmp_path / "fits", EMBEDDED_FOLDER)
     check_inputs(parse_parameters({"adapter": str(fits)}))
     (fits / "adapter_config.json").write_text('{"peft_type": "LORA", "target_modules": "(q"}')
-    with pytest.raises(ConfigurationError, match="adapter = .*is no regular expression"):
+    with pytest.raises(ConfigurationError, match=r"adapter = .*is no regular expression"):
         check_inputs(parse_parameters({"adapter": str(fits)}))

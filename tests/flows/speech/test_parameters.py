@@ -41,6 +41,24 @@ def test_the_7b_preset_without_data_is_refused() -> None:
         parse_parameters({"preset": "qwen2-audio-7b"})
 
 
+def test_the_lora_of_version_1_is_a_preset() -> None:
+    p = parse_parameters({"preset": "qwen2-audio-7b-v1", "data": "clips"})
+    assert (p.lora_targets, p.lora_rank, p.lora_alpha) == ("everything", 16, 32)
+    assert (p.learning_rate, p.epochs) == (2e-4, 3)
+    assert (p.micro_batch_size, p.effective_batch_size // 2) == (2, 8)
+    newer = parse_parameters({"preset": "qwen2-audio-7b", "data": "clips"})
+    assert (newer.lora_targets, newer.micro_batch_size) == ("attention", None)
+
+
+def test_a_training_that_contradicts_itself_is_refused() -> None:
+    values = {"lora_targets": "everything", "tune_encoder": True, "micro_batch_size": 3}
+    with pytest.raises(ConfigurationError) as caught:
+        parse_parameters(values)
+    batch, scope = caught.value.problems
+    assert "has to divide effective_batch_size = 16" in batch
+    assert "has its own part of the audio encoder" in scope
+
+
 def test_fractions_that_leave_nothing_to_train_on_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="nothing is left for training"):
         parse_parameters({"dev_fraction": 0.5, "test_fraction": 0.5})

@@ -1,4 +1,4 @@
-"""Adapters of either layout: mapped to the logits that PEFT gives where they were made, or refused."""
+"""Adapters of either layout: mapped to the logits of PEFT where they were made, or refused."""
 
 import json
 import shutil
@@ -153,7 +153,7 @@ def test_what_is_missing_is_told_with_where_it_may_be(small_model_folder, adapte
     with pytest.raises(ModelError, match=r"give a PEFT folder, such as .*checkpoints/final"):
         fit_adapter(tmp_path / "checkpoints", small_model_folder)
     (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
-    with pytest.raises(ModelError, match="adapter_model.bin is a pickle"):
+    with pytest.raises(ModelError, match=r"adapter_model\.bin is a pickle"):
         fit_adapter(adapter, small_model_folder)
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
@@ -137,6 +137,16 @@ def test_encoder_gets_lora_only_on_request(inputs, tmp_path, targets, per_layer)
     assert any(value.abs().max() > 0 for name, value in encoder.items() if "lora_B" in name)
 
 
+def test_everything_is_what_bare_names_meet(inputs, tmp_path, small_model_folder):
+    out, _ = train(tmp_path / "run", inputs, targets="everything", epochs=1)
+    names = set(load_file(out / "adapter_model.safetensors"))
+    bare = LoraConfig(r=2, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"])
+    stock = load_audio_llm(small_model_folder, device="cpu", self_test=False).model
+    get_peft_model(stock, bare).save_pretrained(str(tmp_path / "bare"))
+    assert names == set(load_file(tmp_path / "bare" / "adapter_model.safetensors"))
+    assert json.loads((out / "adapter_card.json").read_text())["encoder_tuned"]
+
+
 def test_micro_batches_and_recomputed_activations_change_rounding_only(trained, inputs, tmp_path):
     """Without dropout the update is a mean over the batch, however it is cut or computed."""
     plain, _ = train(tmp_path / "plain", inputs, dropout=0.0, epochs=1)
@@ -211,6 +221,8 @@ def test_wrong_values_are_reported_together(inputs, tmp_path):
         assert name in text
     with pytest.raises(ConfigurationError, match="micro_batch_size = 3: has to divide"):
         train(tmp_path, inputs, micro_batch_size=3)
+    with pytest.raises(ConfigurationError, match="has its own part of the audio encoder"):
+        train(tmp_path, inputs, targets="everything+mlp", tune_encoder=True)
 
 
 def test_one_update_that_would_change_nothing_is_refused(inputs, tmp_path):
