@@ -15,6 +15,11 @@ from qsm_core.training.config import LoraTraining
 
 _VERSIONS = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
+_LOSSES = {
+    "cross_entropy": "negative log-probability of the answer and its end of turn",
+    "focal": "focal loss of the answer, with focal_gamma; negative log-probability of its end",
+}
+
 
 @dataclass(frozen=True)
 class TrainingOutcome:
@@ -72,7 +77,8 @@ def make_card(
         "scope": scope,
         "encoder_tuned": bool(config.projections.encoder),
         "answers": answers,
-        "loss": "negative log-probability of the answer and its end of turn, nats an answer",
+        "loss": _LOSSES[config.loss],
+        "dev_loss": "negative log-probability of the answer and its end of turn, nats an answer",
         "data": data,
         "outcome": asdict(outcome),
         "configuration": asdict(config),

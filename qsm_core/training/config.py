@@ -21,6 +21,9 @@ from qsm_core.seeding import Seed
 
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 TrainedFormat = Literal["auto", "labels", "ab"]  # formats with one answer for each label
+Loss = Literal["cross_entropy", "focal"]
+_Weight = Annotated[float, Field(gt=0, le=1000)]
+ClassWeights = Literal["equal", "balanced"] | tuple[_Weight, _Weight]
 _LARGEST_MICRO_BATCH = 8
 
 Count = Annotated[int, Field(ge=1)]
@@ -32,7 +35,7 @@ class LoraTraining:
     """Configuration of the stage `train_lora`.
 
     Args:
-        seed: Seed of the initial weights, the order of clips, dropout, conditions and instructions.
+        seed: Seed of the initial weights, the order of clips and dropout.
         instructions: Texts given to the model. Each rendering gets one of them, drawn by clip and
             condition. To train as you evaluate, give the instruction of the evaluation.
         answer_format: "auto", "labels" or "ab"; the answer that is trained is the one scored.
@@ -68,6 +71,13 @@ class LoraTraining:
         padding_dbfs: Level of the noise around a rendered clip.
         snr_reference: Where SNR is measured.
         short_clips: "refuse", or "pad" clips too short for the model.
+        data_seed: Seed of what is trained on: the conditions, noise and instruction of each clip.
+            Null: `seed`. Trainings that differ in `seed` alone then hear the same renderings.
+        loss: "cross_entropy", or "focal" (Lin et al., arXiv:1708.02002), which gives answers that
+            are right already less weight. The dev loss is cross-entropy for both.
+        focal_gamma: How strongly; 0 is cross-entropy.
+        class_weights: Weights of SPEECH and of NONSPEECH in the training loss: "equal" (1 and 1),
+            "balanced" (inverse to the number of renderings, 1 on average), or two numbers.
         base_model: Name of the base model for the adapter's card.
 
     Raises:
@@ -102,6 +112,10 @@ class LoraTraining:
     padding_dbfs: float = RenderSettings.padding_dbfs
     snr_reference: SnrReference = RenderSettings.snr_reference
     short_clips: ShortClips = "refuse"
+    data_seed: Seed | None = None
+    loss: Loss = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    class_weights: ClassWeights = "equal"
     base_model: str = "not named"
 
     def __post_init__(self) -> None:
@@ -110,6 +124,16 @@ class LoraTraining:
         )
         if problems:
             raise ConfigurationError("the training cannot start", problems)
+
+    @property
+    def seed_of_data(self) -> int:
+        """Seed of the conditions, noise and instructions."""
+        return self.seed if self.data_seed is None else self.data_seed
+
+    @property
+    def gamma(self) -> float:
+        """Exponent of the training loss; 0 for cross-entropy."""
+        return self.focal_gamma if self.loss == "focal" else 0.0
 
     @property
     def projections(self) -> LoraProjections:

@@ -44,6 +44,7 @@ from qsm_core.training.examples import (
 )
 from qsm_core.training.fitting import fit
 from qsm_core.training.lora_scope import count_parameters, put_lora, target_modules
+from qsm_core.training.loss import class_weights
 from qsm_core.training.progress import best_step, dev_losses, write_log
 from qsm_core.training.trainer import free_memory, seeded
 
@@ -137,10 +138,11 @@ def _examples(
     context: StageContext,
 ) -> AnswerExamples:
     waveforms = prepare_clips(clips.waveforms, config.short_clips)
-    instructions = draw_instructions(clips.plan, config.instructions, config.seed)
-    labels = clips.plan["label"]
+    instructions = draw_instructions(clips.plan, config.instructions, config.seed_of_data)
+    labels = [Label(label) for label in clips.plan["label"]]
+    weights = class_weights(config.class_weights, labels)
     examples = [
-        maker.make(instruction, Label(label), audio_tokens_of(waveform))
+        maker.make(instruction, label, audio_tokens_of(waveform), weight=weights[label])
         for instruction, label, waveform in zip(instructions, labels, waveforms, strict=True)
     ]
     return AnswerExamples(examples, _audio(llm, config, waveforms, context))
