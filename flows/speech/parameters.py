@@ -15,12 +15,12 @@ from flows.run.settings import RunSettings
 from flows.speech.presets import PresetName
 from qsm_core.conditions.config import STANDARD, SnrReference
 from qsm_core.data.config import DataKind, PrepareConfig
-from qsm_core.evaluation.systems import System
+from qsm_core.evaluation.systems import CROSS_ENTROPY, System
 from qsm_core.inference.config import Quantization
 from qsm_core.models.attention_names import AttentionName
 from qsm_core.models.lora_projections import Targets
 from qsm_core.prompting.config import Objective, OptimizePrompt, OptimizerSettings
-from qsm_core.training.config import LoraTraining
+from qsm_core.training.config import LoraTraining, Loss
 
 BASELINE_INSTRUCTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 
@@ -161,8 +161,26 @@ class PipelineParameters(RunSettings):
         description="Clips of one forward pass in training; divides effective_batch_size. Empty: "
         "as many as fit, up to 8.",
     )
+    loss: Loss = Field(
+        LoraTraining.loss,
+        description="Training loss. focal: what is answered right already weighs less; the same "
+        "LoRA is trained with cross-entropy as well, to compare at equal budget.",
+    )
+    focal_gamma: float = Field(
+        LoraTraining.focal_gamma, ge=0, le=10, description="How much less, for loss focal."
+    )
+    class_weights: str = Field(
+        str(LoraTraining.class_weights),
+        description="Weights of the classes in the training loss: equal, balanced, or those of "
+        "SPEECH and NONSPEECH, such as 2,1.",
+    )
     num_seeds: int = Field(
         1, ge=1, le=20, description="How many LoRA models to train: seed, seed + 1, ..."
+    )
+    lora_seeds: str | None = Field(
+        None,
+        description="Seeds of the LoRA models instead, with commas between, such as "
+        "42,123,456,789,2024. Data and noise stay those of `seed`.",
     )
 
     instruction_base: str | None = Field(
@@ -288,6 +306,8 @@ class PipelineParameters(RunSettings):
 
     def is_searched(self, system: System) -> bool:
         """Say whether an instruction is searched for the model of a system, with its dev clips."""
+        if system.adapter == CROSS_ENTROPY:
+            return False
         given = self.instruction_base if system.adapter is None else self.instruction_lora
         return given is None
 
