@@ -109,8 +109,14 @@ class AnswerTrainer(Trainer):  # type: ignore[misc] # transformers is taken as u
         num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - the signature of Trainer
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of one micro-batch: in training as configured, on dev cross-entropy."""
-        how = {"gamma": self._gamma, "weighted": self._weighted} if model.training else {}
-        loss = answer_loss(self._llm, inputs, self._short_clips, **how)
+        learns = bool(model.training)
+        loss = answer_loss(
+            self._llm,
+            inputs,
+            self._short_clips,
+            gamma=self._gamma if learns else 0.0,
+            weighted=self._weighted and learns,
+        )
         return (loss, {}) if return_outputs else loss
 
 

@@ -35,18 +35,18 @@ def mean_margin(system: str, members: Mapping[str, pd.DataFrame]) -> pd.DataFram
     known = np.isfinite(margins).sum(axis=0)
     total = np.where(np.isfinite(margins), margins, 0.0).sum(axis=0)
     mean = np.divide(total, known, out=np.full(len(total), np.nan), where=known > 0)
-    answer = np.where(mean > 0, Label.SPEECH.value, Label.NONSPEECH.value).astype(object)
+    answer = pd.Series(np.where(mean > 0, Label.SPEECH.value, Label.NONSPEECH.value), dtype="str")
     digests = sorted({digest for table in tables for digest in table["instruction_digest"]})
     table = tables[0].assign(
         system=system,
         instruction_digest=digests[0] if len(digests) == 1 else _digest_of(digests),
         margin=mean,
         p_speech=1.0 / (1.0 + np.exp(-np.clip(mean, -_LARGEST, _LARGEST))),
-        prediction=np.where(known > 0, answer, None),
+        prediction=answer.where(known > 0),
         raw_text=[
             f"mean margin {value:.4g} of {count}" for value, count in zip(mean, known, strict=True)
         ],
-        parse_level=np.where(known > 0, "score", None),
+        parse_level=pd.Series("score", index=tables[0].index, dtype="str").where(known > 0),
         answer_mass=np.nan,
     )
     return validate(table, system)
