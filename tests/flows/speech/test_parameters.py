@@ -69,6 +69,29 @@ def test_seeds_without_training_are_refused() -> None:
         parse_parameters({"adapter": "somewhere", "num_seeds": 3})
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"lora_seeds": "42,x"}, r"lora_seeds = '42,x': 'x'; needed are different whole numbers"),
+        ({"lora_seeds": "1,-2"}, "lora_seeds = '1,-2': '-2'"),
+        ({"lora_seeds": ","}, "there is none"),
+        ({"lora_seeds": "7,7"}, "one stands there twice"),
+        ({"lora_seeds": "7,8", "num_seeds": 2}, "num_seeds = 2 would name other seeds"),
+        ({"lora_seeds": "7,8", "adapter": "somewhere"}, "lora_seeds = '7,8': an existing adapter"),
+        ({"loss": "focal", "adapter": "somewhere"}, "loss = 'focal': an existing adapter"),
+        ({"loss": "hinge"}, "loss = 'hinge'"),
+        ({"class_weights": "1"}, "class_weights = '1': allowed are equal, balanced, and two"),
+        ({"class_weights": "0,1"}, "class_weights = '0,1'"),
+        ({"class_weights": "nan,1"}, "class_weights = 'nan,1'"),
+    ],
+)
+def test_seeds_and_losses_that_cannot_be_are_refused(
+    values: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
+        parse_parameters(values)
+
+
 def test_a_search_with_too_few_clips_is_refused_before_anything_runs() -> None:
     with pytest.raises(ConfigurationError, match=r"opro_clips = 40: .* 22 conditions, 44 pairs"):
         parse_parameters({"opro_clips": 40})

@@ -1,5 +1,6 @@
 """Which stages a study submits for its parameters: planned, nothing runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,45 @@ def test_a_search_takes_what_the_form_says(tmp_path: Path) -> None:
     assert search.controls == ("paraphrases",)
 
 
+def test_seeds_of_the_training_leave_data_and_noise_as_they_are(tmp_path: Path) -> None:
+    planned = _planned(tmp_path, seed=5, lora_seeds="42, 123,2024")
+    trainings = {
+        name: (handle.config.seed, handle.config.data_seed, handle.config.loss)
+        for name, handle in planned.items()
+        if handle.stage.name == "train_lora"
+    }
+    assert trainings == {
+        "lora": (42, 5, "cross_entropy"),
+        "lora_seed123": (123, 5, "cross_entropy"),
+        "lora_seed2024": (2024, 5, "cross_entropy"),
+    }
+    assert planned["eval_lora_seed123"].config.render.seed == 5
+    members = ("lora", "lora_seed123", "lora_seed2024")
+    ensemble = planned["eval_lora_ensemble"]
+    assert ensemble.config.members == members
+    assert ensemble.config.dev == dict.fromkeys(members, "first")
+    assert set(ensemble.inputs) == {f"{kind}_{one}" for kind in ("eval", "dev") for one in members}
+    prompted = planned["eval_lora_opro_ensemble"].config
+    assert set(prompted.dev.values()) == {"winner"}
+    analysis = planned["analysis"].config
+    assert analysis.systems[-2:] == ("lora_ensemble", "lora_opro_ensemble")
+    assert analysis.dev["lora_ensemble"] == "ensemble"
+
+
+def test_focal_loss_is_compared_with_cross_entropy_at_equal_budget(tmp_path: Path) -> None:
+    values = {"loss": "focal", "focal_gamma": 1.5, "class_weights": "2,1", "num_seeds": 2}
+    planned = _planned(tmp_path, **values)
+    for seed in ("", "_seed43"):
+        focal, twin = (planned[f"lora{name}{seed}"].config for name in ("", "_cross_entropy"))
+        assert (focal.loss, focal.focal_gamma, focal.class_weights) == ("focal", 1.5, (2.0, 1.0))
+        assert replace(twin, loss="focal") == focal
+        assert f"dev_lora_cross_entropy{seed}" in planned
+    assert not [name for name in planned if name.startswith("opro_lora_cross")]
+    assert "lora_cross_entropy" in planned["report"].config.trainings
+    plain = _planned(tmp_path / "plain")
+    assert not [name for name in plain if "cross_entropy" in name or "ensemble" in name]
+
+
 def test_order_of_tables(tmp_path: Path) -> None:
     planned = _planned(tmp_path, num_seeds=2, baselines="energy")
     assert planned["analysis"].config.systems == (
@@ -109,6 +149,8 @@ def test_order_of_tables(tmp_path: Path) -> None:
         "lora_opro",
         "lora_seed43",
         "lora_opro_seed43",
+        "lora_ensemble",
+        "lora_opro_ensemble",
         "energy",
     )
 
