@@ -10,7 +10,7 @@ import numpy as np
 from qsm_core.evaluation.analysis.pairwise import interval_columns
 from qsm_core.evaluation.analysis.replicates import Ensemble, Replicated
 from qsm_core.evaluation.systems import System
-from qsm_core.statistics.crossed import CrossedInterval, crossed_interval
+from qsm_core.statistics.crossed import crossed_interval
 from qsm_core.statistics.variance import variance_shares
 
 Statistics = Mapping[str, Mapping[str, Replicated]]
@@ -112,27 +112,18 @@ def _pooled(ensemble: Ensemble, runs: Sequence[Replicated]) -> dict[str, Any]:
         _mean([run.jackknife for run in runs]),
         _mean([run.parts for run in runs]),
     )
-    interval = ensemble.interval(mean)
-    both = _over_both(values, mean, len(ensemble.strata), interval.confidence)
+    columns = interval_columns(ensemble.interval(mean))
+    low, high = crossed_interval(values, columns["low"], columns["high"], columns["confidence"])
     return {
         "seeds": len(values),
         "mean": float(values.mean()),
         "spread": float(values.std(ddof=1)),
         "lowest": float(values.min()),
         "highest": float(values.max()),
-        **interval_columns(interval),
-        "seeds_low": both.low,
-        "seeds_high": both.high,
+        **columns,
+        "seeds_low": low,
+        "seeds_high": high,
     }
-
-
-def _over_both(
-    values: np.ndarray, mean: Replicated, groups: int, confidence: float
-) -> CrossedInterval:
-    """Return the interval over seeds as well as over clips, where the clips were resampled."""
-    if mean.resampled is None:
-        return CrossedInterval(np.nan, np.nan, np.nan)
-    return crossed_interval(values, float(np.var(mean.resampled, ddof=1)), groups, confidence)
 
 
 def _mean(parts: Sequence[Any]) -> Any:

@@ -98,11 +98,11 @@ def test_all_wrong_sources_are_reported_at_once(tmp_path: Path) -> None:
         ({"pairs": ["base,base"]}, "names one system twice"),
     ],
 )
-def test_wrong_values(wrong: dict[str, object], expected: str, tmp_path: Path) -> None:
+def test_wrong_values(wrong: dict[str, object], shown: str, tmp_path: Path) -> None:
     run = _run(tmp_path / "run", "base", "lora")
     (run / "opro_lora").mkdir()
     (run / "opro_lora" / "dev_predictions.parquet").touch()
-    with pytest.raises(ConfigurationError, match=expected):
+    with pytest.raises(ConfigurationError, match=shown):
         parse_compare_parameters({"sources": [str(run)]} | wrong)
 
 

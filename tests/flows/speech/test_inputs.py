@@ -29,8 +29,8 @@ def test_every_path_that_does_not_exist_is_reported_with_its_field(tmp_path: Pat
     ("pattern", "shown"),
     [("(spk", "unterminated"), ("spk[0-9]+", "0 groups"), ("(a)(b)", "2 groups")],
 )
-def test_a_pattern_that_finds_no_group_is_refused(pattern: str, expected: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"group_pattern = .*{expected}.*with one group"):
+def test_a_pattern_that_finds_no_group_is_refused(pattern: str, shown: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"group_pattern = .*{shown}.*with one group"):
         check_inputs(parse_parameters({"group_pattern": pattern}))
 
 

@@ -68,7 +68,7 @@ def test_a_device_that_does_not_exist_is_refused():
 def test_attention_that_cannot_be_computed_is_refused(
     small_model_folder, attention, dtype, expected
 ):
-    with pytest.raises(ConfigurationError, match=f"attention = '{attention}': {expected}"):
+    with pytest.raises(ConfigurationError, match=f"attention = '{attention}': {shown}"):
         load_audio_llm(small_model_folder, device="cpu", dtype=dtype, attention=attention)
 
 
