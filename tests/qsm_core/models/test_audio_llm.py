@@ -65,9 +65,7 @@ def test_a_device_that_does_not_exist_is_refused():
         ("flash_attention_2", "auto", "needs a CUDA GPU, and the model runs on cpu"),
     ],
 )
-def test_attention_that_cannot_be_computed_is_refused(
-    small_model_folder, attention, dtype, expected
-):
+def test_attention_that_cannot_be_computed_is_refused(small_model_folder, attention, dtype, shown):
     with pytest.raises(ConfigurationError, match=f"attention = '{attention}': {shown}"):
         load_audio_llm(small_model_folder, device="cpu", dtype=dtype, attention=attention)
 

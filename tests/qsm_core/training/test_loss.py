@@ -38,12 +38,12 @@ def by_hand(logits, gamma, weights):
 def test_loss_is_that_of_the_formula(logits, gamma, weights):
     given = None if weights is None else torch.tensor(weights)
     loss = loss_of_answers(logits, TARGETS, SEEN, gamma=gamma, weights=given)
-    assert float(loss) == pytest.approx(by_hand(logits, gamma, weights or (1, 1)), rel=1e-12)
+    assert loss.item() == pytest.approx(by_hand(logits, gamma, weights or (1, 1)), rel=1e-12)
 
 
 def test_without_gamma_and_weights_it_is_cross_entropy(logits):
     expected = nn.functional.cross_entropy(logits, TARGETS[SEEN], reduction="sum") / 2
-    assert float(loss_of_answers(logits, TARGETS, SEEN)) == pytest.approx(float(expected))
+    assert loss_of_answers(logits, TARGETS, SEEN).item() == pytest.approx(expected.item())
 
 
 def test_its_gradient_is_that_of_the_formula(logits):
@@ -60,7 +60,7 @@ def test_right_answers_weigh_less_and_sure_ones_have_a_finite_gradient():
     sure.requires_grad_()
     loss = loss_of_answers(sure, TARGETS, SEEN, gamma=0.5)
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert torch.isfinite(sure.grad).all()
     likely = torch.zeros((5, 12))
     likely[0, 3] = 5.0
