@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.run.settings import RunSettings
+from flows.speech.model_files import adapter_problems, model_problems
+from flows.speech.optimizer import local_optimizer
 from flows.speech.parameters import PipelineParameters
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.scoring.instructions import read_instruction
+from qsm_core.models.identity import TEXT_LLM
 
 _PATHS = (
     "data",
@@ -24,14 +27,21 @@ _PATHS = (
 
 
 def check_inputs(parameters: PipelineParameters) -> None:
-    """Refuse files and folders that are not there, and a pattern that finds no group.
+    """Refuse files, models and adapters that cannot be used, and a pattern that finds no group.
 
     Raises:
         ConfigurationError: Names every such field, its value and what is needed.
+        TransientError: The Hub did not answer.
     """
-    problems = missing_paths(parameters, _PATHS)
-    problems += _unreadable_instructions(parameters)
-    problems += _pattern_problems(parameters.group_pattern)
+    p = parameters
+    problems = missing_paths(p, _PATHS)
+    problems += _unreadable_instructions(p)
+    problems += _pattern_problems(p.group_pattern)
+    problems += model_problems("model", str(p.model), p.model_revision)
+    problems += adapter_problems(p.adapter, str(p.model), p.model_revision)
+    optimizer = local_optimizer(p)
+    if optimizer is not None:
+        problems += model_problems("optimizer_model", optimizer, p.optimizer_revision, TEXT_LLM)
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
 

@@ -15,11 +15,12 @@ from flows.run.settings import RunSettings
 from flows.speech.presets import PresetName
 from qsm_core.conditions.config import STANDARD, SnrReference
 from qsm_core.data.config import DataKind, PrepareConfig, SelectionConfig
-from qsm_core.evaluation.systems import System
+from qsm_core.evaluation.systems import CROSS_ENTROPY, System
 from qsm_core.inference.config import Quantization
 from qsm_core.models.attention_names import AttentionName
+from qsm_core.models.lora_projections import Targets
 from qsm_core.prompting.config import Objective, OptimizePrompt, OptimizerSettings
-from qsm_core.training.config import LoraTraining, Targets
+from qsm_core.training.config import LoraTraining, Loss
 
 BASELINE_INSTRUCTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 
@@ -30,7 +31,8 @@ class PipelineParameters(RunSettings):
     preset: PresetName = Field(
         "embedded",
         description="embedded: small model and synthetic speech, minutes on a CPU. "
-        "qwen2-audio-7b: Qwen2-Audio-7B-Instruct in 4 bits on a GPU.",
+        "qwen2-audio-7b: Qwen2-Audio-7B-Instruct in 4 bits on a GPU. qwen2-audio-7b-v1: the same "
+        "with the LoRA of the first system's version 1.",
     )
     data: str | None = Field(
         None,
@@ -152,8 +154,10 @@ class PipelineParameters(RunSettings):
     adapter: str | None = Field(
         None, description="Folder of an existing adapter, used instead of stage 2."
     )
-    lora_targets: Targets = Field(
-        LoraTraining.targets, description="Which projections of the language model get LoRA."
+    lora_targets: Targets | None = Field(
+        None,
+        description="Which projections of the language model get LoRA. everything: q, k, v of the "
+        "audio encoder as well, as the first system had it.",
     )
     tune_encoder: bool = Field(
         LoraTraining.tune_encoder, description="Give the audio encoder LoRA as well."
@@ -184,8 +188,33 @@ class PipelineParameters(RunSettings):
     effective_batch_size: int = Field(
         LoraTraining.effective_batch_size, ge=1, le=4096, description="Clips of one update."
     )
+    micro_batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="Clips of one forward pass in training; divides effective_batch_size. Empty: "
+        "as many as fit, up to 8.",
+    )
+    loss: Loss = Field(
+        LoraTraining.loss,
+        description="Training loss. focal: what is answered right already weighs less; the same "
+        "LoRA is trained with cross-entropy as well, to compare at equal budget.",
+    )
+    focal_gamma: float = Field(
+        LoraTraining.focal_gamma, ge=0, le=10, description="How much less, for loss focal."
+    )
+    class_weights: str = Field(
+        str(LoraTraining.class_weights),
+        description="Weights of the classes in the training loss: equal, balanced, or those of "
+        "SPEECH and NONSPEECH, such as 2,1.",
+    )
     num_seeds: int = Field(
         1, ge=1, le=20, description="How many LoRA models to train: seed, seed + 1, ..."
+    )
+    lora_seeds: str | None = Field(
+        None,
+        description="Seeds of the LoRA models instead, with commas between, such as "
+        "42,123,456,789,2024. Data and noise stay those of `seed`.",
     )
 
     instruction_base: str | None = Field(
@@ -311,6 +340,8 @@ class PipelineParameters(RunSettings):
 
     def is_searched(self, system: System) -> bool:
         """Say whether an instruction is searched for the model of a system, with its dev clips."""
+        if system.adapter == CROSS_ENTROPY:
+            return False
         given = self.instruction_base if system.adapter is None else self.instruction_lora
         return given is None
 
