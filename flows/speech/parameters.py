@@ -193,11 +193,12 @@ class PipelineParameters(RunSettings):
         le=1,
         description="What 100 characters of an instruction take off its score.",
     )
-    opro_alpha: float = Field(
-        OptimizePrompt.alpha,
+    opro_tolerance: float = Field(
+        OptimizePrompt.tolerance,
         gt=0,
         lt=1,
-        description="How often a race may drop a candidate to which no other is superior.",
+        description="A race drops a candidate when what it would gain over the leader on average "
+        "is at most this, in units of the objective: 0.002 is 0.2 points of balanced accuracy.",
     )
     opro_block_clips: int = Field(
         OptimizePrompt.block_clips,
