@@ -198,7 +198,7 @@ class PipelineParameters(RunSettings):
         gt=0,
         lt=1,
         description="A race drops a candidate when what it would gain over the leader on average "
-        "is at most this, in units of the objective: 0.002 is 0.2 points of balanced accuracy.",
+        "is at most this, in units of the objective: 0.0015 is 0.15 points of balanced accuracy.",
     )
     opro_block_clips: int = Field(
         OptimizePrompt.block_clips,
@@ -210,7 +210,8 @@ class PipelineParameters(RunSettings):
         OptimizePrompt.finalists,
         ge=1,
         le=50,
-        description="Best candidates that are scored on all of dev, beside the first instruction.",
+        description="The most candidates that are scored on all of dev, beside the first "
+        "instruction, if a race ends undecided.",
     )
     opro_controls: str = Field(
         ",".join(OptimizePrompt.controls),

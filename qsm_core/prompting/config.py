@@ -32,7 +32,7 @@ USE_LLM: frozenset[ProposerName] = frozenset({"llm", "paraphrase"})
 # Holds the key of the server that runs the optimizer LLM.
 API_KEY_VARIABLE = "QSM_OPTIMIZER_API_KEY"
 
-TOLERANCE = 0.002
+TOLERANCE = 0.0015
 BLOCK_CLIPS = 30
 FINALISTS = 1
 PROPOSAL_TRIES = 3  # calls of a proposer to fill a step with new texts
@@ -49,10 +49,11 @@ class SearchSettings:
         candidates: New candidates in one iteration.
         objective: What is maximised.
         patience: End after this many iterations without a better candidate; 0: never.
-        finalists: Best candidates that are scored on all of dev, with the first instruction.
+        finalists: The most candidates that are scored on all of dev, with the first instruction, if
+            the race ends undecided.
         budget: Clip-prompts that the search may score, finals included; null: no limit.
-        tolerance: A candidate is dropped when its expected gain over the leader is at most this,
-            in units of the objective.
+        tolerance: A candidate is dropped when its expected gain over the leader on all of dev is
+            at most this, in units of the objective.
         length_penalty: Reduction of the score per 100 characters.
     """
 

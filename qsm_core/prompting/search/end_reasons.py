@@ -31,9 +31,8 @@ def behind(leader: int, by: float, rows: int, gain: float) -> str:
         rows: On how many rows.
         gain: What the candidate would gain over it on average.
     """
-    return (
-        f"candidate {leader} is better by {by:.3f} on {rows} rows (expected gain over it {gain:.2g})"
-    )
+    ahead = f"candidate {leader} is better by {by:.3f} on {rows} rows"
+    return f"{ahead} (expected gain over it {gain:.2g})"
 
 
 def no_better(steps: int) -> str:

@@ -45,7 +45,7 @@ from qsm_core.prompting.search.end_reasons import (
     outranked,
 )
 from qsm_core.prompting.search.race import looks_at, losers
-from qsm_core.prompting.search.row_values import FloatArray, mean_of, race_values
+from qsm_core.prompting.search.row_values import FloatArray, mean_of, race_values, values_of
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.duplicates import KnownTexts
@@ -259,7 +259,8 @@ class InstructionSearch:
             yield from self._score(self._contenders, blocks)
             values = {number: self._values(number, blocks) for number in self._contenders}
             rows = self._dev.rows_until(blocks)
-            for number, lost in losers(rows, values, self._settings.tolerance).items():
+            share = self._dev.ends[blocks] / self._dev.ends[-1]
+            for number, lost in losers(rows, values, self._settings.tolerance, share).items():
                 reason = behind(lost.rival, lost.better_by, len(rows.is_speech), lost.expected_gain)
                 self._drop(number, blocks, reason, asdict(lost))
 
@@ -295,9 +296,13 @@ class InstructionSearch:
         return sorted(numbers, key=lambda number: (-score[number], number))
 
     def _values(self, number: int, blocks: int) -> FloatArray:
-        """Return the value in the race of each row of the first blocks, minus the penalty."""
+        """Return the value in the race of each row of the first blocks, minus the penalty.
+
+        On all of dev nothing is estimated any more, and the values are those of the objective.
+        """
         answers = self._board.answers(number, blocks)
-        values = race_values(self._settings.objective, self._dev.rows_until(blocks), answers)
+        value = values_of if blocks == len(self._dev.blocks) else race_values
+        values = value(self._settings.objective, self._dev.rows_until(blocks), answers)
         return values - penalty_of(self._candidates[number][1].text, self._settings.length_penalty)
 
     def _score(

@@ -5,10 +5,12 @@ the rows that both were scored on. Of each, the expected gain is computed: by ho
 the leader on average, given the difference seen and its uncertainty, counting a loss as no gain. A
 contender whose expected gain is at most the *tolerance* is dropped.
 
-The tolerance bounds a loss and not a probability. Let a candidate be truly better than the leader
-by d, and s the standard error of the difference. It is dropped if the difference seen is at most
--c s, where c solves s L(c) = tolerance and L(c) is the integral of the upper tail Q of the
-distribution from c. So the expected loss is
+The tolerance bounds a loss and not a probability. Let d be by how much a candidate would be better
+than the leader on all of dev, and s the standard error of the difference seen around it. Scoring
+all of dev is the most that a search can do, so s is that of the rows that are not scored yet: it is
+zero at the end. A candidate is dropped if the difference seen is at most -c s, where c solves
+s L(c) = tolerance and L(c) is the integral of the upper tail Q of the distribution from c. So the
+expected loss is
 
     d P(dropped) = d Q(c + d / s) <= s times the integral of Q from c to c + d / s <= s L(c)
 
@@ -66,7 +68,9 @@ def looks_at(num_blocks: int) -> tuple[int, ...]:
     return tuple(looks)
 
 
-def losers(rows: Rows, values: Mapping[int, FloatArray], tolerance: float) -> dict[int, Comparison]:
+def losers(
+    rows: Rows, values: Mapping[int, FloatArray], tolerance: float, share: float
+) -> dict[int, Comparison]:
     """Return the contenders that are not worth any more rows, each compared with the leader.
 
     Args:
@@ -74,13 +78,15 @@ def losers(rows: Rows, values: Mapping[int, FloatArray], tolerance: float) -> di
         values: By number, the row values of all contenders, each (N,). Of equally good ones the
             first leads.
         tolerance: The expected gain, in units of the objective, that is not worth any more rows.
+        share: How much of dev the rows are; 1 is all of it, where nothing is left to expect.
     """
     means = {number: mean_of(rows, value) for number, value in values.items()}
     leader = max(means, key=lambda number: means[number])
     others = [number for number in values if number != leader]
     if not others:
         return {}
-    gains = expected_gains(rows, np.stack([values[number] - values[leader] for number in others]))
+    differences = np.stack([values[number] - values[leader] for number in others])
+    gains = expected_gains(rows, differences, share)
     return {
         number: Comparison(leader, means[leader] - means[number], float(gain))
         for number, gain in zip(others, gains, strict=True)
@@ -88,12 +94,13 @@ def losers(rows: Rows, values: Mapping[int, FloatArray], tolerance: float) -> di
     }
 
 
-def expected_gains(rows: Rows, differences: FloatArray) -> FloatArray:
-    """Return by how much each candidate would beat a rival on average, a loss being no gain.
+def expected_gains(rows: Rows, differences: FloatArray, share: float) -> FloatArray:
+    """Return by how much each candidate would beat a rival on dev on average, a loss being no gain.
 
     Args:
         rows: The rows of the differences.
         differences: Row values of each candidate minus those of the rival, (M, N).
+        share: How much of dev the rows are.
 
     Returns:
         Expected gains in units of the objective, (M,).
@@ -106,12 +113,14 @@ def expected_gains(rows: Rows, differences: FloatArray) -> FloatArray:
         means += mean / 2
         variances += variance / 4
         freedom += groups - 1
-    errors, freedom = np.sqrt(variances), max(freedom, 2)  # below 2 it has no expectation
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(errors > 0, means / errors, 0.0)
+    freedom = max(freedom, 2)  # with one, the t distribution has no expectation
+    errors = np.sqrt(variances * (1.0 - share))
+    gains: FloatArray = np.maximum(means, 0.0)
+    unsure = errors > 0
+    z = means[unsure] / errors[unsure]
     # The integral of the upper tail of the t distribution from -z.
-    tails = (freedom + z**2) / (freedom - 1) * student.pdf(z, freedom) + z * stdtr(freedom, z)
-    gains: FloatArray = errors * tails
+    tail = (freedom + z**2) / (freedom - 1) * student.pdf(z, freedom) + z * stdtr(freedom, z)
+    gains[unsure] = errors[unsure] * tail
     return gains
 
 

@@ -13,8 +13,8 @@ the NONSPEECH rows:
 
 A race compares candidates by `race_values`, which for the first two of these use the margin too: a
 right answer by a hair and a wrong one by a hair differ by chance. Instead of 1 or 0 such a row
-counts as the share of right answers that margins nearby would give. On real answers that takes off
-as much of the noise of a comparison as half as many rows again (docs/decisions/0029).
+counts as a share of a right answer that grows with its margin (docs/decisions/0029 has what this
+saves, and what a wider smoothing would cost).
 
 Legend: N rows.
 """
@@ -37,7 +37,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 NO_DIMENSION = -1
-_BANDWIDTH = 0.25  # of the smoothing, next to the root mean square of a candidate's margins
+_BANDWIDTH = 0.15  # of the smoothing, next to the root mean square of a candidate's margins
 
 
 @dataclass(frozen=True)
