@@ -31,7 +31,7 @@ def test_commas_semicolons_and_tabs_are_read(tmp_path, text, encoding):
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "shown"),
     [
         (b"path,label\na.wav,SPEECH,anna\n", "line 2: 3 cells, but 2 columns"),
         (b"path,label\na.wav,SPEECH\nb.wav\n", "line 3: 1 cells, but 2 columns"),
@@ -54,7 +54,7 @@ def test_many_wrong_lines_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "expected"),
+    ("header", "shown"),
     [
         ("PATH,LABEL,GROUP_ID", "no column path and no column label; its columns are PATH, LABEL"),
         ("path,group_id", "has no column label"),
