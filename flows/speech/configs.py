@@ -9,7 +9,7 @@ from flows.speech.lists import control_names, detector_names, proposer_names
 from flows.speech.optimizer import optimizer_settings
 from flows.speech.parameters import PipelineParameters
 from qsm_core.conditions.config import Conditions, RenderSettings
-from qsm_core.data.config import PrepareConfig, SyntheticConfig
+from qsm_core.data.config import PrepareConfig, SelectionConfig, SyntheticConfig
 from qsm_core.evaluation.detectors.config import BaselineConfig
 from qsm_core.evaluation.scoring.config import EvaluateConfig, FurtherConfig
 from qsm_core.evaluation.systems import System
@@ -48,6 +48,14 @@ def clips_of(p: PipelineParameters, needed_splits: tuple[Split, ...] | None) -> 
             group_pattern=p.group_pattern,
             own_splits=p.own_splits,
             needed_splits=needed_splits or splits_read(p),
+            headroom_db=p.headroom_db,
+            selection=SelectionConfig(
+                min_snr_db=p.min_snr_db,
+                min_duration_ms=p.min_duration_ms,
+                min_active_share=p.min_active_share,
+                balance_classes=p.balance_classes,
+                limit=p.limit,
+            ),
         ),
         data=p.data,
         audio_root=p.audio_root,

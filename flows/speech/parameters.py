@@ -14,7 +14,7 @@ from pydantic import Field
 from flows.run.settings import RunSettings
 from flows.speech.presets import PresetName
 from qsm_core.conditions.config import STANDARD, SnrReference
-from qsm_core.data.config import DataKind, PrepareConfig
+from qsm_core.data.config import DataKind, PrepareConfig, SelectionConfig
 from qsm_core.evaluation.systems import System
 from qsm_core.inference.config import Quantization
 from qsm_core.models.attention_names import AttentionName
@@ -69,6 +69,40 @@ class PipelineParameters(RunSettings):
     short_clips: Literal["refuse", "keep"] = Field(
         PrepareConfig.short_clips,
         description="What to do with clips that are shorter than clip_ms.",
+    )
+    limit: int | None = Field(
+        None,
+        ge=2,
+        le=10_000_000,
+        description="Clips of `data` at most, for a quick look; spread over splits, classes and "
+        "groups.",
+    )
+    min_snr_db: float | None = Field(
+        None,
+        ge=-100,
+        le=100,
+        description="Leave out clips of `data` whose table gives a lower SNR.",
+    )
+    min_duration_ms: float | None = Field(
+        None, gt=0, le=3_600_000, description="Leave out clips of `data` that are shorter."
+    )
+    min_active_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Leave out clips of `data` with less sound: the share of frames within 40 dB "
+        "of the loudest.",
+    )
+    balance_classes: bool = Field(
+        SelectionConfig.balance_classes,
+        description="Use as many clips of one class as of the other.",
+    )
+    headroom_db: float = Field(
+        PrepareConfig.headroom_db,
+        ge=0,
+        le=40,
+        description="How far below 0.9 of full scale the peak of each clip is set; the first "
+        "system's older sets have 3.",
     )
     train_clips: int | None = Field(
         None, ge=4, le=100_000, description="Clips of the synthetic corpus for training."

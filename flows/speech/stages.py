@@ -11,6 +11,7 @@ from typing import Any
 
 from flows.run.stages import RunStages
 from flows.speech.budget import check_search
+from flows.speech.clip_fields import check_conditions, check_tables
 from flows.speech.configs import (
     clips_of,
     detector_config,
@@ -116,9 +117,13 @@ class SpeechStages:
             needed_splits: Splits without which the clips are refused; None: those that the stages
                 of the main job read.
         """
+        check_tables(self.parameters)
         clips = clips_of(self.parameters, needed_splits)
         self._corpus = submit_corpus(self._run, clips)
         made = self._run.finished(self._corpus) if clips.of_user else None
+        if made is not None:
+            splits = clips.preparation.needed_splits
+            check_conditions(self.parameters.conditions, made.path, splits)
         if made is not None and self.parameters.searches:
             check_search(self.parameters, made.path)
 
@@ -131,15 +136,16 @@ class SpeechStages:
         """Make the impulse responses that the conditions with reverberation need."""
         p = self.parameters
         levels = tuple(
-            float(one.level)
+            part.level
             for one in parse_conditions(self._rendered)
-            if one.dimension is Dimension.REVERB and one.level is not None
+            for part in one.parts
+            if part.dimension is Dimension.REVERB and isinstance(part.level, float)
         )
         if levels:
             recorded = (
                 {} if p.recorded_rirs is None else {"recorded": self._digest(p.recorded_rirs)}
             )
-            config = RirConfig(t60s_s=levels, seed=p.seed)
+            config = RirConfig(t60s_s=tuple(dict.fromkeys(levels)), seed=p.seed)
             self._rirs = self._run.submit(make_rirs, config, role=Rirs(), inputs=recorded)
 
     def given_adapter(self) -> StageInput | None:

@@ -175,6 +175,31 @@ def test_curves_and_thresholds(analysis) -> None:
     assert np.isnan(better["value"]) or better["value"] < 0
 
 
+def test_durations_crossed_with_snrs_have_a_curve_along_each() -> None:
+    tables = []
+    for duration_ms in (20.0, 100.0, 200.0, 1000.0):
+        for snr_db in (-10.0, 0.0, 20.0):
+            made = make_predictions(Listener("a", skill=2.0), groups_per_class=4, grid=SOME[:1])
+            made = made[made["condition"] == made["condition"].iloc[0]]
+            key = f"dur_{duration_ms:g}ms+snr_{snr_db:g}dB"
+            tables.append(
+                made.assign(
+                    condition=key, dimension="crossed", duration_ms=duration_ms, snr_db=snr_db
+                )
+            )
+    made = analyze({"a": pd.concat(tables, ignore_index=True)}, settings=QUICK)
+    places = set(made.curve_points["dimension"])
+    assert places == {
+        *("duration at snr_-10dB", "duration at snr_0dB", "duration at snr_20dB"),
+        *(f"snr at dur_{ms}ms" for ms in (20, 100, 200, 1000)),
+    }
+    assert "DT75 at snr_0dB" in set(made.thresholds["threshold"])
+    assert not made.thresholds.duplicated(["system", "threshold", "measure"]).any()
+    assert np.isfinite(_value(made.systems, metric="ba_conditions")["value"])
+    order = made.conditions.loc[made.conditions["metric"] == "ba", "condition"].tolist()
+    assert order[1:4] == ["dur_20ms+snr_-10dB", "dur_20ms+snr_0dB", "dur_20ms+snr_20dB"]
+
+
 def test_confusion_adds_up(analysis, tables) -> None:
     rows = analysis.confusion[analysis.confusion["condition"] == "all"]
     base = rows[rows["system"] == "base"]
