@@ -158,7 +158,7 @@ def search_config(p: PipelineParameters, conditions: Conditions) -> OptimizeProm
         patience=p.opro_patience,
         objective=p.opro_objective,
         length_penalty=p.opro_length_penalty,
-        alpha=p.opro_alpha,
+        tolerance=p.opro_tolerance,
         block_clips=p.opro_block_clips,
         finalists=p.opro_finalists,
         controls=cast("tuple[ControlName, ...]", tuple(control_names(p))),

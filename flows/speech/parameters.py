@@ -256,11 +256,12 @@ class PipelineParameters(RunSettings):
         le=1,
         description="What 100 characters of an instruction take off its score.",
     )
-    opro_alpha: float = Field(
-        OptimizePrompt.alpha,
+    opro_tolerance: float = Field(
+        OptimizePrompt.tolerance,
         gt=0,
         lt=1,
-        description="How often a race may drop a candidate to which no other is superior.",
+        description="A race drops a candidate when what it would gain over the leader on average "
+        "is at most this, in units of the objective: 0.0015 is 0.15 points of balanced accuracy.",
     )
     opro_block_clips: int = Field(
         OptimizePrompt.block_clips,
@@ -272,7 +273,8 @@ class PipelineParameters(RunSettings):
         OptimizePrompt.finalists,
         ge=1,
         le=50,
-        description="Best candidates that are scored on all of dev, beside the first instruction.",
+        description="The most candidates that are scored on all of dev, beside the first "
+        "instruction, if a race ends undecided.",
     )
     opro_controls: str = Field(
         ",".join(OptimizePrompt.controls),

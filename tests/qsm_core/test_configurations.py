@@ -100,7 +100,7 @@ RANGES: tuple[tuple[type, dict[str, Any], dict[str, tuple[Any, ...]]], ...] = (
             "budget": (0,),
             "patience": (-1, 1001, None),
             "length_penalty": (-0.1, 1.1),
-            "alpha": (0.0, 1.0),
+            "tolerance": (0.0, 1.0),
             "block_clips": (1, 10_001),
             "finalists": (0, 51),
             "proposers": ([], ["everyone"]),

@@ -95,9 +95,9 @@ def test_each_model_is_scored_with_its_best_control_and_with_what_others_found(
 
 
 def test_a_search_takes_what_the_form_says(tmp_path: Path) -> None:
-    values = {"opro_alpha": 0.1, "opro_block_clips": 50, "opro_finalists": 3}
+    values = {"opro_tolerance": 0.1, "opro_block_clips": 50, "opro_finalists": 3}
     search = _planned(tmp_path, **values, opro_controls="paraphrases")["opro_base"].config
-    assert (search.alpha, search.block_clips, search.finalists) == (0.1, 50, 3)
+    assert (search.tolerance, search.block_clips, search.finalists) == (0.1, 50, 3)
     assert search.controls == ("paraphrases",)
 
 
