@@ -61,7 +61,7 @@ def test_conditions_of_other_studies_keep_their_names() -> None:
     [
         ({"p_speech": None}, "give p_speech or prediction"),
         ({"group_id": None}, "missing columns: group_id"),
-        ({"label": ["speech", "dog", "speech", "dog"]}, "label 'dog'"),
+        ({"label": ["speech", "dog", "speech", "dog"]}, "column label: 'dog': allowed is SPEECH"),
         ({"p_speech": ["high", 0.1, 0.2, 0.3]}, "'high' is no number"),
         ({"p_speech": [1.5, 0.1, 0.2, 0.3]}, "outside 0 to 1"),
         ({"speaker": ["x"] * 4}, "unknown columns: speaker"),
@@ -97,11 +97,17 @@ def test_probability_of_the_other_answer() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ground_truth": ["NONSPEECH", "NONSPEECH"]}, "1 rows contradict their file name"),
+        ({"ground_truth": ["NONSPEECH", "NONSPEECH"]}, "1 row against the file name"),
         ({"ground_truth": ["SPEECH", "MUSIC"]}, "'MUSIC'"),
         ({"condition": ["dur_20ms", "rir_3"]}, "'rir_3'"),
-        ({"prediction": ["SPEECH", "maybe"]}, "'maybe'"),
-        ({"audio_path": [SPEECH, "noise.wav"]}, "1 names such as 'noise.wav' are of no known form"),
+        (
+            {"prediction": ["perhaps", "maybe"]},
+            "none of 2 answers can be read \\('perhaps', 'maybe'",
+        ),
+        (
+            {"audio_path": [SPEECH, "noise.wav"]},
+            "1 name of no known form, such as file name 'noise'",
+        ),
     ],
 )
 def test_original_refusals(change, message: str) -> None:
