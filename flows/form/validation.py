@@ -20,18 +20,29 @@ def parse_model(model: type[Model], values: dict[str, Any]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = _explain(error, model)
+        problems = list(_explain(error, model).values())
         raise ConfigurationError("the parameters cannot be used", problems) from error
 
 
-def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def field_problems(model: type[BaseModel], values: dict[str, Any]) -> list[str]:
+    """List what is wrong with some values of a parameter model, whatever else it needs."""
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        told = _explain(error, model)
+        return [problem for place, problem in told.items() if place[:1] and place[0] in values]
+    return []
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> dict[tuple[int | str, ...], str]:
     """Describe each problem of a validation in one line: field, value, what is wrong."""
-    lines = []
+    lines = {}
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"]) or "parameters"
         if problem["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields)
-            lines.append(f"{field}: there is no such parameter; there are: {known}")
+            text = f"{field}: there is no such parameter; there are: {known}"
         else:
-            lines.append(f"{field} = {problem['input']!r}: {problem['msg']}")
+            text = f"{field} = {problem['input']!r}: {problem['msg']}"
+        lines[problem["loc"]] = text
     return lines
