@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from qsm_core.errors import ConfigurationError
+from qsm_core.spelling import caseless
 
 
 class Dimension(StrEnum):
@@ -126,7 +127,7 @@ STANDARD_GRID: tuple[Condition, ...] = (
 
 _FORMS = {
     Dimension.DURATION: re.compile(r"dur_(\d+(?:\.\d+)?)ms"),
-    Dimension.SNR: re.compile(r"snr_([+-]?\d+(?:\.\d+)?)dB"),
+    Dimension.SNR: re.compile(r"snr_([+-]?\d+(?:\.\d+)?)db"),
     Dimension.REVERB: re.compile(r"reverb_(?:none|(\d+(?:\.\d+)?)s)"),
 }
 
@@ -134,17 +135,20 @@ _FORMS = {
 def parse_condition(key: str) -> Condition:
     """Read a condition from its key; levels beside those of the grid (`snr_-15dB`) are allowed.
 
+    Capitals, a space around it and another sign for minus change nothing.
+
     Raises:
         ConfigurationError: The key has no such form (names the keys of the grid), or its level
             lies outside what can be rendered.
     """
+    text = caseless(key).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
     for dimension, form in _FORMS.items():
-        found = form.fullmatch(key)
+        found = form.fullmatch(text)
         if found:
             level = found.group(1)
             return Condition(dimension, None if level is None else float(level))
-    if key.startswith("filter_") and key.removeprefix("filter_") in set(Band):
-        return Condition(Dimension.FILTER, Band(key.removeprefix("filter_")))
+    if text.startswith("filter_") and text.removeprefix("filter_") in set(Band):
+        return Condition(Dimension.FILTER, Band(text.removeprefix("filter_")))
     known = ", ".join(condition.key for condition in STANDARD_GRID)
     raise ConfigurationError("unknown condition", [f"{key!r}: the standard conditions are {known}"])
 

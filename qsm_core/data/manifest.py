@@ -12,9 +12,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qsm_core.data.csv_table import read_csv_table
-from qsm_core.data.schema import COLUMNS, SCHEMA, parse_rows, rows_to_frame, with_schema_types
+from qsm_core.data.schema import (
+    COLUMNS,
+    NUMBERS,
+    SCHEMA,
+    parse_rows,
+    rows_to_frame,
+    with_schema_types,
+)
 from qsm_core.errors import DataError
+from qsm_core.tables.delimited import read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +122,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return read_csv_table(path)
+        return read_table(path, numbers=NUMBERS).frame
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError("cannot read the table", [f"{path}: {error}"]) from error
 

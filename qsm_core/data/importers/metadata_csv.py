@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from qsm_core.data.csv_table import csv_header
 from qsm_core.data.importers.groups import groups_by_pattern
 from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, is_canonical, make_table, read_frame, records_of
 from qsm_core.errors import DataError
+from qsm_core.tables.delimited import header_of
 
 KIND: Final = "metadata_csv"
 FILE_NAME = "metadata.csv"
@@ -28,7 +28,7 @@ def recognizes(path: Path) -> bool:
     file = path / FILE_NAME if path.is_dir() else path
     if file.suffix.lower() != ".csv" or not file.is_file():
         return False
-    columns = csv_header(file)
+    columns = header_of(file)
     return {"path", "label"} <= set(columns) and not is_canonical(columns)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from qsm_core.data.config import KINDS
-from qsm_core.data.csv_table import read_csv_table
 from qsm_core.data.importers import (
     canonical,
     esc50,
@@ -21,6 +20,7 @@ from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, records_of
 from qsm_core.data.schema import parse_rows, rows_to_frame
 from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.tables.delimited import read_table
 
 # In the order in which they are asked; the more particular forms come first.
 IMPORTERS: tuple[Importer, ...] = (
@@ -118,7 +118,7 @@ def _what_is_wrong_with_the_table(path: Path) -> list[str]:
     if file.suffix.lower() != ".csv" or not file.is_file():
         return []
     try:
-        columns = list(read_csv_table(file).columns)
+        columns = list(read_table(file).frame.columns)
     except DataError as error:
         return list(error.problems)
     missing = " and no column ".join(name for name in ("path", "label") if name not in columns)

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from qsm_core.data.csv_table import read_csv_table
 from qsm_core.errors import DataError
 from qsm_core.evaluation.predictions.answers import read_answers, read_labels
 from qsm_core.evaluation.predictions.columns import (
@@ -25,6 +24,8 @@ from qsm_core.evaluation.predictions.columns import (
     place_of,
     read_condition,
     read_numbers,
+    read_texts,
+    with_plain_names,
 )
 from qsm_core.evaluation.predictions.original import from_original, is_original
 from qsm_core.evaluation.predictions.table import validate
@@ -50,15 +51,13 @@ def read_any(path: Path, system: str, remarks: list[str] | None = None) -> pd.Da
     """
     remarks = [] if remarks is None else remarks
     if path.suffix == ".parquet":
-        raw = _read_parquet(path)
-        if "instruction_digest" in raw:
-            return validate(raw, str(path)).assign(system=system)
+        found = _read_parquet(path)
+        if "instruction_digest" in found:
+            return validate(found, str(path)).assign(system=system)
         # Other programs write answers and levels as numbers; a text is read the same everywhere.
-        raw = raw.astype("string").astype("object")
+        raw = with_plain_names(found.astype("string").astype("object"))
     else:
-        raw = read_csv_table(path)
-        # Only an empty cell is missing: a group may be called None, and an answer may be N/A.
-        raw = raw.mask(raw == "")
+        raw = read_texts(path, remarks)
     read = from_original if is_original(raw.columns) else from_foreign
     return read(raw, system, str(path), remarks)
 

@@ -26,7 +26,6 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.conditions.original_names import BaseClip, base_clip
-from qsm_core.data.csv_table import read_csv_table
 from qsm_core.errors import DataError
 from qsm_core.evaluation.predictions.answers import read_answers, read_labels
 from qsm_core.evaluation.predictions.columns import (
@@ -35,6 +34,7 @@ from qsm_core.evaluation.predictions.columns import (
     place_of,
     read_condition,
     read_numbers,
+    read_texts,
 )
 from qsm_core.evaluation.predictions.table import validate
 from qsm_core.inference.parsing import parse_answer
@@ -67,8 +67,7 @@ def read_original(path: Path, system: str) -> pd.DataFrame:
         DataError: The file cannot be read, lacks a column, or holds names, labels or conditions of
             no known form; every problem is listed.
     """
-    raw = read_csv_table(path)
-    return from_original(raw.mask(raw == ""), system, str(path))
+    return from_original(read_texts(path, []), system, str(path))
 
 
 def from_original(
