@@ -33,7 +33,7 @@ bench: setup ## scoring and training, stock against ours, on this CPU (minutes)
 	@$(BIN)/python -m benchmarks.training
 
 check: setup ## lint, format, types, import contracts
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

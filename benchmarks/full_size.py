@@ -10,7 +10,7 @@ import torch
 from transformers import AutoProcessor, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 
 from qsm_core.models.shape import QWEN2_AUDIO_7B
-from qsm_core.models.small import build_small_audio_llm
+from qsm_core.models.small_audio_llm import build_small_audio_llm
 
 
 def build_full_size(folder: Path, texts: Sequence[str]) -> Path:

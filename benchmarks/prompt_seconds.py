@@ -27,7 +27,7 @@ from qsm_core.evaluation.scoring.renderings import plan_renderings, render_plan
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.identity import EMBEDDED_FOLDER
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.models.savings import Savings
 from qsm_core.prompting.config import BLOCK_CLIPS, SearchSettings
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer

@@ -36,11 +36,11 @@ from qsm_core.inference.prompt import prompt_parts
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.batching import is_out_of_memory
-from qsm_core.models.loaded import AudioLLM, account_of
+from qsm_core.models.loaded_audio_llm import AudioLLM, account_of
 from qsm_core.models.peak_memory import measure_peak
 from qsm_core.models.savings import Savings
 from qsm_core.models.shape import ModelShape
-from qsm_core.models.small import build_small_audio_llm
+from qsm_core.models.small_audio_llm import build_small_audio_llm
 
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 SAMPLE_RATE_HZ = 16_000

@@ -34,12 +34,12 @@ from benchmarks.scoring import (
 from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
 from qsm_core.labels import Label
 from qsm_core.models.encoder import encode_clips, num_audio_tokens
-from qsm_core.models.loaded import AudioLLM, account_of
+from qsm_core.models.loaded_audio_llm import AudioLLM, account_of
 from qsm_core.models.memory import LoraShape
 from qsm_core.models.peak_memory import measure_peak
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.examples import AnswerExamples, ExampleMaker, collate
-from qsm_core.training.scope import put_lora
+from qsm_core.training.lora_scope import put_lora
 from qsm_core.training.trainer import answer_loss, free_memory
 
 

@@ -24,7 +24,7 @@ class QsmError(Exception):
 
 
 class ProblemsError(QsmError):
-    """Several problems found by one check, told together."""
+    """Several problems found by one check, reported together."""
 
     def __init__(self, title: str, problems: Iterable[str]) -> None:
         self.title = title
@@ -46,7 +46,7 @@ class DataError(ProblemsError):
 
 
 class ModelError(QsmError):
-    """A model or adapter is missing, damaged, or not what it is said to be."""
+    """A model or adapter is missing, damaged, or not what it claims to be."""
 
 
 class SpecError(QsmError):
@@ -62,24 +62,24 @@ class StageError(QsmError):
 
 
 class TransientError(QsmError):
-    """Something outside failed that may well work on the next try."""
+    """Something outside qsm failed; trying again may well succeed."""
 
     transient: ClassVar[bool] = True
 
 
 class InterruptedStageError(TransientError):
-    """A stage was asked to stop; what it did is kept, and a new attempt goes on from there.
+    """A stage was asked to stop; its work is kept, and a new attempt continues from there.
 
-    The place where it ran is about to go away (walltime, preemption), so another try makes
-    sense elsewhere only: in a new job under the same key, not in the same process.
+    The process or job it ran in is about to end (walltime, preemption), so retrying only makes
+    sense elsewhere: in a new job under the same key, not in the same process.
     """
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether running the same thing again can help.
+    """Return whether running the same thing again can help.
 
-    A full disk, a wrong setting or a damaged file cannot be helped by another try; a stale
-    network file handle, a reset connection or an error that says so of itself can.
+    Trying again does not help with a full disk, a wrong setting or a damaged file; it may help
+    with a stale network file handle, a reset connection, or an error marked as transient.
     """
     if isinstance(error, QsmError):
         return error.transient
@@ -89,7 +89,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def as_qsm_error(error: Exception) -> QsmError:
-    """Tell any error as one of ours: it survives the way to another process, whatever it was."""
+    """Return any error as one of ours, which can be passed on to another process."""
     if isinstance(error, QsmError):
         return error
     kind = TransientError if is_transient(error) else StageError

@@ -1,4 +1,4 @@
-"""Values as JSON has them: what is not a number becomes null."""
+"""Values that JSON can hold: NaN and infinities become null."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def to_json_values(value: Any) -> Any:
-    """Return `value` with tuples as lists, NumPy numbers as Python's and NaN as None."""
+    """Return `value` as plain JSON values; NaN and infinities become None."""
     if isinstance(value, Mapping):
         return {str(key): to_json_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

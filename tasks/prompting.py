@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qsm_core.prompting.config import API_KEY_VARIABLE, OptimizePrompt
-from qsm_core.prompting.search.pages import SEARCH_PAGE
+from qsm_core.prompting.search.page_path import SEARCH_PAGE
 from qsm_core.prompting.search.price import search_work
 from tasks.stage_task import stage
 from tasks.traits import MODEL, MODEL_RUNTIME, TABLES

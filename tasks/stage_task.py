@@ -26,7 +26,7 @@ from prefect.context import TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 
 from qsm_core.errors import InterruptedStageError, SpecError, is_transient
-from qsm_core.stage.work import UNCOUNTED, PlannedInput, Work
+from qsm_core.stage.workload import UNCOUNTED, PlannedInput, Work
 from qsm_core.store.spec import Resource, StageDefinition
 from tasks.workers.call import Receipt, StageCall
 from tasks.workers.secrets import SecretSource

@@ -1,4 +1,4 @@
-"""install.py: what pip's configuration says is told to uv, and a real small environment is made.
+"""install.py: uv gets the configuration of pip, and a real small environment is made.
 
 The environments are made without network, from wheels that the tests write.
 """
@@ -47,7 +47,7 @@ def _said(environment: dict[str, str]) -> dict[str, Any]:
     return answer
 
 
-def test_uv_is_told_what_a_file_and_the_environment_say_to_pip(
+def test_uv_gets_the_settings_of_pip_from_file_and_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheels, certificates = tmp_path / "wheels", tmp_path / "own.pem"
@@ -103,7 +103,7 @@ timeout = 90
     ]
 
 
-def test_uv_is_told_nothing_where_pip_is_told_nothing() -> None:
+def test_uv_gets_no_settings_where_pip_has_none() -> None:
     said = _said(_environment(os.devnull))
     assert install.uv_environment(said, {}) == {}
     assert install.uv_flags(said) == ["--index-strategy", "unsafe-best-match"]
@@ -119,10 +119,10 @@ def test_an_index_of_its_own_replaces_the_public_one() -> None:
 def test_no_index_leaves_the_folders_alone(value: str, expected: bool, tmp_path: Path) -> None:
     settings = {"PIP_NO_INDEX": value, "PIP_EXTRA_INDEX_URL": "https://second.example/simple"}
     said = _said(_environment(os.devnull, PIP_FIND_LINKS=str(tmp_path), **settings))
-    told = install.uv_environment(said, {})
-    assert told["UV_FIND_LINKS"] == str(tmp_path)
+    shown = install.uv_environment(said, {})
+    assert shown["UV_FIND_LINKS"] == str(tmp_path)
     assert ("--no-index" in install.uv_flags(said)) is expected
-    assert ("UV_INDEX_URL" in told) is not expected
+    assert ("UV_INDEX_URL" in shown) is not expected
 
 
 def test_what_is_said_to_uv_itself_stands(tmp_path: Path) -> None:
@@ -143,8 +143,8 @@ def test_certificates_that_pip_takes_from_the_environment_count(name: str, tmp_p
     own = {name: str(tmp_path / "own.pem"), "SSL_CERT_FILE": "other.pem"}
     assert install.uv_environment(said, own) == {"SSL_CERT_FILE": own[name]}
     assert install.uv_environment(said, {name: str(tmp_path)}) == {"SSL_CERT_DIR": str(tmp_path)}
-    told = install.uv_environment({**said, "cert": "configured.pem"}, own)
-    assert told == {"SSL_CERT_FILE": "configured.pem"}
+    shown = install.uv_environment({**said, "cert": "configured.pem"}, own)
+    assert shown == {"SSL_CERT_FILE": "configured.pem"}
 
 
 def test_the_lock_pins_a_torch_that_has_a_cpu_build() -> None:
@@ -175,7 +175,7 @@ def test_no_user_and_no_password_is_shown() -> None:
     assert shown == "cannot fetch https://****@main.example/simple and http://****@other.example/"
 
 
-def test_an_older_python_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_python_names_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     path = ROOT / "install.py"
     ast.parse(path.read_text(), feature_version=(3, 7))
     monkeypatch.setattr(sys, "version_info", (3, 9, 18))
@@ -312,7 +312,7 @@ def test_an_environment_is_made(
 
 
 @pytest.mark.slow
-def test_pip_goes_on_where_uv_fails_and_says_why(project: Project) -> None:
+def test_pip_continues_where_uv_fails_and_says_why(project: Project) -> None:
     error = "error: cannot fetch https://user:secret@main.example/simple"
     project.put_uv_at_hand(
         f'[ "$1" = --version ] && echo "uv 0.13.0 (test)" && exit; echo "{error}" >&2; exit 2'

@@ -10,7 +10,7 @@ from rich.text import Text
 from flows.run.console import console_table
 from flows.run.server import PrefectPage
 from flows.terminal.display import current_display
-from qsm_core.stage.work import Row
+from qsm_core.stage.workload import Row
 from tasks.plan.planned import Plan
 from tasks.plan.tables import (
     detail_tables,

@@ -34,7 +34,7 @@ def link_outputs(settings: RunSettings, finished: Finished, report: Role | None 
         links["report.html"] = finished.output(report).path / PAGE
         if _METHODS.is_file():
             links["methods.md"] = _METHODS
-    return link_results(settings.results_folder, links)
+    return link_results(settings.results_folder, links, store=settings.store_folder)
 
 
 def publish_report(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.run.cost import show_cost
+from flows.run.links import check_names
 from flows.run.server import PrefectPage, current_server
 from flows.run.settings import RunSettings
 from flows.run.stages import Role, RunStages
@@ -86,12 +87,15 @@ class Session:
 
         Raises:
             ConfigurationError: `force` names a stage that is not there.
+            StoreError: Something of the user stands where a result is to be linked.
         """
         with StageRunner(self._store, self._profile, plan_only=True) as runner:
             run = RunStages(self.settings, self._store, runner)
             stages(run)
             runner.wait()
             run.check_force()
+            names = [link for role in run.by_role for link in role.links]
+            check_names(self.settings.results_folder, names, store=self._store.root)
             plan = plan_of(runner.handles, self._profile, self._store)
             self._expected = [stage.name for stage in plan]
             self._to_run = [

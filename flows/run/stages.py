@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from flows.run.settings import RunSettings
 from qsm_core.errors import ConfigurationError
-from qsm_core.stage.work import Row
+from qsm_core.stage.workload import Row
 from qsm_core.store.spec import StageInput
 from qsm_core.store.store import StageOutput, Store
 from tasks.run.handle import NotMadeError, StageHandle

@@ -11,8 +11,8 @@ from qsm_core.conditions.config import AS_RECORDED
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.memory import Device, LoraShape, gib, plan_memory
 from qsm_core.models.shape import ModelShape
-from qsm_core.models.text.sharing import needed_bytes, sharing_of
-from qsm_core.stage.work import Row
+from qsm_core.models.text.device_sharing import needed_bytes, sharing_of
+from qsm_core.stage.workload import Row
 from tasks.workers.gpus import has_gpu, model_memory_bytes
 
 MEMORY_TABLE = "Memory of the model's device"

@@ -16,8 +16,8 @@ from qsm_core.models.identity import TEXT_LLM, model_input
 from qsm_core.models.text.endpoint import needs_key, url_problem
 from qsm_core.prompting.config import (
     API_KEY_VARIABLE,
-    ASKING,
     PROPOSER_NAMES,
+    USE_LLM,
     OptimizerSettings,
 )
 from qsm_core.store.spec import StageInput
@@ -37,7 +37,7 @@ def optimizer_fields_to_leave(parameters: PipelineParameters, proposers: str) ->
     """
     p = parameters
     another = p.optimizer_url is not None or p.optimizer_model is not None
-    return _MODEL if another or not ASKING & set(listed(p.opro_proposers or proposers)) else ()
+    return _MODEL if another or not USE_LLM & set(listed(p.opro_proposers or proposers)) else ()
 
 
 def optimizer_problems(parameters: PipelineParameters) -> list[str]:
@@ -72,7 +72,7 @@ def _pool_problems(p: PipelineParameters, names: list[str]) -> list[str]:
 
 def _llm_problems(p: PipelineParameters, names: list[str]) -> list[str]:
     problems = []
-    if p.optimizer_model is not None and not ASKING & set(names):
+    if p.optimizer_model is not None and not USE_LLM & set(names):
         problems.append(
             f"optimizer_model = {p.optimizer_model!r}: is not asked; add llm to opro_proposers"
         )
@@ -96,9 +96,9 @@ def _llm_problems(p: PipelineParameters, names: list[str]) -> list[str]:
 
 
 def uses_llm(parameters: PipelineParameters) -> bool:
-    """Say whether some proposer asks an optimizer LLM."""
-    asking = bool(ASKING & set(proposer_names(parameters)))
-    return asking and parameters.optimizer_model is not None
+    """Return whether a proposer uses an optimizer LLM."""
+    with_llm = bool(USE_LLM & set(proposer_names(parameters)))
+    return with_llm and parameters.optimizer_model is not None
 
 
 def optimizer_settings(parameters: PipelineParameters) -> OptimizerSettings | None:

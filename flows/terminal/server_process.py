@@ -16,13 +16,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flows.terminal.environment import offline_environment, unusable_proxies
-from flows.terminal.first_start import (
-    WITHOUT_BLOCK_TYPES,
-    first_start_lock,
-    is_prepared,
-    mark_prepared,
-)
 from flows.terminal.loopback import answers, loopback_socket
+from flows.terminal.server_upkeep import (
+    WITHOUT_UPKEEP,
+    first_start_lock,
+    is_first_start,
+    note_upkeep,
+    upkeep_is_due,
+)
 from qsm_core.errors import ConfigurationError
 
 _START_TIMEOUT_S = 180.0
@@ -58,8 +59,7 @@ class ServerProcess:
             port: Of loopback, nobody else's; 0 takes a free one.
             say: Shows a line to the user, where the start takes long.
             for_one_run: Whether it only records the run of one command: it then schedules no
-                deployments, and writes the types of blocks only where another version of Prefect
-                may have left others.
+                deployments, and keeps the database in order only where that is due.
 
         Raises:
             ConfigurationError: The port cannot be used.
@@ -76,10 +76,12 @@ class ServerProcess:
             self._patience.daemon = True
             self._patience.start()
             home.mkdir(parents=True, exist_ok=True)
-            first = self._wait_for_other_first_start()
-            settings = _FOR_ONE_RUN if for_one_run else {}
-            if for_one_run and not first:
-                settings = settings | WITHOUT_BLOCK_TYPES
+            first = self._begin_first_start()
+            self._does_upkeep = first or not for_one_run or upkeep_is_due(home)
+            settings = {
+                **(_FOR_ONE_RUN if for_one_run else {}),
+                **({} if self._does_upkeep else WITHOUT_UPKEEP),
+            }
             with self.log.open("wb") as stream:
                 self._process = subprocess.Popen(
                     [*_COMMAND, str(listener.fileno()), str(os.getpid())],
@@ -110,7 +112,8 @@ class ServerProcess:
             raise ConfigurationError(
                 f"the Prefect server did not start; its log is {kept}", [reason]
             )
-        mark_prepared(self._home)
+        if self._does_upkeep:
+            note_upkeep(self._home)
         self._first_start.close()
 
     def stop(self) -> None:
@@ -132,15 +135,15 @@ class ServerProcess:
             return f"it has not answered in {_START_TIMEOUT_S:.0f} s"
         return reason_in_log(log.read_text(errors="replace"))
 
-    def _wait_for_other_first_start(self) -> bool:
-        """Say whether this is the first start; no other begins before its server answers."""
-        if is_prepared(self._home):
+    def _begin_first_start(self) -> bool:
+        """Say whether this is the first start; then no other begins before the server answers."""
+        if not is_first_start(self._home):
             return False
         self._first_start.enter_context(first_start_lock(self._home))
-        if is_prepared(self._home):  # by the one that was waited for
-            self._first_start.close()
-            return False
-        return True
+        if is_first_start(self._home):
+            return True
+        self._first_start.close()  # it was that of the other that was waited for
+        return False
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""In which conditions clips are heard, and how a condition is rendered: configuration, no audio.
+"""The conditions of an evaluation, and how they are rendered: configuration, no audio.
 
 A list of conditions is given as keys such as `snr_0dB`, or as one of two words.
 """
@@ -15,13 +15,13 @@ from qsm_core.errors import ConfigurationError
 from qsm_core.seeding import Seed
 
 STANDARD = "standard"  # the grid of 22
-AS_RECORDED = "as_recorded"  # clips as they lie in the corpus, rendered before or not at all
+AS_RECORDED = "as_recorded"  # clips as they are in the corpus, already rendered or not at all
 # Condition keys (and "clean"), `STANDARD`, or `AS_RECORDED`.
 Conditions = Annotated[tuple[str, ...], Field(min_length=1)] | str
 SnrReference = Literal["clip", "container"]
 
 DEFAULT_PER_T60 = 4
-# Gaussian padding above this would now and then leave [-1, 1].
+# Gaussian padding above this would occasionally leave [-1, 1].
 HIGHEST_PADDING_DBFS = -20.0
 
 
@@ -61,7 +61,7 @@ class RirConfig:
 
     Args:
         t60s_s: Nominal reverberation times in seconds.
-        per_t60: Rooms for each of them; of recorded ones the nearest.
+        per_t60: Rooms for each time; of recorded rooms, those whose T60 is nearest.
         seed: Root of the simulated rooms.
     """
 

@@ -2,10 +2,10 @@
 
     python -m qsm_core.conditions.export --audio clip.wav --out folder
 
-writes one 16-bit WAV a clip and condition, and `renderings.csv` with what was decided (gain, room)
-and what the audio measures: duration and levels; where noise was added, the SNR over the clip, from
-what is left of the mixture when the dry clip is taken out of it; where there is a room, the T60 of
-a click that is rendered in the clip's place.
+writes one 16-bit WAV per clip and condition, and `renderings.csv` with what was decided (gain,
+room) and what was measured from the audio: duration and levels; where noise was added, the SNR over
+the clip, with the noise found by subtracting the dry clip from the mixture; where there is a room,
+the T60 of a click that is rendered in the clip's place.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def export_clips(
 
     Args:
         paths: Audio files; the stem of each becomes its clip_id.
-        out: Folder, made where it is missing.
+        out: Folder, created if missing.
         conditions: What to render.
         settings: What all renderings share.
-        clip_ms: The middle of each file, so long, is the clip; its peak is brought to 0.9.
+        clip_ms: Length of the clip, cut from the middle of each file; its peak is scaled to 0.9.
         rirs_folder: Recorded impulse responses; rooms are simulated where it is None.
 
     Raises:
@@ -73,38 +73,40 @@ def export_clips(
     rows = []
     for clip_id, clip in clips.items():
         for condition in conditions:
-            found = render_clip(clip, condition, clip_id=clip_id, settings=settings, rirs=bank)
+            rendering = render_clip(clip, condition, clip_id=clip_id, settings=settings, rirs=bank)
             name = f"{clip_id}_{condition.key}.wav"
-            soundfile.write(out / name, found.waveform, SAMPLE_RATE_HZ, subtype="PCM_16")
+            soundfile.write(out / name, rendering.waveform, SAMPLE_RATE_HZ, subtype="PCM_16")
             named = {"file": name, "clip_id": clip_id, "condition": condition.key}
             t60_s = measure_room_t60_s(condition, clip_id=clip_id, settings=settings, rirs=bank)
-            measured = measure(found, clip, condition) | {"measured_t60_s": t60_s}
+            measured = measure(rendering, clip, condition) | {"measured_t60_s": t60_s}
             rows.append(named | condition.columns() | measured)
     table = pd.DataFrame(rows)
     table.to_csv(out / TABLE_FILE, index=False)
     return table
 
 
-def measure(found: Rendering, clip: Waveform, condition: Condition) -> dict[str, Any]:
-    """Return what the audio of a rendering measures, beside what was decided.
+def measure(rendering: Rendering, clip: Waveform, condition: Condition) -> dict[str, Any]:
+    """Return what is measured from the audio of a rendering, and what was decided for it.
 
     Args:
-        found: The rendering.
+        rendering: The rendering.
         clip: The dry clip that it was made from, shape (T,).
         condition: Of the rendering.
     """
-    inside = found.waveform[found.span]
-    padding = np.delete(found.waveform, found.span)
-    noisy = condition.dimension is Dimension.SNR and not found.silent
+    inside = rendering.waveform[rendering.span]
+    padding = np.delete(rendering.waveform, rendering.span)
+    noisy = condition.dimension is Dimension.SNR and not rendering.silent
     return {
         "clip_ms": duration_ms(inside.size),
         "clip_dbfs": dbfs(inside),
         "padding_dbfs": dbfs(padding),
-        "peak": float(np.max(np.abs(found.waveform))),
-        "measured_snr_db": measure_snr_db(inside, clip * np.float32(found.gain)) if noisy else None,
-        "gain": found.gain,
-        "silent": found.silent,
-        "room": found.room,
+        "peak": float(np.max(np.abs(rendering.waveform))),
+        "measured_snr_db": measure_snr_db(inside, clip * np.float32(rendering.gain))
+        if noisy
+        else None,
+        "gain": rendering.gain,
+        "silent": rendering.silent,
+        "room": rendering.room,
     }
 
 
@@ -116,7 +118,7 @@ def measure_snr_db(mixture: Waveform, signal: Waveform) -> float:
 def measure_room_t60_s(
     condition: Condition, *, clip_id: str, settings: RenderSettings, rirs: RirBank | None
 ) -> float | None:
-    """Return the T60 in seconds that a clip is heard with; None where nothing reverberates.
+    """Return the T60 in seconds of a rendered clip's room; None where nothing reverberates.
 
     A click takes the place of the clip: its rendering is the response of the clip's own room.
     """
@@ -138,7 +140,7 @@ def _check_stems(paths: tuple[Path, ...]) -> None:
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         problems = [f"{stem!r} names several files; rename all but one" for stem in twice]
-        raise DataError("clips cannot be told apart", problems)
+        raise DataError("clips have the same name", problems)
 
 
 def _bank(conditions: tuple[Condition, ...], seed: int, folder: Path | None) -> RirBank | None:

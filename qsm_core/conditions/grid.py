@@ -1,4 +1,4 @@
-"""The condition grid: one dimension is changed at a time, all else stays neutral.
+"""The condition grid: each condition changes one dimension and leaves the others neutral.
 
 22 conditions in four dimensions: 8 durations, 6 signal-to-noise ratios, 4 reverberation times and
 4 filters. Neutral is 1000 ms, no noise, no reverberation, no filter; three of the 22
@@ -55,7 +55,7 @@ class Condition:
     level: Level
 
     def __post_init__(self) -> None:
-        """Refuse what has no meaning; make 20, 20.0 and -0.0 equal to what they mean."""
+        """Refuse levels without meaning; normalise 20 to 20.0 and -0.0 to 0.0."""
         if self.dimension is Dimension.FILTER:
             if not isinstance(self.level, Band):
                 raise _no_level(self, "one of " + ", ".join(Band))
@@ -73,7 +73,7 @@ class Condition:
             return "reverb_none"
         if isinstance(self.level, str):
             return f"filter_{self.level}"
-        # Never in powers of ten, so that the key can be read again.
+        # Never in scientific notation, which `parse_condition` does not read.
         text = format(Decimal(repr(self.level)), "f")
         if self.dimension is not Dimension.REVERB:
             text = text.removesuffix(".0")
@@ -133,19 +133,19 @@ _FORMS = {
 
 
 def parse_condition(key: str) -> Condition:
-    """Read a condition from its key; levels beside those of the grid (`snr_-15dB`) are allowed.
+    """Read a condition from its key; levels outside the grid (`snr_-15dB`) are allowed.
 
     Capitals, a space around it and another sign for minus change nothing.
 
     Raises:
-        ConfigurationError: The key has no such form (names the keys of the grid), or its level
-            lies outside what can be rendered.
+        ConfigurationError: The key has another form (the error names those of the grid), or its
+            level is outside what can be rendered.
     """
     text = caseless(key).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
     for dimension, form in _FORMS.items():
-        found = form.fullmatch(text)
-        if found:
-            level = found.group(1)
+        match = form.fullmatch(text)
+        if match:
+            level = match.group(1)
             return Condition(dimension, None if level is None else float(level))
     if text.startswith("filter_") and text.removeprefix("filter_") in set(Band):
         return Condition(Dimension.FILTER, Band(text.removeprefix("filter_")))
@@ -154,10 +154,10 @@ def parse_condition(key: str) -> Condition:
 
 
 def parse_conditions(keys: Sequence[str]) -> tuple[Condition, ...]:
-    """Read several keys, and tell all problems at once.
+    """Read several keys; an error names all problems at once.
 
     Raises:
-        ConfigurationError: A key is unknown, or stands twice.
+        ConfigurationError: A key is unknown, or given twice.
     """
     conditions: list[Condition] = []
     problems: list[str] = []
@@ -168,7 +168,7 @@ def parse_conditions(keys: Sequence[str]) -> tuple[Condition, ...]:
             problems.extend(error.problems)
             continue
         if condition in conditions:
-            problems.append(f"{key!r} stands twice")
+            problems.append(f"{key!r} is given twice")
         conditions.append(condition)
     if problems:
         raise ConfigurationError("the conditions cannot be used", problems)

@@ -1,7 +1,7 @@
 """White Gaussian noise at a signal-to-noise ratio.
 
 SNR in dB is 20 log10(rms(signal) / rms(noise)). `clip` measures the signal on the clip itself and
-adds noise where the clip is. `container` is the way of the first system: the signal's RMS is
+adds noise where the clip is. `container` is how the first system did it: the signal's RMS is
 taken over the padded container and the noise covers the padding too. A 1000 ms clip in 2000 ms
 then has a true SNR 3.01 dB above the nominal one.
 """

@@ -17,7 +17,7 @@ from qsm_core.conditions.decay import measure_t60_s
 from qsm_core.errors import DataError
 
 LIST_NAME = "rir_list"
-_MOST_PROBLEMS_TOLD = 20
+_MOST_PROBLEMS_SHOWN = 20
 
 
 def measured_responses(folder: Path) -> dict[Path, float]:
@@ -34,17 +34,17 @@ def measured_responses(folder: Path) -> dict[Path, float]:
         except DataError as error:
             problems.append(f"{path}: {error.problems[0]}")
     if problems:
-        more = len(problems) - _MOST_PROBLEMS_TOLD
-        told = [*problems[:_MOST_PROBLEMS_TOLD], *([f"and {more} more"] if more > 0 else [])]
+        more = len(problems) - _MOST_PROBLEMS_SHOWN
+        shown = [*problems[:_MOST_PROBLEMS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
         advice = f"take them out, or name the others in a file {LIST_NAME}"
-        raise DataError(f"not impulse responses below {folder}", [*told, advice])
+        raise DataError(f"not impulse responses below {folder}", [*shown, advice])
     return measured
 
 
 def read_response(path: Path) -> Waveform:
     """Read an impulse response, shape (T,), 16 kHz, from its largest peak on: the direct sound.
 
-    Of several microphones the first is taken; their mean would be a room that nobody heard.
+    Of several microphones the first is used; their mean would be the response of no real position.
     """
     samples = read_audio(path, channel=0).waveform
     return samples[int(np.argmax(np.abs(samples))) :]
@@ -71,5 +71,5 @@ def _listed(file: Path) -> list[Path]:
         else:
             found.append(path)
     if problems:
-        raise DataError(f"impulse responses of {file} are missing", problems[:_MOST_PROBLEMS_TOLD])
+        raise DataError(f"impulse responses of {file} are missing", problems[:_MOST_PROBLEMS_SHOWN])
     return found

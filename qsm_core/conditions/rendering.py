@@ -5,7 +5,7 @@ padded with white noise at -80 dBFS. Everything that is random comes from the se
 the condition, so a rendering does not depend on order, batch or worker.
 
 A mixture that would leave [-1, 1] is scaled down as a whole, clip and noise alike: its SNR stays,
-and no clipping distortion is added. The padding keeps its level. `render_clip` tells the factor.
+and no clipping distortion is added. The padding keeps its level. `render_clip` returns the factor.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from qsm_core.seeding import derive_rng
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """A rendered clip, and what was decided on the way.
+    """A rendered clip, and what was decided while rendering it.
 
     Args:
         waveform: float32, shape (container samples,), within [-1, 1].
@@ -166,7 +166,7 @@ def _snr_db(condition: Condition | None) -> float | None:
 
 
 def _limit(waveform: Waveform, gain: float = 1.0) -> tuple[Waveform, float]:
-    """Scale a waveform that leaves [-1, 1] down as a whole; return it and `gain` times that."""
+    """Scale down a waveform that leaves [-1, 1]; return it and `gain` times the factor."""
     peak = float(np.max(np.abs(waveform)))
     if peak <= 1:
         return waveform, gain

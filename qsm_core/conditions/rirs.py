@@ -1,6 +1,6 @@
 """A bank of room impulse responses: simulated, or recorded ones from a folder.
 
-Of several responses with one T60 each clip gets one, chosen by its name and the seed. A T60 with
+Each clip gets one of the responses with its T60, chosen by the clip's name and the seed. A T60 with
 no response is an error, never dry audio under a reverberant name.
 """
 
@@ -24,7 +24,7 @@ from qsm_core.errors import ConfigurationError, DataError
 
 TOLERANCE_S = 0.2
 _INDEX = "index"
-# What reading an .npz file raises that is cut short, or something else.
+# Raised when an .npz file is truncated, or is another kind of file.
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, AttributeError, BadZipFile)
 
 
@@ -47,7 +47,7 @@ class RirBank:
         """Return one of the responses with this nominal T60.
 
         Raises:
-            DataError: There is none; names those that there are.
+            DataError: There is none; the error names the T60s that the bank holds.
         """
         if not self.responses.get(t60_s):
             there = ", ".join(f"{level:g} s" for level in sorted(self.responses)) or "none"
@@ -81,7 +81,7 @@ class RirBank:
         """
         responses: dict[float, list[RoomResponse]] = {}
         try:
-            # Opened here, as NumPy leaves a damaged file open.
+            # Opened here, because NumPy does not close a damaged file.
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 for number, (level, name, t60_s) in enumerate(json.loads(arrays[_INDEX].tobytes())):
                     response = RoomResponse(name, t60_s, arrays[str(number)])
@@ -96,7 +96,7 @@ def simulate_rirs(seed: int, *, t60s_s: Iterable[float], per_t60: int = DEFAULT_
     """Simulate `per_t60` rooms for each reverberation time.
 
     Raises:
-        ConfigurationError: No rooms are asked for, or no room can have such a T60.
+        ConfigurationError: `per_t60` is below 1, or no room can have such a T60.
     """
     _check_per_t60(per_t60)
     responses = {}
@@ -110,9 +110,9 @@ def simulate_rirs(seed: int, *, t60s_s: Iterable[float], per_t60: int = DEFAULT_
 
 
 def load_rirs(folder: Path, *, t60s_s: Iterable[float], per_t60: int | None = None) -> RirBank:
-    """Take recorded responses from a folder: for each T60 those that lie within 0.2 s of it.
+    """Load recorded responses from a folder: for each T60 those within 0.2 s of it.
 
-    Which files count is told in `qsm_core.conditions.recorded`. The T60 is measured from the
+    `qsm_core.conditions.recorded` says which files are used. The T60 is measured from the
     file; the response is cut to start at its largest peak, the direct sound.
 
     Args:
@@ -121,7 +121,7 @@ def load_rirs(folder: Path, *, t60s_s: Iterable[float], per_t60: int | None = No
         per_t60: At most so many for each, the nearest first; None for all.
 
     Raises:
-        ConfigurationError: No responses are asked for.
+        ConfigurationError: `per_t60` is below 1.
         DataError: The folder holds no responses or something else, or a T60 has none near it.
     """
     _check_per_t60(per_t60)
@@ -161,4 +161,4 @@ def _name(path: Path, folder: Path) -> str:
 def _check_per_t60(per_t60: int | None) -> None:
     if per_t60 is not None and per_t60 < 1:
         problem = f"per_t60 = {per_t60}: must be 1 or more"
-        raise ConfigurationError("no impulse responses were asked for", [problem])
+        raise ConfigurationError("no impulse responses were requested", [problem])

@@ -32,7 +32,7 @@ def simulate_rir(t60_s: float, index: int, seed: int) -> Waveform:
     A room whose walls cannot give the T60 (a large one and a short T60) is drawn again.
 
     Args:
-        t60_s: Wanted reverberation time; the measured one lies within 10 % of it.
+        t60_s: Requested reverberation time; the measured T60 is within 10 % of it.
         index: Which of the rooms with this T60.
         seed: Root seed; the same arguments give the same samples.
 
@@ -60,9 +60,9 @@ def _simulate(t60_s: float, rng: np.random.Generator, ray_seed: int) -> Waveform
     source, microphone = _positions(size, rng)
     try:
         absorption, _ = pra.inverse_sabine(t60_s, size)
-    except ValueError:  # walls that swallow more than everything
+    except ValueError:  # the walls would have to absorb more than all energy
         return None
-    pra.constants.set("num_threads", 1)  # rays are drawn per thread
+    pra.constants.set("num_threads", 1)  # each thread draws its own rays: more change the result
     pra.random.seed(ray_seed % 2**32)
     room = pra.ShoeBox(
         size,
@@ -83,7 +83,7 @@ def _simulate(t60_s: float, rng: np.random.Generator, ray_seed: int) -> Waveform
     try:
         adjusted = adjust_t60(response, t60_s)
         error = abs(measure_t60_s(adjusted) / t60_s - 1)
-    except DataError:  # too short a tail to be measured
+    except DataError:  # the tail is too short to be measured
         return None
     return adjusted if error <= _T60_TOLERANCE else None
 

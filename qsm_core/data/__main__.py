@@ -1,4 +1,4 @@
-"""Check labelled clips before they are used, or write them in the canonical form.
+"""Check labelled clips before use, or write them as a canonical manifest.
 
 python -m qsm_core.data check PATH
 python -m qsm_core.data import PATH --out FILE
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from qsm_core.data.checks import TOLD_AT_MOST, CheckResult, check_manifest, write_problems
+from qsm_core.data.checks import MOST_SHOWN, CheckResult, check_manifest, write_problems
 from qsm_core.data.config import KINDS
 from qsm_core.data.importers.protocol import ImportOptions
 from qsm_core.data.importers.registry import import_manifest
@@ -25,7 +25,7 @@ from qsm_core.labels import SPLITS, Label
 from qsm_core.plurals import counted
 
 app = typer.Typer(
-    help="Look at labelled clips before they are used.",
+    help="Check labelled clips before use, or write them as a canonical manifest.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -57,7 +57,7 @@ def check(
     problems: Annotated[Path | None, typer.Option(help="CSV file for all problems.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Files read at the same time.")] = 4,
 ) -> None:
-    """Read every clip and tell all problems; ends with code 1 if there are any."""
+    """Read every clip and list all problems; exits with code 1 if there are any."""
     table = _import(path, kind, ImportOptions(audio_root, group_pattern, clip_ms, seed=seed))
     settings = CutSettings(clip_ms, "keep" if keep_short else "refuse")
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -84,7 +84,7 @@ def import_(
     clip_ms: ClipOption = 1000,
     seed: SeedOption = 42,
 ) -> None:
-    """Write the clips of any known form as a canonical manifest; audio is not checked."""
+    """Write clips of any known form as a canonical manifest; audio is not checked."""
     table = _import(path, kind, ImportOptions(audio_root, group_pattern, clip_ms, seed=seed))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def _show_counts(table: ManifestTable) -> None:
 
 
 def _show_too_few_groups(table: ManifestTable) -> None:
-    """Tell clips that a run could only test on: those of its three splits need a group each."""
+    """Note classes with too few groups: each of the three splits of a run needs one."""
     undivided = table.frame[table.frame["split"].isna()]
     groups = undivided.groupby("label")["group_id"].nunique()
     few = [f"{label} {count}" for label, count in groups.items() if count < len(SPLITS)]
@@ -145,15 +145,15 @@ def _show_problems(result: CheckResult, full_list: Path | None) -> None:
         console.print(f"{result.clips} rows, no problems", style="green", markup=False)
         return
     shown = Table("problem", "row", "file", "what is wrong", title="Problems")
-    for problem in result.problems[:TOLD_AT_MOST]:
+    for problem in result.problems[:MOST_SHOWN]:
         row = "" if problem.row is None else str(problem.row)
         shown.add_row(problem.kind, row, problem.path or "", problem.text)
     console.print(shown)
     kinds = ", ".join(f"{count} {kind}" for kind, count in result.by_kind().items())
     problems = counted(len(result.problems), "problem")
     console.print(f"{problems} in {counted(result.clips, 'row')}: {kinds}", markup=False)
-    if len(result.problems) > TOLD_AT_MOST and full_list is None:
-        console.print(f"the first {TOLD_AT_MOST} are shown; --problems FILE writes all of them")
+    if len(result.problems) > MOST_SHOWN and full_list is None:
+        console.print(f"the first {MOST_SHOWN} are shown; --problems FILE writes all of them")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The data card: what a prepared corpus holds, where it comes from, and what was changed."""
+"""The data card: what a prepared corpus contains, where it comes from, and what was changed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CARD_FILE = "data_card.json"
 
 @dataclass
 class Card:
-    """What is noted while a corpus is made.
+    """What is recorded while a corpus is made.
 
     Attributes:
-        splitting: How clips came to their split, in words.
-        notes: Decisions that a person should know.
+        splitting: How clips were assigned to splits, in words.
+        notes: Decisions that the user should know.
         sources: Form and name of every input.
         changed: How many clips were resampled, mixed down, cut, ...
-        rates_hz: How many clips came at which sample rate.
+        rates_hz: How many clips had which sample rate.
     """
 
     splitting: str = "as the prepared corpus says"
@@ -41,7 +41,7 @@ class Card:
     rates_hz: Counter[int] = field(default_factory=Counter)
 
     def add_source(self, name: str, table: ManifestTable) -> None:
-        """Note an input and what its importer decided."""
+        """Record an input and what its importer decided."""
         self.sources[name] = {"kind": table.kind, "name": table.origin.resolve().name}
         self.notes += [f"{name}: {note}" for note in table.notes]
 

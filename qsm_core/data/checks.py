@@ -1,4 +1,4 @@
-"""Checks of a manifest before anything runs: every clip is read, all problems are told at once."""
+"""Checks of a manifest before anything runs: all clips are read, all problems reported together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qsm_core.errors import DataError
 from qsm_core.labels import SPLITS, Label
 from qsm_core.plurals import counted
 
-TOLD_AT_MOST = 40
+MOST_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class CheckResult:
     """What a check found.
 
     Args:
-        clips: How many rows were looked at.
-        problems: All that is wrong, in the order of the rows; those of the table come first.
+        clips: How many rows were checked.
+        problems: All problems, in the order of the rows; those of the whole table come first.
     """
 
     clips: int
@@ -37,7 +37,7 @@ class CheckResult:
         return dict(Counter(problem.kind for problem in self.problems).most_common())
 
     def raise_if_any(self, title: str, full_list: Path | None = None) -> None:
-        """Raise what was found as one error.
+        """Raise the problems as one error.
 
         Raises:
             DataError: There are problems.
@@ -61,10 +61,10 @@ def check_manifest(
         threads: Files read at the same time.
         report: Called as `report(done, total, message)`.
     """
-    found = list(table_problems(table.frame))
+    problems = list(table_problems(table.frame))
     for clip in read_clips(table, settings, threads=threads, report=report):
-        found += clip.problems
-    return CheckResult(len(table), tuple(found))
+        problems += clip.problems
+    return CheckResult(len(table), tuple(problems))
 
 
 def table_problems(frame: pd.DataFrame, *, whole_corpus: bool = True) -> Iterator[ClipProblem]:
@@ -72,7 +72,7 @@ def table_problems(frame: pd.DataFrame, *, whole_corpus: bool = True) -> Iterato
 
     Args:
         frame: A canonical manifest.
-        whole_corpus: Both classes must be there. False for a part of a corpus.
+        whole_corpus: Whether both classes must be present; False for a part of a corpus.
     """
     if whole_corpus:
         yield from _empty_classes(frame, "")
@@ -89,7 +89,7 @@ def table_problems(frame: pd.DataFrame, *, whole_corpus: bool = True) -> Iterato
             "split",
         )
     yield from _groups_across_splits(frame)
-    yield from _clips_with_two_answers(frame)
+    yield from _contradictory_clips(frame)
 
 
 def good_clips(clips: Iterable[ReadClip], title: str) -> Iterator[tuple[ReadClip, Waveform]]:
@@ -110,21 +110,21 @@ def good_clips(clips: Iterable[ReadClip], title: str) -> Iterator[tuple[ReadClip
 def data_error(
     title: str, problems: Sequence[ClipProblem], full_list: Path | None = None
 ) -> DataError:
-    """Make one error of many problems; a long list is cut, and written in full where asked.
+    """Combine problems into one error; a long list is cut, and written in full to `full_list`.
 
     Args:
         title: What cannot be used.
         problems: All of them.
         full_list: CSV file for the full list.
     """
-    told = [str(problem) for problem in problems[:TOLD_AT_MOST]]
-    left = len(problems) - len(told)
+    shown = [str(problem) for problem in problems[:MOST_SHOWN]]
+    left = len(problems) - len(shown)
     if full_list is not None:
         write_problems(full_list, problems)
     if left:
         where = f"all are in {full_list}" if full_list else "`qsm_core.data check` lists them all"
-        told.append(f"and {left} more; {where}")
-    return DataError(f"{title}: {counted(len(problems), 'problem')}", told)
+        shown.append(f"and {left} more; {where}")
+    return DataError(f"{title}: {counted(len(problems), 'problem')}", shown)
 
 
 def write_problems(path: Path, problems: Iterable[ClipProblem]) -> None:
@@ -158,8 +158,8 @@ def _groups_across_splits(frame: pd.DataFrame) -> Iterator[ClipProblem]:
             )
 
 
-def _clips_with_two_answers(frame: pd.DataFrame) -> Iterator[ClipProblem]:
-    """Find rendered clips whose rows do not agree with each other."""
+def _contradictory_clips(frame: pd.DataFrame) -> Iterator[ClipProblem]:
+    """Find rendered clips whose rows disagree with each other."""
     for column in ("label", "group_id"):
         counts = frame.groupby("clip_id")[column].nunique()
         for clip_id in counts.index[counts > 1]:

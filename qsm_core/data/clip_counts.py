@@ -1,4 +1,4 @@
-"""How many clips a stage will hear, counted in the manifest of its corpus.
+"""How many clips a stage will process, counted in the manifest of its corpus.
 
 Plans are made in the flow process, so nothing large is imported here.
 """
@@ -11,26 +11,26 @@ from qsm_core.conditions.config import AS_RECORDED, STANDARD, Conditions
 from qsm_core.conditions.grid import STANDARD_GRID
 from qsm_core.data.config import SyntheticConfig
 from qsm_core.labels import Split
-from qsm_core.stage.work import PlannedInput
+from qsm_core.stage.workload import PlannedInput
 
 _MANIFEST = "manifest.parquet"
 
 
 def count_clips(corpus: Path, split: str | None, conditions: Conditions) -> int:
-    """Count the rows of a corpus that are heard, each in every condition.
+    """Count the rows of a corpus that are rendered, each in every condition.
 
     Args:
         corpus: Folder of a prepared corpus, or of a part of one.
         split: Only this split; None for all.
         conditions: Condition keys, "standard", or "as_recorded".
     """
-    import pyarrow.compute as pc  # late: a run that reuses everything counts nothing
+    import pyarrow.compute as pc  # imported late: a run that reuses everything counts nothing
     import pyarrow.parquet as pq
 
     table = pq.read_table(corpus / _MANIFEST, columns=["split", "condition"])
     if split is not None:
         table = table.filter(pc.equal(table["split"], split))
-    if conditions != AS_RECORDED:  # what came rendered already is not rendered again
+    if conditions != AS_RECORDED:  # clips that are already rendered are not rendered again
         table = table.filter(pc.is_null(table["condition"]))
     return int(table.num_rows)
 
@@ -38,15 +38,15 @@ def count_clips(corpus: Path, split: str | None, conditions: Conditions) -> int:
 def count_renderings(
     corpus: PlannedInput | None, split: Split | None, conditions: Conditions
 ) -> int | None:
-    """Count the clips of a corpus times the conditions in which each is heard.
+    """Count the clips of a corpus times the conditions of each.
 
     Args:
-        corpus: Made, or yet to be made.
+        corpus: The corpus, whether it exists yet or not.
         split: Only this split; None for all.
         conditions: Condition keys, "standard", or "as_recorded".
 
     Returns:
-        None where that is not known yet: of clips of the user that have yet to be read.
+        None if the number is not known yet, as for a user's clips that are still to be read.
     """
     clips = count_planned_clips(corpus, split, conditions)
     return None if clips is None else clips * count_conditions(conditions)
@@ -55,7 +55,7 @@ def count_renderings(
 def count_planned_clips(
     corpus: PlannedInput | None, split: Split | None, conditions: Conditions
 ) -> int | None:
-    """Count the clips as `count_renderings` does, each once."""
+    """Count the clips as `count_renderings` does, but each only once."""
     if corpus is None:
         return None
     if corpus.path is not None:
@@ -71,7 +71,7 @@ def count_planned_clips(
 
 
 def count_conditions(conditions: Conditions) -> int:
-    """Count the conditions in which each clip is heard."""
+    """Count the conditions of each clip."""
     if conditions == AS_RECORDED:
         return 1
     return len(STANDARD_GRID) if conditions == STANDARD else len(conditions)

@@ -1,4 +1,4 @@
-"""What decides a corpus: how a synthetic one is made, and how a user's clips are prepared."""
+"""Configuration of a corpus: how a synthetic corpus is made, how a user's clips are prepared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from qsm_core.labels import SPLITS, Split
 from qsm_core.seeding import Seed
 
-# Forms of data, one importer each; "auto" looks which it is.
+# Forms of data, one importer each; "auto" detects the form.
 DataKind = Literal[
     "auto",
     "manifest",
@@ -67,7 +67,7 @@ class PrepareConfig:
         test_group_pattern: Finds the group in the paths of `test_data`.
         own_splits: keep: a manifest's own split column is honoured and audited. ignore: the
             clips are divided anew.
-        divided: Whether clips are divided; else all of them are test clips, however few their
+        divided: Whether clips are divided into splits; else all are test clips, however few their
             groups: for a check that trains, chooses and measures nothing.
         needed_splits: Splits that must have clips.
         crops_per_recording: Clips cut from one recording of VoxConverse at most.

@@ -1,4 +1,4 @@
-"""The prepared corpus: clips that are read, checked and cut, ready to be rendered and scored.
+"""The prepared corpus: clips that were read, checked and cut, ready to be rendered and scored.
 
 A folder with two files:
 
@@ -6,11 +6,11 @@ A folder with two files:
     waveforms.npy      float32, shape (sum of num_samples,): the clips one after another
 
 or a corpus divided by split: the manifest of all clips, and a folder `train`, `dev` and `test`,
-each with the two files for its clips. A stage that reads one split is given its folder: other
-clips are not there to be read, and do not change what the stage's output is made from.
+each with the two files for its clips. A stage that reads one split receives its folder: other
+clips cannot be read by mistake, and do not change the stage's key.
 
-A clip as recorded has its peak at 0.9; a clip that came rendered under a condition is kept as it
-was rendered. Equal clips in equal order give equal bytes in both files.
+A clip as recorded has its peak at 0.9; a clip that was already rendered in a condition is kept as
+it is. Equal clips in equal order give equal bytes in both files.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def write_corpus(folder: Path, clips: Iterable[CorpusClip]) -> Corpus:
 
     Args:
         folder: Made if missing; must not hold a corpus yet.
-        clips: In the order in which they shall stand in the corpus.
+        clips: In the order in which they appear in the corpus.
 
     Raises:
         DataError: A waveform is empty, not finite or not of shape (T,), a clip has no split or
@@ -81,7 +81,7 @@ def write_divided_corpus(folder: Path, clips: Iterable[CorpusClip]) -> Corpus:
 
     Args:
         folder: Made if missing; must not hold a corpus yet.
-        clips: In the order in which they shall stand in the corpus.
+        clips: In the order in which they appear in the corpus.
 
     Raises:
         DataError: As for `write_corpus`.
@@ -92,7 +92,7 @@ def write_divided_corpus(folder: Path, clips: Iterable[CorpusClip]) -> Corpus:
 def _write(
     folder: Path, clips: Iterable[CorpusClip], place: Callable[[CorpusClip], Path]
 ) -> Corpus:
-    """Write each clip into the part of the corpus that has its place."""
+    """Write each clip into the part of the corpus that `place` returns for it."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = _Rows()
     parts: dict[Path, _Rows] = {}
@@ -118,7 +118,7 @@ def _write(
 
 @dataclass
 class _Rows:
-    """The clips of a corpus, or of a part of it, that were written so far."""
+    """The clips of a corpus, or of a part of it, that have been written so far."""
 
     file: BinaryIO | None = None
     rows: list[ClipRow] = field(default_factory=list)
@@ -126,7 +126,7 @@ class _Rows:
     lengths: list[int] = field(default_factory=list)
 
     def add(self, clip: CorpusClip, offset: int | None = None) -> int:
-        """Note a clip, append its waveform to the file if there is one, and return its offset."""
+        """Record a clip, append its waveform to the file if there is one, and return its offset."""
         at = sum(self.lengths[-1:], sum(self.offsets[-1:])) if offset is None else offset
         self.rows.append(clip.row)
         self.offsets.append(at)
@@ -136,7 +136,7 @@ class _Rows:
         return at
 
     def finish_waveforms(self) -> None:
-        """Write the number of samples into the head of the file."""
+        """Write the number of samples into the header of the file."""
         if self.file is not None:
             self.file.seek(0)
             _write_header(self.file, sum(self.lengths))
@@ -152,7 +152,7 @@ class _Rows:
 
 @contextmanager
 def _waveform_file(folder: Path) -> Iterator[BinaryIO]:
-    """Open the file of waveforms of a folder, with room for its head."""
+    """Open the waveform file of a folder, with room for its header."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / WAVEFORMS_FILE).open("xb") as file:
         _write_header(file, 0)
@@ -161,10 +161,10 @@ def _waveform_file(folder: Path) -> Iterator[BinaryIO]:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A prepared corpus, opened for reading; waveforms stay on disk until they are asked for.
+    """A prepared corpus, opened for reading; waveforms stay on disk until they are needed.
 
     Args:
-        folder: Where it lies.
+        folder: Where it is.
         clips: The manifest, index 0 ... n - 1, with `offset` and `num_samples`.
     """
 
@@ -185,10 +185,10 @@ class Corpus:
             (folder / split).is_dir() for split in SPLITS
         )
         names = clips["split"].astype(str) if divided else pd.Series("", index=clips.index)
-        part_of_row, there = pd.factorize(names)
+        part_of_row, present = pd.factorize(names)
         parts: list[np.ndarray] = []
         problems: list[str] = []
-        for number, name in enumerate(there):
+        for number, name in enumerate(present):
             parts.append(_open_waveforms(folder / name / WAVEFORMS_FILE))
             rows = clips[part_of_row == number]
             problems += _layout_problems(rows, parts[-1], Path(name, WAVEFORMS_FILE))
@@ -214,7 +214,7 @@ class Corpus:
         Args:
             split: Only this split; None for all.
             label: Only this class; None for both.
-            clean: Leave out clips that came rendered under a condition.
+            clean: Leave out clips that were already rendered in a condition.
         """
         chosen = pd.Series(data=True, index=self.clips.index)
         if split is not None:

@@ -1,4 +1,4 @@
-"""The leakage audit: does the test split hold anything that training or the prompt search saw?
+"""The leakage audit: does the test split contain anything that training or the prompt search saw?
 
 Two things are looked for: a group (speaker or source recording) with clips in two splits, and the
 same audio under two names. A table that was divided row by row, as an early version of the first
@@ -26,7 +26,7 @@ from qsm_core.seeding import derive_rng
 
 SAME_AUDIO = 0.999
 FEW_GROUPS = 8
-# Sketches of clips: random projections keep angles, so only close sketches need a real look.
+# Sketches of clips: random projections preserve angles, so only close sketches are compared fully.
 _SKETCH_SIZE = 64
 _CLOSE_SKETCHES = 0.98
 _BLOCK = 1024
@@ -70,7 +70,7 @@ class DuplicateAudio:
 
 @dataclass(frozen=True)
 class SplitSize:
-    """How large a split really is: clips of one group say less than as many groups."""
+    """The size of a split in clips and in groups, which is what intervals depend on."""
 
     split: str
     label: str
@@ -88,7 +88,7 @@ class LeakageReport:
         duplicates: Pairs with the same audio, whichever their splits.
         shared: For every pair of splits, such as `train/test`, the share of the clips of the
             second whose group is in the first too.
-        audio_compared: False where only the table was looked at.
+        audio_compared: False if only the table was checked.
     """
 
     sizes: tuple[SplitSize, ...]
@@ -118,7 +118,7 @@ class LeakageReport:
     @property
     def warnings(self) -> list[str]:
         """What a reader of the results should know, one sentence each."""
-        few = [
+        warnings = [
             f"the {size.clips} {size.label} clips of {size.split} come from "
             f"{counted(size.groups, 'group')}: intervals will be wide and may be too narrow still"
             for size in self.sizes
@@ -126,11 +126,11 @@ class LeakageReport:
         ]
         same = [p for p in self.duplicates if not p.is_leak and not p.contradicts]
         if same:
-            few.append(
+            warnings.append(
                 f"{len(same)} pairs of clips within a split have the same audio, "
                 f"such as {same[0].clip_ids[0]} and {same[0].clip_ids[1]}"
             )
-        return few
+        return warnings
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -186,16 +186,16 @@ def find_duplicates(corpus: Corpus, same_audio: float = SAME_AUDIO) -> Iterator[
 def _close_pairs(corpus: Corpus, rows: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield pairs of rows of equal length whose sketches are close.
 
-    With 64 numbers in a sketch, a pair that correlates at 0.999 stays above 0.98 by far more than
-    five standard deviations, so none is lost.
+    With 64 numbers in a sketch, the sketches of a pair that correlates at 0.999 are above 0.98 by
+    far more than five standard deviations, so no pair is missed.
     """
     sketches = _sketches(corpus, rows)
     for start in range(0, len(rows), _BLOCK):
         block = np.abs(sketches[start : start + _BLOCK] @ sketches[start:].T)
         left, right = np.nonzero(block >= _CLOSE_SKETCHES)
-        for one, other in zip(left, right, strict=True):
-            if one < other:
-                yield int(rows[start + one]), int(rows[start + other])
+        for i, j in zip(left, right, strict=True):
+            if i < j:
+                yield int(rows[start + i]), int(rows[start + j])
 
 
 def _sketches(corpus: Corpus, rows: np.ndarray) -> np.ndarray:

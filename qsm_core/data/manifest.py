@@ -26,14 +26,14 @@ from qsm_core.tables.delimited import read_table
 
 @dataclass(frozen=True, eq=False)
 class ManifestTable:
-    """Clips and where their audio lies.
+    """Clips and where their audio is.
 
     Args:
         frame: The columns of `qsm_core.data.schema`, index 0 ... n - 1.
         root: What relative paths are relative to.
         kind: The form it was read from.
         origin: The file or folder it was read from.
-        notes: What the importer decided that a person should know, one sentence each.
+        notes: Decisions of the importer that the user should know, one sentence each.
     """
 
     frame: pd.DataFrame
@@ -46,7 +46,7 @@ class ManifestTable:
         return len(self.frame)
 
     def audio_path(self, path: str) -> Path:
-        """Return where the file of a row lies; an absolute path stays as it is."""
+        """Return the path of a row's file; an absolute path stays as it is."""
         return self.root / path
 
     def with_frame(self, frame: pd.DataFrame) -> ManifestTable:
@@ -135,6 +135,6 @@ def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def is_canonical(columns: Iterable[str]) -> bool:
-    """Say whether a table with these columns is a canonical manifest."""
+    """Return whether a table with these columns is a canonical manifest."""
     names = set(columns)
     return {"clip_id", "group_id", "path", "label", "source"} <= names <= set(COLUMNS)

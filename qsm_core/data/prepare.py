@@ -1,4 +1,4 @@
-"""Stage entry: a person's clips become a prepared corpus.
+"""Stage entry: a user's clips become a prepared corpus.
 
 `python -m qsm_core.data.prepare --spec spec.json`
 
@@ -49,7 +49,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """Prepare a corpus and return its headline numbers.
 
     Raises:
-        ConfigurationError: The inputs or settings do not go together.
+        ConfigurationError: The inputs or settings do not fit together.
         DataError: Clips cannot be used, or the splits leak.
     """
     config = parse_config(PrepareConfig, context.config)
@@ -89,20 +89,20 @@ def _check_inputs(inputs: Mapping[str, Path]) -> None:
 def _import_all(
     inputs: Mapping[str, Path], config: PrepareConfig, card: Card, base: Corpus | None
 ) -> list[ManifestTable]:
-    """Read the tables and give every clip its split and a name of its own."""
+    """Read the tables and give every clip its split and a unique name."""
     tables: list[ManifestTable] = []
-    taken = set() if base is None else set(base.clips["clip_id"])
+    used_names = set() if base is None else set(base.clips["clip_id"])
     if "source" in inputs:
         options = _options(config, inputs.get("audio_root"), config.group_pattern)
         table = import_manifest(inputs["source"], config.kind, options=options)
         card.add_source("source", table)
         tables.append(_divided(table, config, card, test_apart="test_data" in inputs))
-        taken = set(table.frame["clip_id"])
+        used_names = set(table.frame["clip_id"])
     if "test_data" in inputs:
         options = _options(config, inputs.get("test_audio_root"), config.test_group_pattern)
         table = import_manifest(inputs["test_data"], config.test_kind, options=options)
         card.add_source("test_data", table)
-        frame = _with_free_names(table.frame, taken)
+        frame = _with_free_names(table.frame, used_names)
         tables.append(table.with_frame(frame.assign(split="test")))
     return tables
 
@@ -122,7 +122,7 @@ def _options(
 def _divided(
     table: ManifestTable, config: PrepareConfig, card: Card, *, test_apart: bool
 ) -> ManifestTable:
-    """Honour the table's own splits, or divide its clips by group."""
+    """Keep the table's own splits, or divide its clips by group."""
     frame = table.frame
     if not config.divided:
         card.splitting = "not divided: nothing is trained, chosen or measured on these clips"
@@ -196,7 +196,7 @@ def _clips(
 
 
 def _base_clips(base: Corpus, clip_ms: int) -> Iterator[CorpusClip]:
-    """Take the train and dev clips of a prepared corpus, cut where they are longer."""
+    """Yield the train and dev clips of a prepared corpus, cut if they are too long."""
     kept = base.clips[base.clips["split"] != "test"]
     rows = parse_rows(records_of(kept.drop(columns=["offset", "num_samples"])), str(base.folder))
     for index, row in zip(kept.index, rows, strict=True):
@@ -206,9 +206,9 @@ def _base_clips(base: Corpus, clip_ms: int) -> Iterator[CorpusClip]:
         yield CorpusClip(row, waveform)
 
 
-def _with_free_names(frame: pd.DataFrame, taken: set[str]) -> pd.DataFrame:
-    """Put `test_data/` before the names of the clips if any of them is taken."""
-    if not frame["clip_id"].isin(taken).any():
+def _with_free_names(frame: pd.DataFrame, used_names: set[str]) -> pd.DataFrame:
+    """Put `test_data/` before the names of the clips if any of them is already used."""
+    if not frame["clip_id"].isin(used_names).any():
         return frame
     return frame.assign(clip_id="test_data/" + frame["clip_id"])
 

@@ -1,7 +1,7 @@
 """Reading the clips of a manifest: decoded, checked, cut, in the order of the table.
 
-Nothing is raised for a bad clip: it comes back with its problems, so that all problems of all
-clips can be told together. A file that neighbouring rows are cut from is read once.
+No exception is raised for a bad clip: it is returned with its problems, so that all problems of all
+clips can be reported together. A file that adjacent rows are cut from is read once.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ HIGHEST_RATE_HZ = 192_000
 SHORTEST_CLIP_MS = 20
 # Scaled to full peak, a recording below this level would be mostly quantisation noise.
 SILENCE_DBFS = -70.0
-# Rendered clips are padded at -80 dBFS; one that is nothing but padding holds no clip.
+# Rendered clips are padded at -80 dBFS: a file at that level is nothing but padding.
 RENDERED_SILENCE_DBFS = -78.0
 PEAK = 0.9
 
 _FILES_AT_ONCE = 64
-_UNKNOWN_LENGTH = 0xFFFF_FF00  # what a WAV that was written to a pipe says of its length
+_UNKNOWN_LENGTH = 0xFFFF_FF00  # lengths above this are written when a WAV goes to a pipe
 _LENGTH_OF_WAV = re.compile(r"^data\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 Report = Callable[[int, int, str], None]
@@ -47,7 +47,7 @@ class CutSettings:
 
     Args:
         clip_ms: Length of a clip; a longer one loses its ends.
-        short_clips: What happens to a shorter one: refuse, or keep it at its own length.
+        short_clips: What happens to a shorter clip: refuse it, or keep it at its own length.
         longest_s: A file that is to be one clip and lasts longer than this is refused.
     """
 
@@ -66,7 +66,7 @@ class ClipProblem:
     path: str | None = None
 
     def __str__(self) -> str:
-        """Say it with file and row."""
+        """Return the problem with its file and row."""
         return self.text if self.row is None else f"row {self.row} ({self.path}): {self.text}"
 
 
@@ -80,7 +80,7 @@ class ReadClip:
         problems: What is wrong.
         source_rate_hz: Rate of the file; 0 where it could not be read.
         channels: Channels of the file; 0 where it could not be read.
-        cut: How it came to its length: whole, cropped, span, short or rendered.
+        cut: How it got its length: whole, cropped, span, short or rendered.
         sha256: Of the file.
     """
 
@@ -167,7 +167,7 @@ def _reason_not_to_open(path: Path, root: Path) -> tuple[str, str] | None:
 
 
 def _file_faults(path: Path, recording: Recording) -> Iterator[tuple[str, str]]:
-    """Yield (kind, text) of what is odd about the file as a whole."""
+    """Yield (kind, text) of each problem of the file as a whole."""
     rate_hz = recording.source_rate_hz
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
         yield (
@@ -175,9 +175,9 @@ def _file_faults(path: Path, recording: Recording) -> Iterator[tuple[str, str]]:
             f"a sample rate of {rate_hz} Hz; allowed is {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz",
         )
     header = soundfile.info(path)
-    said = _LENGTH_OF_WAV.search(header.extra_info)
-    if said and int(said[1]) < _UNKNOWN_LENGTH:
-        yield "length", f"its header says {said[1]} bytes of audio, it holds {said[2]}"
+    declared = _LENGTH_OF_WAV.search(header.extra_info)
+    if declared and int(declared[1]) < _UNKNOWN_LENGTH:
+        yield "length", f"its header says {declared[1]} bytes of audio, it holds {declared[2]}"
     elif recording.num_frames != header.frames and header.format != "MP3":
         yield "length", f"its header says {header.frames} frames, it holds {recording.num_frames}"
 
@@ -192,18 +192,18 @@ def _read_clip(
 ) -> ReadClip:
     values = frame.iloc[row]
     waveform, cut, cut_faults = _cut(recording.waveform, values, settings)
-    found = [*faults, *cut_faults]
+    problems = [*faults, *cut_faults]
     if not pd.isna(values["sha256"]) and values["sha256"] != sha256:
-        found.append(("changed", "the file is not the one of the manifest: its sha256 differs"))
+        problems.append(("changed", "the file is not the one of the manifest: its sha256 differs"))
     if not cut_faults:
-        found += _signal_faults(waveform, rendered=cut == "rendered")
-    if not found and cut != "rendered":
+        problems += _signal_faults(waveform, rendered=cut == "rendered")
+    if not problems and cut != "rendered":
         waveform = peak_normalize(waveform, PEAK)
     path = str(values["path"])
     return ReadClip(
         row=row,
-        waveform=None if found else waveform,
-        problems=tuple(ClipProblem(text, kind, row, path) for kind, text in found),
+        waveform=None if problems else waveform,
+        problems=tuple(ClipProblem(text, kind, row, path) for kind, text in problems),
         source_rate_hz=recording.source_rate_hz,
         channels=recording.channels,
         cut=cut,

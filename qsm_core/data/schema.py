@@ -1,4 +1,4 @@
-"""The clip manifest: one row a clip (or a clip x condition, where clips came rendered).
+"""The clip manifest: one row per clip (or clip x condition, where clips are already rendered).
 
 Columns, in order:
 
@@ -12,9 +12,9 @@ Columns, in order:
     source       name of the data set
     category     finer class, such as `dog`; null where unknown
     licence      null where unknown
-    sha256       of the audio file; null until it was read
+    sha256       of the audio file; null until it is read
     condition    key of a rendered condition (`snr_-10dB`); null for a clip as it was recorded
-    duration_ms  snr_db  t60_s  band    what the condition says; null where it says nothing
+    duration_ms  snr_db  t60_s  band    the level of the condition; null in all other columns
 
 Paths are written with forward slashes on every system.
 """
@@ -109,9 +109,9 @@ class ClipRow(BaseModel):
 
     @model_validator(mode="after")
     def _check_condition(self) -> ClipRow:
-        said = [name for name in CONDITION_COLUMNS[1:] if getattr(self, name) is not None]
-        if self.condition is None and said:
-            raise ValueError(f"condition: is missing although {', '.join(said)} is given")
+        given = [name for name in CONDITION_COLUMNS[1:] if getattr(self, name) is not None]
+        if self.condition is None and given:
+            raise ValueError(f"condition: is missing although {', '.join(given)} is given")
         return self
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ SCHEMA = pa.schema(
 
 
 def rows_to_frame(rows: Iterable[ClipRow]) -> pd.DataFrame:
-    """Make the table of validated rows, with the columns and types of the schema."""
+    """Return the table of validated rows, with the columns and types of the schema."""
     return with_schema_types(pd.DataFrame([row.model_dump() for row in rows], columns=COLUMNS))
 
 
@@ -157,11 +157,11 @@ def parse_rows(records: Iterable[Mapping[str, Any]], where: str) -> list[ClipRow
 
     Args:
         records: One mapping a row, by column name.
-        where: The file that the rows stand in, for the error.
+        where: The file that the rows come from, for the error.
 
     Raises:
         DataError: Names every wrong row and field, and every pair of clip and condition that
-            stands there twice.
+            appears twice.
     """
     rows: list[ClipRow] = []
     problems: list[str] = []
@@ -181,7 +181,7 @@ def parse_rows(records: Iterable[Mapping[str, Any]], where: str) -> list[ClipRow
 
 
 def duplicate_problems(rows: Iterable[ClipRow]) -> list[str]:
-    """Say which clips stand in a table more than once under the same condition."""
+    """List the clips that appear in a table more than once in the same condition."""
     seen: dict[tuple[str, str | None], int] = {}
     problems = []
     for number, row in enumerate(rows):
@@ -197,11 +197,11 @@ def duplicate_problems(rows: Iterable[ClipRow]) -> list[str]:
 
 
 def _with_condition_columns(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop nulls, and say what a known condition means where its columns are all empty."""
+    """Drop nulls, and fill in the columns of a known condition if they are all empty."""
     values = {name: value for name, value in record.items() if not _is_null(value)}
     try:
         columns = parse_condition(str(values.get("condition", ""))).columns()
-    except ConfigurationError:  # told by the field itself, with the row
+    except ConfigurationError:  # the validation of the field reports it, with the row
         return values
     return values if set(columns) & set(values) else {**values, **columns}
 

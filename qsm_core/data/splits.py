@@ -1,8 +1,8 @@
-"""Dividing clips into train, dev and test so that no group is in two of them.
+"""Divide clips into train, dev and test so that no group is in two of them.
 
-Groups are dealt out one at a time in a random order, each to the split that falls short the most
-of its share of the group's classes; among several such orders the one whose shares come closest
-is taken. The same table and seed always give the same splits, whatever the order of the rows.
+Groups are dealt out one at a time in a random order, each to the split that lacks most of its share
+of the group's classes; of several random orders, the one whose shares come closest is used. The
+same table and seed always give the same splits, whatever the order of the rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qsm_core.plurals import counted
 from qsm_core.seeding import derive_rng
 
 ORDERS_TRIED = 64
-# Splits this close to the asked shares, as a part of a class, are good enough to stop looking.
+# Splits this close to the requested shares, as a part of a class, are good enough to stop.
 CLOSE_ENOUGH = 0.005
 
 
@@ -29,7 +29,7 @@ def split_by_group(
 
     Args:
         frame: Clips with `group_id` and `label`.
-        fractions: The share of the clips of each class that a split shall get; they sum to 1.
+        fractions: The share of the clips of each class that a split should get; they sum to 1.
         seed: Decides which groups go where.
 
     Returns:
@@ -37,7 +37,7 @@ def split_by_group(
 
     Raises:
         ConfigurationError: The fractions are not positive or do not sum to 1.
-        DataError: There are too few groups for so many splits; says how many are needed.
+        DataError: There are too few groups for the splits; the error says how many are needed.
     """
     _check_fractions(fractions)
     splits = [split for split in SPLITS if split in fractions]
@@ -135,7 +135,7 @@ def _deal(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.ndarr
 
 
 def _allowed(own: np.ndarray, got: np.ndarray, groups_left: np.ndarray) -> np.ndarray:
-    """Say which splits may get this group so that none has to go without a class."""
+    """Return which splits may get this group so that no split ends up without a class."""
     empty = got == 0
     scarce = (own > 0) & (groups_left <= empty.sum(axis=0))
     return np.asarray(empty[:, scarce].all(axis=1))

@@ -4,7 +4,7 @@
 
 A group is a voice of libespeak-ng, or one synthesized recording of a sound; no group is in two
 splits, and no voice, sentence or sound is one that the embedded model was trained on. Synthetic
-speech is easy speech: figures on it say that the machinery works, not how well people are heard.
+speech is easy speech: results on it show that the pipeline works, not how well people are heard.
 Needs the extra `demo`.
 """
 

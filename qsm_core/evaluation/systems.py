@@ -1,4 +1,4 @@
-"""The systems that are evaluated, and the one place where their names are made and read.
+"""The systems that are evaluated, and the only place where their names are written and parsed.
 
     lora_opro_seed43             adapter, optimized instruction, seed of the adapter's training
     silero                       a plain detector
@@ -18,7 +18,7 @@ from qsm_core.errors import ConfigurationError
 from qsm_core.models.baselines.names import DETECTORS
 
 BASE, LORA, OPRO = "base", "lora", "opro"
-# What the title of a system with a threshold from dev ends in.
+# The end of the title of a system with a threshold from dev.
 CALIBRATED_TITLE = ", dev threshold"
 
 _FORM = re.compile(
@@ -39,18 +39,18 @@ _FOUR = ((None, None), (LORA, None), (None, OPRO), (LORA, OPRO))  # adapter, ins
 
 @dataclass(frozen=True)
 class System:
-    """What was asked about the clips.
+    """A system that is evaluated on clips.
 
     Args:
         model: "base", the name of a plain detector, or that of a foreign system.
         adapter: "lora", or None.
         instruction: "opro" for the best instruction that was found or given, None for the first.
-        seed: Of the adapter's training; None for the first one.
+        seed: Seed of the adapter's training; None for the first seed.
         calibrated: The same answers with a threshold chosen on dev.
-        run: Name of the run that it comes from, where several are compared.
+        run: Name of the run that it comes from, if several are compared.
 
     Raises:
-        ConfigurationError: The name of such a system would be read as another one.
+        ConfigurationError: The name of the system would be read as another one.
     """
 
     model: str = BASE
@@ -92,7 +92,7 @@ class System:
 
     @property
     def model_title(self) -> str:
-        """Title of the model that is asked, whatever its instruction: `LoRA model, seed 43`."""
+        """Title of the model, whatever its instruction: `LoRA model, seed 43`."""
         return self._with_seed(_MODEL_TITLES.get(self._start) or _in_words(self._start))
 
     @property
@@ -122,12 +122,12 @@ class System:
 
     @property
     def family(self) -> System:
-        """What systems have in common that differ in seed, instruction and threshold."""
+        """The system without seed, instruction and threshold: what its variants have in common."""
         return self._other(instruction=None, seed=None, calibrated=False)
 
     @property
     def place(self) -> tuple[bool, bool, int]:
-        """Where it stands in tables: the four systems, other seeds, detectors and foreign ones."""
+        """Its sort key in tables: the four systems, other seeds, detectors and foreign systems."""
         kind = (self.adapter, self.instruction)
         ours = self.model == BASE
         return not ours, self.seed is not None, _FOUR.index(kind) if ours else 0

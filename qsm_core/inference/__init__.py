@@ -1,1 +1,1 @@
-"""Instructions times clips to predictions: prompts, answers, scoring and parsing."""
+"""From instructions and clips to predictions: prompts, answers, scoring and parsing."""

@@ -1,7 +1,7 @@
 """Which answers an instruction allows, what they mean, and the tokens that begin them.
 
 Four formats: `labels` (SPEECH or NONSPEECH), `ab` (two options), `mc` (four options) and `open`
-(the model writes, a parser reads). `auto` takes the one that the instruction asks for.
+(the model writes, a parser reads). `auto` detects the format that the instruction asks for.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class AnswerTokens:
 
 
 def detect_format(instruction: str) -> AnswerFormat:
-    """Read from an instruction how it wants to be answered."""
+    """Detect the answer format that an instruction asks for."""
     letters = {match.group(1) for match in _OPTION.finditer(instruction)}
     if {"A", "D"} <= letters:
         return AnswerFormat.MC
@@ -79,10 +79,10 @@ def answer_choices(
     """Return the answers that an instruction allows.
 
     Args:
-        instruction: What the model is asked.
+        instruction: The text given to the model.
         answer_format: "auto", "labels", "ab", "mc" or "open".
-        mapping: What each option letter means. Without it, the options' own texts decide where
-            all of them can be read and both labels occur; else A is speech and the rest is not.
+        mapping: What each option letter means. Without it, the options' own texts decide if all
+            of them can be read and both labels occur; otherwise only A is speech.
 
     Raises:
         ConfigurationError: An unknown format, or a mapping without both labels.
@@ -102,13 +102,13 @@ def answer_choices(
 
 
 def answer_tokens(tokenizer: Any, choices: AnswerChoices) -> AnswerTokens:
-    """Return the tokens that begin the allowed answers, with and without white space before them.
+    """Return the first tokens of the allowed answers, with and without leading white space.
 
     A token that could begin two answers, or that is white space alone, decides nothing and is
     left out.
 
     Raises:
-        ModelError: Two answers begin with the same token, so one step cannot tell them apart.
+        ModelError: Two answers begin with the same token, so one step cannot distinguish them.
     """
     owners: dict[int, set[str]] = {}
     for text in choices.meanings:
@@ -145,8 +145,8 @@ def _parse_format(instruction: str, answer_format: str) -> AnswerFormat:
 
 
 def _read_options(instruction: str) -> dict[str, Label] | None:
-    """Return what the option texts say, where all of them are clear and both labels occur."""
+    """Return what the option texts mean, if all of them are clear and both labels occur."""
     texts = {match.group(1): match.group(2) for match in _OPTION.finditer(instruction)}
-    read = {letter: parse_answer(text).label for letter, text in texts.items()}
-    clear = {letter: label for letter, label in read.items() if label is not None}
-    return clear if len(clear) == len(read) and set(clear.values()) == set(Label) else None
+    parsed = {letter: parse_answer(text).label for letter, text in texts.items()}
+    clear = {letter: label for letter, label in parsed.items() if label is not None}
+    return clear if len(clear) == len(parsed) and set(clear.values()) == set(Label) else None

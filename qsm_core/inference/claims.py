@@ -1,4 +1,4 @@
-"""What a sentence claims about speech: said, denied, or left open.
+"""What a sentence claims about speech: stated, denied, or left open.
 
 A model that answers in a sentence says `The audio does not contain human speech` as readily as
 `no voice can be heard`, so a keyword alone says nothing: each one is read inside its clause,
@@ -20,7 +20,7 @@ from typing import Any
 
 from qsm_core.labels import Label
 
-MAX_CHARS = 4000  # an answer is a word or a sentence; what a model rambles after is cut
+MAX_CHARS = 4000  # an answer is a word or a sentence; what follows is cut
 _CONTRACTION = re.compile(
     r"\b(is|are|was|were|do|does|did|has|have|had|could|would|should|must)n'?t\b|\b(ca)n'?t\b"
     r"|\b(wo)n'?t\b|\bcannot\b"
@@ -69,7 +69,7 @@ class Claims:
     Attributes:
         said: Labels that are claimed outright, by a label word or by a statement about speech.
         sounds: Whether a sound other than speech is named without being denied.
-        bare: Whether the text holds nothing but label words, negations and fillers.
+        bare: Whether the text consists only of label words, negations and fillers.
         open: Whether the text offers speech and something else as alternatives.
     """
 
@@ -220,7 +220,7 @@ def _denied(clause: list[str], place: int) -> bool:
 
 
 def _is_predicate(clause: list[str], place: int) -> bool:
-    """Say whether a negation denies its subject (`speech is not present`), which stands before."""
+    """Return whether a negation denies the subject before it (`speech is not present`)."""
     table = words()
     before = clause[place - 1] if place else ""
     after = clause[place + 1 : place + 4]

@@ -1,4 +1,4 @@
-"""What decides how a model is asked: the words that configurations share, and the check of parity.
+"""Configuration of inference: values shared by several stages, and the check of parity.
 
 Nothing here loads a model.
 """
@@ -24,15 +24,15 @@ DEFAULT_MAX_NEW_TOKENS = 32
 
 @dataclass(frozen=True)
 class ParityConfig:
-    """What a check of parity compares.
+    """Configuration of the stage `check_parity`.
 
     Args:
-        instruction: With a constrained answer.
+        instruction: One with a constrained answer.
         quantization: How the model is loaded: "none" or "nf4".
         dtype: "auto", "float32", "bfloat16" or "float16".
-        num_clips: Clips to compare, half of each class where there are as many.
-        other_quantization: Load the model a second time, with four bits or without, and compare.
-        machine: Where it runs. On another machine the check is made anew.
+        num_clips: Clips to compare, half of each class if there are enough.
+        other_quantization: Also load the model with the other quantization, and compare.
+        machine: Where it runs. On another machine the check is made again.
     """
 
     instruction: Instruction

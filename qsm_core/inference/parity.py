@@ -1,15 +1,15 @@
-"""Does each way of computing an answer give the same answer, on this model and these clips?
+"""Check that each way of computing an answer gives the same answer, on this model and these clips.
 
-Exact savings are compared with what they replace, and what has to change an answer (other audio,
-an adapter) is seen to change it. Each check ends in a row: the largest difference, how many
+Exact savings are compared with what they replace, and whatever must change an answer (other audio,
+an adapter) is checked to change it. Each check yields a row: the largest difference, how many
 decisions differ, and a verdict.
 
 What counts as equal: in float32 a difference of the logits below a ten-thousandth of their spread;
 in half precision, and in four bits on a GPU, where two orders of the same sums differ by percents,
 below a fifth of it, and every decision equal whose margin is larger than the largest difference.
 
-Four bits are compared twice. With their own weights, decoded by the formula: that is equal, or a
-kernel is wrong. With no quantization: that tells how much this model loses.
+Four bits are compared twice. With their own weights decoded by the formula: any difference means
+that a kernel is wrong. With no quantization: that shows how much this model loses.
 
 Legend: N clips, V vocabulary.
 """
@@ -32,13 +32,13 @@ from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
 from qsm_core.inference.scoring import InstructionScorer
 from qsm_core.labels import Label
 from qsm_core.models.encoder_cache import EncoderCache, encoder_digest
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.models.quantization import decoded_layers
 from qsm_core.models.savings import Savings
 
 _EXACT = 1e-4  # of the logits' spread, in float32
 _COARSE = 0.2  # of the logits' spread, in half precision and four bits
-_AUDIBLE = 1e-3  # of the logits' spread: what another clip or an adapter has to change at least
+_AUDIBLE = 1e-3  # of the logits' spread: the least that another clip or an adapter must change
 _QUANTIZED_CORRELATION = 0.9  # of the logits with and without four bits
 
 
@@ -49,7 +49,7 @@ class ParityRow:
     Attributes:
         check: What was compared, in words.
         expected: "equal", "different" or "close".
-        largest_difference: Of a logit; None where the check could not be made.
+        largest_difference: Of a logit; None if the check could not be made.
         in_spreads: The same in units of the logits' standard deviation.
         decisions_changed: Clips whose decision differs.
         clips: Clips compared.
@@ -91,7 +91,7 @@ class ParityCheck:
             folder: For the encoder cache.
 
         Raises:
-            ModelError: The instruction allows no answers that one step can tell apart.
+            ModelError: The instruction allows no answers that one step can distinguish.
         """
         choices = answer_choices(instruction)
         if not choices.meanings:
@@ -107,7 +107,7 @@ class ParityCheck:
         self.reference = self.answers()
 
     def rows(self) -> Iterator[ParityRow]:
-        """Make the checks one after the other."""
+        """Yield the checks one after the other."""
         yield self._trimmed("trimmed encoder against the stock path on 30 s")
         yield self._cached("encoder output from the cache against fresh")
         yield self.compare("batches of one against batches of many", self.answers(batch_size=1))
@@ -149,7 +149,7 @@ class ParityCheck:
     def compare(
         self, name: str, other: Answers, *, expected: str = "equal", against: Answers | None = None
     ) -> ParityRow:
-        """Compare with the reference and judge."""
+        """Compare with the reference and return the row."""
         reference = against or self.reference
         return judge(name, reference, other, expected=expected, exact=self._exact)
 
@@ -178,7 +178,7 @@ class ParityCheck:
         return row
 
     def _generated(self, name: str) -> ParityRow:
-        """Compare with what `generate` chooses; its scores hold the allowed tokens alone."""
+        """Compare with what `generate` chooses; its scores are those of the allowed tokens only."""
         allowed = list(self._tokens.ids)
         rows = []
         for clip in self._clips:
@@ -186,7 +186,7 @@ class ParityCheck:
                 **self._stock_inputs(clip),
                 max_new_tokens=1,
                 do_sample=False,
-                repetition_penalty=1.0,  # many a model's own settings have one
+                repetition_penalty=1.0,  # the generation_config of many models sets another
                 prefix_allowed_tokens_fn=lambda _batch, _ids: allowed,
                 output_scores=True,
                 return_dict_in_generate=True,
@@ -218,14 +218,14 @@ class ParityCheck:
         scorer = InstructionScorer(self._llm, savings=Savings(answer_rows=True))
         scores = scorer.score(scorer.encode(self._clips), self._instruction)
         spread = float(self.reference.logits.std())
-        one, two = (
+        plain, rows_only = (
             Answers(margins[:, None], margins > 0, margins)
             for margins in (self.reference.margins, torch.from_numpy(scores.margin))
         )
-        return judge(name, one, two, expected="equal", exact=self._exact, spread=spread)
+        return judge(name, plain, rows_only, expected="equal", exact=self._exact, spread=spread)
 
     def _attention(self, name: str) -> ParityRow:
-        before = self._llm.core.config._attn_implementation  # noqa: SLF001 - the one place it is in
+        before = self._llm.core.config._attn_implementation  # noqa: SLF001 - there is no public name
         if before == "eager":
             return not_made(name, "equal", len(self._clips), "the plain formula is in use")
         self._llm.core.set_attn_implementation("eager")
@@ -236,9 +236,9 @@ class ParityCheck:
         return self.compare(name, self.reference, against=plain)
 
     def _swapped(self, name: str) -> ParityRow:
-        """Give each clip the audio of the next; every clip's logits have to move."""
-        turned = self.answers(clips=[*self._clips[1:], self._clips[0]])
-        return self.compare(name, turned, expected="different")
+        """Give each clip the audio of the next; every clip's logits must change."""
+        rotated = self.answers(clips=[*self._clips[1:], self._clips[0]])
+        return self.compare(name, rotated, expected="different")
 
     def _adapter(self, name: str) -> ParityRow:
         if not hasattr(self._llm.model, "disable_adapter"):
@@ -273,12 +273,12 @@ def judge(
     """Compare two ways of computing the answers.
 
     Args:
-        name: Of the check.
+        name: Name of the check.
         reference: The plain way.
         other: The other way, on the same clips.
-        expected: "equal"; "different" (every clip's logits have to move); "close" (four bits).
+        expected: "equal"; "different" (every clip's logits must change); "close" (four bits).
         exact: Whether the model computes in float32.
-        spread: Standard deviation of the logits, where `reference` holds a part of them.
+        spread: Standard deviation of all logits, if `reference` holds only some of them.
     """
     scale = spread or float(reference.logits.std()) or 1.0
     moved = (reference.logits - other.logits).abs().amax(dim=1)

@@ -5,7 +5,7 @@
 Inputs: `corpus` (a prepared corpus), `model`, and optionally `adapter`.
 
 Output: parity.csv and parity.json (the rows, the verdict, where it ran and with which versions).
-A failed check does not fail the stage: the file is what a person looks at.
+A failed check does not fail the stage: the verdict is for people to read.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """Make every check and return the verdict.
 
     Raises:
-        DataError: The corpus has fewer than two clips that can be told apart.
+        DataError: The corpus has fewer than two clips that can be used.
         ModelError: The model cannot be loaded, or the instruction has no constrained answer.
     """
     config = parse_config(ParityConfig, context.config)
@@ -98,20 +98,20 @@ def choose_clips(corpus: Corpus, count: int) -> list[np.ndarray]:
 
 
 def _load(context: StageContext, config: ParityConfig) -> tuple[AudioLLM, str | None]:
-    """Load the model; where its adapter is refused, without it, and say why.
+    """Load the model; if its adapter is refused, load it without and return why.
 
-    The proofs of the loader are left out: here they are rows of a table.
+    The loader's self-test is skipped: here these checks are rows of a table.
     """
     adapter = context.inputs.get("adapter")
     try:
-        return _load_one(context, config, config.quantization, adapter), None
+        return _load_model(context, config, config.quantization, adapter), None
     except ModelError as error:
         if adapter is None:
             raise
-        return _load_one(context, config, config.quantization, None), str(error)
+        return _load_model(context, config, config.quantization, None), str(error)
 
 
-def _load_one(
+def _load_model(
     context: StageContext, config: ParityConfig, quantization: str, adapter: Path | None
 ) -> AudioLLM:
     return load_audio_llm(
@@ -136,8 +136,8 @@ def _quantized(
 ) -> list[ParityRow]:
     """Compare with the same model in four bits, or without them.
 
-    Four bits that come in here are compared with their own weights first: where those are decoded
-    wrongly, the difference from none says nothing about the model.
+    A four-bit model loaded here is first compared with its own decoded weights: if they are decoded
+    wrongly, the difference from no quantization says nothing about the model.
     """
     other: Quantization = "nf4" if config.quantization == "none" else "none"
     try:

@@ -1,9 +1,9 @@
-"""From what a model wrote to SPEECH, NONSPEECH, or no answer.
+"""Parse what a model wrote into SPEECH, NONSPEECH, or no answer.
 
-The parser is total: any text gives a `ParsedAnswer`, and a text that can be read in two ways gives
-no label rather than a guess. In this order it trusts
+The parser is total: any text gives a `ParsedAnswer`, and an ambiguous text gives
+no label rather than a guess. It trusts, in this order,
 
-1. what stands after `Answer:`, where something does,
+1. what follows `Answer:`, if anything does,
 2. words about speech, read with their negations (a label word beats a letter: `B) SPEECH` is
    SPEECH, whatever B was meant to be),
 3. an option letter, where the answer format or `mapping` gives letters a meaning,
@@ -69,10 +69,10 @@ def parse_answer(
     Args:
         text: What the model wrote; any text.
         answer_format: `labels`, `ab`, `mc` or `open`; gives letters their usual meaning.
-        mapping: What each letter means, where an instruction says it otherwise.
+        mapping: What each letter means, if the instruction gives it another meaning.
 
     Raises:
-        DataError: A value of `mapping` is no label. No text raises.
+        DataError: A value of `mapping` is not a label. No text raises.
     """
     letters = LETTERS.get(answer_format, {})
     if mapping is not None:
@@ -135,21 +135,21 @@ _SEVERAL = _Several()
 
 
 def _letter(text: str, letters: Mapping[str, Label]) -> Label | _Several | None:
-    """Find the option letter of an answer; `A dog` is an article and no letter."""
+    """Find the option letter of an answer; the article in `A dog` is not one."""
     if not letters:
         return None
     alone = re.sub(r"[\W_]+", "", text)
     if alone.upper() in letters:
         return letters[alone.upper()]
     marked = re.match(r"\W*([a-z])\s*[).:]", text)
-    found = {marked.group(1).upper()} if marked else set()
-    found |= set(_OPTION.findall(text))
-    meanings = {letters[letter] for letter in found if letter in letters}
+    named = {marked.group(1).upper()} if marked else set()
+    named |= set(_OPTION.findall(text))
+    meanings = {letters[letter] for letter in named if letter in letters}
     return _SEVERAL if len(meanings) > 1 else next(iter(meanings), None)
 
 
 def _leading_yes_no(all_tokens: list[str]) -> tuple[Label | None, list[str]]:
-    """Take a `yes` or `no` off the front, where it is an answer and not part of a phrase."""
+    """Remove a leading `yes` or `no` if it is an answer and not part of a phrase."""
     table = words()
     if not all_tokens:
         return None, all_tokens
@@ -163,7 +163,7 @@ def _leading_yes_no(all_tokens: list[str]) -> tuple[Label | None, list[str]]:
 
 
 def _presence(all_tokens: list[str]) -> Label | None:
-    """Read `Present.`, `not detected`, `That is false`: short, and about nothing by name."""
+    """Read `Present.`, `not detected`, `That is false`: short answers that name no sound."""
     table = words()
     if len(all_tokens) > _SHORT or table.hedges & set(all_tokens) or "?" in all_tokens[:-1]:
         return None
@@ -176,7 +176,7 @@ def _presence(all_tokens: list[str]) -> Label | None:
 
 
 def _only_people(all_tokens: list[str]) -> bool:
-    """Say whether the answer names a person and nothing else (`a woman`, `human`)."""
+    """Return whether the answer names a person and nothing else (`a woman`, `human`)."""
     table = words()
     named = [token for token in all_tokens if token not in table.fillers and token.isalnum()]
     people = [token for token in all_tokens if token in table.people]

@@ -1,8 +1,8 @@
-"""What stands before the instruction, as keys and values: computed once, used by many.
+"""Keys and values of what precedes the instruction: computed once, shared by many instructions.
 
 The system turn is the same for every clip, and system turn with audio is the same for every
 instruction about a clip. Each passes the language model once and is copied to the rows that need
-it; attention looks back at the copies as it would at its own tokens.
+it; attention treats the copies like its own tokens.
 
 Legend: B rows of a batch, A audio tokens, H width of the language model.
 """
@@ -17,7 +17,7 @@ from transformers import DynamicCache
 
 from qsm_core.inference.prompt import PromptParts
 from qsm_core.models.forward import input_embeddings
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 
 
 class Prefix:
@@ -28,8 +28,8 @@ class Prefix:
 
         Args:
             llm: The loaded model; its weights must not change while the prefix is in use.
-            parts: Of any instruction; only what stands before the audio is used.
-            shared_system: Do that once, here; else once a clip, with its audio.
+            parts: Those of any instruction; only the tokens before the audio are used.
+            shared_system: Do this once, here; otherwise once per clip, with its audio.
         """
         self._llm = llm
         self._parts = parts
@@ -44,14 +44,14 @@ class Prefix:
             embeddings: One (A, H) tensor a clip, A equal for all of them.
         """
         if self._system is None:
-            prefixes = [self._parts.prefix(len(one)) for one in embeddings]
+            prefixes = [self._parts.prefix(len(clip)) for clip in embeddings]
             return self._run(prefixes, embeddings, DynamicCache())
         rows = len(embeddings)
         copies = [
             (layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1))
             for layer in self._system.layers
         ]
-        audio = [[self._parts.audio_token_id] * len(one) for one in embeddings]
+        audio = [[self._parts.audio_token_id] * len(clip) for clip in embeddings]
         return self._run(audio, embeddings, DynamicCache(copies))
 
     def _run(

@@ -1,7 +1,7 @@
 """The prompt around an instruction: system turn, audio, instruction, the header of the answer.
 
-The model's own chat template sets the text. The audio stands before the instruction, so what comes
-before the instruction is the same for every instruction and its work can be shared.
+The model's own chat template formats it. The audio precedes the instruction, so whatever comes
+before the instruction is the same for every instruction and its computation can be shared.
 
 Legend: A audio tokens of a clip.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from qsm_core.errors import ConfigurationError, ModelError
 from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PromptParts:
 
     Attributes:
         before: Up to the first audio token; the same for every instruction.
-        audio_token_id: What stands A times between the two.
+        audio_token_id: The token that is repeated A times between the two.
         after: From the end of the audio on: the instruction, the header of the answer and, where
             one was given, the answer with its end of turn.
     """
@@ -32,7 +32,7 @@ class PromptParts:
     after: tuple[int, ...]
 
     def prefix(self, num_audio_tokens: int) -> list[int]:
-        """Return what does not depend on the instruction."""
+        """Return the tokens that do not depend on the instruction."""
         return [*self.before, *[self.audio_token_id] * num_audio_tokens]
 
     def token_ids(self, num_audio_tokens: int) -> list[int]:
@@ -48,11 +48,11 @@ def prompt_token_ids(
     *,
     system_prompt: str = DEFAULT_SYSTEM_PROMPT,
 ) -> list[int]:
-    """Return the tokens of one prompt; those without the answer are the start of those with it.
+    """Return the tokens of one prompt; with an answer, they start with those without it.
 
     Args:
         llm: The loaded model.
-        instruction: What the model is asked.
+        instruction: The text given to the model.
         num_audio_tokens: Audio tokens of the clip.
         answer: Appended as the assistant's turn up to and with its end token, for training.
         system_prompt: The system turn.
@@ -121,9 +121,9 @@ def _check_texts(llm: AudioLLM, texts: dict[str, str]) -> None:
     special = llm.tokenizer.get_added_vocab()
     problems = [f"the {name} is blank" for name, text in texts.items() if not text.strip()]
     problems += [
-        f"the {name} holds {found}: special tokens of the model are not allowed in it"
+        f"the {name} holds {tokens}: special tokens of the model are not allowed in it"
         for name, text in texts.items()
-        if (found := ", ".join(sorted(token for token in special if token in text)))
+        if (tokens := ", ".join(sorted(token for token in special if token in text)))
     ]
     if problems:
         raise ConfigurationError("no prompt can be made", problems)

@@ -1,4 +1,4 @@
-"""Score clips under instructions: one forward pass a clip and instruction, no sampling.
+"""Score clips under instructions: one forward pass per clip and instruction, no sampling.
 
 A constrained answer (labels, A/B, multiple choice) is decided by the logits of one position: the
 probability of a label is the share of its answer tokens among all allowed answer tokens, and the
@@ -7,8 +7,8 @@ generating. `raw_text` is the answer that the likeliest single token begins; whe
 several tokens ("A" and " A", or three options of four), that one can be of the less likely label.
 An open answer is written greedily and parsed.
 
-Work is shared, which changes no answer: a clip is encoded once for any number of instructions, and
-what stands before the instruction (system turn and audio) passes the language model once and
+Sharing work changes no answer: a clip is encoded once for any number of instructions, and
+what precedes the instruction (system turn and audio) passes the language model once and
 stays in its key-value cache while the instructions take turns (`prefix.py`).
 
 Legend: N clips, B rows of a batch, K answer tokens, V vocabulary, A audio tokens, H width.
@@ -41,13 +41,13 @@ from qsm_core.models.encoder import ShortClipPolicy, encode_clips
 from qsm_core.models.encoder_cache import EncoderCache
 from qsm_core.models.forward import input_embeddings, last_logits
 from qsm_core.models.free_memory import free_bytes
-from qsm_core.models.loaded import AudioLLM, account_of
+from qsm_core.models.loaded_audio_llm import AudioLLM, account_of
 from qsm_core.models.memory import rows_that_fit
 from qsm_core.models.savings import ALL, Savings
 
 Report = Callable[[int, int, str], None]
 
-CONSTRAINED = "constrained"  # the parse level of an answer that could be nothing else
+CONSTRAINED = "constrained"  # the parse level of an answer that needs no parsing
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Scores:
         p_speech: Probability of SPEECH among the allowed answers, (N,) float64; NaN for `open`.
         margin: Logit of SPEECH minus logit of NONSPEECH, (N,) float64; NaN for `open`.
         answer_mass: Probability of all allowed answers in the whole vocabulary, (N,) float64: low
-            where the model wanted to say something else; NaN for `open`, and where only the logits
+            where the model preferred another answer; NaN for `open`, and where only the logits
             of the answers were computed.
         labels: The decision; None where an open answer could not be read.
         raw_text: The likeliest allowed answer, or what the model wrote.
@@ -127,13 +127,13 @@ class InstructionScorer:
         Args:
             llm: The loaded model.
             system_prompt: The system turn of every prompt.
-            batch_size: Clips in a batch at most; None chooses. It changes no decision.
-            memory_bytes: What a batch may take, the cache of its prefixes included, where the batch
-                size is chosen; None: what the device has free.
+            batch_size: Most clips in a batch; None chooses. It changes no decision.
+            memory_bytes: Memory for a batch and the cache of its prefixes, if the batch size is
+                chosen; None: what is free on the device.
             encoder_cache: Where audio embeddings are kept between stages; None keeps none.
             max_new_tokens: Longest open answer.
             short_clips: What to do with a clip too short for one audio token.
-            savings: Which exact savings are made.
+            savings: Which exact savings are used.
         """
         self.limit = BatchLimit.choose(batch_size, llm.device)
         self.llm = llm
@@ -143,13 +143,13 @@ class InstructionScorer:
         self._savings = savings
         self._encoder_cache = encoder_cache
         self._memory_bytes = memory_bytes
-        # Chosen batches are no larger than memory is expected to hold; given ones are tried.
+        # An automatic batch size is limited to what memory should hold; a given one is tried.
         self._account = None if batch_size is not None else account_of(llm)
 
     def encode(
         self, waveforms: Sequence[np.ndarray], report: Report | None = None
     ) -> AudioFeatures:
-        """Compute the audio embeddings of clips: once a clip, whatever is asked about it later.
+        """Compute the audio embeddings of clips: once per clip, for any number of instructions.
 
         Raises:
             DataError: A clip is too short, longer than 30 s, of a wrong shape or not finite.
@@ -162,7 +162,7 @@ class InstructionScorer:
             short_clips=self._short_clips,
             trimmed=self._savings.trimmed_encoder,
             cache=self._encoder_cache,
-            advance=_teller(report, len(waveforms), "clips encoded"),
+            advance=_progress_of(report, len(waveforms), "clips encoded"),
         )
         return AudioFeatures(tuple(embeddings))
 
@@ -173,7 +173,7 @@ class InstructionScorer:
         answer_format: str = "auto",
         report: Report | None = None,
     ) -> Scores:
-        """Score clips under one instruction; the same numbers as among others in `score_many`.
+        """Score clips under one instruction; the numbers are the same as with `score_many`.
 
         Raises:
             ConfigurationError: An unknown answer format, or an instruction that makes no prompt.
@@ -202,30 +202,32 @@ class InstructionScorer:
         prefix = self._prefix(questions[0])
 
         def work(rows: list[int]) -> None:
-            for number, logits, cache in self._ask_all(questions, features.take(rows), prefix):
+            for number, logits, cache in self._logits_of_all(
+                questions, features.take(rows), prefix
+            ):
                 self._store(questions[number], logits, cache, rows, results[number])
 
-        self._in_batches(features, work, _teller(report, len(features), "clips scored"))
+        self._in_batches(features, work, _progress_of(report, len(features), "clips scored"))
         return results
 
     def answer_logits(self, features: AudioFeatures, instruction: str) -> Tensor:
         """Return the logits of the first token of the answer, (N, V) float32 on the CPU.
 
-        What `score` decides by, over the whole vocabulary: to compare two ways of computing it.
+        What `score` bases its decision on, over the whole vocabulary: to compare implementations.
 
         Raises:
             ConfigurationError: An instruction that makes no prompt.
         """
         question = _Question(self._parts(instruction), AnswerChoices(AnswerFormat.OPEN, {}), None)
         prefix = self._prefix(question)
-        found: dict[int, Tensor] = {}
+        by_row: dict[int, Tensor] = {}
 
         def work(rows: list[int]) -> None:
-            for _, logits, _ in self._ask_all([question], features.take(rows), prefix):
-                found.update(zip(rows, logits.cpu(), strict=True))
+            for _, logits, _ in self._logits_of_all([question], features.take(rows), prefix):
+                by_row.update(zip(rows, logits.cpu(), strict=True))
 
         self._in_batches(features, work)
-        return torch.stack([found[row] for row in range(len(features))])
+        return torch.stack([by_row[row] for row in range(len(features))])
 
     def _in_batches(
         self,
@@ -238,19 +240,19 @@ class InstructionScorer:
             run_in_batches(lengths, self.limit, work, fits=self._fitting(), advance=advance)
 
     def _fitting(self) -> Callable[[int], int] | None:
-        """Return how many clips with so many audio tokens can be scored at once."""
+        """Return a function from audio tokens to how many clips can be scored at once."""
         account = self._account
         if account is None:
             return None
         free = self._memory_bytes or free_bytes(self.llm.device)
         return lambda audio_tokens: rows_that_fit(account, audio_tokens, free)
 
-    def _ask_all(
+    def _logits_of_all(
         self, questions: Sequence[_Question], features: AudioFeatures, prefix: Prefix | None
     ) -> Iterator[tuple[int, Tensor, DynamicCache]]:
         """Yield for each question its number, the logits of the answer, and the cache behind it.
 
-        The cache may be written on until the next question is asked.
+        The cache may be extended until the next question is requested.
         """
         if prefix is None:
             for number, question in enumerate(questions):
@@ -265,10 +267,10 @@ class InstructionScorer:
         for number, question in enumerate(questions):
             after = self._embed([question.parts.after] * len(features))
             yield number, last_logits(self.llm, after, cache, self._rows(question)), cache
-            cache.crop(start - cache.get_seq_length())  # a negative number: so many are removed
+            cache.crop(start - cache.get_seq_length())  # negative: positions to remove
 
     def _prefix(self, question: _Question) -> Prefix | None:
-        """Return what the questions share; None where nothing is to be shared."""
+        """Return what the questions share; None if sharing is turned off."""
         if not self._savings.shared_prefix:
             return None
         with torch.no_grad():
@@ -298,7 +300,7 @@ class InstructionScorer:
         rows: list[int],
         scores: Scores,
     ) -> None:
-        """Turn logits into answers, writing on in the cache where they are open."""
+        """Turn logits into answers; open answers are generated with the cache."""
         if question.tokens is None:
             _store_open(self._write(logits, cache), rows, scores)
         else:
@@ -306,7 +308,7 @@ class InstructionScorer:
             _store_constrained(logits, question.tokens, rows, scores, whole=whole)
 
     def _write(self, logits: Tensor, cache: DynamicCache) -> list[str]:
-        """Write greedily from the logits of the first position, (B, V); return B texts."""
+        """Generate greedily from the logits of the first position, (B, V); return B texts."""
         ends = torch.tensor(sorted(self.llm.end_token_ids), device=logits.device)
         steps: list[Tensor] = []
         done = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
@@ -380,8 +382,8 @@ def _store_open(texts: list[str], rows: list[int], scores: Scores) -> None:
         scores.parse_level[row] = str(parsed.level)
 
 
-def _teller(report: Report | None, total: int, message: str) -> Callable[[int], None] | None:
+def _progress_of(report: Report | None, total: int, message: str) -> Callable[[int], None] | None:
     if report is None:
         return None
-    tell = report
-    return lambda done: tell(done, total, message)
+    show = report  # a name that mypy knows is not None inside the lambda
+    return lambda done: show(done, total, message)

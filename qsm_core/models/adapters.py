@@ -1,8 +1,8 @@
-"""LoRA adapters: put around a model so that they are there, whole, and do something.
+"""LoRA adapters: loaded into a model, with proof that they are complete and have an effect.
 
-PEFT drops weights whose names it cannot map and leaves the adapter at zero: the base model
-answers, and no error tells. Here every tensor of the file has to arrive and every tensor of the
-adapter has to be filled, and the logits have to change.
+PEFT drops weights whose names it cannot map and leaves the adapter at zero: the base model then
+answers, without any error. Here every tensor of the file must be used, every tensor of the adapter
+must be filled, and the logits must change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONFIG_FILE = "adapter_config.json"
 CARD_FILE = "adapter_card.json"
 _SHOWN = 3
 
-# PEFT asks transformers for this under its old name; nothing that a user could do about it.
+# PEFT uses the old name of this attribute of transformers; the user can do nothing about it.
 warnings.filterwarnings(
     "ignore", "`is_gradient_checkpointing` is deprecated", category=FutureWarning
 )
@@ -34,7 +34,7 @@ warnings.filterwarnings(
 
 @dataclass(frozen=True)
 class LoadedAdapter:
-    """A model with its adapter, and what a person should know about the pair."""
+    """A model with its adapter, and what the user should know about the pair."""
 
     model: Any
     notes: tuple[str, ...]
@@ -56,7 +56,7 @@ def load_adapter(model: Any, folder: Path) -> LoadedAdapter:
         raise ModelError(f"adapter {folder}: its weights do not fit this model: {error}") from error
     _check_keys(folder, result)
     _check_not_zero(folder, wrapped)
-    wrapped.requires_grad_(False)  # it is here to answer, not to learn
+    wrapped.requires_grad_(False)  # for inference only
     return LoadedAdapter(wrapped.eval(), _version_notes(folder))
 
 

@@ -1,7 +1,7 @@
-"""Which audio LLMs are supported: no torch, so that it is known before anything is loaded.
+"""The supported audio LLMs; without torch, so that they can be checked before anything is loaded.
 
-Both hear through Whisper's encoder with the padding masked out and one average pooling behind it,
-so the same exact savings hold for them. What differs between them is written down here. Another
+Both use Whisper's encoder with the padding masked out and one average pooling after it,
+so the same exact savings hold for them. This module records what differs between them. Another
 architecture is one more entry, once the parity check passes on it (docs/models.md).
 """
 
@@ -20,7 +20,7 @@ class Architecture:
 
     Attributes:
         model_type: Its name in config.json.
-        name: What people call it.
+        name: Its common name.
         model_class: The class in transformers that loads it with its output matrix.
         projector_layers: Linear layers between the encoder and the language model.
         mel_mask: Whether the stock encoder takes one mask value a mel frame; else it takes the
@@ -44,7 +44,7 @@ AUDIO_FLAMINGO_3 = Architecture(
     2,
     mel_mask=True,
 )
-ARCHITECTURES = {one.model_type: one for one in (QWEN2_AUDIO, AUDIO_FLAMINGO_3)}
+ARCHITECTURES = {item.model_type: item for item in (QWEN2_AUDIO, AUDIO_FLAMINGO_3)}
 
 
 def architecture_of(config: Mapping[str, Any]) -> Architecture:

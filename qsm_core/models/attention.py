@@ -1,4 +1,4 @@
-"""Ways to compute attention: which there are, and which of them can be used here."""
+"""The ways to compute attention, and which of them this machine can use."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ATTENTION = get_args(AttentionName)
 
 
 def check_attention(name: str, placement: Placement) -> None:
-    """Refuse a way to compute attention that does not exist or cannot work here.
+    """Refuse a way to compute attention that does not exist or cannot be used here.
 
     Raises:
-        ConfigurationError: Says what is allowed, and what is missing.
+        ConfigurationError: The name is unknown, or something that it needs is missing.
     """
     problem = None
     if name not in ATTENTION:

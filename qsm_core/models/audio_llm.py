@@ -1,7 +1,7 @@
 """Load an audio LLM: from the package, a folder or the Hub; plain or in four bits; with an adapter.
 
-What was loaded is proven before it is used: complete weights, audio that reaches the logits, an
-adapter that changes them.
+The loaded model is tested before it is used: its weights are complete, audio reaches the logits, an
+adapter changes them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from qsm_core.models.attention import check_attention
 from qsm_core.models.device import Placement, resolve_placement
 from qsm_core.models.encoder import check_front_end
 from qsm_core.models.identity import resolve_model_folder
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
+from qsm_core.models.progress_bars import no_progress_bars
 from qsm_core.models.quantization import (
     Quantization,
     parse_quantization,
     quantization_config,
     use_portable_layers,
 )
-from qsm_core.models.quiet import no_progress_bars
 from qsm_core.models.self_test import check_hears_audio, differ, probe_logits
 
 __all__ = ["AudioLLM", "load_audio_llm"]
@@ -55,7 +55,7 @@ def load_audio_llm(
         quantization: "none" or "nf4" (four bits).
         device: "auto" or a torch device name.
         dtype: "auto", "float32", "bfloat16" or "float16".
-        attention: How attention is computed: "auto" (what transformers takes, SDPA where torch has
+        attention: How attention is computed: "auto" (what transformers chooses, SDPA if torch has
             it), "sdpa", "flash_attention_2" or "eager" (the plain formula).
         self_test: Prove that the audio reaches the logits: two stock forward passes.
 
@@ -72,7 +72,7 @@ def load_audio_llm(
         processor = _load_processor(folder)
         model = _load_model(folder, placement, stored, attention)
     reason = placement.reason + (
-        "; linear layers in 4 bits (NF4, double quantization): asked for"
+        "; linear layers in 4 bits (NF4, double quantization): requested"
         if stored is Quantization.NF4
         else ""
     )
@@ -85,7 +85,7 @@ def load_audio_llm(
 
 
 def _with_adapter(llm: AudioLLM, folder: Path) -> AudioLLM:
-    """Put an adapter around the model and prove that it changes the logits."""
+    """Add an adapter to the model and prove that it changes the logits."""
     before = probe_logits(llm)
     loaded = load_adapter(llm.model, folder)
     adapted = dataclasses.replace(llm, model=loaded.model, notes=(*llm.notes, *loaded.notes))
@@ -134,7 +134,7 @@ def _load_model(folder: Path, placement: Placement, stored: Quantization, attent
 
 
 def _check_complete(folder: Path, found: Any) -> None:
-    """Refuse weights with holes: transformers fills them with random numbers and a log line."""
+    """Refuse incomplete weights: transformers only logs a line and fills in random numbers."""
     problems = [
         f"{len(found[f'{kind}_keys'])} tensors {kind} ({min(map(str, found[f'{kind}_keys']))}, ...)"
         for kind in ("missing", "unexpected", "mismatched")

@@ -1,6 +1,6 @@
-"""What every speech detector is to an evaluation: waveforms in, one number a clip out.
+"""The interface of a speech detector in an evaluation: waveforms in, one number per clip out.
 
-An audio LLM under one instruction is such a scorer, and so is a voice activity detector of two
+An audio LLM with one instruction is such a scorer, and so is a voice activity detector of two
 megabytes, so both are calibrated, measured and compared in the same way.
 """
 
@@ -13,11 +13,11 @@ import numpy as np
 
 
 class AudioScorer(Protocol):
-    """Says how much clips sound like human speech."""
+    """Scores how much clips sound like human speech."""
 
     @property
     def name(self) -> str:
-        """What tables and logs call it."""
+        """Its name in tables and logs."""
 
     def score_clips(
         self, waveforms: Sequence[np.ndarray], advance: Callable[[int], None] | None = None

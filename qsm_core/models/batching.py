@@ -1,6 +1,6 @@
-"""Batches of equal length, and what to do when one does not fit into memory.
+"""Batches of equal length, and how one that does not fit into memory is handled.
 
-Rows of equal length go together, so that nothing is padded and nothing masked. A batch that runs
+Rows of equal length are batched, so that nothing is padded or masked. A batch that runs
 out of memory is halved and tried again; the smaller size is kept for the batches after it.
 """
 
@@ -17,15 +17,15 @@ from qsm_core.errors import ConfigurationError, ModelError
 
 _DEFAULT_ON_CPU = 32
 _DEFAULT_ON_GPU = 64
-# What torch says where it has no class for it: the CPU's allocator, and cuBLAS's workspace.
+# Messages of errors for which torch has no class: the CPU's allocator, and cuBLAS's workspace.
 _OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class BatchLimit:
-    """The largest batch for now; memory running out halves it.
+    """The largest batch at present; it is halved when memory runs out.
 
     Attributes:
-        size: Rows a batch holds at most.
+        size: The most rows of a batch.
         halvings: How often memory ran out.
     """
 
@@ -70,10 +70,10 @@ def run_in_batches(
     Args:
         lengths: What must be equal within a batch, one a row. Lengths come in the order in which
             they are first seen, and rows keep their order within a length.
-        limit: The batch size; changed where memory runs out.
-        work: Does one batch. It is called again with fewer rows where memory ran out, so it must
+        limit: The batch size; reduced when memory runs out.
+        work: Processes one batch. It is called again with fewer rows if memory ran out, so it must
             only store what it computed.
-        fits: Says how many rows of one length memory is expected to hold; None: as many as
+        fits: Returns how many rows of one length are expected to fit into memory; None: as many as
             `limit` says.
         advance: Called with the number of rows done so far.
 
@@ -100,7 +100,7 @@ def run_in_batches(
 
 
 def _fits(work: Callable[[list[int]], None], batch: list[int]) -> bool:
-    """Run one batch; return False where memory ran out, with what it held given back."""
+    """Run one batch; return False, with its memory freed, if memory ran out."""
     try:
         work(batch)
     except RuntimeError as error:
@@ -116,7 +116,7 @@ def _fits(work: Callable[[list[int]], None], batch: list[int]) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether torch ran out of memory, on a GPU or on the CPU."""
+    """Return whether torch ran out of memory, on a GPU or on the CPU."""
     if isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(t in str(error) for t in _OUT_OF_MEMORY_TEXTS)

@@ -1,4 +1,4 @@
-"""Where the model runs and in which number format, and why: resolved once, told once."""
+"""Where the model runs and in which number format, and why: resolved once, reported once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def resolve_placement(device: str = "auto", dtype: str = "auto") -> Placement:
     if problems:
         raise ConfigurationError("the model cannot be placed", problems)
     number_format, why_format = _dtype(dtype, chosen)
-    why_device = "asked for" if device != "auto" else _why_device(chosen)
+    why_device = "requested" if device != "auto" else _why_device(chosen)
     name = str(number_format).removeprefix("torch.")
     return Placement(chosen, number_format, f"{chosen}: {why_device}; {name}: {why_format}")
 
@@ -73,7 +73,7 @@ def _why_device(device: torch.device) -> str:
 
 def _dtype(name: str, device: torch.device) -> tuple[torch.dtype, str]:
     if name != "auto":
-        return _DTYPES[name], "asked for"
+        return _DTYPES[name], "requested"
     if device.type != "cuda":
         return torch.float32, "half precision is slow or inexact off a CUDA GPU"
     if torch.cuda.is_bf16_supported():

@@ -1,8 +1,8 @@
-"""Clips to audio embeddings: the stock result, without the work on thirty seconds of padding.
+"""Encode clips to audio embeddings: the stock result, without encoding thirty seconds of padding.
 
 The stock path pads every clip to 30 s and runs the encoder on 1500 frames, of which a one-second
 clip needs 50. It masks the padding out of its attention, so the padding can be cut off exactly;
-three borders decide where:
+three boundary effects determine where:
 
 - the log-mel is taken of the clip extended with zeros, so that the reflection at the end of the
   Fourier transform touches no kept frame, and its floor (8 below the maximum) sees the maximum of
@@ -31,7 +31,7 @@ from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.errors import DataError, ModelError
 from qsm_core.models.batching import BatchLimit, run_in_batches
 from qsm_core.models.encoder_cache import EncoderCache
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 
 HOP_SAMPLES = 160
 MAX_MEL_FRAMES = 3000
@@ -42,7 +42,7 @@ MIN_SAMPLES = 3 * HOP_SAMPLES  # the shortest clip of whole mel frames that has 
 class ShortClipPolicy(StrEnum):
     """What to do with a clip too short for one audio token (20 ms and less).
 
-    The stock processor drops its audio without a word, and the model answers blind.
+    The stock processor silently drops its audio, and the model answers without hearing anything.
     """
 
     REFUSE = "refuse"
@@ -77,7 +77,7 @@ def encode_clips(
         batch_size: Clips in a batch at most; None chooses, memory running out halves.
         short_clips: What to do with a clip too short for one audio token.
         trimmed: Run the encoder on the clips' own frames; else on 30 s, as the stock path does.
-        cache: Where batches that were encoded before are found.
+        cache: Holds batches that were encoded before.
         advance: Called with the number of clips done so far.
 
     Raises:
@@ -138,10 +138,10 @@ def encode_batch(
 def prepare_clips(
     waveforms: Sequence[np.ndarray], short_clips: ShortClipPolicy | str
 ) -> list[np.ndarray]:
-    """Check clips, and pad those too short for one audio token where the policy says so.
+    """Check clips, and pad those too short for one audio token if the policy says so.
 
     Raises:
-        DataError: Clips that cannot be encoded, all of them at once, by position.
+        DataError: Clips cannot be encoded; the error lists all of them by position.
     """
     policy = ShortClipPolicy(short_clips)
     problems = [
@@ -176,14 +176,14 @@ def _clip_problem(waveform: np.ndarray, policy: ShortClipPolicy) -> str | None:
 
 
 def _encode_bucket(llm: AudioLLM, clips: Sequence[np.ndarray]) -> Tensor:
-    """Return (B, A, H) for clips with one and the same number of encoder frames."""
+    """Return (B, A, H) for clips with the same number of encoder frames."""
     num_frames = num_encoder_frames(len(clips[0]))
     mel = log_mel(llm.feature_extractor, clips, min(2 * num_frames + 2, MAX_MEL_FRAMES))
     return encode_mel(llm, mel, num_frames)
 
 
 def _encode_padded(llm: AudioLLM, clips: Sequence[np.ndarray]) -> Tensor:
-    """Return (B, A, H) as `_encode_bucket` does, by way of the stock encoder on 30 s."""
+    """Return (B, A, H) as `_encode_bucket` does, but with the stock encoder on 30 s."""
     core = llm.core.model
     num_frames = num_encoder_frames(len(clips[0]))
     mel = log_mel(llm.feature_extractor, clips, MAX_MEL_FRAMES)
@@ -247,7 +247,7 @@ def check_front_end(extractor: Any) -> None:
     """Refuse a feature extractor for which the trimming would not be exact.
 
     Raises:
-        ModelError: It has other frame sizes than Whisper's, dithers, or normalizes.
+        ModelError: Its frame sizes differ from Whisper's, or it dithers or normalizes.
     """
     expected = {
         "sampling_rate": SAMPLE_RATE_HZ,

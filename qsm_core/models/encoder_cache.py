@@ -1,11 +1,12 @@
 """Audio embeddings kept on disk, so that the same clips are not encoded again by another stage.
 
 Base model and adapter, with and without a better instruction, hear the same renderings through
-the same encoder. What is kept is a whole batch, by the content of its clips in their order: a
-batch read back has the bits that computing it again would give, which a clip out of another batch
-might not. The name also holds a digest of everything that the embeddings depend on: the encoder's
-and projector's weights (an adapter in them included), their number format and device, the code and
-the libraries. So nothing here is ever out of date, and the folder may be deleted at any time.
+the same encoder. An entry is a whole batch, found by the content of its clips in their order: a
+batch that is read back has the very bits that computing it again would give, which a clip from
+another batch might not. The name also contains a digest of everything that the embeddings depend
+on: the encoder's and projector's weights (including an adapter in them), their number format and
+device, the code and the libraries. So no entry is ever out of date, and the folder may be deleted
+at any time.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.store.closure import module_digest
 
 DEFAULT_LIMIT_BYTES = 8 * 2**30
 _NAME = "embeddings"
 _LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "numpy")
 _CODE = ("qsm_core.models.encoder", "qsm_core.models.quantization")
-_AIM = 0.8  # of the limit, when old batches are removed
+_TARGET_SHARE = 0.8  # of the limit, when old batches are removed
 
 
 class EncoderCache:
@@ -39,14 +40,14 @@ class EncoderCache:
 
     Attributes:
         hits: Batches that were found.
-        misses: Batches that were not.
-        problem: Why nothing is kept any more, such as a full disk; None while all is well.
+        misses: Batches that were not found.
+        problem: Why batches are no longer kept, such as a full disk; None if they are.
     """
 
     def __init__(
         self, folder: Path, encoder_digest: str, limit_bytes: int = DEFAULT_LIMIT_BYTES
     ) -> None:
-        """Use `folder`, made where it does not exist.
+        """Use `folder`, created if missing.
 
         Args:
             folder: Shared by all encoders and processes.
@@ -61,31 +62,31 @@ class EncoderCache:
         self.problem: str | None = None
 
     def load(self, clips: Sequence[np.ndarray]) -> Tensor | None:
-        """Return the embeddings of a batch, (B, A, H), or None where they are not there."""
+        """Return the embeddings of a batch, (B, A, H), or None if they are not cached."""
         path = self._path(clips)
         try:
             found = load_file(path)[_NAME]
-            os.utime(path)  # used now, so it is removed last
-        except (OSError, SafetensorError, KeyError):  # absent, cut off by a kill, or just removed
+            os.utime(path)  # the time of its last use, by which old batches are removed
+        except (OSError, SafetensorError, KeyError):  # absent, damaged, or just removed
             self.misses += 1
             return None
         self.hits += 1
         return found
 
     def store(self, clips: Sequence[np.ndarray], embeddings: Tensor) -> None:
-        """Keep the embeddings of a batch, whole or not at all; a full disk ends the keeping."""
+        """Store the embeddings of a batch, atomically; after a failure nothing more is stored."""
         if self.problem is not None:
             return
         path = self._path(clips)
-        beside = path.with_suffix(f".{secrets.token_hex(4)}.part")
+        temporary = path.with_suffix(f".{secrets.token_hex(4)}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({_NAME: embeddings.contiguous()}, beside)
-            beside.replace(path)
+            save_file({_NAME: embeddings.contiguous()}, temporary)
+            temporary.replace(path)
             self._remove_oldest()
         except (OSError, SafetensorError) as error:
             self.problem = f"audio embeddings are not kept: {error}"
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
     def _path(self, clips: Sequence[np.ndarray]) -> Path:
         content = hashlib.sha256(self._digest.encode())
@@ -94,15 +95,15 @@ class EncoderCache:
         return self._folder / f"{content.hexdigest()}.safetensors"
 
     def _remove_oldest(self) -> None:
-        """Make room where the folder has grown beyond its limit."""
+        """Free space if the folder has grown beyond its limit."""
         files = [(entry.stat(), entry.path) for entry in os.scandir(self._folder)]
         size = sum(stat.st_size for stat, _ in files)
         if size <= self._limit_bytes:
             return
-        for stat, path in sorted(files, key=lambda one: one[0].st_mtime):
+        for stat, path in sorted(files, key=lambda entry: entry[0].st_mtime):
             Path(path).unlink(missing_ok=True)
             size -= stat.st_size
-            if size <= _AIM * self._limit_bytes:
+            if size <= _TARGET_SHARE * self._limit_bytes:
                 return
 
 
@@ -112,7 +113,7 @@ def open_encoder_cache(llm: AudioLLM, folder: str | Path | None) -> EncoderCache
 
 
 def encoder_digest(llm: AudioLLM) -> str:
-    """Return a digest of all that audio embeddings depend on, besides the clips and their batch."""
+    """Return a digest of all that audio embeddings depend on, besides clips and batch."""
     digest = hashlib.sha256()
     core = llm.core.model
     on_gpu = llm.device.type == "cuda"
@@ -132,10 +133,10 @@ def encoder_digest(llm: AudioLLM) -> str:
 
 
 def _cpu() -> list[str]:
-    """Return what decides in which order a CPU adds; a store may be shared by unequal ones."""
+    """Return what decides in which order a CPU adds; hosts that share a store may differ."""
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # no Linux
-        told = []
-    name = next((line for line in told if line.startswith("model name")), platform.machine())
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    name = next((line for line in lines if line.startswith("model name")), platform.machine())
     return [name, torch.backends.cpu.get_cpu_capability(), str(torch.get_num_threads())]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qsm_core.errors import ModelError
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 
 
 def input_embeddings(
@@ -49,14 +49,14 @@ def last_logits(
 ) -> Tensor:
     """Return the logits after the last position, (B, V) in float32, or (B, len(rows)).
 
-    The output matrix is multiplied at that one position: over all positions of a batch the logits
-    of a large vocabulary would take gigabytes.
+    The output matrix is applied at that position only: over all positions of a batch, the logits of
+    a large vocabulary would take gigabytes.
 
     Args:
         llm: The loaded model.
         embeddings: (B, S, H), without padding.
-        cache: A transformers cache of the positions before; it takes up the new ones.
-        rows: The tokens whose logits are wanted; None for the whole vocabulary.
+        cache: A transformers cache of the earlier positions; the new positions are added to it.
+        rows: The tokens whose logits are needed; None for the whole vocabulary.
     """
     output = llm.core.model.language_model(
         inputs_embeds=embeddings, past_key_values=cache, use_cache=cache is not None
@@ -71,6 +71,6 @@ def _output(head: nn.Module, hidden: Tensor, rows: Sequence[int] | None) -> Tens
         logits = head(hidden)
     elif type(head) is nn.Linear:
         logits = nn.functional.linear(hidden, head.weight[list(rows)])
-    else:  # quantized, or with an adapter around it: its rows cannot be taken out
+    else:  # quantized, or with an adapter: its rows cannot be selected
         logits = head(hidden)[:, list(rows)]
     return logits

@@ -1,8 +1,8 @@
-"""Which model is meant, found and digested without loading torch.
+"""Identify a model: find its folder and digest its content, without loading torch.
 
 A model is named by one of three things: the word "embedded" (the small model inside this
 package), a local folder, or a Hugging Face Hub id with the full commit hash of one revision. A
-branch or tag is refused: it can come to mean other weights without anyone noticing.
+branch or tag is refused, because the weights behind it can change unnoticed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
 
 @dataclass(frozen=True)
 class ModelKind:
-    """What a folder has to hold.
+    """What a folder must contain.
 
     Attributes:
         problems_of: Lists what keeps a folder from being a loadable model of this kind.
@@ -47,7 +47,7 @@ def model_input(
     """Return the model as a stage's input: its folder and the digest of its content.
 
     A Hub model is fetched if the local cache lacks it; its digest is that of id and commit hash,
-    which name the content already, so that no 16 GB are read for it.
+    which already identify the content, so that no 16 GB have to be read.
 
     Raises:
         ModelError: The model is missing, incomplete, of another architecture, or not pinned.
@@ -62,7 +62,7 @@ def model_input(
 def resolve_model_folder(
     source: str | Path, revision: str | None = None, kind: ModelKind | None = None
 ) -> Path:
-    """Return the local folder of a complete model, an audio LLM unless told otherwise.
+    """Return the local folder of a complete model, by default of an audio LLM.
 
     Raises:
         ModelError: The model is missing, incomplete, of another architecture, or not pinned.
@@ -77,7 +77,7 @@ def resolve_model_folder(
 
 
 def check_model_folder(folder: Path, name: str, kind: ModelKind) -> None:
-    """Refuse a folder that holds no complete model of a kind.
+    """Refuse a folder without a complete model of a kind.
 
     Raises:
         ModelError: Every problem found, with what to do.
@@ -108,8 +108,8 @@ def text_model_problems(folder: Path) -> list[str]:
     problems = [] if (folder / "config.json").is_file() else ["config.json is missing"]
     problems += [*weight_problems(folder), *_tokenizer_problems(folder)]
     settings = folder / "tokenizer_config.json"
-    told = settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8")
-    if not told and not (folder / "chat_template.jinja").is_file():
+    has_template = settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8")
+    if not has_template and not (folder / "chat_template.jinja").is_file():
         problems.append("chat_template.jinja is missing: needed is an instruction-tuned model")
     return problems
 

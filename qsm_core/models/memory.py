@@ -4,8 +4,8 @@
 
 Counted is what torch allocates: weights, the key-value cache, activations alive at the worst
 moment, what autograd keeps for the backward pass, and the optimizer. On a GPU, the CUDA context and
-a share for fragmentation come on top. The terms are written out below; `tests` hold them against
-peaks that were measured, within 15 %.
+a share for fragmentation are added. The terms are written out below; tests compare them with
+measured peaks, within 15 %.
 
 Legend: B clips of a batch, F encoder frames (20 ms), A audio tokens (40 ms), S tokens of a prompt,
 d width of the encoder, H width of the language model, e bytes of a number.
@@ -23,7 +23,7 @@ from qsm_core.models.shape import ModelShape
 Device = Literal["cpu", "cuda"]
 
 _FLOAT32 = 4
-_CUDA_CONTEXT_BYTES = 600 * 2**20  # what the driver and the libraries of a process take
+_CUDA_CONTEXT_BYTES = 600 * 2**20  # used by the driver and the libraries of a process
 _FRAGMENTATION = 0.05  # of what is allocated
 # NF4 with double quantization: half a byte, one byte for each 64 weights, four for each 256 of
 # those.
@@ -46,7 +46,7 @@ class MemoryPlan:
         scoring_batch: Given, or the largest one that fits.
         training: A training step of `micro_batch` clips, weights included.
         micro_batch: Given, or the largest one that fits.
-        available: What the device has, if it was told.
+        available: Memory of the device, if known.
     """
 
     weights: int
@@ -72,7 +72,7 @@ class MemoryPlan:
 
 @dataclass(frozen=True)
 class LoraShape:
-    """What of a LoRA training changes its memory."""
+    """The settings of a LoRA training that change its memory."""
 
     rank: int = 16
     targets: str = "attention"
@@ -140,7 +140,7 @@ class Account:
     def largest(
         self, sizes: Iterable[int], available: float | None, need: Callable[[int], int]
     ) -> int:
-        """Return the first of falling sizes that fits, else the last."""
+        """Return the first of the descending sizes that fits, else the last."""
         size = 1
         for size in sizes:
             if available is None or need(size) <= available:
@@ -153,13 +153,13 @@ class Account:
 
     def scoring(self, batch: int, clip_ms: float) -> int:
         """The peak of encoding and scoring `batch` clips at once."""
-        work = max(self._encoding(batch, clip_ms), self._asking(batch, clip_ms))
+        work = max(self._encoding(batch, clip_ms), self._prompting(batch, clip_ms))
         return self._on_device(self._weights() + self._unpacked() + work)
 
     def row(self, audio_tokens: int) -> int:
-        """What one more clip of a batch takes while it is scored, without the weights."""
+        """Memory of one more clip of a batch while it is scored, without the weights."""
         clip_ms = 40.0 * audio_tokens
-        return max(self._encoding(1, clip_ms), self._asking(1, clip_ms))
+        return max(self._encoding(1, clip_ms), self._prompting(1, clip_ms))
 
     def training(self, batch: int, clip_ms: float, lora: LoraShape) -> int:
         """The peak of a step with `batch` clips: forward, backward, optimizer."""
@@ -185,7 +185,7 @@ class Account:
         return int(self.shape.linear_parameters * linear + self.shape.other_parameters * self.e)
 
     def _unpacked(self) -> int:
-        """The one four-bit layer that is unpacked while it multiplies."""
+        """The four-bit layer that is unpacked while it multiplies: one at a time."""
         return self.shape.largest_linear * self.e if self.quantization == "nf4" else 0
 
     def _encoding(self, batch: int, clip_ms: float) -> int:
@@ -197,16 +197,16 @@ class Account:
         mel = 2 * frames + 2
         convolution = mel * (s.mel_bins + 2 * s.encoder_width) * self.e
         worst = max(layer, convolution)
-        if self.device == "cpu":  # on a GPU the log-mel is made on the host all the same
+        if self.device == "cpu":  # with a GPU, the log-mel is still computed on the host
             worst = max(worst, self._log_mel(clip_ms))
         return batch * worst
 
     def _log_mel(self, clip_ms: float) -> int:
-        """The waveform, its complex spectrum twice (torch takes the magnitude by way of a copy)."""
+        """The waveform, and its complex spectrum twice (torch copies it to take the magnitude)."""
         mel = 2 * _encoder_frames(clip_ms) + 3
         return mel * (_HOP_SAMPLES + _FFT_BINS * 5) * _FLOAT32
 
-    def _asking(self, batch: int, clip_ms: float) -> int:
+    def _prompting(self, batch: int, clip_ms: float) -> int:
         """The worst moment of prefix and instruction in the language model."""
         s = self.shape
         prefix = _SYSTEM_TOKENS + _audio_tokens(clip_ms)
@@ -221,7 +221,7 @@ class Account:
         return batch * (max(first, second) + logits)
 
     def _kept_text(self, batch: int, clip_ms: float, lora: LoraShape) -> int:
-        """What the backward pass of the language model needs, and works with at its start."""
+        """What the backward pass of the language model needs, and its temporaries at its start."""
         s, e = self.shape, self.e
         h, kv = s.width, s.kv_width
         # Inputs of the two norms in float32; queries, keys, values and what attention gives.
@@ -241,7 +241,7 @@ class Account:
         return tokens * (layers + work + 2 * h * e) + answers
 
     def _kept_encoder(self, batch: int, clip_ms: float, lora: LoraShape) -> int:
-        """The same of the audio encoder, where it gets LoRA too."""
+        """The same for the audio encoder, if LoRA tunes it too."""
         s, e = self.shape, self.e
         d = s.encoder_width
         layer = (2 * d + 4 * d + s.encoder_ffn) * e + self._lora_inputs([d, d, d, d], lora)
@@ -257,7 +257,7 @@ class Account:
         mask = 0
         if lora.dropout > 0:
             mask = _FLOAT32 if self.device == "cpu" else 1
-        elif self.e == _FLOAT32:  # without dropout, projections of one input share it
+        elif self.e == _FLOAT32:  # without dropout, projections of the same input share it
             widths = sorted(set(widths))
         return sum(widths) * (_FLOAT32 + mask)
 
@@ -268,7 +268,7 @@ class Account:
 
 
 def rows_that_fit(account: Account, audio_tokens: int, free_bytes: float) -> int:
-    """Return how many clips of one length can be scored at once in what is free, 1 at least."""
+    """Return how many clips of one length can be scored at once in the free memory, at least 1."""
     return max(1, int(_SAFE_SHARE * free_bytes) // max(1, account.row(audio_tokens)))
 
 

@@ -1,4 +1,4 @@
-"""The peak of what torch allocates in a block, measured: to hold the predictions against."""
+"""Measure the peak of what torch allocates, to test the predictions against."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def measure_peak(work: Callable[[], object], device: torch.device) -> int:
-    """Run `work` and return the most bytes that it had allocated at once, beside what was there.
+    """Run `work` and return the peak bytes that it allocated, beyond what was allocated before.
 
-    On a CPU every allocation of torch is followed with the profiler, which slows the work down;
-    on a GPU the allocator counts.
+    On a CPU, torch's profiler traces every allocation, which slows the work down;
+    on a GPU, the allocator keeps count.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -22,7 +22,7 @@ def measure_peak(work: Callable[[], object], device: torch.device) -> int:
         work()
         torch.cuda.synchronize(device)
         return int(torch.cuda.max_memory_allocated(device) - before)
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else each profile prints two lines of its own
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else each profile prints two lines
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         work()
     results = profiler.profiler.kineto_results if profiler.profiler is not None else None
@@ -30,7 +30,7 @@ def measure_peak(work: Callable[[], object], device: torch.device) -> int:
         raise RuntimeError("the profiler gave no results")
     events = [event for event in results.events() if event.name() == "[memory]"]
     held = peak = 0
-    for event in sorted(events, key=lambda one: one.start_ns()):
+    for event in sorted(events, key=lambda event: event.start_ns()):
         held += event.nbytes()
         peak = max(peak, held)
     return int(peak)

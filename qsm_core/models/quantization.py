@@ -1,8 +1,8 @@
 """Four-bit weights as in QLoRA: NF4 with double quantization (arXiv:2305.14314).
 
-Each weight is the place of one of sixteen numbers in a table; 64 of them, row after row, share a
-scale. What the library computes from that depends on the CPU in two ways: `use_portable_layers`
-takes them away, and `decoded_layers` is the formula to compare with.
+Each weight is an index into a table of sixteen numbers; 64 weights, row after row, share a scale.
+What the library computes from these depends on the CPU in two ways: `use_portable_layers` removes
+both, and `decoded_layers` is the formula to compare with.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from transformers import BitsAndBytesConfig
 
 from qsm_core.errors import ConfigurationError, ModelError
 
-_SMALLEST_BLOCK = 32  # that bitsandbytes takes
-_VECTOR = 16  # numbers that its kernel for AVX-512 decodes at once; other widths go one by one
+_SMALLEST_BLOCK = 32  # that bitsandbytes accepts
+_VECTOR = 16  # numbers that its AVX-512 kernel decodes at once; other widths are decoded singly
 
 
 class Quantization(StrEnum):
@@ -64,10 +64,10 @@ def quantization_config(
 
 
 def use_portable_layers(model: Any) -> None:
-    """Keep four-bit layers on a CPU to the one computation that every CPU and width has.
+    """Restrict four-bit layers on a CPU to the computation that is right on every CPU and width.
 
     On CPUs with AVX512-BF16, bitsandbytes repacks the weights at the first inference: it computes
-    in bfloat16 whatever was asked for, differs from training, and fails on a layer whose inputs
+    in bfloat16 whatever was requested, differs from training, and fails on a layer whose inputs
     are no multiple of 64.
 
     On CPUs with AVX-512, it takes the scale of a weight from the wrong block in a layer whose
@@ -85,7 +85,7 @@ def use_portable_layers(model: Any) -> None:
 
 @contextmanager
 def decoded_layers(model: Any) -> Iterator[None]:
-    """Have four-bit layers multiply with their weights as the formula decodes them, in torch alone.
+    """Make four-bit layers multiply with weights decoded by the formula, in torch alone.
 
     A weight is decoded at each use and not kept.
     """
@@ -105,13 +105,13 @@ def decoded_weight(layer: Any) -> Tensor:
     state = layer.weight.quant_state
     count = math.prod(state.shape)
     packed = layer.weight.data.view(torch.uint8).flatten()
-    places = torch.stack([packed >> 4, packed & 15], dim=1).flatten()[:count]
+    indices = torch.stack([packed >> 4, packed & 15], dim=1).flatten()[:count]
     scales = state.absmax
     if state.nested:
         of_scales = state.state2.absmax.repeat_interleave(state.state2.blocksize)
         scales = state.state2.code[scales.int()] * of_scales[: len(scales)] + state.offset
     scale_of_each = scales.repeat_interleave(state.blocksize)[:count]
-    numbers: Tensor = state.code[places.int()] * scale_of_each
+    numbers: Tensor = state.code[indices.int()] * scale_of_each
     return numbers.view(state.shape).to(state.dtype)
 
 
@@ -124,7 +124,7 @@ def _four_bit_layers(model: Any) -> list[tuple[str, Any]]:
 
 
 def _divide_rows(name: str, state: Any) -> None:
-    """Cut the blocks so that they divide a row; each part keeps the scale of its block."""
+    """Split the blocks so that they divide a row; each part keeps the scale of its block."""
     width, block = state.shape[-1], state.blocksize
     if width % block == 0 or width % _VECTOR:
         return
@@ -136,12 +136,12 @@ def _divide_rows(name: str, state: Any) -> None:
         )
     state.blocksize, parts = part, block // part
     state.absmax = state.absmax.repeat_interleave(parts)
-    if state.nested:  # a scale's place among the scales has grown by the same factor
+    if state.nested:  # the number of scales has grown by the same factor
         state.state2.absmax = state.state2.absmax.repeat_interleave(parts)
 
 
 def _multiply_decoded(layer: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-    """Return what takes the place of a layer's output."""
+    """Return the output of a layer, computed with its decoded weight."""
     weight = decoded_weight(layer)
     bias = None if layer.bias is None else layer.bias.to(weight.dtype)
     product = torch.nn.functional.linear(inputs[0].to(weight.dtype), weight, bias)

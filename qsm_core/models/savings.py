@@ -1,4 +1,4 @@
-"""The savings that change no answer; each can be turned off, to check it or to measure it."""
+"""The savings that change no answer; each can be turned off, to check or measure it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Savings:
 
     Attributes:
         trimmed_encoder: The audio encoder runs on the clip's own frames; else on 30 s of padding.
-        shared_prefix: What stands before the instruction (system turn and audio) passes the
+        shared_prefix: What comes before the instruction (system turn and audio) passes the
             language model once for all instructions; else once for each.
         shared_system: The system turn passes the language model once for all clips; else once for
             each, with its audio. Needs `shared_prefix`.

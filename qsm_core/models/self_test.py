@@ -1,8 +1,8 @@
-"""Proofs at load time that the model hears the audio, and that an adapter does something.
+"""Tests at load time that the model hears the audio, and that an adapter has an effect.
 
 Both failures have happened silently elsewhere: a processor that ignored the audio under an old
 argument name, and adapters whose weights were dropped between library versions. So two probe
-clips, a harmonic tone and a noise, are put to the model, and its logits have to differ.
+clips, a harmonic tone and a noise, are given to the model, and its logits must differ.
 
 Legend: V vocabulary.
 """
@@ -19,7 +19,7 @@ from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.errors import ModelError
 from qsm_core.models.encoder import encode_batch
 from qsm_core.models.forward import input_embeddings, last_logits
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 
 _QUESTION = "Does this audio contain human speech?"
 _SMALLEST_SHIFT = 1e-4  # of the logits' spread; equal inputs differ by rounding only, if at all
@@ -36,7 +36,7 @@ def probe_clips() -> list[np.ndarray]:
 
 
 def check_hears_audio(llm: AudioLLM) -> None:
-    """Prove that swapping the audio changes the logits, on the stock path and on the trimmed one.
+    """Check that swapping the audio changes the logits, on the stock path and on the trimmed one.
 
     Raises:
         ModelError: The audio does not reach the logits, or the trimmed encoder disagrees with the
@@ -67,7 +67,7 @@ def probe_logits(llm: AudioLLM) -> Tensor:
 
 
 def differ(first: Tensor, second: Tensor) -> bool:
-    """Say whether two logits differ by more than rounding."""
+    """Return whether two logits differ by more than rounding."""
     return _shift(first, second) >= _SMALLEST_SHIFT
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from qsm_core.errors import ModelError
 from qsm_core.models.architectures import architecture_of
 
-# What transformers takes where a file leaves a field out, for either architecture.
+# Defaults of transformers for fields that the file leaves out, for either architecture.
 _ENCODER = {"d_model": 1280, "encoder_layers": 32, "encoder_ffn_dim": 5120, "num_mel_bins": 128}
 _TEXT = {
     "hidden_size": 4096,
@@ -61,7 +61,7 @@ class ModelShape:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ModelShape:
-        """Take the shape from the content of a config.json."""
+        """Read the shape from the content of a config.json."""
         given = dict(config.get("audio_config") or {})
         audio = _ENCODER | {_ENCODER_NAMES.get(name, name): given[name] for name in given}
         text = _TEXT | dict(config.get("text_config") or {})
@@ -88,7 +88,7 @@ class ModelShape:
 
     @property
     def linear_parameters(self) -> int:
-        """Weights of the linear layers that four bits take hold of: all but the output matrix."""
+        """Weights of the linear layers that are quantized: all but the output matrix."""
         d, h = self.encoder_width, self.width
         encoder = self.encoder_layers * (4 * d * d + 2 * d * self.encoder_ffn)
         text = self.layers * (2 * h * h + 2 * h * self.kv_width + 3 * h * self.ffn)
@@ -108,12 +108,12 @@ class ModelShape:
 
     @property
     def parameters(self) -> int:
-        """All of them."""
+        """All parameters."""
         return self.linear_parameters + self.other_parameters
 
     @property
     def largest_linear(self) -> int:
-        """Weights of the largest linear layer that four bits take hold of."""
+        """Weights of the largest linear layer that is quantized."""
         return max(self.width * self.ffn, self.encoder_width * self.encoder_ffn)
 
 

@@ -1,7 +1,7 @@
-"""Are the weights of a model folder there, and whole? Told from their headers, without torch.
+"""Check from their headers whether the weights of a model folder are complete, without torch.
 
-A copy that was cut off, or the pointer that Git LFS leaves where a file was not fetched, is found
-here at once; on a cluster it would else be found by the job that waited for a GPU.
+A truncated copy, or the pointer that Git LFS leaves in place of a file that was not fetched, is
+found here at once; on a cluster, the job would otherwise first wait for a GPU.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ INDEX = "model.safetensors.index.json"
 
 
 def weight_problems(folder: Path) -> list[str]:
-    """List what is missing or damaged of the weights in a folder."""
+    """List the weights of a folder that are missing or damaged."""
     if (folder / WEIGHTS).is_file():
         return _damage(folder / WEIGHTS)
     index = folder / INDEX
@@ -30,7 +30,7 @@ def weight_problems(folder: Path) -> list[str]:
 
 
 def _damage(file: Path) -> list[str]:
-    """Compare a file with what its header says of it."""
+    """Compare a file with what its header says."""
     if not file.is_file():
         return [f"{file.name} is missing"]
     try:

@@ -1,4 +1,4 @@
-"""What decides a search for an instruction: its course, who proposes, and its controls.
+"""Configuration of a search for an instruction: its course, its proposers and its controls.
 
 Forms and plans read it too, so nothing heavy is imported.
 """
@@ -27,15 +27,15 @@ ControlName = Literal["templates", "paraphrases"]
 
 PROPOSER_NAMES: tuple[ProposerName, ...] = get_args(ProposerName)
 CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
-# Proposers that ask an optimizer LLM, where there is one.
-ASKING: frozenset[ProposerName] = frozenset({"llm", "paraphrase"})
+# Proposers that use an optimizer LLM, if there is one.
+USE_LLM: frozenset[ProposerName] = frozenset({"llm", "paraphrase"})
 # Holds the key of the server that runs the optimizer LLM.
 API_KEY_VARIABLE = "QSM_OPTIMIZER_API_KEY"
 
 ALPHA = 0.2
 BLOCK_CLIPS = 30
 FINALISTS = 2
-ASK_AGAIN = 3  # times a proposer is asked to fill a step with texts that are new
+PROPOSAL_TRIES = 3  # calls of a proposer to fill a step with new texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +44,15 @@ class SearchSettings:
 
     Args:
         seed: Root of all randomness of the proposers and of the order of the dev clips.
-        instruction: What the search starts from; the winner is never worse than it on dev.
-        iterations: How often new candidates are proposed.
-        candidates: New ones in one iteration.
-        objective: What is made best.
-        patience: End after so many iterations without a better candidate; 0: never.
-        finalists: Best candidates that are scored on all of dev, beside the first instruction.
+        instruction: The instruction to start from; the winner is never worse than it on dev.
+        iterations: How many times new candidates are proposed.
+        candidates: New candidates in one iteration.
+        objective: What is maximised.
+        patience: End after this many iterations without a better candidate; 0: never.
+        finalists: Best candidates that are scored on all of dev, with the first instruction.
         budget: Clip-prompts that the search may score, finals included; null: no limit.
-        alpha: How often a candidate to which none is superior may be dropped in its race.
-        length_penalty: What 100 characters take off the score.
+        alpha: Highest probability of dropping a candidate to which no other is superior.
+        length_penalty: Reduction of the score per 100 characters.
     """
 
     seed: Seed
@@ -68,18 +68,18 @@ class SearchSettings:
 
     @property
     def most_candidates(self) -> int:
-        """How many candidates a search scores at most, the first instruction included."""
+        """The most candidates that a search scores, the first instruction included."""
         return 1 + self.iterations * self.candidates
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """Which LLM writes instructions; part of the key of a search. Where it is served is not.
+    """The LLM that writes instructions; part of the key of a search, unlike its address.
 
     Args:
-        served: Whether a server runs it; else the input `optimizer` is its folder.
-        model: As the server calls it.
-        temperature: Of the sampling.
+        served: Whether a server runs it; otherwise the input `optimizer` is its folder.
+        model: Its name on the server.
+        temperature: Sampling temperature.
         quantization: "none" or "nf4", of a model that is not served.
     """
 
@@ -94,13 +94,13 @@ class OptimizePrompt(SearchSettings):
     """What changes the winner of a search.
 
     Args:
-        clips: Clip-conditions that a race goes on for at most; null: all of dev.
-        block_clips: About how many clip-conditions a block of the race has.
-        controls: What else is raced at the same price, to compare the search with.
-        proposers: Who proposes, in turn.
+        clips: The most clip-conditions of a race; null: all of dev.
+        block_clips: Approximate number of clip-conditions in a block of the race.
+        controls: What else is raced at the same price, for comparison with the search.
+        proposers: The proposers, in turn.
         optimizer: The LLM of the proposers `llm` and `paraphrase`; null: there is none.
         conditions: Condition keys, "standard", or "as_recorded".
-        answer_format: "auto" lets each candidate be answered as it asks.
+        answer_format: With "auto", each candidate has the format that it asks for.
         system_prompt: The system turn of every prompt.
         quantization: "none" or "nf4".
         dtype: "auto", "float32", "bfloat16" or "float16".

@@ -1,4 +1,4 @@
-"""Stage `optimize_prompt`: search the instruction that makes a model the best detector on dev.
+"""Stage `optimize_prompt`: search for the instruction that makes a model the best detector on dev.
 
 Inputs: `corpus` (a prepared corpus, or the part of one with its dev clips), `model`, optional
 `adapter` and `rirs`, `pool` (a file with instructions) and `optimizer` (the folder of the LLM that
@@ -8,7 +8,7 @@ seed instruction are scored on all of dev, and the best of these wins. Test clip
 Output: best_prompt.txt and .json, candidates.csv, opro_history.json, trajectory.jsonl, controls.csv
 (what simpler ways reach at the same price) and best_control.txt,
 dev_metrics.json of the winner, dev_predictions.parquet of winner and seed instruction, and
-optimizer_llm.jsonl where an LLM was asked: every prompt and answer.
+optimizer_llm.jsonl with every prompt and answer if an LLM was used.
 
     python -m qsm_core.prompting.optimize --spec spec.json
 """
@@ -23,15 +23,15 @@ from typing import Any
 from qsm_core.conditions.config import AS_RECORDED
 from qsm_core.data.corpus import Corpus
 from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
-from qsm_core.inference.opened_scorer import open_scorer
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.inference.scorer_loading import open_scorer
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.models.savings import Savings
 from qsm_core.prompting.config import ControlName, OptimizePrompt
 from qsm_core.prompting.proposers import Proposer
-from qsm_core.prompting.proposers.opening import (
+from qsm_core.prompting.proposers.registry import (
     ANSWERS_FILE,
     Proposing,
-    opened_proposers,
+    open_proposers,
 )
 from qsm_core.prompting.search.blocks import blocks_within, deal_blocks
 from qsm_core.prompting.search.budget import Budget
@@ -39,9 +39,9 @@ from qsm_core.prompting.search.controls import control_table
 from qsm_core.prompting.search.dev_blocks import DevBlocks
 from qsm_core.prompting.search.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.search.instruction_search import InstructionSearch
-from qsm_core.prompting.search.live import LiveSearch
-from qsm_core.prompting.search.output import scored_once, write_controls, write_output
-from qsm_core.prompting.search.pages import SEARCH_PAGE
+from qsm_core.prompting.search.live_page import LiveSearch
+from qsm_core.prompting.search.output_files import scored_once, write_controls, write_output
+from qsm_core.prompting.search.page_path import SEARCH_PAGE
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import text_problem
 from qsm_core.stage.context import StageContext, parse_config
@@ -53,7 +53,7 @@ _AT_ONCE = 8  # candidates that share one pass over system turn and audio
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """What a search works with: the model, and its scorer on dev."""
+    """What a search needs: the model, and its scorer on dev."""
 
     llm: AudioLLM
     scorer: DevScorer
@@ -61,12 +61,12 @@ class _Prepared:
     special_tokens: tuple[str, ...]
 
     def problem_of(self, text: str) -> str | None:
-        """Say why a text cannot be a candidate, or None."""
+        """Return why a text cannot be a candidate, or None."""
         return text_problem(text, self.answer_format, self.special_tokens)
 
 
 def run(context: StageContext) -> dict[str, Any]:
-    """Search; a stage that was killed goes on behind the last block that was scored.
+    """Search; a stage that was killed continues after the last block that was scored.
 
     Raises:
         InterruptedStageError: The stage was asked to stop; every scored block is kept.
@@ -87,14 +87,14 @@ def run(context: StageContext) -> dict[str, Any]:
     context = replace(context, report=live.report)
     ready = _prepare(config, context, corpus, dev)
     prepared = time.monotonic()
-    with opened_proposers(_proposing(config, ready), context, ready.llm) as proposers:
+    with open_proposers(_proposing(config, ready), context, ready.llm) as proposers:
         trajectory = Trajectory(context.work / TRAJECTORY_FILE)
         search = InstructionSearch(config, proposers.of_search, trajectory, ready.problem_of, dev)
-        _go_through(search, ready.scorer, context)
+        _run_search(search, ready.scorer, context)
         raced: dict[str, InstructionSearch] = {}
         for name in config.controls:
-            asked = proposers.of_control(name)
-            raced[name] = _run_control(name, asked, search, config, context, ready)
+            proposer = proposers.of_control(name)
+            raced[name] = _run_control(name, proposer, search, config, context, ready)
     answers = context.work / ANSWERS_FILE
     if answers.is_file():
         shutil.copyfile(answers, context.out / ANSWERS_FILE)
@@ -162,17 +162,17 @@ def _run_control(
     context: StageContext,
     ready: _Prepared,
 ) -> InstructionSearch:
-    """Race another pool of candidates for the price of the search; what it shares costs nothing."""
+    """Race other candidates at the price of the search; what both score is scored only once."""
     budget = max(search.budget.spent, search.budget.least(config.candidates))
     settings = replace(config, budget=budget, patience=0)
     trajectory = Trajectory(context.work / f"control_{name}.jsonl")
     control = InstructionSearch(settings, proposer, trajectory, ready.problem_of, ready.scorer.dev)
-    _go_through(control, ready.scorer, context)
+    _run_search(control, ready.scorer, context)
     return control
 
 
-def _go_through(search: InstructionSearch, scorer: DevScorer, context: StageContext) -> None:
-    """Score what the search asks for until it has ended."""
+def _run_search(search: InstructionSearch, scorer: DevScorer, context: StageContext) -> None:
+    """Score what the search requests until it has ended."""
     total = search.most_clip_prompts
     while (job := search.ask()) is not None:
         context.stop_if_requested(

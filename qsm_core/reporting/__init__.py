@@ -1,1 +1,1 @@
-"""Tables, figures and the report of a whole job, made from stored predictions; no torch."""
+"""Tables, figures and the report of a run, made from stored predictions; no torch."""

@@ -1,1 +1,1 @@
-"""What the code of a stage is given, and how it is run, stopped and followed."""
+"""What the code of a stage receives, and how it is run, stopped and monitored."""

@@ -1,7 +1,7 @@
 """The attempts at one output: when and where each began, and how it ended.
 
-A walltime, a preemption or a kill ends an attempt, and the next one goes on from what it kept. The
-list lies in the work folder and ends up in the provenance of the output.
+A walltime, a preemption or a kill ends an attempt, and the next attempt continues from what it
+kept. The list is stored in the work folder and ends up in the provenance of the output.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Attempt:
     Args:
         started_at: In UTC.
         host: Where it ran.
-        slurm_job_id: In which job, if in one.
-        ended_at: In UTC; for a killed one, its last sign of life.
-        ended: How; None while it runs.
-        reason: Why it ended before it was done.
+        slurm_job_id: The SLURM job it ran in, if any.
+        ended_at: In UTC; for a killed attempt, the time of its last progress report.
+        ended: How it ended; None while it runs.
+        reason: Why it ended before the output was finished.
     """
 
     started_at: str
@@ -42,7 +42,7 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """How long it took; 0 where that is not known."""
+        """How long it took; 0 where that is unknown."""
         if self.ended_at is None:
             return 0.0
         began, ended = (datetime.fromisoformat(at) for at in (self.started_at, self.ended_at))
@@ -61,10 +61,10 @@ class Attempts:
         self._all = _read(path)
 
     def begin(self, *, last_sign: str | None) -> None:
-        """Note that an attempt begins here; one that is still open was killed.
+        """Record that an attempt begins here; an earlier one that never ended was killed.
 
         Args:
-            last_sign: When the attempt before it was last heard of.
+            last_sign: When the previous attempt last reported progress.
         """
         self._close("killed", last_sign, "it was killed")
         job = os.environ.get("SLURM_JOB_ID")
@@ -72,17 +72,17 @@ class Attempts:
         self._write()
 
     def end(self, ended: Ending, reason: str | None = None) -> None:
-        """Note how the attempt ended."""
+        """Record how the attempt ended."""
         self._close(ended, utc_now(), reason)
         self._write()
 
     def finish(self) -> dict[str, Any]:
-        """End the last attempt well and return what is known of all of them.
+        """End the last attempt as finished and return a summary of all attempts.
 
         Nothing is written: the attempt may still fail while its output is committed.
 
         Returns:
-            The attempts, how many were cut short, and the seconds of all of them.
+            The attempts, how many were cut short, and their total seconds.
         """
         self._close("finished", utc_now(), None)
         ends = [attempt.ended for attempt in self._all]

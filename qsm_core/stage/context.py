@@ -1,4 +1,4 @@
-"""What the code of a stage is given to work with.
+"""What the code of a stage receives.
 
 An entry module has one function, `run(context: StageContext) -> dict[str, JSON]`. It reads
 `context.inputs`, writes its files below `context.out`, keeps what lets it resume below
@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qsm_core.errors import ConfigurationError, InterruptedStageError
 
-# In `work`: a page of markdown that shows how the stage is doing; written whole or not at all.
+# In `work`: a Markdown page that shows the state of the stage; always replaced as a whole.
 LIVE_FILE = "live.md"
 
 Report = Callable[[int, int, str], None]
@@ -25,8 +25,8 @@ StopCheck = Callable[[], str | None]
 Config = TypeVar("Config")
 
 
-def never() -> str | None:
-    """Say that nobody wants the stage to stop."""
+def never_stop() -> str | None:
+    """Return that no stop was requested."""
     return None
 
 
@@ -36,13 +36,13 @@ class StageContext:
 
     Args:
         config: JSON values that change the output; part of the key.
-        inputs: By name, a file or folder, to be read only.
+        inputs: Files or folders by name; read-only.
         out: Fresh folder that becomes the output. Files that may differ between two equal runs
             (timings, host) go below `out/volatile`.
         work: Survives a kill of the stage and is removed after the commit: checkpoints, blocks.
         runtime: What changes no result: batch_size, device, threads. Not part of the key.
         report: `report(done, total, message)` shows progress; calls may come often.
-        stop: Says why the stage should stop, None while it should go on.
+        stop: Returns why the stage should stop, None while it should continue.
     """
 
     config: Mapping[str, Any]
@@ -51,21 +51,21 @@ class StageContext:
     work: Path
     runtime: Mapping[str, Any]
     report: Report
-    stop: StopCheck = never
+    stop: StopCheck = never_stop
 
     def stop_requested(self) -> str | None:
         """Return why the stage should stop (walltime, preemption), or None.
 
-        Long stages ask at each point behind which their work can go on, bring it to the disk,
-        and raise InterruptedStageError. The call is cheap.
+        Long stages call this at every point from which their work can be resumed; if they should
+        stop, they write that work to disk and raise InterruptedStageError. The call is cheap.
         """
         return self.stop()
 
     def stop_if_requested(self, kept: str) -> None:
-        """End the stage here if it should stop: all that has to be kept is on the disk.
+        """End the stage here if it should stop. Whatever is to be kept must be on disk by now.
 
         Args:
-            kept: What is kept, as the end of a sentence: "12 of 40 blocks are kept".
+            kept: What is kept, to complete the sentence: "12 of 40 blocks are kept".
 
         Raises:
             InterruptedStageError: The stage should stop.
@@ -79,7 +79,7 @@ StageFunction = Callable[[StageContext], Mapping[str, Any]]
 
 
 def parse_config(model: type[Config], values: Mapping[str, Any]) -> Config:
-    """Turn the configuration of a stage into its frozen dataclass.
+    """Parse the configuration of a stage into its frozen dataclass.
 
     Args:
         model: A dataclass (or anything that pydantic can validate).
@@ -94,6 +94,7 @@ def parse_config(model: type[Config], values: Mapping[str, Any]) -> Config:
         config = adapter.validate_json(json.dumps(dict(values)), strict=True)
     except ValidationError as error:
         raise ConfigurationError(title, [_explain(problem) for problem in error.errors()]) from None
+    # pydantic ignores unknown fields of a dataclass: compare with what was parsed.
     known = adapter.dump_python(config, mode="json")
     unknown = list(_unknown_fields(values, known, ""))
     if unknown:
@@ -109,7 +110,7 @@ def _explain(problem: Any) -> str:
 
 
 def _unknown_fields(given: Any, known: Any, place: str) -> list[str]:
-    """List the fields of `given` that did not arrive in the validated configuration."""
+    """List the fields of `given` that are missing from the validated configuration."""
     if isinstance(given, Mapping) and isinstance(known, Mapping):
         problems = [
             f"{place}{name} = {given[name]!r}: there is no such field; there are: "

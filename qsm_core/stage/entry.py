@@ -1,6 +1,6 @@
-"""Run one stage alone, from a terminal: `python -m qsm_core.<module> --spec spec.json`.
+"""Run a single stage from a terminal: `python -m qsm_core.<module> --spec spec.json`.
 
-The file says what to work on and where to write:
+The file says what to process and where to write:
 
     {"config": {...}, "inputs": {"corpus": "path"}, "out": "folder", "work": "folder",
      "runtime": {...}}
@@ -28,13 +28,13 @@ _FIELDS = ("config", "inputs", "out", "work", "runtime")
 
 
 def run_entry(run: StageFunction, arguments: list[str] | None = None) -> None:
-    """Run `run` as the command line says; end the process with code 2 on an error of qsm.
+    """Run `run` with the command-line arguments; exit with code 2 on an error of qsm.
 
     Args:
         run: The function of a stage.
-        arguments: Instead of those of the process.
+        arguments: Used in place of `sys.argv`.
     """
-    parser = argparse.ArgumentParser(description="Run one stage alone.")
+    parser = argparse.ArgumentParser(description="Run a single stage.")
     parser.add_argument("--spec", type=Path, required=True, help="JSON file: config, inputs, out")
     parser.add_argument("--summary", type=Path, help="write the summary here")
     options = parser.parse_args(arguments)
@@ -52,7 +52,7 @@ def run_entry(run: StageFunction, arguments: list[str] | None = None) -> None:
 
 
 def read_context(path: Path, report: Report) -> StageContext:
-    """Read the file of `--spec`; paths in it are relative to where the command runs.
+    """Read the file given by `--spec`; its paths are relative to the current folder.
 
     Raises:
         ConfigurationError: The file is missing, is not JSON, or lacks a field.
@@ -88,7 +88,7 @@ def read_context(path: Path, report: Report) -> StageContext:
 
 @contextmanager
 def _progress_bar() -> Iterator[Report]:
-    """Show progress on standard error for the time of a block."""
+    """Show progress on standard error within the `with` block."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=None)

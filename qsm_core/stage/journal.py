@@ -1,7 +1,7 @@
-"""Files of JSON lines that are only ever appended to, and that outlive a kill.
+"""Append-only files of JSON lines that survive a kill.
 
-Every line is forced to disk before its writer goes on. A kill can leave half a line at the end,
-which is cut off when the file is read again.
+Every line is forced to disk before its writer continues. A kill can leave half a line at the end,
+which is cut off when the file is next read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from qsm_core.errors import DataError
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Add one whole line, its end included; it is on disk when this returns."""
+    """Append one whole line, newline included; it is on disk when this returns."""
     with path.open("ab") as file:
         file.write(line)
         file.flush()
@@ -23,11 +23,11 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def read_lines(path: Path, what: str) -> list[dict[str, Any]]:
-    """Return the events of a file, none where it is not there; cut off half a line at its end.
+    """Return the events of a file, none if it does not exist; cut off an incomplete last line.
 
     Args:
         path: The file.
-        what: What it is, for the title of an error.
+        what: What the file is, for the title of an error.
 
     Raises:
         DataError: A line before the last one cannot be read.

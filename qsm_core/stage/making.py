@@ -1,6 +1,6 @@
-"""Make an output that is missing: claim its key, run the stage, commit what it wrote.
+"""Make a missing output: claim its key, run the stage, commit what it wrote.
 
-Where another process makes the same key, this one waits and then takes its output.
+If another process is already making the same key, this one waits and then uses its output.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 from qsm_core.errors import InterruptedStageError, StoreError
 from qsm_core.stage.attempts import Attempts
-from qsm_core.stage.context import Report, StageContext, StopCheck, never
+from qsm_core.stage.context import Report, StageContext, StopCheck, never_stop
 from qsm_core.stage.launch import Launch, run_in_process
-from qsm_core.stage.progress import ProgressFile, silent
+from qsm_core.stage.progress import ProgressFile, ignore_progress
 from qsm_core.store.claim import claim, discard
 from qsm_core.store.commit import commit, record_output
-from qsm_core.store.disk import full_disk_error, is_full_disk
 from qsm_core.store.files import empty_folder, has_files, write_json
+from qsm_core.store.full_disk import full_disk_error, is_full_disk
 from qsm_core.store.layout import WorkFolder
 from qsm_core.store.manifest import Manifest, read_manifest
 from qsm_core.store.progress import Progress, read_progress
@@ -38,39 +38,39 @@ def make_output(
     spec: StageSpec,
     inputs: Mapping[str, StageInput],
     runtime: Mapping[str, Any] | None = None,
-    report: Report = silent,
+    report: Report = ignore_progress,
     *,
     force: bool = False,
     min_generation: int = 1,
     launch: Launch = run_in_process,
-    stop: StopCheck = never,
+    stop: StopCheck = never_stop,
 ) -> StageOutput:
-    """Return the output of `spec`, made now unless it is there.
+    """Return the output of `spec`, making it first if it does not exist.
 
     Args:
-        store: Where outputs are.
+        store: Where outputs are kept.
         spec: What to make.
         inputs: The inputs that the spec was built with.
         runtime: What changes no result: batch size, device, threads.
-        report: Is called with the progress.
-        force: Make it again even though it is there.
-        min_generation: The same, but fit for retries: an output that was made this often
-            counts.
+        report: Called with the progress.
+        force: Make it again even if it exists.
+        min_generation: Like `force`, but safe to retry: an output that has been made at least
+            this many times is reused.
         launch: How the entry is called.
-        stop: Returns why the stage should stop, None while it should go on.
+        stop: Returns why the stage should stop, None while it should continue.
 
     Raises:
-        InterruptedStageError: The stage was asked to stop; it can go on from where it was.
+        InterruptedStageError: The stage was asked to stop; it can resume from where it was.
         StoreError: The disk is full, an input is missing, or the store cannot be written.
         Exception: Whatever the stage raises; its work folder is kept.
     """
     _check_inputs(spec, inputs)
     if force:
         min_generation = max(min_generation, store.generation(spec) + 1)
-    with _claimed(store, spec, report, stop) as work, _failures_noted(store.root, work):
+    with _claimed(store, spec, report, stop) as work, _recording_failures(store.root, work):
         found = store.find(spec, min_generation=min_generation)
         if found is None:
-            _lay_out(spec, work, min_generation)
+            _prepare_work_folder(spec, work, min_generation)
             context = StageContext(
                 config=spec.config,
                 inputs={name: given.path for name, given in inputs.items()},
@@ -102,8 +102,8 @@ def _claimed(
         yield work
 
 
-def _lay_out(spec: StageSpec, work: WorkFolder, min_generation: int) -> None:
-    """Lay out the work folder; keep what lets the stage resume, if it is of this attempt."""
+def _prepare_work_folder(spec: StageSpec, work: WorkFolder, min_generation: int) -> None:
+    """Prepare the work folder; keep resumable work only if it belongs to this generation."""
     write_json(work.spec, spec.to_json())
     last = read_progress(work.progress)
     if _read_int(work.generation) != min_generation:
@@ -122,9 +122,9 @@ def _run(
     work: WorkFolder,
     min_generation: int,
 ) -> Path:
-    """Run the stage, commit what it wrote, and return where it now lies."""
+    """Run the stage, commit what it wrote, and return the folder of the output."""
     resumed = has_files(work.resume)
-    # Looked at before the work: without locks, an equal output may appear in the meantime.
+    # Inspected before the work: without locks, an equal output may appear in the meantime.
     before = store.inspect(spec)
     for problem in before.problems:
         logger.warning("%s %s is made again: %s", spec.stage, spec.key8, problem)
@@ -144,10 +144,10 @@ def _run(
 
 
 @contextmanager
-def _failures_noted(root: Path, work: WorkFolder) -> Iterator[None]:
-    """Keep the traceback of a failure beside the work, and how the attempt ended.
+def _recording_failures(root: Path, work: WorkFolder) -> Iterator[None]:
+    """Record the traceback of a failure and how the attempt ended, in the work folder.
 
-    Where the disk is full, say so clearly and give back what the unfinished output took.
+    If the disk is full, raise an error that says so and free the space of the unfinished output.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""How a stage ended in a process of its own, as a file that the process which started it reads.
+"""How a stage ended in its child process, as a file that the parent process reads.
 
-An error comes back as what it was: an error of qsm with its class and arguments, anything else as
-the error of qsm that stands for it, with the traceback as its cause.
+An error of qsm comes back with its class and arguments, any other as the error of qsm that stands
+for it; the cause of either is the traceback of the child process.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 from qsm_core.errors import QsmError, StageError, as_qsm_error
 from qsm_core.stage.launch import Launched
-from qsm_core.store.disk import is_full_disk
 from qsm_core.store.files import write_json
+from qsm_core.store.full_disk import is_full_disk
 
 
 class StageTracebackError(Exception):
-    """Where an error of another process was raised; the cause of that error here."""
+    """The traceback of an error from another process; the cause of that error in this one."""
 
     def __str__(self) -> str:
         """Return the traceback of the other process."""
@@ -28,18 +28,18 @@ class StageTracebackError(Exception):
 
 
 def write_launched(path: Path, launched: Launched) -> None:
-    """Write down that the stage ended well."""
+    """Write that the stage succeeded, and its result."""
     write_json(path, {"summary": launched.summary, "usage": launched.usage})
 
 
 def write_error(path: Path, error: Exception) -> None:
-    """Write down which error ended the stage."""
+    """Write which error ended the stage."""
     trace = "".join(traceback.format_exception(error))
     write_json(path, {"error": _error_to_json(error), "traceback": trace})
 
 
 def read_outcome(path: Path) -> Launched | None:
-    """Return how a stage ended, or None where its process wrote nothing down.
+    """Return how a stage ended, or None if its process wrote no outcome.
 
     Raises:
         QsmError: The error that ended the stage.
@@ -56,18 +56,18 @@ def read_outcome(path: Path) -> Launched | None:
 
 def _error_to_json(error: Exception) -> dict[str, Any]:
     if not isinstance(error, QsmError) and is_full_disk(error):
-        # What to do about it is told where the store is known.
+        # The advice what to do is added by the parent process, which knows the store.
         place = getattr(error, "filename", None)
         return {"errno": errno.ENOSPC, "text": str(error), "filename": place and str(place)}
-    told = as_qsm_error(error)
-    kind = type(told)
-    arguments = told.__reduce__()[1]
+    raised = as_qsm_error(error)
+    kind = type(raised)
+    arguments = raised.__reduce__()[1]
     values = {"module": kind.__module__, "name": kind.__qualname__, "arguments": arguments}
     try:
         _error_from_json(json.loads(json.dumps(values)))
     except (TypeError, ValueError, ImportError, AttributeError):
-        # A class that only the stage knows: its text is all that can be passed on.
-        text = f"{kind.__name__}: {told}"
+        # A class that cannot be imported and rebuilt here: only its text can be passed on.
+        text = f"{kind.__name__}: {raised}"
         return {"module": StageError.__module__, "name": "StageError", "arguments": [text]}
     return values
 

@@ -13,9 +13,9 @@ _EVERY_S = 0.5
 
 
 class ProgressFile:
-    """A `report` that passes calls on and writes some of them to a small file.
+    """A `report` that passes calls on and writes them to a small file, at a limited rate.
 
-    Calls may come thousands of times a second; those that come too early are dropped, but the
+    Calls may come thousands of times a second; those that come too soon are dropped, but the
     one that reports completion never is.
     """
 
@@ -35,5 +35,5 @@ class ProgressFile:
         self._passed_on(done, total, message)
 
 
-def silent(done: int, total: int, message: str) -> None:
-    """Take a report and do nothing."""
+def ignore_progress(done: int, total: int, message: str) -> None:
+    """Ignore a progress report."""

@@ -1,4 +1,4 @@
-"""What a stage takes of the process that it runs in: time on the CPU, memory, memory of the GPU."""
+"""The resources that a stage uses: CPU time, memory and GPU memory of its process."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import Any
 
 _MIB = 2**20
-_FORGET_PEAK = "5"  # what /proc/<pid>/clear_refs takes to set the peak back to the present
+_RESET_PEAK = "5"  # written to /proc/<pid>/clear_refs, resets the peak to the present use
 
 
 class Usage:
-    """Measures from its making on. A process that runs several stages makes one for each."""
+    """Measures from its construction on. A process that runs several stages needs one for each."""
 
     def __init__(self) -> None:
         self._cpu = time.process_time()
         self._children = _peak_of_children_mib()
-        _forget_peak()
-        _forget_gpu_peak()
+        _reset_peak()
+        _reset_gpu_peak()
 
     def reading(self) -> dict[str, Any]:
         """Return cpu_seconds, peak_memory_mib, gpu_peak_mib (None without a GPU) and device."""
         children = _peak_of_children_mib()
+        # The kernel keeps one peak over all children ever: it counts only if this stage raised it.
         peak = max(_peak_mib(), children if children > self._children else 0.0)
         gpu = _gpu_peak_mib()
         return {
@@ -39,7 +40,7 @@ class Usage:
 
 
 def device_name() -> str:
-    """Return the GPU that this process uses, else the kind of CPU. Loads nothing."""
+    """Return the GPU that this process uses, else the kind of CPU. Imports nothing."""
     torch = _torch_with_gpu()
     if torch is not None:
         return str(torch.cuda.get_device_name())
@@ -47,7 +48,7 @@ def device_name() -> str:
 
 
 def resident_peak_mib(usage: resource.struct_rusage) -> float:
-    """Return the peak memory that the system counted, in MiB."""
+    """Return the peak memory that the operating system recorded, in MiB."""
     return usage.ru_maxrss * _memory_unit_bytes() / _MIB
 
 
@@ -57,10 +58,10 @@ def _torch_with_gpu() -> Any:
     return torch if torch is not None and torch.cuda.is_initialized() else None
 
 
-def _forget_peak() -> None:
-    """Set the peak back, so that it is that of this stage; needs Linux."""
+def _reset_peak() -> None:
+    """Reset the recorded peak, so that it is that of this stage; needs Linux."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text(_FORGET_PEAK)
+        Path("/proc/self/clear_refs").write_text(_RESET_PEAK)
 
 
 def _peak_mib() -> float:
@@ -76,14 +77,14 @@ def _peak_of_children_mib() -> float:
     return resident_peak_mib(resource.getrusage(resource.RUSAGE_CHILDREN))
 
 
-def _forget_gpu_peak() -> None:
+def _reset_gpu_peak() -> None:
     torch = _torch_with_gpu()
     for number in range(torch.cuda.device_count() if torch else 0):
         torch.cuda.reset_peak_memory_stats(number)
 
 
 def _gpu_peak_mib() -> float | None:
-    """Return what torch had reserved at most, over all GPUs: that much the card must have."""
+    """Return the most that torch reserved, summed over GPUs: what a card must have in memory."""
     torch = _torch_with_gpu()
     if torch is None:
         return None
@@ -93,5 +94,5 @@ def _gpu_peak_mib() -> float | None:
 
 @lru_cache(maxsize=1)
 def _memory_unit_bytes() -> int:
-    """Linux counts KiB, macOS bytes."""
+    """Return the unit of `ru_maxrss`: KiB on Linux, bytes on macOS."""
     return 1 if sys.platform == "darwin" else 1024

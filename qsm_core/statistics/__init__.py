@@ -1,1 +1,1 @@
-"""Intervals and tests for clips that come in groups. Arrays in, values out; no table, no torch."""
+"""Intervals and tests for clips that come in groups. Arrays in, values out; no tables, no torch."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_AT_ONCE = 1000  # resamples whose numbers stay in the processor's cache
+_AT_ONCE = 1000  # resamples whose data fit into the processor's cache
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def resampled_areas(pairs: PairWins, weights: npt.NDArray[np.floating]) -> Float
     """Return the AUROC of resamples that draw group k weights[:, k] times, shape (B,)."""
     kind = weights.dtype
     scale = pairs.num_positive.sum() * pairs.num_negative.sum() or 1.0
-    # As a share of all pairs, so that single precision holds it to six digits.
+    # As a share of all pairs, so that single precision represents it to six digits.
     wins = (pairs.wins / scale).astype(kind)
     ups, downs = pairs.num_positive.astype(kind), pairs.num_negative.astype(kind)
     areas = np.full(len(weights), np.nan)
@@ -100,13 +100,13 @@ def resampled_areas(pairs: PairWins, weights: npt.NDArray[np.floating]) -> Float
 
 
 def pairs_of_groups(pairs: PairWins, num_groups: int) -> FloatArray:
-    """Return the pairs that each of the K groups has part in, lost and won, shape (2, K)."""
+    """Return the pairs that each of the K groups takes part in, lost and won, shape (2, K)."""
     lost = np.outer(pairs.num_positive, pairs.num_negative) - pairs.wins
-    found = np.zeros((2, num_groups))
-    for row, one in zip(found, (lost, pairs.wins), strict=True):
-        row[pairs.positive] += one.sum(axis=1)
-        row[pairs.negative] += one.sum(axis=0)
-    return found
+    totals = np.zeros((2, num_groups))
+    for row, counts in zip(totals, (lost, pairs.wins), strict=True):
+        row[pairs.positive] += counts.sum(axis=1)
+        row[pairs.negative] += counts.sum(axis=0)
+    return totals
 
 
 def jackknife_areas(pairs: PairWins, num_groups: int) -> FloatArray:

@@ -98,7 +98,7 @@ class _Block:
     def of(cls, sums: FloatArray, members: IntArray) -> _Block:
         columns = np.flatnonzero(np.any(sums[members] != 0, axis=0))
         block = sums[np.ix_(members, columns)]
-        # Counts are exact in single precision while no sum can pass 2^24, and half the work.
+        # Single precision halves the work and is exact for counts as long as no sum exceeds 2^24.
         whole = block.size > 0 and np.all(block == np.rint(block))
         small = block.size > 0 and len(members) * float(np.max(np.abs(block))) < 2**24
         kind = np.float32 if whole and small else np.float64
@@ -110,7 +110,7 @@ def percentile_interval(
 ) -> Interval:
     """Return the middle `confidence` share of the resampled values, shape (B,).
 
-    `tail` is the share that is cut off at each end, where the few groups ask for another one than
+    `tail` is the share cut off at each end, where few groups require another share than
     (1 - confidence) / 2; see `few_groups`.
 
     Resamples in which the statistic is undefined (NaN: a class was not drawn) are left out when

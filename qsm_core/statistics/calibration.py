@@ -44,7 +44,7 @@ def adaptive_bins(p: npt.ArrayLike, num_bins: int = 15) -> IntArray:
     if num_bins < 2:
         raise ValueError(f"num_bins {num_bins}: give 2 or more")
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    # A distinct value goes where the middle of its rows falls.
+    # Rows of one value share a bin: the one that holds the middle of these rows.
     middle = np.cumsum(counts) - counts / 2
     bins = np.minimum((middle * num_bins / len(values)).astype(np.int64), num_bins - 1)
     _, dense = np.unique(bins, return_inverse=True)
@@ -56,10 +56,10 @@ def reliability(p: npt.ArrayLike, is_positive: npt.ArrayLike, bins: IntArray) ->
     """Return mean probability and share of positive rows of each bin."""
     values, positive = _probabilities(p), np.asarray(is_positive, dtype=np.float64)
     rows = np.bincount(bins)
-    edges = [values[bins == one] for one in range(len(rows))]
+    by_bin = [values[bins == number] for number in range(len(rows))]
     return Reliability(
-        lowest=np.array([part.min() for part in edges]),
-        highest=np.array([part.max() for part in edges]),
+        lowest=np.array([members.min() for members in by_bin]),
+        highest=np.array([members.max() for members in by_bin]),
         mean_p=np.bincount(bins, weights=values) / rows,
         share_positive=np.bincount(bins, weights=positive) / rows,
         rows=rows,
@@ -123,8 +123,8 @@ def fit_temperature(logits: npt.ArrayLike, is_positive: npt.ArrayLike) -> float:
         return float(np.mean(log_losses(values * np.exp(-log_temperature), positive)))
 
     low, high = np.log(_TEMPERATURES)
-    found = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded")
-    return float(np.exp(found.x))
+    best = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded")
+    return float(np.exp(best.x))
 
 
 def with_temperature(logits: npt.ArrayLike, temperature: float) -> FloatArray:

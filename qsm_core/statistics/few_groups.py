@@ -1,8 +1,8 @@
-"""What few groups do to an interval and to a test: they know their own variance badly.
+"""Corrections for few groups, whose variance is only roughly known.
 
 With n groups the percentile interval of a bootstrap is too narrow twice: the resamples vary by
 (n - 1) / n of the variance, and the variance itself is only an estimate, which Student's t allows
-for and the normal distribution does not. Both are mended by taking the quantiles farther out, at
+for and the normal distribution does not. Both are corrected by taking quantiles farther out, at
 
     Phi(-sqrt(n / (n - 1)) t(n - 1, 1 - tail))  in place of  tail,
 
@@ -39,11 +39,11 @@ FEW_DEGREES = 2.0
 
 @dataclass(frozen=True)
 class Freedom:
-    """How well the groups know the variance of a statistic.
+    """How precisely the variance of a statistic is known from the groups.
 
     Attributes:
         degrees: Of freedom, as of Student's t.
-        inflation: By which the standard deviation of the resamples is too small.
+        inflation: Factor by which the standard deviation of the resamples is too small.
     """
 
     degrees: float
@@ -55,7 +55,7 @@ class Freedom:
         return float(ndtr(-distance))
 
     def error(self, resamples: FloatArray) -> float:
-        """Return the standard error that resamples show, not too small; NaN without resamples."""
+        """Return the standard error of the resamples, corrected by `inflation`; NaN without any."""
         return self.inflation * standard_error(resamples)
 
     def p_value(self, difference: float, error: float) -> float:
@@ -66,7 +66,7 @@ class Freedom:
 def freedom_of(
     strata: IntArray, jackknife: FloatArray | None = None, parts: FloatArray | None = None
 ) -> Freedom:
-    """Return how well the groups know the variance of a statistic.
+    """Return how precisely the variance of a statistic is known from the groups.
 
     Args:
         strata: The stratum of each group, shape (K,); at least 2 groups in each.
@@ -76,11 +76,11 @@ def freedom_of(
             fewer groups carry either of them, the fewer degrees of freedom. Without it all groups
             count alike.
     """
-    counts = np.array([int(np.sum(strata == one)) for one in np.unique(strata)])
+    counts = np.array([int(np.sum(strata == stratum)) for stratum in np.unique(strata)])
     if jackknife is not None and np.all(np.isfinite(jackknife)):
-        found = _satterthwaite(strata, jackknife, parts)
-        if found is not None:
-            return found
+        freedom = _satterthwaite(strata, jackknife, parts)
+        if freedom is not None:
+            return freedom
     fewest = int(counts.min())
     return Freedom(fewest - 1, math.sqrt(fewest / (fewest - 1)))
 

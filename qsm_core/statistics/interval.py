@@ -26,7 +26,7 @@ class Interval:
 
     @property
     def known(self) -> bool:
-        """Whether there are two ends."""
+        """Whether the interval has ends."""
         return self.low is not None and self.high is not None
 
     def to_json(self) -> dict[str, float | str | None]:

@@ -38,7 +38,7 @@ def mcnemar_exact(first: npt.ArrayLike, second: npt.ArrayLike) -> McNemarResult:
         raise ValueError(f"shapes {a.shape} and {b.shape}: give the same rows of both systems")
     only_first, only_second = int(np.sum(a & ~b)), int(np.sum(~a & b))
     discordant = only_first + only_second
-    # Without a discordant row the two systems cannot be told apart: p is 1, not undefined.
+    # Without a discordant row the two systems are indistinguishable: p is 1, not undefined.
     # At 1/2 the distribution is symmetric: both tails are twice the shorter one.
     tail = special.bdtr(min(only_first, only_second), discordant, 0.5) if discordant else 1.0
     p_value = min(1.0, 2 * float(tail))

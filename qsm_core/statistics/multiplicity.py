@@ -3,7 +3,7 @@
 Holm keeps the chance of any false finding in the family below the level, whatever the dependence
 of the tests. Benjamini and Hochberg keep the expected share of false findings among the findings
 below it, for independent or positively dependent tests: for long lists that are looked through, not
-for claims. The family is what the user asks as one question; p-values of different families are
+for claims. A family is what the user considers one question; p-values of different families are
 not corrected together.
 
 References: S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70; Y. Benjamini and
@@ -76,7 +76,7 @@ def by_family(
 def _sorted_tests(
     p_values: npt.ArrayLike,
 ) -> tuple[FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
-    """Return all p-values, which of them were made, and the order of those."""
+    """Return all p-values, which of them are of tests that were made, and the order of those."""
     values = np.asarray(p_values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"p_values of shape {values.shape}: give one dimension")

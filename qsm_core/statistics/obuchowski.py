@@ -48,7 +48,7 @@ def obuchowski_test(
         ValueError: The shapes differ, there are fewer than 2 clusters, or the counts of a cluster
             exceed its rows.
     """
-    b, c, n = (np.asarray(one, dtype=np.float64) for one in (only_first, only_second, rows))
+    b, c, n = (np.asarray(counts, dtype=np.float64) for counts in (only_first, only_second, rows))
     if b.ndim != 1 or not b.shape == c.shape == n.shape:
         raise ValueError(f"shapes {b.shape}, {c.shape}, {n.shape}: give one entry a cluster")
     clusters = len(b)
@@ -60,7 +60,7 @@ def obuchowski_test(
     difference = float(gained.sum() / n.sum())
     variance = 0.5 * float(np.sum((gained - n * difference) ** 2) + np.sum(gained**2))
     if variance == 0:
-        # No cluster leans either way: the systems cannot be told apart.
+        # No cluster favours either system: they are indistinguishable.
         return ObuchowskiResult(difference, 0.0, 1.0)
     statistic = (clusters - 1) / clusters * float(gained.sum()) ** 2 / variance
     return ObuchowskiResult(difference, statistic, float(special.chdtrc(1, statistic)))

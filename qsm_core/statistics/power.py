@@ -32,7 +32,7 @@ def verdict_of(
     Better or worse: the interval leaves out zero and the (corrected) p-value is below `alpha`. Not
     worse: the interval lies above -margin, so a loss of the margin or more is ruled out. All else
     is undecided, which is not the same as equal. Systems that gave the same answers have no
-    difference to be tested; whoever knows of them says so in place of this.
+    difference to be tested: the caller, who sees the answers, uses `Verdict.SAME` for these.
 
     Args:
         low: Lower end of the interval; NaN where there is none.

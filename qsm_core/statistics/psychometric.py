@@ -28,7 +28,7 @@ FloatArray = npt.NDArray[np.float64]
 
 LOCATION, LOG_SLOPE, LAPSE, GUESS = range(4)
 _STEPS = 100
-_AT_ONCE = 5000  # data sets; more of them only take more memory
+_AT_ONCE = 5000  # data sets; more are not faster and take more memory
 _TINY = 1e-9
 _WIDTHS = 4.4  # slope times the distance in which the logistic function rises from 0.1 to 0.9
 
@@ -79,7 +79,7 @@ def fit(
         x: Levels in the units of the fit, ascending, shape (L,).
         right: Right answers (or any non-negative weight of them), shape (B, L).
         rows: Rows, the same shape; a level without rows has no part.
-        bounds: Of guess and lapse rates.
+        bounds: Bounds of guess and lapse rates.
         start: Parameters to try first beside a coarse grid, shape (4,).
 
     Raises:
@@ -98,13 +98,13 @@ def fit(
         first = _best_of_grid(levels, own_hits, own_total, limits, start)
         parts.append(_climb(levels, own_hits, own_total, limits, first))
     return Fits(
-        np.concatenate([one.parameters for one in parts]),
-        np.concatenate([one.log_likelihood for one in parts]),
+        np.concatenate([part.parameters for part in parts]),
+        np.concatenate([part.log_likelihood for part in parts]),
     )
 
 
 def deviance(fits: Fits, right: npt.ArrayLike, rows: npt.ArrayLike) -> FloatArray:
-    """Return twice the log-likelihood that the saturated model has more, shape (B,)."""
+    """Return twice the excess log-likelihood of the saturated model, shape (B,)."""
     hits, total = (np.atleast_2d(np.asarray(a, dtype=np.float64)) for a in (right, rows))
     share = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
     saturated = np.sum(xlogy(hits, share) + xlogy(total - hits, 1 - share), axis=1)
@@ -144,9 +144,9 @@ def _best_of_grid(
     limits: FloatArray,
     start: FloatArray | None,
 ) -> FloatArray:
-    """Return where each data set starts to climb, shape (4, B), so that none starts far away.
+    """Return the starting parameters of each data set, shape (4, B), near enough to climb from.
 
-    The likelihood chooses between the curves of a coarse grid, `start`, and a level line.
+    The likelihood chooses among the curves of a coarse grid, `start`, and a level line.
     """
     share = np.divide(hits, total, out=np.full_like(hits, 0.5), where=total > 0)
     low, high = np.min(share, axis=0), np.max(share, axis=0)
@@ -245,10 +245,10 @@ def _step(
     held = (parameters[free] <= low + 1e-12) & (gradient <= 0)
     held |= (parameters[free] >= high - 1e-12) & (gradient >= 0)
     information = np.empty((len(free), len(free), len(damping)))
-    for i, one in enumerate(free):
-        weighted = weight * slopes[one]
-        for j, other in enumerate(free[: i + 1]):
-            together = np.sum(weighted * slopes[other], axis=0)
+    for i, row in enumerate(free):
+        weighted = weight * slopes[row]
+        for j, column in enumerate(free[: i + 1]):
+            together = np.sum(weighted * slopes[column], axis=0)
             information[i, j] = np.where(held[i] | held[j], 0.0, together)
         information[i, i] += damping * information[i, i] + np.where(held[i], 1.0, 1e-10)
     step = np.zeros_like(parameters)
@@ -271,7 +271,7 @@ def _solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
             rest = matrix[i, j] - np.sum(lower[i, :j] * lower[j, :j], axis=0)
             lower[i, j] = rest / lower[j, j]
         rest = matrix[i, i] - np.sum(np.square(lower[i, :i]), axis=0)
-        # Rounding must not turn a pivot of nearly nothing into one below it.
+        # Rounding must not make a pivot near zero negative.
         lower[i, i] = np.sqrt(np.maximum(rest, 1e-12 * matrix[i, i]))
         solved[i] = (right[i] - np.sum(lower[i, :i] * solved[:i], axis=0)) / lower[i, i]
     for i in reversed(range(size)):

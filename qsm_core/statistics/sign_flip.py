@@ -211,7 +211,7 @@ def _over_error(total: FloatArray, variance: FloatArray, scale: FloatArray) -> F
     """Return total / sqrt(variance), infinite for a difference without any variance.
 
     Groups that all agree have no variance: the statistic is then infinite, or 0 for no
-    difference. Rounding leaves about 1e-16 of the squares where exactly nothing is meant.
+    difference. Rounding leaves about 1e-16 of the squares where the exact variance is zero.
     """
     error = np.sqrt(np.where(variance < 1e-14 * scale, 0.0, variance))
     statistic = np.where(np.abs(total) > _NO_DIFFERENCE, np.copysign(np.inf, total), 0.0)

@@ -1,7 +1,7 @@
 """Signal detection: sensitivity d' and criterion c from hits and correct rejections.
 
 With H the hit rate and F the false-alarm rate, d' = z(H) - z(F) says how well the two classes are
-told apart, and c = -(z(H) + z(F)) / 2 where the line between them lies: 0 is neutral, below 0
+separated, and c = -(z(H) + z(F)) / 2 where the line between them lies: 0 is neutral, below 0
 leans to the positive class (speech). Rates of 0 and 1 would give infinite values; the log-linear
 correction adds half a row to each cell: H = (hits + 0.5) / (rows + 1).
 
@@ -48,8 +48,8 @@ def detection(
     Raises:
         ValueError: A count is negative or larger than its rows.
     """
-    right = [np.asarray(one, dtype=np.float64) for one in (hits, correct_rejections)]
-    rows = [np.asarray(one, dtype=np.float64) for one in (num_positive, num_negative)]
+    right = [np.asarray(counts, dtype=np.float64) for counts in (hits, correct_rejections)]
+    rows = [np.asarray(counts, dtype=np.float64) for counts in (num_positive, num_negative)]
     if any(np.any(r < 0) or np.any(r > n) for r, n in zip(right, rows, strict=True)):
         raise ValueError("hits and correct rejections: from 0 to the rows of their class")
     hit, rejection = (

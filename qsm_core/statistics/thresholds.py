@@ -1,6 +1,6 @@
 """Thresholds of psychometric functions: the level at which the fitted share reaches a target.
 
-A threshold is a number only where the data hold one. What else can happen is an outcome of its own,
+A threshold is a number only where the data contain one. Anything else is an outcome of its own,
 never a clamped number:
 
 - reached: the fitted curve passes the target within the tested levels;
@@ -98,7 +98,7 @@ def threshold_of(
     """Name the outcome of a crossing and put an interval beside it.
 
     Args:
-        level: Where the fitted function passes the target, as `crossings` says it.
+        level: Where the fitted function passes the target, as returned by `crossings`.
         resampled: The same for the resamples, shape (B,); None where there are none.
         target: The share to reach.
         chance: The share that guessing reaches, where it is known and fixed.
@@ -128,7 +128,7 @@ def threshold_of(
 def interval_of(resampled: FloatArray, confidence: float, tail: float | None = None) -> Interval:
     """Return the middle share of resampled crossings; an end may be infinite."""
     tail = (1 - confidence) / 2 if tail is None else tail
-    # Order statistics, since between infinite values nothing can be interpolated.
+    # Order statistics, since infinite values cannot be interpolated.
     low, high = np.quantile(resampled, [tail, 1 - tail], method="inverted_cdf")
     beyond = float(np.mean(np.isposinf(resampled))), float(np.mean(np.isneginf(resampled)))
     notes = [

@@ -29,7 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 class VarianceShares:
     """Variance of the score of one run from each source; NaN where a source has one level only.
 
-    `interaction` is that of seeds with prompts; it cannot be told apart without two of each.
+    `interaction` is that of seeds with prompts; it cannot be separated without two of each.
     """
 
     clips: float
@@ -68,8 +68,8 @@ def variance_shares(scores: npt.ArrayLike, resampled: npt.ArrayLike) -> Variance
     luck = draws - draws.mean(axis=0)
     clips = float(np.mean(luck**2) * len(draws) / (len(draws) - 1))
     seeds, prompts, both = (
-        float(one - noise.mean())
-        for one, noise in zip(mean_squares(observed), mean_squares(luck), strict=True)
+        float(square - noise.mean())
+        for square, noise in zip(mean_squares(observed), mean_squares(luck), strict=True)
     )
     num_seeds, num_prompts = observed.shape
     interaction = max(0.0, both) if num_seeds > 1 and num_prompts > 1 else np.nan

@@ -1,7 +1,7 @@
-"""Take an existing output for another key, on the record.
+"""Adopt an existing output for another key, and record who did so and why.
 
-For the training of twelve hours after a code change that a person knows to be harmless. The
-files are linked, not copied; the manifest says who took what, and why.
+For example, to keep a training of twelve hours after a code change that is known to be harmless.
+The files are linked, not copied.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from qsm_core.store.verify import inspect_output
 
 
 def adopt(store: Store, spec: StageSpec, source_key: str, reason: str) -> StageOutput:
-    """Take the output `source_key` of the same stage as the output of `spec`.
+    """Adopt the output `source_key` of the same stage as the output of `spec`.
 
     Args:
         store: The store.
-        spec: What the output is to be used for; nothing may be there yet.
+        spec: What the output is to be used for; it must have no output yet.
         source_key: Key of the existing output.
-        reason: Why it is right to do so. It stays in the provenance.
+        reason: Why this is right. It is kept in the provenance.
 
     Raises:
         StoreError: The reason is empty, the source is not whole, or `spec` has an output.
@@ -39,8 +39,8 @@ def adopt(store: Store, spec: StageSpec, source_key: str, reason: str) -> StageO
     folder = store.layout.output(spec.stage, source_key)
     source = inspect_output(folder, source_key, store.memo)
     if source.manifest is None or source.problems:
-        told = "; ".join(source.problems) or "there is no such output"
-        raise StoreError(f"{folder} cannot be adopted: {told}")
+        problem = "; ".join(source.problems) or "there is no such output"
+        raise StoreError(f"{folder} cannot be adopted: {problem}")
     manifest = source.manifest.adopted(spec, _record(source.manifest, spec, reason))
     with claim(store.layout.work(spec.stage, spec.key), on_wait=_refuse_to_wait) as work:
         if store.find(spec) is not None:

@@ -1,7 +1,7 @@
-"""One text for one value: JSON that is the same in every process, on every machine.
+"""Canonical JSON: equal values have the same text in every process, on every machine.
 
-Only values with one obvious text are taken: no NaN, no sets, no keys that are not strings, no
-paths. A value that is refused is named by its place, such as `config.training.seeds[2]`.
+Only values with a single obvious text are accepted: no NaN, no sets, no paths, and no keys but
+strings. An error names the place of the refused value, such as `config.training.seeds[2]`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ def to_json(value: Any, place: str) -> Json:
     """Return `value` as plain JSON values; tuples become lists, enum members their values.
 
     Args:
-        value: Anything; what JSON cannot say in exactly one way is refused.
-        place: Where the value stands, for the error.
+        value: Anything; what JSON cannot express in exactly one way is refused.
+        place: Where the value is, for the error message.
 
     Raises:
         SpecError: Names the place, the value and what is allowed.
     """
+    # Subclasses (enum members, NumPy floats) become the plain type, whose text is fixed.
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -48,7 +49,7 @@ def to_json(value: Any, place: str) -> Json:
 
 
 def canonical_json(value: Any, place: str) -> str:
-    """Return the one text of `value`: sorted keys, no spaces, ASCII.
+    """Return the canonical text of `value`: sorted keys, no spaces, ASCII.
 
     Raises:
         SpecError: As for `to_json`.

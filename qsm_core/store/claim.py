@@ -1,8 +1,8 @@
-"""One process makes a key; another with the same key waits, and then reuses.
+"""One process makes a key; another that needs the same key waits, and then reuses the output.
 
-The claim is an `flock` on a file, so the kernel gives it up when its holder ends, even by
-SIGKILL. On a file system without `flock` each process works in a folder of its own, and the
-rename of the finished output decides.
+The claim is an `flock` on a file, so the kernel releases it when its holder ends, even by
+SIGKILL. On a file system without `flock`, each process works in its own folder, and the first to
+rename its finished output wins.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ Lock = Callable[[int, int], object]
 OnWait = Callable[[str], None]
 
 _POLL_S = 0.2
-_SAY_AGAIN_S = 60.0
+_REPORT_EVERY_S = 60.0
 _UNSUPPORTED = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK})
 
 
 @contextmanager
 def claim(folder: Path, *, on_wait: OnWait, lock: Lock = fcntl.flock) -> Iterator[WorkFolder]:
-    """Hold the claim on `folder` for the time of the block, waiting for it if need be.
+    """Hold the claim on `folder` within the `with` block, waiting for it if necessary.
 
     Args:
         folder: The work folder of a key.
-        on_wait: Is told, at once and then every minute, who is being waited for.
-        lock: Replaces `fcntl.flock`, to try file systems that lack it.
+        on_wait: Called with a sentence that names the holder, at once and then every minute.
+        lock: Replaces `fcntl.flock`, to test file systems that lack it.
 
     Yields:
-        The work folder; one of our own where locks are not supported.
+        The work folder; a private one where locks are not supported.
     """
     descriptor = _wait_for_lock(folder, on_wait, lock)
     if descriptor is None:
         WorkFolder(folder).lock.unlink(missing_ok=True)
-        with suppress(OSError):  # unfinished work of a time with locks may lie in it
+        with suppress(OSError):  # it may hold unfinished work from when locks were supported
             folder.rmdir()
         yield _private_folder(folder)
         return
@@ -55,7 +55,7 @@ def claim(folder: Path, *, on_wait: OnWait, lock: Lock = fcntl.flock) -> Iterato
 
 
 def is_claimed(folder: Path) -> bool:
-    """Say whether a living process holds the claim on a work folder."""
+    """Return whether a living process holds the claim on a work folder."""
     try:
         descriptor = os.open(WorkFolder(folder).lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -72,7 +72,7 @@ def is_claimed(folder: Path) -> bool:
 
 
 def discard(work: WorkFolder) -> None:
-    """Remove a work folder whose claim we hold, the lock last."""
+    """Remove a work folder whose claim this process holds, the lock last."""
     for part in work.path.iterdir():
         if part.is_dir():
             shutil.rmtree(part)
@@ -82,7 +82,7 @@ def discard(work: WorkFolder) -> None:
     try:
         work.path.rmdir()
     except OSError as error:
-        # Somebody who waits for the claim has made a new lock file in it.
+        # A process that waits for the claim has created a new lock file in it.
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
             raise
 
@@ -93,7 +93,7 @@ class _LocksUnsupportedError(Exception):
 
 def _wait_for_lock(folder: Path, on_wait: OnWait, lock: Lock) -> int | None:
     """Return a descriptor that holds the lock, or None where there are no locks."""
-    said = 0.0
+    reported_at = 0.0
     while True:
         try:
             descriptor = _try_lock(folder, lock)
@@ -102,14 +102,14 @@ def _wait_for_lock(folder: Path, on_wait: OnWait, lock: Lock) -> int | None:
         if descriptor is not None:
             return descriptor
         now = time.monotonic()
-        if not said or now - said > _SAY_AGAIN_S:
-            said = now
+        if not reported_at or now - reported_at > _REPORT_EVERY_S:
+            reported_at = now
             on_wait(f"waiting for {_holder(folder)}, who is making the same output")
         time.sleep(_POLL_S)
 
 
 def _try_lock(folder: Path, lock: Lock) -> int | None:
-    """Return a descriptor that holds the lock, or None when somebody else has it."""
+    """Return a descriptor that holds the lock, or None if another process has it."""
     path = WorkFolder(folder).lock
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -133,7 +133,7 @@ def _try_lock(folder: Path, lock: Lock) -> int | None:
 
 
 def _is_same_file(descriptor: int, path: Path) -> bool:
-    """Say whether the locked file still has its name; its holder may have removed it."""
+    """Return whether the locked file still has its name; its holder may have removed it."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -155,7 +155,7 @@ def _holder(folder: Path) -> str:
 
 
 def _private_folder(folder: Path) -> WorkFolder:
-    own = f"{folder.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
-    work = WorkFolder(folder.with_name(own))
+    private_name = f"{folder.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
+    work = WorkFolder(folder.with_name(private_name))
     work.path.mkdir(parents=True)
     return work

@@ -1,18 +1,18 @@
-"""Which source a stage can reach, and a digest of each module of it.
+"""Which modules a stage can reach, and a digest of each.
 
 The closure starts at the entry module and follows `import` statements, also those inside
 functions, to the modules of the same top-level package and to those of `qsm_core`. A package's
 `__init__.py` belongs to it, because Python runs it. Blocks under `if TYPE_CHECKING:` do not.
 
-A digest is taken over the syntax tree, so comments, formatting and docstrings change nothing,
-and neither does the version of Python. What is not seen:
+A digest is taken over the syntax tree, so comments, formatting, docstrings and the version of
+Python do not change it. What the closure misses:
 
-- imports by a name that is computed (`importlib.import_module(name)`); a literal name is seen;
+- imports by a computed name (`importlib.import_module(name)`); a literal name is seen;
 - submodules that only `from package import *` brings in;
 - data files that code reads; pass them as inputs, or name them in `package_data`.
 
 The mechanism (`qsm_core.stage`, `qsm_core.store`) is left out: it decides how a stage is run and
-where its files lie, not what is in them.
+where its files are, not what they contain.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qsm_core.store.digests import digest_bytes
 from qsm_core.store.sources import find_source, package_folders, read_source, remember_sources
 
 _CORE = "qsm_core"
-_MACHINERY = ("qsm_core.stage", "qsm_core.store")
+_MECHANISM = ("qsm_core.stage", "qsm_core.store")
 
 
 def code_digests(entry: str, *, package_data: tuple[str, ...] = ()) -> dict[str, str]:
@@ -43,15 +43,15 @@ def code_digests(entry: str, *, package_data: tuple[str, ...] = ()) -> dict[str,
     tops = {_CORE, _top(entry)}
     digests: dict[str, str] = {}
     waiting, seen, leaves = [entry], set[str](), set[str]()
-    for name in waiting:  # which grows meanwhile
-        if name in seen or _is_machinery(name) or name.rpartition(".")[0] in leaves:
+    for name in waiting:  # the loop appends to it
+        if name in seen or _is_mechanism(name) or name.rpartition(".")[0] in leaves:
             continue
         seen.add(name)
         source = find_source(name)
         if source is None:
             continue
         if not source.is_package:
-            leaves.add(name)  # what is imported from it is no module
+            leaves.add(name)  # names imported from it are not modules
         module = read_source(source)
         digests[name] = module.digest
         waiting += _parents(name)
@@ -64,7 +64,7 @@ def code_digests(entry: str, *, package_data: tuple[str, ...] = ()) -> dict[str,
 
 
 def module_digest(name: str) -> str:
-    """Return the digest of one module as it lies on disk now.
+    """Return the digest of one module as it is on disk now.
 
     Raises:
         SpecError: The module is missing or cannot be parsed.
@@ -81,8 +81,8 @@ def _top(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _is_machinery(name: str) -> bool:
-    return any(name == one or name.startswith(f"{one}.") for one in _MACHINERY)
+def _is_mechanism(name: str) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in _MECHANISM)
 
 
 def _parents(name: str) -> Iterator[str]:

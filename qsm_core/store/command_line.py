@@ -44,8 +44,12 @@ DEFAULT_ROOT = Path(".qsm/store")
 @app.command("list")
 def list_holdings(root: Root = DEFAULT_ROOT, stage: Stage = None, as_json: AsJson = False) -> None:
     """List outputs, unfinished work and what was moved aside."""
-    with _errors_told():
-        rows = [_row(one) for one in take_inventory(Layout(root)) if stage in (None, one.stage)]
+    with _errors_as_exit_codes():
+        rows = [
+            _row(holding)
+            for holding in take_inventory(Layout(root))
+            if stage in (None, holding.stage)
+        ]
     if as_json:
         _print_json(rows)
         return
@@ -67,7 +71,7 @@ def list_holdings(root: Root = DEFAULT_ROOT, stage: Stage = None, as_json: AsJso
 @app.command()
 def show(stage: str, key: str, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """Show what one output was made from, how, and what is in it. KEY may be its beginning."""
-    with _errors_told():
+    with _errors_as_exit_codes():
         layout = Layout(root)
         folder = layout.output(stage, find_key(layout, stage, key))
         manifest = read_manifest(folder)
@@ -92,17 +96,17 @@ def show(stage: str, key: str, root: Root = DEFAULT_ROOT, as_json: AsJson = Fals
 @app.command()
 def verify(root: Root = DEFAULT_ROOT, stage: Stage = None, as_json: AsJson = False) -> None:
     """Check every file of every output against its manifest; end with 1 if one is damaged."""
-    with _errors_told():
+    with _errors_as_exit_codes():
         store = Store(root)
-        outputs = [one for one in take_inventory(store.layout) if one.kind == "output"]
+        outputs = [holding for holding in take_inventory(store.layout) if holding.kind == "output"]
         rows = [
             {
-                "stage": one.stage,
-                "key": one.key,
-                "problems": list(inspect_output(one.path, one.key, store.memo).problems),
+                "stage": holding.stage,
+                "key": holding.key,
+                "problems": list(inspect_output(holding.path, holding.key, store.memo).problems),
             }
-            for one in outputs
-            if stage in (None, one.stage)
+            for holding in outputs
+            if stage in (None, holding.stage)
         ]
     damaged = [row for row in rows if row["problems"]]
     if as_json:
@@ -127,7 +131,7 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Remove what nobody needs. Without --yes nothing is removed."""
-    with _errors_told():
+    with _errors_as_exit_codes():
         layout = Layout(root)
         chosen = choose_removals(
             take_inventory(layout),
@@ -138,13 +142,13 @@ def prune(
         )
         gone = remove(layout, chosen) if yes else []
     if as_json:
-        listed = [{**_row(one.holding), "reason": one.reason} for one in chosen]
+        listed = [{**_row(removal.holding), "reason": removal.reason} for removal in chosen]
         _print_json({"chosen": listed, "removed": len(gone)})
         return
-    for one in chosen:
-        where = f"{one.holding.stage} {one.holding.key[:8]}"
-        typer.echo(f"{where}: {_size(one.holding.bytes)}, {one.reason}")
-    total = _size(sum(one.holding.bytes for one in (gone if yes else chosen)))
+    for removal in chosen:
+        where = f"{removal.holding.stage} {removal.holding.key[:8]}"
+        typer.echo(f"{where}: {_size(removal.holding.bytes)}, {removal.reason}")
+    total = _size(sum(removal.holding.bytes for removal in (gone if yes else chosen)))
     done = f"removed {len(gone)} of {len(chosen)}" if yes else f"would remove {len(chosen)}"
     typer.echo(f"{done}, {total}" + ("" if yes else "; add --yes to do it"))
 
@@ -159,7 +163,7 @@ def adopt(
     as_json: AsJson = False,
 ) -> None:
     """Take the existing output KEY of STAGE as the output of another key, on the record."""
-    with _errors_told():
+    with _errors_as_exit_codes():
         store = Store(root)
         wanted = find_wanted(store.layout, stage, for_key)
         spec = StageSpec.from_json(json.loads(wanted.read_text()))
@@ -174,7 +178,7 @@ def adopt(
 
 
 @contextmanager
-def _errors_told() -> Iterator[None]:
+def _errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except QsmError as error:
@@ -182,29 +186,29 @@ def _errors_told() -> Iterator[None]:
         raise typer.Exit(ERROR_EXIT) from error
 
 
-def _row(one: Holding) -> dict[str, Any]:
-    """Describe one folder for the list."""
+def _row(holding: Holding) -> dict[str, Any]:
+    """Return one folder as a row of the list."""
     row = {
-        "stage": one.stage,
-        "key": one.key,
-        "kind": one.kind,
-        "state": one.kind,
-        "path": str(one.path),
-        "bytes": one.bytes,
-        "used_at": datetime.fromtimestamp(one.used_at).astimezone().isoformat(" ", "seconds"),
-        "runs": list(one.runs),
+        "stage": holding.stage,
+        "key": holding.key,
+        "kind": holding.kind,
+        "state": holding.kind,
+        "path": str(holding.path),
+        "bytes": holding.bytes,
+        "used_at": datetime.fromtimestamp(holding.used_at).astimezone().isoformat(" ", "seconds"),
+        "runs": list(holding.runs),
         "seconds": None,
     }
-    if one.kind == "output":
-        return {**row, **_made(one.path)}
-    progress = read_progress(one.path / "progress.json") if one.kind == "work" else None
+    if holding.kind == "output":
+        return {**row, **_provenance_columns(holding.path)}
+    progress = read_progress(holding.path / "progress.json") if holding.kind == "work" else None
     if progress is not None:
-        state = "running" if one.claimed else "unfinished"
+        state = "running" if holding.claimed else "unfinished"
         row["state"] = f"{state}: {progress.message} ({progress.done} of {progress.total})"
     return row
 
 
-def _made(folder: Path) -> dict[str, Any]:
+def _provenance_columns(folder: Path) -> dict[str, Any]:
     try:
         provenance = read_manifest(folder).provenance
     except QsmError as error:

@@ -1,7 +1,7 @@
-"""Make a finished folder the output of a key, in one step.
+"""Commit a finished folder as the output of a key, in one step.
 
-Files and folders reach the disk first, the manifest is written last, and the rename makes it
-all visible at once. A crash at any moment leaves either no output or a whole one.
+Files and folders are synced to disk first, with the manifest written last, and a rename makes all
+of it visible at once. A crash at any moment leaves either no output or a whole one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def record_output(stage: str, out: Path) -> dict[str, FileRecord]:
     """
     problems = [f"{path}: {why}" for path in sorted(out.rglob("*")) if (why := _unfit(path))]
     if (out / MANIFEST).exists():
-        problems.append(f"{out / MANIFEST}: this name is the store's own")
+        problems.append(f"{out / MANIFEST}: this name is reserved for the store")
     if problems:
         raise StageError(f"stage {stage} wrote what cannot be kept: " + "; ".join(problems))
     records = record_folder(out)
@@ -41,8 +41,8 @@ def record_output(stage: str, out: Path) -> dict[str, FileRecord]:
 def commit(layout: Layout, out: Path, manifest: Manifest) -> Path:
     """Write the manifest into `out` and rename the folder to its final place.
 
-    An output that is already there is moved aside; but where it is whole and not older in
-    generation (two processes without a common lock), it stays and `out` is left alone.
+    An existing output is moved aside, unless it is whole and its generation is not older (made by
+    another process without a common lock): then it stays, and `out` is left alone.
 
     Returns:
         The folder of the output.
@@ -65,12 +65,12 @@ def commit(layout: Layout, out: Path, manifest: Manifest) -> Path:
         there = inspect_output(target, key)
         if there.whole and there.manifest and there.manifest.generation >= manifest.generation:
             return target
-        with suppress(FileNotFoundError):  # another process without a common lock was quicker
+        with suppress(FileNotFoundError):  # another process without a common lock moved it first
             set_aside(layout, stage, key)
 
 
 def set_aside(layout: Layout, stage: str, key: str) -> Path:
-    """Move an output out of the way, where a person can still look at it."""
+    """Move an output out of the way, where it can still be inspected."""
     aside = layout.aside(stage, key)
     move(layout.output(stage, key), aside)
     return aside

@@ -1,7 +1,7 @@
-"""Content digests of files and folders, and a memory for those of large files.
+"""Content digests of files and folders, and a memo for those of large files.
 
-A folder's digest is that of the list of its files: relative path, size and SHA-256. Where the
-folder lies, times and permissions have no part in it.
+A folder's digest is that of the list of its files: relative path, size and SHA-256. It does not
+depend on where the folder is, nor on times and permissions.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from qsm_core.errors import StoreError
 from qsm_core.store.canonical import digest_json
 
-# Below this size reading a file is about as quick as looking its digest up.
+# Below this size, reading a file is about as fast as looking up its digest.
 MEMO_BYTES = 4 * 2**20
-# A file that was just written could be written again within the same tick of the clock.
+# A file that was just written could be rewritten within the same tick of its timestamp.
 _SETTLED_S = 2.0
 
 
@@ -36,8 +36,8 @@ class FileRecord:
 class DigestMemo:
     """Remembers the SHA-256 of large files by (inode, size, mtime, ctime) in a folder.
 
-    One small file for each digest, written beside and renamed, so that any number of processes
-    on any number of hosts can share the folder.
+    One small file per digest, written under another name and renamed, so that any number of
+    processes on any number of hosts can share the folder.
     """
 
     folder: Path
@@ -51,17 +51,17 @@ class DigestMemo:
         return text if len(text) == hashlib.sha256().digest_size * 2 else None
 
     def put(self, state: os.stat_result, sha256: str) -> None:
-        """Remember a digest, unless the file is so young that it may still be changing."""
+        """Remember a digest, unless the file is so recent that it may still be changing."""
         if time.time() - state.st_mtime < _SETTLED_S:
             return
         place = self._place(state)
-        beside = place.with_name(f"{place.name}.{os.getpid()}.{time.monotonic_ns()}")
-        # Remembering is a matter of speed: a full disk or somebody else's store is no reason
-        # why a finished output could not be read.
+        temporary = place.with_name(f"{place.name}.{os.getpid()}.{time.monotonic_ns()}")
+        # The memo only saves time: a full disk or a store that belongs to another user must not
+        # prevent a finished output from being read.
         with suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(sha256)
-            beside.replace(place)
+            temporary.write_text(sha256)
+            temporary.replace(place)
 
     def _place(self, state: os.stat_result) -> Path:
         identity = f"{state.st_ino}-{state.st_size}-{state.st_mtime_ns}-{state.st_ctime_ns}"
@@ -135,7 +135,7 @@ def digest_records(records: Mapping[str, FileRecord], *, leave_out: Iterable[str
 
     Args:
         records: As from `record_folder`.
-        leave_out: Relative paths of files or folders that have no part in it.
+        leave_out: Relative paths of files or folders that are left out.
     """
     outside = tuple(leave_out)
     listed = [

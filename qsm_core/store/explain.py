@@ -1,4 +1,4 @@
-"""Why a stage is reused or has to run, in words that a person can act on."""
+"""Why a stage is reused or must run, in words that a person can act on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_CHANGES = 6
 
 _WORDS = {
     "input": {"changed": "has other content", "added": "is new", "removed": "is gone"},
-    "code": {"changed": "was edited", "added": "is newly used", "removed": "is used no more"},
+    "code": {"changed": "was edited", "added": "is newly used", "removed": "is no longer used"},
 }
 
 
@@ -71,10 +71,10 @@ class Verdict:
         kind: What was decided.
         stage: Name of the stage.
         key: Its key.
-        changes: Differences from the nearest earlier output, if that is the reason.
+        changes: Differences from the most similar earlier output, if they are the reason.
         compared_with: Key of that earlier output.
         problems: What is wrong with the output, if it is damaged.
-        adopted: Why the output of another key was taken, if it was.
+        adopted: Why the output of another key was adopted, if it was.
         resumes: Whether unfinished work of this key will be continued.
     """
 
@@ -106,19 +106,19 @@ class Verdict:
         if self.kind is VerdictKind.REUSED:
             return f"reused, adopted: {self.adopted}" if self.adopted else "reused"
         if self.kind is VerdictKind.FORCED:
-            return "made again because it was asked for (force)"
+            return "made again because it was requested (force)"
         if self.kind is VerdictKind.DAMAGED:
             return "made again because the output is damaged: " + "; ".join(self.problems)
         if self.kind is VerdictKind.NEW:
             return "new: no earlier output of this stage"
-        told = [change.sentence for change in self.changes[:_MOST_CHANGES]]
+        sentences = [change.sentence for change in self.changes[:_MOST_CHANGES]]
         if len(self.changes) > _MOST_CHANGES:
-            told.append(f"and {len(self.changes) - _MOST_CHANGES} more")
-        return "runs because of " + "; ".join(told) + f" (against {str(self.compared_with)[:8]})"
+            sentences.append(f"and {len(self.changes) - _MOST_CHANGES} more")
+        return f"runs because of {'; '.join(sentences)} (against {str(self.compared_with)[:8]})"
 
 
 def compare(before: StageSpec, after: StageSpec) -> tuple[Change, ...]:
-    """List the differences between two specs, the ones that a person makes first."""
+    """List the differences between two specs, those that a person makes first."""
     changes = [
         *_differences("schema", {"version": before.schema}, {"version": after.schema}),
         *_differences("entry", {"module": before.entry}, {"module": after.entry}),
@@ -131,7 +131,7 @@ def compare(before: StageSpec, after: StageSpec) -> tuple[Change, ...]:
 
 
 def nearest(spec: StageSpec, earlier: Iterable[Manifest]) -> Manifest | None:
-    """Return the earlier output with the fewest differences; among equals the latest."""
+    """Return the earlier output with the fewest differences; the latest of several."""
     others = sorted(earlier, key=lambda manifest: manifest.finished_at, reverse=True)
     return min(others, key=lambda other: len(compare(other.spec, spec)), default=None)
 

@@ -1,4 +1,4 @@
-"""Writing and moving files so that a crash leaves either the old state or the new one."""
+"""Write and move files so that a crash leaves either the old state or the new one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 def write_json(path: Path, value: Any) -> None:
     """Write JSON to `path` in one step: a reader sees the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        beside.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
-        beside.replace(path)
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def fsync(path: Path) -> None:
-    """Bring a file's content, or a folder's list of names, to the disk."""
+    """Flush a file's content, or a folder's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -34,7 +34,7 @@ def fsync(path: Path) -> None:
 
 
 def fsync_tree(folder: Path) -> None:
-    """Bring everything below `folder` to the disk, files before the folders that name them."""
+    """Flush everything below `folder` to disk, files before the folders that list them."""
     for where, _, files in os.walk(folder, topdown=False):
         for name in files:
             fsync(Path(where, name))
@@ -42,19 +42,19 @@ def fsync_tree(folder: Path) -> None:
 
 
 def make_read_only(path: Path) -> None:
-    """Take the right to write a file, so that nobody edits it by accident.
+    """Remove write permission from a file, so that nobody edits it by accident.
 
-    Who may list its folder may read it: some writers make files for their owner alone, whatever
-    the umask says (safetensors does).
+    Read permission is set to that of the folder: some libraries create files that only their owner
+    can read, whatever the umask says (safetensors does).
     """
     path.chmod(path.parent.stat().st_mode & _READABLE)
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a folder and bring both parents to the disk.
+    """Rename a folder and flush both parents to disk.
 
     Raises:
-        OSError: `target` is there and not empty, among others.
+        OSError: `target` exists and is not empty, among others.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     source.rename(target)
@@ -63,7 +63,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def empty_folder(path: Path) -> Path:
-    """Make `path` a folder with nothing in it."""
+    """Create `path` as an empty folder, removing what was there."""
     if path.exists():
         shutil.rmtree(path)
     path.mkdir(parents=True)
@@ -71,7 +71,7 @@ def empty_folder(path: Path) -> Path:
 
 
 def folder_bytes(path: Path) -> int:
-    """Return the total size of the files below `path`; what vanishes meanwhile counts nothing."""
+    """Return the total size of the files below `path`; files that vanish meanwhile count as 0."""
     total = 0
     for where, _, files in os.walk(path):
         for name in files:
@@ -83,5 +83,5 @@ def folder_bytes(path: Path) -> int:
 
 
 def has_files(folder: Path) -> bool:
-    """Say whether there is any file below `folder`."""
+    """Return whether there is any file below `folder`."""
     return folder.is_dir() and any(path.is_file() for path in folder.rglob("*"))

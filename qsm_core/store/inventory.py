@@ -1,4 +1,4 @@
-"""What is in a store: outputs, unfinished work, and what was moved aside."""
+"""The contents of a store: outputs, unfinished work, and what was moved aside."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Holding:
     """One folder of a store.
 
     Args:
-        kind: A finished output, unfinished work, or an output that had to make way.
+        kind: A finished output, unfinished work, or an output that was moved aside.
         stage: Name of the stage.
         key: Its key.
         path: The folder.
         bytes: Size of everything in it.
         used_at: When it was last used or written to, in seconds since 1970.
         runs: Names of the runs that refer to its key.
-        claimed: Whether a process is at work on this key now.
+        claimed: Whether a process is working on this key now.
     """
 
     kind: Kind
@@ -57,12 +57,17 @@ def take_inventory(layout: Layout) -> list[Holding]:
         *_holdings(layout, layout.works, "work", runs),
         *_holdings(layout, layout.asides, "aside", runs),
     ]
-    order = {"output": 0, "work": 1, "aside": 2}
-    return sorted(found, key=lambda one: (order[one.kind], one.stage, -one.used_at, one.key))
+
+    return sorted(found, key=_by_kind_and_use)
+
+
+def _by_kind_and_use(holding: Holding) -> tuple[int, str, float, str]:
+    order = ("output", "work", "aside")
+    return order.index(holding.kind), holding.stage, -holding.used_at, holding.key
 
 
 def find_key(layout: Layout, stage: str, prefix: str) -> str:
-    """Return the one key of a stage's outputs that begins with `prefix`.
+    """Return the only key of a stage's outputs that begins with `prefix`.
 
     Raises:
         StoreError: There is none, or more than one.
@@ -72,7 +77,7 @@ def find_key(layout: Layout, stage: str, prefix: str) -> str:
 
 
 def find_wanted(layout: Layout, stage: str, prefix: str) -> Path:
-    """Return the one spec, written down before it is made, whose key begins with `prefix`.
+    """Return the file of the only announced spec whose key begins with `prefix`.
 
     Raises:
         StoreError: There is none, or more than one.
@@ -93,8 +98,8 @@ def _only(names: list[str], what: str, prefix: str) -> str:
 def _runs_by_key(layout: Layout) -> dict[tuple[str, str], list[str]]:
     runs = defaultdict(list)
     for run, references in read_references(layout).items():
-        for one in references:
-            runs[one.stage, one.key].append(run)
+        for reference in references:
+            runs[reference.stage, reference.key].append(run)
     return runs
 
 
@@ -116,7 +121,7 @@ def _holdings(
 
 
 def _last_change(folder: Path) -> float:
-    """Return the latest time of a folder or of a file in it."""
+    """Return the latest modification time of a folder or of a file in it."""
     latest = folder.stat().st_mtime
     for where, _, files in os.walk(folder):
         for name in files:

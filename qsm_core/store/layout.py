@@ -1,9 +1,9 @@
-"""Where everything lies below the root of a store.
+"""The paths of everything below the root of a store.
 
 - outputs/<stage>/<key>/: a finished output and its manifest.json
-- work/<stage>/<key>/: a claim: lock, spec, progress, resume folder, output being made
-- wanted/<stage>/<key>.json: a spec that some run needs; `adopt` finds it by its key
-- aside/<stage>/<key>.<...>/: a damaged or replaced output, until somebody prunes it
+- work/<stage>/<key>/: a claim: lock, spec, progress, resume folder, the output being made
+- wanted/<stage>/<key>.json: a spec that a run needs; `adopt` finds it by its key
+- aside/<stage>/<key>.<...>/: a damaged or replaced output, until it is pruned
 - results/<stage>-<key>: Prefect's record of the stage, a small JSON file
 - runs/<name>.json: which outputs a run refers to
 - digests/: remembered digests of large files
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 MANIFEST = "manifest.json"
-# Files below it may differ between two equal outputs: timings, host.
+# Files in this folder may differ between two equal outputs: timings, host.
 VOLATILE_FOLDER = "volatile"
 
 
@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def runs(self) -> Path:
-        """Folder of the notes that say what a run refers to."""
+        """Folder of the files that say what a run refers to."""
         return self.root / "runs"
 
     @property
@@ -72,7 +72,7 @@ class Layout:
         return self.works / stage / key
 
     def wanted(self, stage: str, key: str) -> Path:
-        """Where a spec is written down before it is made."""
+        """Where a spec is written before its output is made."""
         return self.root / "wanted" / stage / f"{key}.json"
 
     def result(self, stage: str, key: str) -> Path:
@@ -80,7 +80,7 @@ class Layout:
         return self.results / result_name(stage, key)
 
     def aside(self, stage: str, key: str) -> Path:
-        """A new place for an output that has to make way."""
+        """A new place for an output that is moved aside."""
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         return self.asides / stage / f"{key}.{moment}.{secrets.token_hex(3)}"
 
@@ -123,7 +123,7 @@ class WorkFolder:
 
     @property
     def process(self) -> Path:
-        """What a stage in a process of its own is told and tells, and its log."""
+        """The order, the outcome and the log of a stage in a child process."""
         return self.path / "process"
 
     @property

@@ -1,7 +1,7 @@
-"""The manifest of an output: what lies in the folder, what it was made from, and how.
+"""The manifest of an output: what the folder contains, what it was made from, and how.
 
 `manifest.json` is written last. It is sealed with the digest of its own text, so that a changed
-or cut manifest is noticed like any other damage.
+or truncated manifest is noticed like any other damage.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from qsm_core.store.spec import StageSpec
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of one finished output.
+    """The description of one finished output.
 
     Args:
         spec: What the output was made from.
-        generation: How often this key was made; a forced stage raises it.
-        files: Every file but the manifest itself, by relative path.
+        generation: How many times this key was made; forcing the stage raises it.
+        files: Every file except the manifest itself, by relative path.
         summary: What the stage returned.
         provenance: Versions, commit, host, device, time, memory, who and when.
     """
@@ -68,7 +68,7 @@ class Manifest:
         return {**values, "seal": digest_json(values, MANIFEST)}
 
     def receipt(self) -> dict[str, Any]:
-        """Return the part that Prefect keeps: small, readable, without the list of files."""
+        """Return the part that Prefect stores: small, readable, without the list of files."""
         whole = self.to_json()
         small = {name: whole[name] for name in ("stage", "key", "digest", "generation")}
         return {**small, "files": len(self.files), "bytes": self.bytes, "summary": self.summary}
@@ -83,7 +83,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of an output.
 
     Raises:
-        StoreError: It is missing, cut, edited, or of another form.
+        StoreError: It is missing, truncated, edited, or of another format.
     """
     path = folder / MANIFEST
     try:
@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def summary_json(stage: str, summary: object) -> dict[str, Any]:
-    """Return what a stage returned as JSON values; a number that is not finite becomes a word.
+    """Return what a stage returned as JSON values; a number that is not finite becomes a string.
 
     Raises:
         StageError: It is not a mapping, or a value cannot be written as JSON.

@@ -1,4 +1,4 @@
-"""How far a stage is, as a small file in its work folder that other processes can read."""
+"""The progress of a stage, as a small file in its work folder that other processes can read."""
 
 from __future__ import annotations
 

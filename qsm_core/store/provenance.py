@@ -1,4 +1,4 @@
-"""How, where and by whom an output was made. Nothing of it is part of the key."""
+"""How, where and by whom an output was made. None of this is part of the key."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _NOTED_LIBRARIES = ("numpy", "pandas", "torch", "transformers", "peft", "bitsand
 
 
 class Stopwatch:
-    """Notes when the work began, and how long it took."""
+    """Records when the work began, and how long it took."""
 
     def __init__(self) -> None:
         self._started_at = utc_now()
         self._started = time.monotonic()
 
     def reading(self) -> dict[str, Any]:
-        """Return begin, end and seconds."""
+        """Return start, end and seconds."""
         return {
             "started_at": self._started_at,
             "finished_at": utc_now(),
@@ -52,9 +52,9 @@ def collect_provenance(
     Args:
         spec: What was made.
         stopwatch: Started when the work began.
-        usage: What the stage took of the process that it ran in.
-        attempts: The attempts that it took, as `Attempts.finish` returns them.
-        resumed: Whether the work went on from an earlier, unfinished attempt.
+        usage: CPU time and memory that the stage used.
+        attempts: The attempts that it took, as returned by `Attempts.finish`.
+        resumed: Whether the work continued an earlier, unfinished attempt.
     """
     noted = tuple(sorted({*_NOTED_LIBRARIES, *spec.libraries}))
     return {
@@ -79,7 +79,7 @@ def utc_now() -> str:
 
 
 def who() -> str:
-    """Return the name of the user, or the number where the system knows no name."""
+    """Return the name of the user, or the user id if the system has no name for it."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -88,16 +88,16 @@ def who() -> str:
 
 @cache
 def _own_git_state() -> dict[str, str] | None:
-    """Return the state that the code of this process was loaded from, or nearly so."""
+    """Return the state of the checkout, read once: about when this process loaded its code."""
     return git_state(Path(qsm_core.__file__).parent)
 
 
 def git_state(folder: Path) -> dict[str, str] | None:
-    """Return commit and a digest of the uncommitted changes, or None outside a checkout.
+    """Return the commit and a digest of the uncommitted changes, or None outside a checkout.
 
     A clean checkout has "changes": "none".
     """
-    # An installed package may lie inside the checkout of something else.
+    # An installed package may be inside the checkout of another project.
     if not _git(folder, "ls-files", "--", "__init__.py"):
         return None
     commit = _git(folder, "rev-parse", "HEAD")

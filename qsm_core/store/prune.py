@@ -1,6 +1,7 @@
-"""Make room in a store: choose what nobody needs, then remove it.
+"""Free space in a store: choose what is no longer needed, then remove it.
 
-What a run refers to stays, unless it is asked for by name; what a process works on stays always.
+What a run refers to is kept, unless its removal is requested explicitly; what a process is working
+on is always kept.
 """
 
 from __future__ import annotations
@@ -36,58 +37,60 @@ def choose_removals(
 
     Args:
         holdings: What is in the store.
-        older_than_days: Only what was not used for so long.
+        older_than_days: Only what was not used for this many days.
         unreferenced: Everything that no run refers to (and that is old enough).
-        max_bytes: Beyond that, what was not used for the longest time, until the store is no
-            larger than this.
+        max_bytes: In addition, what was used least recently, until the store is no larger than
+            this.
         include_referenced: Also what runs refer to.
 
     Raises:
-        StoreError: No rule was given.
+        StoreError: No rule is given.
     """
     if older_than_days is None and max_bytes is None and not unreferenced:
         raise StoreError("say what to remove: --unreferenced, --older-than DAYS or --max-gib SIZE")
     everything = list(holdings)
-    free = [one for one in everything if not one.claimed and (include_referenced or not one.runs)]
-    old = [one for one in free if older_than_days is None or one.idle_days >= older_than_days]
+    free = [
+        item for item in everything if not item.claimed and (include_referenced or not item.runs)
+    ]
+    old = [item for item in free if older_than_days is None or item.idle_days >= older_than_days]
     by_rule = old if unreferenced or older_than_days is not None else []
-    removals = [Removal(one, _reason(one)) for one in by_rule]
+    removals = [Removal(item, _reason(item)) for item in by_rule]
     if max_bytes is None:
         return removals
-    rest = sum(one.bytes for one in everything) - sum(one.bytes for one in by_rule)
-    left = (one for one in free if one not in by_rule)
-    for one in sorted(left, key=lambda one: one.used_at):
+    rest = sum(item.bytes for item in everything) - sum(item.bytes for item in by_rule)
+    left = (item for item in free if item not in by_rule)
+    for item in sorted(left, key=lambda item: item.used_at):
         if rest <= max_bytes:
             break
-        rest -= one.bytes
-        removals.append(Removal(one, "the store is too large, and this was used longest ago"))
+        rest -= item.bytes
+        removals.append(Removal(item, "the store is too large, and this was used longest ago"))
     return removals
 
 
 def remove(layout: Layout, removals: Iterable[Removal]) -> list[Removal]:
-    """Remove what was chosen, but for what somebody has begun to work on; return what is gone.
+    """Remove what was chosen, except what a process has begun to work on; return what was removed.
 
-    An output disappears in one step, so that nobody finds half of it.
+    An output disappears in one step, so that no process finds half of it.
     """
     gone = []
     for removal in removals:
-        one = removal.holding
-        if is_claimed(layout.work(one.stage, one.key)):
+        holding = removal.holding
+        if is_claimed(layout.work(holding.stage, holding.key)):
             continue
-        path = one.path
-        if one.kind == "output":
-            path = layout.aside(one.stage, one.key)
-            move(one.path, path)
-            layout.result(one.stage, one.key).unlink(missing_ok=True)
+        path = holding.path
+        if holding.kind == "output":
+            path = layout.aside(holding.stage, holding.key)
+            move(holding.path, path)
+            layout.result(holding.stage, holding.key).unlink(missing_ok=True)
         shutil.rmtree(path)
         gone.append(removal)
     return gone
 
 
-def _reason(one: Holding) -> str:
-    idle = f"not used for {one.idle_days:.1f} days"
-    if one.kind == "aside":
+def _reason(holding: Holding) -> str:
+    idle = f"not used for {holding.idle_days:.1f} days"
+    if holding.kind == "aside":
         return f"damaged or replaced, {idle}"
-    what = "output" if one.kind == "output" else "unfinished work"
-    whose = f"of {', '.join(one.runs)}" if one.runs else "that no run refers to"
+    what = "output" if holding.kind == "output" else "unfinished work"
+    whose = f"of {', '.join(holding.runs)}" if holding.runs else "that no run refers to"
     return f"{what} {whose}, {idle}"

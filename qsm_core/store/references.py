@@ -16,7 +16,7 @@ from qsm_core.store.provenance import utc_now, who
 
 @dataclass(frozen=True)
 class Reference:
-    """One output, as a run calls it."""
+    """One output, under the name that a run gives it."""
 
     name: str
     stage: str
@@ -24,14 +24,14 @@ class Reference:
 
 
 def write_references(layout: Layout, run: str, references: Iterable[Reference]) -> Path:
-    """Note what a run refers to, in place of what was noted for it before.
+    """Record what a run refers to, replacing its earlier record.
 
     Args:
         layout: The store.
         run: Name of the run.
         references: Its outputs.
     """
-    path = _note(layout, run)
+    path = _record_path(layout, run)
     stages = {item.name: {"stage": item.stage, "key": item.key} for item in references}
     write_json(path, {"run": run, "at": utc_now(), "who": who(), "stages": stages})
     return path
@@ -41,18 +41,18 @@ def read_references(layout: Layout) -> Mapping[str, tuple[Reference, ...]]:
     """Return what every run refers to, by the name of the run.
 
     Raises:
-        StoreError: A note cannot be read. It is not passed over: what it refers to could be lost.
+        StoreError: A record cannot be read. It is not skipped, since its outputs could be lost.
     """
     return dict(_read(path) for path in sorted(layout.runs.glob("*.json")))
 
 
 def references_of(layout: Layout, run: str) -> tuple[Reference, ...]:
-    """Return what one run refers to; nothing if it has noted nothing.
+    """Return what one run refers to; nothing if it has no record.
 
     Raises:
-        StoreError: Its note cannot be read.
+        StoreError: Its record cannot be read.
     """
-    path = _note(layout, run)
+    path = _record_path(layout, run)
     return _read(path)[1] if path.exists() else ()
 
 
@@ -65,9 +65,9 @@ def _read(path: Path) -> tuple[str, tuple[Reference, ...]]:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
-            f"{path}: cannot be read ({error}); remove it if its run is not needed any more"
+            f"{path}: cannot be read ({error}); remove it if its run is no longer needed"
         ) from error
 
 
-def _note(layout: Layout, run: str) -> Path:
+def _record_path(layout: Layout, run: str) -> Path:
     return layout.runs / f"{re.sub(r'[^A-Za-z0-9._-]', '_', run) or 'run'}.json"

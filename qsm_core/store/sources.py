@@ -1,7 +1,7 @@
 """The source file of a module: found without importing anything, and read once.
 
-What was read is remembered for as long as the file stays as it is, in this process and, by
-`source_memo`, for those that come after.
+What was read is remembered for as long as the file is unchanged, in this process and, through
+`source_memo`, for later processes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from qsm_core.errors import SpecError
 from qsm_core.store.source_memo import FileState, ReadModule, SourceMemo, state_of
 from qsm_core.store.syntax import digest_tree, imported_names, parse
 
-_looked_at: set[Path] = set()
+_opened: set[Path] = set()
 
 
 class Source(NamedTuple):
-    """A module as it lies on disk, below one folder of its top-level package."""
+    """A module on disk, below one folder of its top-level package."""
 
     name: str
     path: Path
@@ -33,10 +33,10 @@ class Source(NamedTuple):
 
 
 def find_source(name: str) -> Source | None:
-    """Find the file of a module; None for what is no module.
+    """Find the file of a module; None if there is no such module.
 
-    `from package import thing` may name a module or a variable, so a name that is no module
-    is not an error: its parent is in the closure.
+    `from package import thing` may name a module or a variable, so a name that is not a module is
+    no error: its parent is in the closure.
     """
     top, *rest = name.split(".")
     for root in package_folders(top):
@@ -72,7 +72,7 @@ def read_source(source: Source) -> ReadModule:
 
 
 def remember_sources(top: str) -> None:
-    """Keep what was read of a top-level package for the processes that come after."""
+    """Save what was read from a top-level package for later processes."""
     for root in package_folders(top):
         _memo(root).save()
 
@@ -84,10 +84,10 @@ def package_folders(top: str) -> tuple[Path, ...]:
     Raises:
         SpecError: It is not installed.
     """
-    found = importlib.util.find_spec(top)
-    if found is None:
+    package = importlib.util.find_spec(top)
+    if package is None:
         raise SpecError(f"package {top}: it is not installed")
-    return tuple(Path(folder) for folder in found.submodule_search_locations or ())
+    return tuple(Path(folder) for folder in package.submodule_search_locations or ())
 
 
 @lru_cache(maxsize=64)
@@ -96,14 +96,14 @@ def _memo(root: Path) -> SourceMemo:
 
 
 def _state(path: Path) -> FileState:
-    """Return by what a file is known again.
+    """Return what identifies an unchanged file.
 
-    The first time it is opened for that: a network file system may show `stat` how a file was a
-    minute ago on another host, but not `open`.
+    The first time, the file is opened for this: on a network file system, `stat` may return what
+    was true of the file a minute ago, but `open` fetches its present state.
     """
-    if path in _looked_at:
+    if path in _opened:
         return state_of(path.stat())
     with path.open("rb") as stream:
         state = state_of(os.fstat(stream.fileno()))
-    _looked_at.add(path)
+    _opened.add(path)
     return state

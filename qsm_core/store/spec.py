@@ -1,8 +1,8 @@
-"""What a stage's work is, and its key: the SHA-256 of everything that changes the output.
+"""The spec of a stage, and its key: the SHA-256 of everything that changes the output.
 
 In the key: the stage and its schema version, the configuration, the content of the inputs, the
 source of the reachable core modules, the versions of the libraries that change numbers. Not in
-it: paths, run ids, hosts, batch sizes, numbers of workers.
+the key: paths, run ids, hosts, batch sizes, numbers of workers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qsm_core.errors import SpecError
 from qsm_core.store.canonical import Json, digest_json, to_json
 from qsm_core.store.closure import code_digests
 
-# Raised when the store itself changes what a key stands for.
+# To be increased when the store itself changes what a key stands for.
 STORE_FORMAT = 1
 NOT_INSTALLED = "not installed"
 
@@ -31,15 +31,15 @@ class StageDefinition:
 
     Args:
         name: Name of the stage, a folder of the store: lower case, digits, underscores.
-        schema: Version of the output's form; raise it to make every older output unfit.
+        schema: Version of the output's format; increase it to invalidate every older output.
         entry: Module with `run(context) -> dict`, such as "qsm_core.evaluation.scoring.evaluate".
         libraries: Distributions whose version changes numbers, such as "torch".
         resource: What the work needs; the cluster profile maps it to workers.
-        walltime: Longest time of a job, as `HH:MM:SS`, instead of that of the class.
-        memory: Memory of a job, as `48G`, instead of that of the class.
+        walltime: Time limit of a job, as `HH:MM:SS`, in place of that of the resource class.
+        memory: Memory of a job, as `48G`, in place of that of the resource class.
         package_data: Files that the code reads from its package, as globs relative to the folder
-            that holds the package, such as "qsm_core/reporting/templates/*.html". They count as
-            code.
+            that contains the package, such as "qsm_core/reporting/templates/*.html". They count
+            as code.
     """
 
     name: str
@@ -79,7 +79,7 @@ class StageSpec:
 
     @property
     def key8(self) -> str:
-        """The first eight digits of the key, for people."""
+        """The first eight digits of the key, for display."""
         return self.key[:8]
 
     def to_json(self) -> dict[str, Json]:
@@ -138,7 +138,7 @@ def library_versions(names: tuple[str, ...]) -> dict[str, str]:
     return {name: _library_version(name) for name in sorted(names)}
 
 
-@lru_cache(maxsize=256)  # reading it takes as long as making a small stage
+@lru_cache(maxsize=256)  # reading a version takes as long as a small stage
 def _library_version(name: str) -> str:
     try:
         return version(name)

@@ -1,6 +1,6 @@
-"""The store: finds finished outputs, and says why a stage is reused or has to run.
+"""The store: finds finished outputs, and says why a stage is reused or must run.
 
-What is missing is made by `qsm_core.stage.making`.
+Missing outputs are made by `qsm_core.stage.making`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from qsm_core.errors import StoreError
 from qsm_core.store.claim import Lock
 from qsm_core.store.digests import DigestMemo, digest_path
-from qsm_core.store.earlier import earlier_manifests, latest_manifests
+from qsm_core.store.earlier_outputs import earlier_manifests, latest_manifests
 from qsm_core.store.explain import Verdict, VerdictKind, compare, nearest
 from qsm_core.store.files import has_files, write_json
 from qsm_core.store.layout import Layout, WorkFolder
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StageOutput:
-    """A finished output: its folder and what is known of it."""
+    """A finished output: its folder and its manifest."""
 
     path: Path
     manifest: Manifest
@@ -46,7 +46,7 @@ class StageOutput:
         return self.manifest.summary
 
     def as_input(self) -> StageInput:
-        """Return the output as the input of a further stage."""
+        """Return the output as the input of another stage."""
         return StageInput(self.path, self.digest)
 
 
@@ -54,11 +54,11 @@ class Store:
     """Stage outputs by key, below one folder that any number of processes can share."""
 
     def __init__(self, root: Path, *, lock: Lock = fcntl.flock) -> None:
-        """Use the folder `root`, which is made when something is written.
+        """Use the folder `root`, which is created when something is written.
 
         Args:
-            root: The folder. Links in it are resolved once, here.
-            lock: Replaces `fcntl.flock`, to try file systems that lack it.
+            root: The folder. Links in its path are resolved once, here.
+            lock: Replaces `fcntl.flock`, to test file systems that lack it.
         """
         self.layout = Layout(Path(os.path.realpath(root)))
         self.memo = DigestMemo(self.layout.digests)
@@ -70,7 +70,7 @@ class Store:
         return self.layout.root
 
     def find(self, spec: StageSpec, *, min_generation: int = 1) -> StageOutput | None:
-        """Return the output of `spec` if it is there and whole, else None.
+        """Return the output of `spec` if it exists and is whole, else None.
 
         Args:
             spec: What the output is made from.
@@ -79,45 +79,45 @@ class Store:
         return self._usable(spec, self.inspect(spec), min_generation)
 
     def inspect(self, spec: StageSpec) -> Inspection:
-        """Look at the output of `spec`, file by file."""
+        """Check the output of `spec`, file by file."""
         return inspect_output(self.layout.output(spec.stage, spec.key), spec.key, self.memo)
 
     def explain(self, spec: StageSpec, *, force: bool = False) -> Verdict:
-        """Say whether the output of `spec` is reused, and if not, why the stage runs."""
+        """Return whether the output of `spec` is reused, and if not, why the stage runs."""
         return self._explain(spec, self.inspect(spec), force, None)
 
     def decide(
         self, spec: StageSpec, *, force: bool = False, before_ns: int | None = None
     ) -> tuple[Verdict, StageOutput | None]:
-        """Return the verdict, and the output if it is reused; looks at the files once.
+        """Return the verdict, and the output if it is reused; the files are checked only once.
 
         Args:
-            spec: Of the stage.
-            force: It is to be made again.
-            before_ns: A stage that runs is compared with outputs older than this, in ns since the
-                epoch: what else the same run made is no reason. None: with all.
+            spec: The spec of the stage.
+            force: Whether to make the output again.
+            before_ns: Compare a stage that runs with outputs older than this, in ns since the
+                epoch, because outputs of the same run explain nothing. None: with all.
         """
         found = self.inspect(spec)
         verdict = self._explain(spec, found, force, before_ns)
         return verdict, self._usable(spec, found, 1) if verdict.reuse else None
 
     def manifests(self, stage: str) -> Iterator[Manifest]:
-        """Yield the readable manifests of one stage; each is read once by a process."""
+        """Yield the readable manifests of one stage; a process reads each of them once."""
         return earlier_manifests(self.layout.outputs / stage)
 
     def generation(self, spec: StageSpec) -> int:
-        """Return how often this key was made, 0 for never."""
+        """Return how many times this key was made."""
         try:
             return read_manifest(self.layout.output(spec.stage, spec.key)).generation
         except StoreError:
             return 0
 
     def progress(self, spec: StageSpec) -> Progress | None:
-        """Return what the process that makes `spec` said last."""
+        """Return the last progress reported by the process that makes `spec`."""
         return read_progress(WorkFolder(self.layout.work(spec.stage, spec.key)).progress)
 
     def announce(self, spec: StageSpec) -> Path:
-        """Write down a spec that is about to be made, so that `adopt` can find it by key."""
+        """Write the spec of an output about to be made, so that `adopt` can find it by key."""
         path = self.layout.wanted(spec.stage, spec.key)
         write_json(path, spec.to_json())
         return path
@@ -170,8 +170,8 @@ class Store:
 
 
 def _note_use(folder: Path) -> None:
-    """Set the folder's time, by which `prune` knows what was used lately."""
+    """Update the folder's modification time, from which `prune` sees what was used lately."""
     try:
         os.utime(folder)
-    except PermissionError:  # somebody else's store: its owner prunes it
-        logger.debug("the use of %s cannot be noted", folder)
+    except PermissionError:  # the store of another user, who prunes it
+        logger.debug("the use of %s cannot be recorded", folder)

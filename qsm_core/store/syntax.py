@@ -1,4 +1,4 @@
-"""A module's syntax tree: what it imports, and a digest that only its meaning changes."""
+"""A module's syntax tree: what it imports, and a digest that depends only on its meaning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# Fields that say nothing about meaning, or that not every version of Python writes.
+# Fields that do not affect the meaning, or that not every version of Python sets.
 _SILENT_FIELDS = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 _PARSE_TRIES = 10
 _parsing = threading.Lock()
@@ -17,9 +17,9 @@ _parsing = threading.Lock()
 def parse(path: Path) -> ast.Module:
     """Parse a file, one thread at a time.
 
-    CPython 3.11 counts the depth of the tree for all threads together, and where two of them build
-    trees at once, it ends one with a SystemError. Other libraries build trees too, so it is tried
-    again.
+    CPython 3.11 counts the depth of the tree across all threads, and if two of them build trees at
+    once, one of them fails with a SystemError. Other libraries build trees too, so the lock is not
+    enough and parsing is retried.
     """
     text = path.read_bytes()
     for _ in range(_PARSE_TRIES - 1):
@@ -35,7 +35,7 @@ def parse(path: Path) -> ast.Module:
 def digest_tree(tree: ast.AST) -> str:
     """Return the SHA-256 of a tree without docstrings, positions and formatting.
 
-    Absent and empty fields are left out, so that a Python with a larger grammar gives the same
+    Absent and empty fields are skipped, so that a Python with a larger grammar gives the same
     digest for the same source.
     """
     pieces: list[str] = []
@@ -82,7 +82,7 @@ def _literal_import(node: ast.Call) -> Iterator[str]:
 
 
 def _running_parts(tree: ast.AST) -> Iterable[ast.AST]:
-    """Return the parts of a node that run; a block under `if TYPE_CHECKING:` does not."""
+    """Return the parts of a node that run, so not a block under `if TYPE_CHECKING:`."""
     if isinstance(tree, ast.If) and _is_type_checking(tree.test):
         return tree.orelse
     return ast.iter_child_nodes(tree)
@@ -94,7 +94,7 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def _without_bare_strings(part: object) -> object:
-    """Leave out of a list of statements those that are only a string: they do nothing."""
+    """Drop the statements that are only a string, such as docstrings: they do nothing."""
     return [item for item in part if not _is_bare_string(item)] if isinstance(part, list) else part
 
 
@@ -107,10 +107,10 @@ def _is_bare_string(node: object) -> bool:
 
 
 def _write(value: object, into: list[str]) -> None:
-    """Write a node, a list of nodes or a constant so that different trees differ.
+    """Serialise a node, a list of nodes or a constant so that different trees differ.
 
-    The pieces go into one list, since a generator in a generator would pass each of them on from
-    every depth of the tree.
+    The pieces are appended to one list, since nested generators would pass each of them up through
+    every level of the tree.
     """
     if isinstance(value, ast.Constant):
         into.append(f"<{type(value.value).__name__}:{value.value!r}>")

@@ -1,4 +1,4 @@
-"""Whether an output is whole: every file is there, has its size and its content."""
+"""Check whether an output is whole: every file exists, with the right size and content."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from qsm_core.store.manifest import Manifest, read_manifest
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found where an output should be.
+    """The result of checking the place of an output.
 
     Args:
-        present: Whether there is anything at all.
-        manifest: None where it is missing or unreadable.
+        present: Whether the folder exists.
+        manifest: None if it is missing or unreadable.
         problems: One sentence for each thing that is wrong.
     """
 
@@ -32,7 +32,7 @@ class Inspection:
 
 
 def inspect_output(folder: Path, key: str, memo: DigestMemo | None = None) -> Inspection:
-    """Look at an output: sizes of all files, then their content (large ones through the memo)."""
+    """Check an output: sizes of all files, then their content (large ones through the memo)."""
     if not folder.is_dir():
         return Inspection(present=False, manifest=None, problems=())
     try:
@@ -46,17 +46,17 @@ def inspect_output(folder: Path, key: str, memo: DigestMemo | None = None) -> In
 
 
 def _problems(folder: Path, manifest: Manifest, memo: DigestMemo | None) -> list[str]:
-    there = {name for name in list_files(folder) if not _is_left_by_nfs(name)} - {MANIFEST}
-    problems = [f"{folder / name}: is missing" for name in sorted(set(manifest.files) - there)]
+    present = {name for name in list_files(folder) if not _is_left_by_nfs(name)} - {MANIFEST}
+    problems = [f"{folder / name}: is missing" for name in sorted(set(manifest.files) - present)]
     problems += [
-        f"{folder / name}: does not belong there" for name in sorted(there - set(manifest.files))
+        f"{folder / name}: does not belong there" for name in sorted(present - set(manifest.files))
     ]
-    for name in sorted(there & set(manifest.files)):
-        wanted = manifest.files[name]
+    for name in sorted(present & set(manifest.files)):
+        expected = manifest.files[name]
         size = (folder / name).stat().st_size
-        if size != wanted.size:
-            problems.append(f"{folder / name}: has {size} bytes instead of {wanted.size}")
-        elif record_file(folder / name, memo) != wanted:
+        if size != expected.size:
+            problems.append(f"{folder / name}: has {size} bytes instead of {expected.size}")
+        elif record_file(folder / name, memo) != expected:
             problems.append(f"{folder / name}: was edited, its SHA-256 does not fit")
     return problems
 

@@ -1,4 +1,4 @@
-"""What an adapter is, for programs (adapter_card.json) and for people (README.md)."""
+"""The card of an adapter, for programs (adapter_card.json) and for people (README.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VERSIONS = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What came out of a training.
+    """The outcome of a training.
 
     Attributes:
         best_step: The step whose adapter was kept.
@@ -62,7 +62,7 @@ def make_card(
     answers: dict[str, dict[str, str]],
     data: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return the card: equal trainings give equal cards, so no time and no path is in it."""
+    """Return the card; it has no times or paths, so equal trainings give equal cards."""
     return {
         "format": 1,
         "base_model": config.base_model,
@@ -81,7 +81,7 @@ def make_card(
 
 
 def write_card(folder: Path, card: dict[str, Any]) -> None:
-    """Write the card for programs and the one for people."""
+    """Write the card for programs and the README for people."""
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
     (folder / CARD_FILE).write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(_readme(card), encoding="utf-8")

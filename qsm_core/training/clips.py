@@ -1,6 +1,6 @@
-"""Which clips a training hears, in which conditions, and their audio.
+"""The clips of a training, their conditions, and their audio.
 
-Only the split that is asked for is looked at: a training reads train and dev, never test.
+Only the requested split is read: a training reads train and dev, never test.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class TrainingClips:
 def read_clips(
     corpus_folder: Path, rirs: Path | None, split: Split, config: LoraTraining
 ) -> TrainingClips:
-    """Render the clips of one split in the conditions that the training asks for.
+    """Render the clips of one split in the conditions of the training.
 
     Raises:
-        ConfigurationError: A condition is unknown or stands twice.
+        ConfigurationError: A condition is unknown or given twice.
         DataError: The split lacks a class, or an impulse response is missing.
     """
     corpus = Corpus.open(corpus_folder)
@@ -59,7 +59,7 @@ def read_clips(
 
 
 def draw_conditions(plan: pd.DataFrame, per_clip: int, seed: int) -> pd.DataFrame:
-    """Keep `per_clip` conditions of each clip, drawn without replacement by the clip's name."""
+    """Keep `per_clip` conditions of each clip, drawn without replacement, seeded by its name."""
     kept = []
     for clip_id, rows in plan.groupby("clip_id", sort=False).indices.items():
         rng = derive_rng(seed, "training conditions", str(clip_id))

@@ -1,4 +1,4 @@
-"""What decides a LoRA training: every field that changes the adapter."""
+"""Configuration of a LoRA training: every field that changes the adapter."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class LoraTraining:
     """Configuration of the stage `train_lora`.
 
     Args:
-        seed: Of the initial weights, the order of clips, dropout, conditions and instructions.
-        instructions: What the model is asked. Each rendering gets one of them, drawn by clip and
+        seed: Seed of the initial weights, the order of clips, dropout, conditions and instructions.
+        instructions: Texts given to the model. Each rendering gets one of them, drawn by clip and
             condition. To train as you evaluate, give the instruction of the evaluation.
         answer_format: "auto", "labels" or "ab"; the answer that is trained is the one scored.
         system_prompt: The system turn.
@@ -56,7 +56,7 @@ class LoraTraining:
         gradient_checkpointing: Trade time for memory.
         eval_every_steps: Updates between two dev losses and checkpoints. Null: an epoch, at most
             200.
-        patience: End after so many dev losses without a new best; 0: never.
+        patience: End after this many dev losses without a new best; 0: never.
         quantization: "none" or "nf4" (QLoRA).
         conditions: Keys of the conditions in which clips are rendered, "standard", or
             "as_recorded" for clips as they are in the corpus.
@@ -122,14 +122,14 @@ class LoraTraining:
 
 
 def check_updates(config: LoraTraining, renderings: int) -> None:
-    """Refuse a training of one update in a warm-up, whose learning rate begins at 0.
+    """Refuse a training whose only update is in the warm-up, where the learning rate starts at 0.
 
     Args:
-        config: Of the training.
-        renderings: Of the training clips, heard in each epoch.
+        config: Configuration of the training.
+        renderings: Renderings of the training clips in each epoch.
 
     Raises:
-        ConfigurationError: Says what would give more updates.
+        ConfigurationError: There would be a single update; the error says how to get more.
     """
     updates = math.ceil(renderings / config.effective_batch_size) * config.epochs
     if updates > 1 or config.warmup_fraction == 0:

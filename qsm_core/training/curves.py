@@ -1,6 +1,6 @@
-"""The curves of a training while it runs: a page of markdown in the work folder.
+"""The curves of a running training: a Markdown page in the work folder.
 
-Whoever watches the stage shows that file; the training only writes it, whole, now and then.
+The process that monitors the stage shows this file; the training only replaces it periodically.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TRAIN, _DEV, _RATE = "#999999", "#0072b2", "#e69f00"
 
 
 class LiveCurves:
-    """Writes the curves, every twenty seconds at most."""
+    """Writes the curves, at most every twenty seconds."""
 
     def __init__(self, work: Path, every_s: float = _EVERY_S) -> None:
         self._path = work / LIVE_FILE
@@ -31,12 +31,12 @@ class LiveCurves:
         self._last = time.monotonic()
 
     def update(self, history: Sequence[Mapping[str, Any]], step: int, steps: int) -> None:
-        """Write the page anew if it is time."""
+        """Write the page again if enough time has passed."""
         if time.monotonic() - self._last < self._every_s:
             return
-        beside = self._path.with_suffix(".part")
-        beside.write_text(live_page(history, step, steps), encoding="utf-8")
-        beside.replace(self._path)
+        temporary = self._path.with_suffix(".part")
+        temporary.write_text(live_page(history, step, steps), encoding="utf-8")
+        temporary.replace(self._path)
         self._last = time.monotonic()
 
 

@@ -1,8 +1,8 @@
 """Training examples: a prompt with its answer, and the mask that says what the loss sees.
 
 The loss sees the answer's tokens and the end of turn that follows them, nothing of the prompt.
-The end of turn belongs to it so that a model that writes freely stops after the label. The answer
-is the same text that scoring looks for under the same instruction, found by its position behind
+The end of turn is included so that a model that generates freely stops after the label. The answer
+is the text that scoring looks for under the same instruction, found by its position after
 the prompt and never by searching for it.
 
 Legend: S tokens of an example, A audio tokens, H width of the language model.
@@ -24,7 +24,7 @@ from qsm_core.inference.answers import answer_choices
 from qsm_core.inference.prompt import prompt_parts
 from qsm_core.labels import Label
 from qsm_core.models.encoder import num_audio_tokens
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.seeding import derive_rng
 
 IGNORED = -100  # what cross-entropy leaves out
@@ -53,7 +53,7 @@ class ExampleMaker:
 
         Raises:
             ConfigurationError: An instruction has no single answer for each label.
-            ModelError: The answer cannot be told from the prompt.
+            ModelError: The answer cannot be separated from the prompt.
         """
         self.answers = {text: training_answers(text, answer_format) for text in instructions}
         self._spans = {
@@ -71,7 +71,7 @@ class ExampleMaker:
 
 
 def training_answers(instruction: str, answer_format: str) -> Mapping[Label, str]:
-    """Return the one answer text of each label under an instruction.
+    """Return the answer text of each label under an instruction.
 
     Raises:
         ConfigurationError: The instruction asks for an open answer, or for one of several options
@@ -134,12 +134,12 @@ class AnswerExamples(Dataset[dict[str, object]]):
 
 
 def audio_tokens_of(waveform: np.ndarray) -> int:
-    """Return the audio tokens of a clip; one where it has to be padded to have any."""
+    """Return the audio tokens of a clip; one if it must be padded to have any."""
     return max(num_audio_tokens(len(waveform)), 1)
 
 
 def collate(rows: Sequence[Mapping[str, object]], pad_token_id: int) -> dict[str, object]:
-    """Pad examples behind to one length.
+    """Pad examples on the right to one length.
 
     Returns:
         token_ids, attention_mask and labels, (B, S), and audio, a list of B.
@@ -160,9 +160,9 @@ def _tokenize(
     llm: AudioLLM, instruction: str, answer: str, system_prompt: str
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Return the tokens before the audio, those after it, and the answer with its end of turn."""
-    asked = prompt_parts(llm, instruction, system_prompt=system_prompt)
+    unanswered = prompt_parts(llm, instruction, system_prompt=system_prompt)
     answered = prompt_parts(llm, instruction, answer, system_prompt=system_prompt)
-    span = answered.after[len(asked.after) :]
+    span = answered.after[len(unanswered.after) :]
     text = llm.tokenizer.decode(span[:-1]) if span else ""
     if not span or span[-1] not in llm.end_token_ids or text.strip() != answer:
         raise ModelError(
@@ -170,4 +170,4 @@ def _tokenize(
             f"ends the assistant's turn with {llm.tokenizer.decode(span)!r}; needed are the answer "
             "and one end token, or the loss would look at something else"
         )
-    return asked.before, asked.after, tuple(span)
+    return unanswered.before, unanswered.after, tuple(span)

@@ -1,8 +1,8 @@
-"""Train with the largest micro-batch that memory holds; the effective batch stays what it was.
+"""Train with the largest micro-batch that fits into memory; the effective batch stays the same.
 
 The size starts where the memory account says that a step fits, and falls to the next divisor of
-the effective batch each time memory runs out. The training then goes on from its last checkpoint,
-or from the first weights where there is none. There are as many tries as divisors, so it ends.
+the effective batch each time memory runs out. The training then continues from its last checkpoint,
+or from the initial weights if there is none. There are only as many tries as divisors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from qsm_core.errors import ModelError
 from qsm_core.models.batching import is_out_of_memory
 from qsm_core.models.free_memory import free_bytes
-from qsm_core.models.loaded import AudioLLM, account_of
+from qsm_core.models.loaded_audio_llm import AudioLLM, account_of
 from qsm_core.models.memory import LoraShape, gib
 from qsm_core.stage.context import StageContext
 from qsm_core.training.config import LoraTraining
@@ -39,7 +39,7 @@ class Fit:
         planned_steps: Updates planned.
         micro_batch: Renderings in one forward pass at the end.
         halvings: How often memory ran out.
-        reason: Why the micro-batch is what it is.
+        reason: Why this micro-batch was chosen.
     """
 
     history: list[dict[str, Any]]
@@ -89,7 +89,7 @@ def choose_micro_batch(
 ) -> tuple[int, str]:
     """Return how many renderings go through the model at once, and why.
 
-    A size that the configuration names is tried as it is.
+    A size given in the configuration is tried as it is.
     """
     if config.micro_batch_size is not None:
         return config.micro_batch_size, "asked for"
@@ -129,7 +129,7 @@ def _attempt(
     dev: AnswerExamples,
     context: StageContext,
 ) -> Any | None:
-    """Train from the last checkpoint; return the trainer, or None where memory ran out."""
+    """Train from the last checkpoint; return the trainer, or None if memory ran out."""
     checkpoint = last_checkpoint(context.work)
     trainer = make_trainer(
         llm,

@@ -1,4 +1,4 @@
-"""Stage `train_lora`: fit a LoRA adapter on the train split, keep the one that is best on dev.
+"""Stage `train_lora`: fit a LoRA adapter on the train split, keep the state that is best on dev.
 
 Inputs: `train` and `dev` (a prepared corpus, or the part of one with that split), `model` (folder
 of the base model), optional `rirs`. Output: a plain PEFT adapter with adapter_card.json, README.md
@@ -27,7 +27,7 @@ from qsm_core.models.architectures import architecture_in
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder import encode_clips, prepare_clips
 from qsm_core.models.encoder_cache import open_encoder_cache
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.seeding import derive_seed
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
@@ -43,8 +43,8 @@ from qsm_core.training.examples import (
     draw_instructions,
 )
 from qsm_core.training.fitting import fit
+from qsm_core.training.lora_scope import count_parameters, put_lora, target_modules
 from qsm_core.training.progress import best_step, dev_losses, write_log
-from qsm_core.training.scope import count_parameters, put_lora, target_modules
 from qsm_core.training.trainer import free_memory, seeded
 
 LOG_FILE = "training_log.csv"
@@ -52,7 +52,7 @@ _SPLITS: tuple[Split, Split] = ("train", "dev")
 
 
 def run(context: StageContext) -> dict[str, Any]:
-    """Train an adapter; a restart goes on from the last checkpoint.
+    """Train an adapter; a restart continues from the last checkpoint.
 
     Raises:
         InterruptedStageError: The training was asked to stop; its last step is a checkpoint.
@@ -88,7 +88,7 @@ class _Parts:
 
 @dataclass(frozen=True)
 class _Trained:
-    """What a training leaves in memory: the weights are in the work folder."""
+    """What a training returns; the weights are in the work folder."""
 
     outcome: TrainingOutcome
     history: list[dict[str, Any]]
@@ -149,7 +149,7 @@ def _examples(
 def _audio(
     llm: AudioLLM, config: LoraTraining, waveforms: Sequence[np.ndarray], context: StageContext
 ) -> Sequence[Tensor] | Sequence[np.ndarray]:
-    """Return audio embeddings where the encoder stays frozen, else the waveforms."""
+    """Return audio embeddings if the encoder stays frozen, else the waveforms."""
     if config.tune_encoder:
         return waveforms
 
@@ -189,7 +189,7 @@ def _write_output(
     best = context.work / f"best-{trained.outcome.best_step}"
     shutil.copyfile(best / WEIGHTS_FILE, context.out / WEIGHTS_FILE)
     adapter = json.loads((best / CONFIG_FILE).read_text(encoding="utf-8"))
-    # PEFT notes where the base lay on this machine; the name is what others can use.
+    # PEFT writes the path of the base on this machine; others can only use its name.
     adapter["base_model_name_or_path"] = config.base_model
     text = json.dumps(adapter, indent=2, sort_keys=True) + "\n"
     (context.out / CONFIG_FILE).write_text(text, encoding="utf-8")
@@ -211,7 +211,7 @@ def _write_output(
 
 
 def _check_output(context: StageContext, config: LoraTraining) -> None:
-    """Load the adapter as a user would: whole, and with an effect on the logits."""
+    """Load the adapter as a user would, to check that it is complete and changes the logits."""
     load_audio_llm(
         context.inputs["model"],
         adapter=context.out,

@@ -1,6 +1,6 @@
-"""What log and checkpoints of a training say: the best step, whether to stop, where to go on.
+"""The state of a training, read from its log and checkpoints: best step, when to stop or resume.
 
-Step 0 is the untrained adapter, which is the base model: its dev loss is there to compare with,
+Step 0 is the untrained adapter, which is the base model: its dev loss is there for comparison,
 and it is never the best step.
 """
 
@@ -35,12 +35,12 @@ def best_step(history: DevLosses) -> tuple[int, float]:
 
 
 def is_new_best(history: DevLosses) -> bool:
-    """Say whether the last dev loss is lower than those of all trained steps before."""
+    """Return whether the last dev loss is lower than those of all earlier trained steps."""
     return bool(_trained(history)) and best_step(history) == history[-1]
 
 
 def is_exhausted(history: DevLosses, patience: int) -> bool:
-    """Say whether the last `patience` dev losses brought no new best; never with 0."""
+    """Return whether the last `patience` dev losses brought no new best; False for 0."""
     if patience == 0 or not _trained(history):
         return False
     steps = [step for step, _ in _trained(history)]
@@ -52,7 +52,7 @@ def _trained(history: DevLosses) -> DevLosses:
 
 
 def last_checkpoint(work: Path) -> Path | None:
-    """Return the newest whole checkpoint, and remove those that a kill left unfinished."""
+    """Return the newest complete checkpoint, and remove those that a kill left unfinished."""
     whole = []
     for folder in work.glob("checkpoint-*"):
         if (folder / CHECKPOINT_MARK).is_file():
@@ -69,7 +69,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def write_log(path: Path, log_history: Sequence[Mapping[str, Any]]) -> None:
-    """Write one row a step: training loss before the update, dev loss where it was measured."""
+    """Write one row per step: training loss before the update, dev loss if it was measured."""
     rows: dict[int, dict[str, Any]] = {}
     for entry in log_history:
         if not {"loss", "eval_loss"} & set(entry):

@@ -31,14 +31,14 @@ from transformers import (
 from qsm_core.errors import InterruptedStageError, ModelError
 from qsm_core.models.encoder import encode_batch
 from qsm_core.models.forward import input_embeddings
-from qsm_core.models.loaded import AudioLLM
+from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.stage.context import StageContext
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.curves import LiveCurves
 from qsm_core.training.examples import IGNORED, AnswerExamples, collate
 from qsm_core.training.progress import CHECKPOINT_MARK, dev_losses, is_exhausted, is_new_best
 
-_LONGEST_INTERVAL = 200  # updates between two checkpoints, where nobody said otherwise
+_LONGEST_INTERVAL = 200  # updates between two checkpoints, by default
 _DEV_BATCH = 32
 _KEPT = 2
 
@@ -67,7 +67,7 @@ def answer_loss(llm: AudioLLM, batch: Mapping[str, Any], short_clips: str) -> Te
 
 
 class _OneDevice(TrainingArguments):  # type: ignore[misc] # transformers is taken as untyped
-    """Arguments of a training on one device: more GPUs would multiply the batch unasked."""
+    """Arguments of a training on one device: with more GPUs, Trainer would multiply the batch."""
 
     @property
     def n_gpu(self) -> int:
@@ -102,10 +102,10 @@ class AnswerTrainer(Trainer):  # type: ignore[misc] # transformers is taken as u
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as untyped
-    """Keeps the best adapter, stops early or when asked, shows progress, marks whole checkpoints.
+    """Keeps the best adapter, stops early or on request, reports progress, marks whole checkpoints.
 
-    What is best and when to stop early it decides on the logged history alone, which a checkpoint
-    restores, so a training that was killed decides the same.
+    Which adapter is best and when to stop early is decided from the logged history alone, which a
+    checkpoint restores, so a training that was killed decides the same.
     """
 
     def __init__(self, model: Any, patience: int, context: StageContext) -> None:
@@ -125,7 +125,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as 
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Show progress; refuse to go on from a loss that is no number."""
+        """Report progress; refuse to continue from a loss that is not finite."""
         for name in ("loss", "eval_loss"):
             value = (logs or {}).get(name)
             if value is None:
@@ -151,7 +151,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as 
     def on_step_end(
         self, _args: TrainingArguments, _state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Have this step saved, whatever the interval, if the training should stop."""
+        """Save this step, whatever the interval, if the training should stop."""
         self._reason = self._stop_requested()
         if self._reason is not None:
             control.should_save = True
@@ -159,7 +159,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as 
     def on_save(
         self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
     ) -> None:
-        """Mark the checkpoint as whole: a kill while it is written leaves it without the mark.
+        """Mark the checkpoint as complete: one that a kill left half-written has no mark.
 
         Raises:
             InterruptedStageError: The training should stop, and now it can.
@@ -174,14 +174,14 @@ _NAMES = {"loss": "training loss", "eval_loss": "dev loss"}
 
 
 def keep_adapter(model: Any, work: Path, step: int) -> None:
-    """Write the adapter of a step to work/best-<step>, whole or not at all."""
+    """Write the adapter of a step to work/best-<step>, atomically."""
     folder = work / f"best-{step}"
     if not folder.is_dir():
-        beside = work / f"best-{step}.part"
-        shutil.rmtree(beside, ignore_errors=True)
-        model.save_pretrained(beside, save_embedding_layers=False)
-        beside.rename(folder)
-    # The one before stays: a restart from an older checkpoint may still end with it.
+        temporary = work / f"best-{step}.part"
+        shutil.rmtree(temporary, ignore_errors=True)
+        model.save_pretrained(temporary, save_embedding_layers=False)
+        temporary.rename(folder)
+    # The previous best is kept: a restart from an older checkpoint may still end with it.
     kept = sorted((p for p in work.glob("best-*") if p.suffix != ".part"), key=_step_of)
     for old in kept[:-_KEPT]:
         shutil.rmtree(old)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 
 from qsm_core.data.clip_counts import count_conditions, count_planned_clips
-from qsm_core.stage.work import PlannedInput, Work
+from qsm_core.stage.workload import PlannedInput, Work
 from qsm_core.training.config import LoraTraining
 
 

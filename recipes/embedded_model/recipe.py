@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
-from qsm_core.models.small import build_small_audio_llm
+from qsm_core.models.small_audio_llm import build_small_audio_llm
 from qsm_core.seeding import derive_rng, derive_seed
 from recipes.embedded_model.bank import build_bank
 from recipes.embedded_model.instruction_tuning import (

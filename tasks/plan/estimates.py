@@ -8,7 +8,7 @@ from statistics import median
 from typing import NamedTuple
 
 from qsm_core.plurals import counted
-from qsm_core.stage.work import Work
+from qsm_core.stage.workload import Work
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.store import Store
 from tasks.stage_task import Stage, declared_stages

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qsm_core.stage.work import PlannedInput, Row, Work
+from qsm_core.stage.workload import PlannedInput, Row, Work
 from qsm_core.store.explain import Verdict
 from qsm_core.store.spec import StageInput
 from qsm_core.store.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent import futures
 
 from qsm_core.errors import QsmError, StageError
-from qsm_core.store.disk import full_disk_error, is_full_disk
+from qsm_core.store.full_disk import full_disk_error, is_full_disk
 from qsm_core.store.layout import Layout, WorkFolder
 from tasks.run.handle import NotMadeError, StageHandle
 from tasks.workers.errors import StoppedError

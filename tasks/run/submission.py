@@ -94,8 +94,12 @@ class Submission:
 
     def _show_reused(self) -> None:
         self.handle.task_run_id = uuid4()
+        task = self._task(refresh_cache=False)
+        # A task with tags asks for a slot of the limit on each, and could wait for one for hours.
+        # On SQLite the question alone now and then fails, and is asked again after seconds.
+        task.tags = set()
         run_task_sync(
-            self._task(refresh_cache=False),
+            task,
             task_run_id=self.handle.task_run_id,
             parameters={"call": self._call(min_generation=1, reuse=True)},
             dependencies=self._dependencies(),

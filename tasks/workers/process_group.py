@@ -12,7 +12,7 @@ from contextvars import copy_context
 from typing import IO
 
 from qsm_core.errors import StageError
-from qsm_core.stage.child import read_progress_line
+from qsm_core.stage.child_process import read_progress_line
 from qsm_core.stage.usage import resident_peak_mib
 from tasks.workers.process_log import ProcessLog
 

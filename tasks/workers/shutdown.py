@@ -56,7 +56,7 @@ def stop_requests() -> Iterator[StopRequest]:
     if worker is not None:
         shutdown.handle_sigterm(worker)
         if worker.status in _CLOSING:  # the signal came before the stage
-            shutdown.request.ask(SIGTERM_REASON, GRACE_S)
+            shutdown.request.set(SIGTERM_REASON, GRACE_S)
     reason = shutdown.request()
     if reason is not None:
         raise InterruptedStageError(f"{reason}; the stage was not begun here")
@@ -116,11 +116,11 @@ class WorkerShutdown:
             yield
         finally:
             self._busy -= 1
-            if self.request.asked:
+            if self.request.is_set:
                 threading.Thread(target=self._close_when_fetched, daemon=True).start()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.request.ask(SIGTERM_REASON, GRACE_S)
+        self.request.set(SIGTERM_REASON, GRACE_S)
         if self._busy:
             self._worker.loop.asyncio_loop.call_soon_threadsafe(self._accept_no_more)
         else:

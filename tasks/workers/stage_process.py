@@ -2,7 +2,7 @@
 
 The process is the leader of a session and a process group of its own. The group is killed when the
 stage takes too long, does not stop in time, or ends and leaves something behind. If the process
-that started it dies, the group ends itself (`qsm_core.stage.child`).
+that started it dies, the group ends itself (`qsm_core.stage.child_process`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qsm_core.errors import InterruptedStageError, QsmError, StageError
-from qsm_core.stage.child import ASKED, order_of
+from qsm_core.stage.child_process import MODULE, STOPPED_BY_SIGTERM, order_of
 from qsm_core.stage.context import StageContext
 from qsm_core.stage.launch import Launched
 from qsm_core.stage.outcome import read_outcome
@@ -76,7 +76,9 @@ class StageProcess:
             launched = read_outcome(outcome)
         except InterruptedStageError as error:
             # The process received a signal; why it was sent is known here only.
-            raise InterruptedStageError(str(error).replace(ASKED, self.stop() or ASKED)) from error
+            reason = self.stop() or STOPPED_BY_SIGTERM
+            message = str(error).replace(STOPPED_BY_SIGTERM, reason)
+            raise InterruptedStageError(message) from error
         if launched is None:
             raise self._exit_error(spec, code, peak_mib, log)
         return launched
@@ -101,7 +103,7 @@ class StageProcess:
         try:
             with _signal_mask(signal.SIGTERM):
                 process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "qsm_core.stage.child", folder / "order.json"],
+                    [sys.executable, "-P", "-m", MODULE, folder / "order.json"],
                     env=child_environment(os.environ, context.runtime.get("threads")),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,

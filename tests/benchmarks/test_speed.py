@@ -10,7 +10,7 @@ from benchmarks.scoring import Workload
 from qsm_core.labels import Label
 from qsm_core.models.encoder import encode_clips, num_audio_tokens
 from qsm_core.training.config import LoraTraining
-from qsm_core.training.scope import put_lora
+from qsm_core.training.lora_scope import put_lora
 from qsm_core.training.trainer import answer_loss
 
 

@@ -1,4 +1,4 @@
-"""Automations on a real server: zombies end, failures are told to a real receiver."""
+"""Automations on a real server: zombies end, failures are reported to a real receiver."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_address_of_the_webhook_is_a_secret(applied: Team) -> None:
     assert "token-of-the-channel" not in applied.postgres.dump()
 
 
-def test_a_run_that_gives_no_sign_is_crashed_and_told_once(
+def test_a_run_that_gives_no_sign_is_crashed_and_reported_once(
     applied: Team, heard: tuple[str, list[Any]]
 ) -> None:
     silent, alive = _run(applied, "silent"), _run(applied, "waiting")
@@ -115,7 +115,7 @@ def test_a_run_that_gives_no_sign_is_crashed_and_told_once(
 
     wait_until(crashed, "the end of the zombie", timeout_s=120)
     assert "Press Retry" in applied.ask(f"flow_runs/{silent}")["state"]["message"]
-    # A run that is killed is reported twice by its worker: told once all the same.
+    # A run that is killed is reported twice by its worker: shown once all the same.
     _set(applied, silent, "CRASHED", "again")
     _set(applied, alive, "FAILED", "dev_fraction is wrong")
     subjects = wait_until(
@@ -123,8 +123,8 @@ def test_a_run_that_gives_no_sign_is_crashed_and_told_once(
         "two messages",
     )
     assert subjects == {"qsm: silent Crashed", "qsm: waiting Failed"}
-    told = [one for one in heard[1] if "silent" in one["subject"]]
-    assert len(told) == 1
+    shown = [one for one in heard[1] if "silent" in one["subject"]]
+    assert len(shown) == 1
     (failed,) = [one for one in heard[1] if "waiting" in one["subject"]]
     assert "dev_fraction is wrong" in failed["body"]
     assert "/runs/flow-run/" in failed["body"]

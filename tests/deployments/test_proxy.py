@@ -51,8 +51,8 @@ class _Tell(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = len(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-        told = {"path": self.path, "headers": dict(self.headers), "length": length}
-        text = json.dumps(told).encode()
+        shown = {"path": self.path, "headers": dict(self.headers), "length": length}
+        text = json.dumps(shown).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -128,25 +128,25 @@ def _wait_for(pid: Path, nginx: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def test_the_server_is_reached_over_tls_and_told_so(proxy: Proxy) -> None:
-    told = proxy.ask("GET", "/api/health?a=b")
-    assert told["path"] == "/api/health?a=b"
-    assert told["headers"]["Host"] == NAME
-    assert told["headers"]["X-Forwarded-Proto"] == "https"
-    assert told["headers"]["Connection"] == "close"
-    assert told["hsts"]
+def test_the_server_is_reached_over_tls_and_knows_it(proxy: Proxy) -> None:
+    shown = proxy.ask("GET", "/api/health?a=b")
+    assert shown["path"] == "/api/health?a=b"
+    assert shown["headers"]["Host"] == NAME
+    assert shown["headers"]["X-Forwarded-Proto"] == "https"
+    assert shown["headers"]["Connection"] == "close"
+    assert shown["hsts"]
 
 
 def test_a_websocket_is_handed_on(proxy: Proxy) -> None:
-    told = proxy.ask("GET", "/api/events/out", Connection="Upgrade", Upgrade="websocket")
-    assert told["headers"]["Upgrade"] == "websocket"
-    assert told["headers"]["Connection"] == "upgrade"
+    shown = proxy.ask("GET", "/api/events/out", Connection="Upgrade", Upgrade="websocket")
+    assert shown["headers"]["Upgrade"] == "websocket"
+    assert shown["headers"]["Connection"] == "upgrade"
 
 
 def test_login_and_a_large_artifact_come_through(proxy: Proxy) -> None:
-    told = proxy.ask("POST", "/api/artifacts/", b"x" * 5_000_000, Authorization="Basic abc")
-    assert told["length"] == 5_000_000
-    assert told["headers"]["Authorization"] == "Basic abc"
+    shown = proxy.ask("POST", "/api/artifacts/", b"x" * 5_000_000, Authorization="Basic abc")
+    assert shown["length"] == 5_000_000
+    assert shown["headers"]["Authorization"] == "Basic abc"
 
 
 def test_without_tls_nothing_is_served(proxy: Proxy) -> None:

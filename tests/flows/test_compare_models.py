@@ -48,11 +48,13 @@ def test_sources_of_three_kinds_in_one_report_and_again_from_the_store(
     done = _compare(prefect_service, tmp_path, *sources)
     assert done.returncode == 0, done.stdout + done.stderr
     results = tmp_path / "results" / "comparison"
-    told = json.loads((results / "report" / "results.json").read_text(encoding="utf-8"))
+    content = json.loads((results / "report" / "results.json").read_text(encoding="utf-8"))
     titles = ["Base", "LoRA", "My VAD", "First system"]
-    assert [row["title"] for row in told["results"]] == titles
-    assert {row["n_rows"] for row in told["results"]} == {64}
-    assert "4 systems answered for the same 16 test clips from 8 groups" in told["abstract"][0][0]
+    assert [row["title"] for row in content["results"]] == titles
+    assert {row["n_rows"] for row in content["results"]} == {64}
+    assert (
+        "4 systems answered for the same 16 test clips from 8 groups" in content["abstract"][0][0]
+    )
     page = (results / "report.html").read_text(encoding="utf-8")
     assert "My VAD against Base" in page
     assert (results / "methods.md").read_text(encoding="utf-8").startswith("# Methods")
@@ -67,7 +69,7 @@ def test_sources_of_three_kinds_in_one_report_and_again_from_the_store(
     assert server.states(second["id"]) == {"analysis": "Cached", "report": "Cached"}
 
 
-def test_clips_that_differ_are_told_before_a_stage_starts(tmp_path: Path) -> None:
+def test_clips_that_differ_are_reported_before_a_stage_starts(tmp_path: Path) -> None:
     table = answers("a")
     whole = write_foreign(tmp_path / "whole.csv", table)
     part = write_foreign(tmp_path / "part.csv", table.iloc[:-4])

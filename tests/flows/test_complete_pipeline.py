@@ -136,11 +136,11 @@ def test_stage_1_and_stage_3a_are_one_evaluation(first: Ran) -> None:
 
 
 def test_evaluations_use_the_adapter_and_the_instructions_that_were_found(first: Ran) -> None:
-    told = {name: json.loads(first.content(f"{name}/metrics.json")) for name in EVALUATIONS}
+    shown = {name: json.loads(first.content(f"{name}/metrics.json")) for name in EVALUATIONS}
     for model in ("base", "lora"):
         found = first.content(f"opro_{model}/best_prompt.txt").decode().strip()
-        assert told[f"eval_{model}_opro"]["instruction"] == found
-        assert told[f"eval_{model}_opro"]["system"] == f"{model}_opro"
+        assert shown[f"eval_{model}_opro"]["instruction"] == found
+        assert shown[f"eval_{model}_opro"]["system"] == f"{model}_opro"
     predictions = [
         pd.read_parquet(first.results / name / "predictions.parquet")["margin"].to_numpy()
         for name in ("eval_base", "eval_lora")
@@ -212,7 +212,7 @@ def _manifest(ran: Ran, name: str) -> Manifest:
 def plan(
     folder: Path, prefect_service: PrefectService, small_model_folder: Path
 ) -> Callable[..., dict[str, list[str]]]:
-    """Plan a run on what the first one made; returns what is told, by stage, in words."""
+    """Plan a run on what the first one made; returns the sentences of the plan by stage."""
     wide = PrefectService(
         prefect_service.api_url, {**prefect_service.environment, "COLUMNS": "200"}
     )
@@ -235,29 +235,31 @@ def plan(
 def test_a_plan_for_another_search_runs_both_searches(
     plan: Callable[..., dict[str, list[str]]],
 ) -> None:
-    told = plan(opro_candidates=3)
+    shown = plan(opro_candidates=3)
     for name in ("opro_base", "opro_lora"):
-        assert told[name][0] == "runs"
-        assert "candidates changed from 4 to 3" in " ".join(told[name])
+        assert shown[name][0] == "runs"
+        assert "candidates changed from 4 to 3" in " ".join(shown[name])
     reused = ("corpus", "rirs", "baseline", "lora", "eval_lora")
-    assert {name: told[name][0] for name in reused} == dict.fromkeys(reused, "reused")
+    assert {name: shown[name][0] for name in reused} == dict.fromkeys(reused, "reused")
     for waiting, needed in {"eval_base_opro": "opro_base", "eval_lora_opro": "opro_lora"}.items():
-        assert told[waiting][0] == "waits"
-        assert f"is decided after {needed}" in " ".join(told[waiting])
+        assert shown[waiting][0] == "waits"
+        assert f"is decided after {needed}" in " ".join(shown[waiting])
 
 
 def test_a_plan_runs_nothing_and_says_each_verdict(
     plan: Callable[..., dict[str, list[str]]],
 ) -> None:
-    told = plan(lora_rank=2)
-    assert [told[name][0] for name in ("corpus", "rirs", "baseline", "opro_base")] == ["reused"] * 4
-    assert told["eval_base_opro"][0] == "reused"
-    assert told["lora"][0] == "runs"
+    shown = plan(lora_rank=2)
+    assert [shown[name][0] for name in ("corpus", "rirs", "baseline", "opro_base")] == [
+        "reused"
+    ] * 4
+    assert shown["eval_base_opro"][0] == "reused"
+    assert shown["lora"][0] == "runs"
     # 12 clips, each in 2 conditions, are 24 renderings: two steps of 16.
-    assert "at most 2 training steps" in " ".join(told["lora"])
-    assert "(1 earlier run)" in " ".join(told["lora"])
-    assert "40 predictions" in " ".join(told["eval_lora"])
-    assert "rank changed from 4 to 2" in " ".join(told["lora"])
+    assert "at most 2 training steps" in " ".join(shown["lora"])
+    assert "(1 earlier run)" in " ".join(shown["lora"])
+    assert "40 predictions" in " ".join(shown["eval_lora"])
+    assert "rank changed from 4 to 2" in " ".join(shown["lora"])
     for waiting, needed in {
         "eval_lora": "lora",
         "opro_lora": "lora",
@@ -265,8 +267,8 @@ def test_a_plan_runs_nothing_and_says_each_verdict(
         "analysis": "eval_lora",
         "report": "analysis",
     }.items():
-        assert told[waiting][0] == "waits"
-        assert f"is decided after {needed}" in " ".join(told[waiting])
+        assert shown[waiting][0] == "waits"
+        assert f"is decided after {needed}" in " ".join(shown[waiting])
 
 
 def _write_external_test(folder: Path) -> Path:
@@ -352,7 +354,7 @@ def _check_split_by_group(manifest: Path) -> None:
     assert len(clips.groupby(["split", "label"])) == 6
 
 
-def test_clips_that_cannot_be_used_are_told_together_and_nothing_is_queued(
+def test_clips_that_cannot_be_used_are_reported_together_and_nothing_is_queued(
     prefect_service: PrefectService, small_model_folder: Path, tmp_path: Path
 ) -> None:
     clips = write_class_folders(tmp_path / "clips", groups=4, clips=1)
@@ -375,7 +377,7 @@ def test_clips_that_cannot_be_used_are_told_together_and_nothing_is_queued(
     assert list(tmp_path.glob("store/outputs/*/*")) == []
 
 
-def test_a_model_that_is_not_there_is_told_before_anything_runs(
+def test_a_model_that_does_not_exist_is_reported_before_anything_runs(
     prefect_service: PrefectService, tmp_path: Path
 ) -> None:
     done = run_pipeline(prefect_service, tmp_path, model=tmp_path / "nowhere", name="tiny")

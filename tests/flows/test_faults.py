@@ -313,7 +313,7 @@ def _fill(folder: Path, *, leave: int) -> Path:
     return ballast
 
 
-def test_a_full_disk_is_told_and_the_next_run_goes_on(
+def test_a_full_disk_is_reported_and_the_next_run_continues(
     undisturbed: Path,
     small_disk: Path,
     prefect_service: PrefectService,

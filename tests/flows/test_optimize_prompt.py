@@ -101,14 +101,14 @@ def test_a_search_asks_the_server_and_the_key_is_found_nowhere(
         json.loads(line) for line in (search / "optimizer_llm.jsonl").read_bytes().splitlines()
     ]
     assert sum(len(event.get("answers", ())) for event in asked) == len(server.requests)
-    told = (search / "trajectory.jsonl").read_text()
-    assert '"origin": "optimizer LLM, step 1"' in told
-    assert "does not say how to answer" in told
+    text = (search / "trajectory.jsonl").read_text()
+    assert '"origin": "optimizer LLM, step 1"' in text
+    assert "does not say how to answer" in text
     shown, worth = (latest_artifact(prefect_service, key) for key in ("opro-lora", "instructions"))
     assert "optimizer LLM, step 1" in str(shown.data)
-    for told in (str(worth.data), " ".join(done.stdout.split())):
-        assert "LoRA model: " in told
-        assert "has a balanced accuracy over clips of" in told
+    for text in (str(worth.data), " ".join(done.stdout.split())):
+        assert "LoRA model: " in text
+        assert "has a balanced accuracy over clips of" in text
     assert "What OPRO adds to simpler ways at the same price" in str(worth.data)
 
     metrics = [

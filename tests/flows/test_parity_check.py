@@ -18,7 +18,7 @@ def test_the_model_is_the_presets_unless_one_is_given():
     assert (given.model, given.model_revision) == ("my_model", None)
 
 
-def test_wrong_values_are_told_by_their_names():
+def test_wrong_values_are_reported_by_their_names():
     with pytest.raises(ConfigurationError, match=r"num_clips = 1: .*greater than or equal to 2"):
         parse_parity_parameters({"num_clips": 1})
     with pytest.raises(ConfigurationError, match="there is no such parameter; there are: preset"):

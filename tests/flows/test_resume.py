@@ -93,8 +93,8 @@ class Served:
         (flow,) = self.worker.children()
         flow.send_signal(signal.SIGKILL)
         log = self.folder / "worker.log"
-        told = "prefect.flow_runs.worker - Check whether the flow run exceeded its memory"
-        wait_for(lambda: told in log.read_text(), "the worker's second report of the crash")
+        text = "prefect.flow_runs.worker - Check whether the flow run exceeded its memory"
+        wait_for(lambda: text in log.read_text(), "the worker's second report of the crash")
 
 
 @pytest.fixture(scope="module")
@@ -216,10 +216,10 @@ def test_another_run_of_the_deployment_after_a_stage_failed(served: Served) -> N
     weights.write_bytes(whole.replace(b"language_model", b"languagg_model"))
     failed = served.wait_for_end(served.run_deployment(lora_dropout=0.2))
     assert failed["state_name"] == "Failed"
-    told = failed["state"]["message"]
-    assert "stage lora failed" in told
-    assert "stage baseline failed" in told
-    assert "what is finished is reused" in told
+    shown = failed["state"]["message"]
+    assert "stage lora failed" in shown
+    assert "stage baseline failed" in shown
+    assert "what is finished is reused" in shown
     assert served.server.states(failed["id"])["corpus"] == "Cached"
 
     weights.write_bytes(whole)

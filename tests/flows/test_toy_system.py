@@ -124,7 +124,7 @@ def test_a_forced_stage_is_made_again_and_what_stays_the_same_is_not(lab: Lab) -
         throw(**SIZE, **lab.places, force=["trows"])
 
 
-def test_a_killed_stage_goes_on_from_its_last_block(
+def test_a_killed_stage_continues_from_its_last_block(
     lab: Lab, prefect_service: PrefectService, tmp_path: Path
 ) -> None:
     places = {"store": tmp_path / "store", "results": tmp_path / "results"}

@@ -59,12 +59,12 @@ HEAVY = (
 
 
 def test_configurations_load_nothing_heavy() -> None:
-    told = run_python(
+    shown = run_python(
         f"import importlib, sys\n"
         f"for name in {LIGHT}: importlib.import_module(name)\n"
         f"print(sorted(set({HEAVY}) & set(sys.modules)))"
     )
-    assert told.strip() == "[]"
+    assert shown.strip() == "[]"
 
 
 # A configuration that is allowed, and single values with which it is not.

@@ -86,9 +86,9 @@ def _check_what_others_see(cluster: ToyCluster, slurm: Slurm) -> None:
 
 
 def test_a_job_that_never_starts_ends_the_run_with_slurms_reason(cluster: ToyCluster) -> None:
-    told = cluster.start(n=3, partition="closed", pending_limit='"00:00:05"').failure()
-    assert "pending_limit" in told
-    assert "ReqNodeNotAvail" in told or "PartitionDown" in told
+    text = cluster.start(n=3, partition="closed", pending_limit='"00:00:05"').failure()
+    assert "pending_limit" in text
+    assert "ReqNodeNotAvail" in text or "PartitionDown" in text
 
 
 def test_a_lost_node_costs_no_finished_step(
@@ -145,7 +145,7 @@ def test_the_prefect_server_is_away_for_half_a_minute(
     assert run.attempts == 1
 
 
-def test_a_stage_longer_than_the_walltime_goes_on_in_a_new_job(
+def test_a_stage_longer_than_the_walltime_continues_in_a_new_job(
     cluster: ToyCluster, slurm: Slurm, record_property: Record
 ) -> None:
     before = slurm.submitted()
@@ -154,7 +154,7 @@ def test_a_stage_longer_than_the_walltime_goes_on_in_a_new_job(
     asked_at = run.steps
     record_property("recovery_s", run.wait_for_attempt(2))
     result = run.result()
-    assert "walltime" in run.told
+    assert "walltime" in run.output
     assert result["first_step"] >= asked_at > 0
     assert slurm.submitted() - before == run.attempts >= 2
     assert "TIMEOUT" not in {job.state for job in slurm.ended()[-2:]}
@@ -209,7 +209,7 @@ def test_cancelling_in_the_ui_a_run_of_a_deployment_leaves_no_job(
     assert worker.attempts == 1
 
 
-def test_the_jobs_of_a_killed_flow_are_reaped_and_its_work_goes_on(
+def test_the_jobs_of_a_killed_flow_are_reaped_and_its_work_continues(
     cluster: ToyCluster, slurm: Slurm, record_property: Record
 ) -> None:
     run = cluster.start(n=60)
@@ -235,9 +235,9 @@ def test_the_jobs_of_a_killed_flow_are_reaped_and_its_work_goes_on(
 def test_what_slurm_refuses_ends_the_run_in_its_own_words(
     cluster: ToyCluster, slurm: Slurm
 ) -> None:
-    told = cluster.start(n=3, memory="900G").failure()
-    assert "Requested node configuration is not available" in told
-    assert "partition cpu" in told
+    text = cluster.start(n=3, memory="900G").failure()
+    assert "Requested node configuration is not available" in text
+    assert "partition cpu" in text
     assert not slurm.queue()  # its log of ended jobs may name a refused one
 
 
@@ -248,7 +248,7 @@ def test_what_slurm_refuses_ends_the_run_in_its_own_words(
         ("locked", "Invalid account or account/partition combination specified"),
     ],
 )
-def test_what_slurm_does_not_know_is_told_before_anything_is_queued(
+def test_what_slurm_does_not_know_is_reported_before_anything_is_queued(
     cluster: ToyCluster, slurm: Slurm, monkeypatch: pytest.MonkeyPatch, partition: str, words: str
 ) -> None:
     for name, value in slurm.environment.items():
@@ -261,9 +261,9 @@ def test_what_slurm_does_not_know_is_told_before_anything_is_queued(
 
 def test_a_job_that_ends_at_its_start_shows_its_log(cluster: ToyCluster) -> None:
     environment = '["echo no such module >&2; false"]'
-    told = cluster.start(n=3, interface=f"lo\nenvironment: {environment}").failure()
-    assert "this line of the environment failed" in told
-    assert "no such module" in told
+    text = cluster.start(n=3, interface=f"lo\nenvironment: {environment}").failure()
+    assert "this line of the environment failed" in text
+    assert "no such module" in text
 
 
 def test_a_node_with_another_version_of_qsm_gets_no_work(

@@ -61,9 +61,9 @@ def chat_server(script: Script) -> Iterator[ChatServer]:
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
-                number = len(told.requests)
-                told.requests.append(request)
-                told.keys.append(self.headers.get("Authorization"))
+                number = len(shown.requests)
+                shown.requests.append(request)
+                shown.keys.append(self.headers.get("Authorization"))
             reply = script(number, request)
             if reply.hangs:
                 release.wait(30)
@@ -82,11 +82,11 @@ def chat_server(script: Script) -> Iterator[ChatServer]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told = ChatServer(f"http://127.0.0.1:{server.server_address[1]}/v1")
+    shown = ChatServer(f"http://127.0.0.1:{server.server_address[1]}/v1")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield told
+        yield shown
     finally:
         release.set()
         server.shutdown()

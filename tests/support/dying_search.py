@@ -1,9 +1,9 @@
-"""The stage `optimize_prompt` in a process that kills itself behind the second event of a kind.
+"""The stage `optimize_prompt` in a process that kills itself after the second event of a kind.
 
     python -m tests.support.dying_search --spec spec.json
 
 The runtime value `die_at` names the kind: one of the trajectory, or "answers", those of the
-optimizer LLM. Nobody has to watch and be quick: the kill always comes at the same place.
+optimizer LLM. The kill always comes at the same place, whatever the timing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qsm_core.models.text import remembered
+from qsm_core.models.text import cached
 from qsm_core.prompting.optimize import run
 from qsm_core.prompting.search import trajectory
 from qsm_core.stage.context import StageContext
@@ -32,17 +32,17 @@ def dying(context: StageContext) -> dict[str, Any]:
             os.kill(os.getpid(), signal.SIGKILL)
         return event
 
-    kept = remembered.RememberedLLM.answers
+    original = cached.CachedLLM.answers
 
-    def answers(self: remembered.RememberedLLM, prompt: str, seeds: Sequence[int]) -> list[str]:
-        told = kept(self, prompt, seeds)
+    def answers(self: cached.CachedLLM, prompt: str, seeds: Sequence[int]) -> list[str]:
+        texts = original(self, prompt, seeds)
         given = [event for event in self._events if "answers" in event]
         if context.runtime["die_at"] == "answers" and len(given) >= _EVENTS:
             os.kill(os.getpid(), signal.SIGKILL)
-        return told
+        return texts
 
     trajectory.Trajectory.record = record  # type: ignore[method-assign]
-    remembered.RememberedLLM.answers = answers  # type: ignore[method-assign]
+    cached.CachedLLM.answers = answers  # type: ignore[method-assign]
     return run(context)
 
 

@@ -3,7 +3,7 @@
 A test that waits for a file and then kills races the work: on a fast machine the stage has ended
 before the kill arrives. Here the working process itself stops at a file that it is about to keep,
 the test sees that it does, and nothing is left to chance. The process goes on only when its Dask
-worker is told to stop, as SLURM tells it before a job ends.
+worker is asked to stop, as SLURM asks it before a job ends.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def is_first(name):
 
 def wait():
     end = time.monotonic() + LONGEST_S
-    while not told_to_stop() and time.monotonic() < end:
+    while not asked_to_stop() and time.monotonic() < end:
         time.sleep(0.05)
 
 
-def told_to_stop():
+def asked_to_stop():
     """Say whether this worker has heard the SIGTERM of its end."""
     shutdown = sys.modules.get("tasks.workers.shutdown")
     return shutdown is not None and shutdown._shutdown().request.asked

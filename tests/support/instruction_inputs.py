@@ -34,10 +34,10 @@ def write_instruction_inputs(folder: Path) -> dict[str, Path]:
         other = "lora" if model == "base" else "base"
         text = CONTROL if model == "base" else BEST["lora"]
         asked = {"control": (text, control), other: (BEST[other], 1.0)}
-        for place, told, skill in (("seed", SEED, first), ("found", BEST[model], best)):
+        for place, shown, skill in (("seed", SEED, first), ("found", BEST[model], best)):
             bias = -1.0 if place == "seed" else 0.0
             inputs[f"{place}_{model}"] = _write_evaluation(
-                folder / f"{place}_{model}", told, answers(told, skill, bias)
+                folder / f"{place}_{model}", shown, answers(shown, skill, bias)
             )
         further = folder / f"further_{model}"
         inputs[further.name] = _write_further(further, asked, {SEED, BEST[model]})
@@ -54,13 +54,13 @@ def _write_evaluation(folder: Path, text: str, table: pd.DataFrame) -> Path:
 
 def _write_further(folder: Path, asked: dict[str, tuple[str, float]], known: set[str]) -> Path:
     folder.mkdir()
-    told, tables = {}, []
+    shown, tables = {}, []
     for role, (text, skill) in asked.items():
-        told[role] = {"instruction": text, "asked": text not in known}
+        shown[role] = {"instruction": text, "asked": text not in known}
         if text not in known:
             tables.append(answers(text, skill).assign(system=role))
     write_predictions(folder / PREDICTIONS_FILE, pd.concat(tables))
-    (folder / "instructions.json").write_text(json.dumps(told))
+    (folder / "instructions.json").write_text(json.dumps(shown))
     return folder
 
 

@@ -43,15 +43,15 @@ class ToyRun:
     folder: Path
 
     @property
-    def told(self) -> str:
+    def output(self) -> str:
         """What it printed so far."""
-        return (self.folder / "told.txt").read_text()
+        return (self.folder / "output.txt").read_text()
 
     @property
     def flow_run_id(self) -> str:
         """The id of the flow run, once it has begun."""
         self.wait_for("id=")
-        return self.told.split("id=")[1].split()[0]
+        return self.output.split("id=")[1].split()[0]
 
     @property
     def steps(self) -> int:
@@ -84,19 +84,19 @@ class ToyRun:
     def stage_is_a_process_of_its_own(self) -> bool:
         """Whether the process that counts is no worker of Dask."""
         pid = int((self.folder / "attempts.txt").read_text().splitlines()[-1].split()[0])
-        return "qsm_core.stage.child" in psutil.Process(pid).cmdline()
+        return "qsm_core.stage.child_process" in psutil.Process(pid).cmdline()
 
     def wait_for(self, text: str, timeout_s: float = 240.0) -> None:
         """Wait until it has printed a text."""
-        wait_for(lambda: text in self.told or self._ended(), f"{text!r} in its output", timeout_s)
-        if text not in self.told:
-            raise AssertionError(f"it ended without {text!r}:\n{self.told}")
+        wait_for(lambda: text in self.output or self._ended(), f"{text!r} in its output", timeout_s)
+        if text not in self.output:
+            raise AssertionError(f"it ended without {text!r}:\n{self.output}")
 
     def wait_for_step(self, step: int) -> None:
         """Wait until the stage has counted so far."""
         wait_for(lambda: self.steps >= step or self._ended(), f"step {step}", 240)
         if self.steps < step:
-            raise AssertionError(f"it ended before step {step}:\n{self.told}")
+            raise AssertionError(f"it ended before step {step}:\n{self.output}")
 
     def wait_for_attempt(self, attempt: int) -> float:
         """Wait until a stage has begun so often; return the seconds."""
@@ -112,14 +112,14 @@ class ToyRun:
         """
         code = self.process.wait(timeout=timeout_s)
         if code != 0:
-            raise AssertionError(f"exit {code}:\n{self.told}")
-        return dict(json.loads(self.told.splitlines()[-1]))
+            raise AssertionError(f"exit {code}:\n{self.output}")
+        return dict(json.loads(self.output.splitlines()[-1]))
 
     def failure(self, timeout_s: float = 240.0) -> str:
         """Return what a failed flow printed."""
         if self.process.wait(timeout=timeout_s) == 0:
-            raise AssertionError(f"it did not fail:\n{self.told}")
-        return self.told
+            raise AssertionError(f"it did not fail:\n{self.output}")
+        return self.output
 
     def interrupt(self) -> None:
         """Send what Ctrl-C sends."""
@@ -222,12 +222,12 @@ class ToyCluster:
         return any(one["name"] == _POOL for one in self.server.ask("work_pools/filter", {}))
 
     def _run(self, words: list[str], environment: Mapping[str, str]) -> ToyRun:
-        with (self.folder / "told.txt").open("wb") as told:
+        with (self.folder / "output.txt").open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *words],
                 env=environment,
                 cwd=ROOT,
-                stdout=told,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
         self.started.append(process)

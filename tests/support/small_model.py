@@ -22,7 +22,7 @@ TEXTS = (
 
 def build_small_model(folder: Path, **changes: Any) -> Path:
     """Write the small test model, with any argument of `build_small_audio_llm` changed."""
-    from qsm_core.models.small import build_small_audio_llm
+    from qsm_core.models.small_audio_llm import build_small_audio_llm
 
     settings: dict[str, Any] = {"texts": TEXTS, "seed": 7, "initializer_range": 0.1}
     return build_small_audio_llm(folder, **(settings | changes))

@@ -18,7 +18,7 @@ def build_small_text_model(folder: Path) -> Path:
     from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
     from qsm_core.models.architectures import QWEN2_AUDIO
-    from qsm_core.models.small import special_tokens, train_tokenizer
+    from qsm_core.models.small_audio_llm import special_tokens, train_tokenizer
     from qsm_core.prompting.texts.templates import instruction_texts
 
     tokenizer = train_tokenizer(instruction_texts(), 400, special_tokens(QWEN2_AUDIO))

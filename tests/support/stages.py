@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qsm_core.stage.context import StageContext, never
+from qsm_core.stage.context import StageContext, never_stop
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -41,7 +41,7 @@ def stage_context(
     *,
     runtime: Mapping[str, Any] | None = None,
     report: Callable[[int, int, str], None] = lambda done, total, message: None,
-    stop: Callable[[], str | None] = never,
+    stop: Callable[[], str | None] = never_stop,
 ) -> StageContext:
     """Make a context with fresh folders `out` and `work` below `folder`."""
     for name in ("out", "work"):

@@ -1,1 +1,1 @@
-"""One module for each form in which clips arrive; `registry` knows them all."""
+"""One module for each form of data; `registry` lists them all."""

@@ -65,8 +65,8 @@ def loudest_start_ms(file: Path, clip_ms: int) -> float | None:
         clip_ms: Length of the window.
 
     Returns:
-        The start in ms; the first of several equal ones. None for a file that cannot be read or
-        is not longer than the window: the check of the clips will say what is wrong with it.
+        The start in ms; the first of equally loud windows. None for a file that cannot be read or
+        is not longer than the window: the check of the clips reports what is wrong with it.
     """
     try:
         samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)

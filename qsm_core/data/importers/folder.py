@@ -24,7 +24,7 @@ _FOLDER_NAMES = {
     "non_speech": Label.NONSPEECH,
     "non-speech": Label.NONSPEECH,
 }
-_TAKEN = ("group_id", "split", "category", "licence", "source")
+_METADATA_COLUMNS = ("group_id", "split", "category", "licence", "source")
 
 
 def recognizes(path: Path) -> bool:
@@ -75,7 +75,7 @@ def _class_folders(path: Path) -> dict[Path, Label]:
 def _extra_columns(
     path: Path, names: list[str], options: ImportOptions
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return group_id and what else is known of every file, and notes."""
+    """Return the group_id and the metadata of every file, and notes."""
     if options.group_pattern is not None:
         groups = groups_by_pattern(names, options.group_pattern)
         note = f"groups were read from the paths by group_pattern {options.group_pattern!r}"
@@ -96,7 +96,9 @@ def _from_metadata(file: Path, names: list[str]) -> dict[str, dict[str, Any]]:
     if missing:
         raise DataError(f"{file} cannot be used", [f"missing column {name}" for name in missing])
     known = {
-        with_forward_slashes(row["path"]): {key: row[key] for key in _TAKEN if key in row}
+        with_forward_slashes(row["path"]): {
+            key: row[key] for key in _METADATA_COLUMNS if key in row
+        }
         for row in records_of(frame)
     }
     unknown = [name for name in names if name not in known]

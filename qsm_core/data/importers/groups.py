@@ -1,6 +1,6 @@
 """Which clips belong together: the speaker or recording of a file, found in its name.
 
-The rule where nothing else says it: the folder below the class folder, if there is one;
+The default rule: the folder below the class folder, if there is one;
 otherwise the file's stem before its last `_<number>` (`bell_3.wav` belongs to `bell`); otherwise
 the file is a group of its own.
 """
@@ -38,7 +38,7 @@ def groups_by_pattern(paths: Iterable[str], pattern: str) -> list[str]:
     """Return the group of every path, found by a regular expression with one group.
 
     Raises:
-        ConfigurationError: The pattern is no such expression.
+        ConfigurationError: The pattern is not such an expression.
         DataError: It does not match some paths.
     """
     try:

@@ -1,7 +1,7 @@
-"""A `metadata.csv` with path, label, group_id and, if clips are divided already, split.
+"""A `metadata.csv` with path, label, group_id and, if clips are already divided, split.
 
-Further columns that are read: clip_id, source, category, licence, start_ms, stop_ms, sha256.
-Others are left out, and a note says which.
+Also read, if present: clip_id, source, category, licence, start_ms, stop_ms, sha256.
+Other columns are ignored, and a note names them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HINTS = {"group_id": " (speaker or source recording): add it, or give group_pat
 
 
 def recognizes(path: Path) -> bool:
-    """Say whether this is such a CSV file, or a folder with one named `metadata.csv`."""
+    """Return whether this is such a CSV file, or a folder with a `metadata.csv`."""
     file = path / FILE_NAME if path.is_dir() else path
     if file.suffix.lower() != ".csv" or not file.is_file():
         return False

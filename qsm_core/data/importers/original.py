@@ -1,14 +1,14 @@
 """The tables of the first system: rendered clips, one row a clip x condition.
 
-Two generations, with spellings of their own:
+Two generations, each with its own spellings:
 
     qsm_parquet  one parquet: NON-SPEECH, variant types `band` and `rir`, back-slashed paths,
                  T60 in bins, rows of silent segments, label and ground_truth side by side
     qsm_csv      {train,dev,test}_metadata.csv: variant types `filter` and `reverb`
 
 Base clip and group are read from the file names (`conditions.original_names`), because the tables'
-own groups tell the takes of one recording apart. A bin of T60 gets the key of its nominal value;
-`t60_s` keeps the measured one.
+own groups separate the takes of one recording. A bin of T60 gets the key of its nominal value;
+`t60_s` keeps the measured value.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ _PROBES = 20
 
 
 def with_forward_slashes(text: str) -> str:
-    """Return a path of any system with forward slashes."""
+    """Return a path of any operating system with forward slashes."""
     return PureWindowsPath(text).as_posix() if "\\" in text else text
 
 
@@ -19,7 +19,7 @@ def relocate(paths: list[str], root: Path) -> list[str]:
     """Find under `root` the files of a table that was written on another machine.
 
     A path is tried as it is, then without its first folder, without its first two, and so on;
-    what finds most of the first files is used for all.
+    the variant that finds most of the first files is used for all.
 
     Args:
         paths: As the table has them.

@@ -1,4 +1,4 @@
-"""What an importer is: a form of data on disk, and how it becomes a clip manifest."""
+"""The interface of an importer: a form of data on disk, and how it becomes a clip manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qsm_core.data.manifest import ManifestTable
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What a person can say about the import.
+    """Options that the user can give to the import.
 
     Args:
         audio_root: Folder that the paths of a table are relative to; also used to find files
@@ -20,8 +20,8 @@ class ImportOptions:
         group_pattern: Regular expression with one group; searched in a file's path to find the
             speaker or recording where no metadata says it.
         clip_ms: Length of the clips that are cut out of longer recordings.
-        crops_per_recording: How many clips are cut out of one VoxConverse recording at most.
-        seed: Decides where they are cut.
+        crops_per_recording: The most clips that are cut out of one VoxConverse recording.
+        seed: Decides where clips are cut.
         source: Name of the data set; empty: the importer's own.
     """
 
@@ -39,8 +39,8 @@ class Importer:
 
     Args:
         kind: Its name, as given to `--kind`.
-        looks_for: What it needs to find, for the error when nothing fits.
-        recognizes: Says whether a file or folder has this form, by names and headers alone.
+        looks_for: What it needs to find, for the error when no importer fits.
+        recognizes: Returns whether a file or folder has this form, by names and headers alone.
         read: Makes the manifest; raises DataError with every problem.
     """
 

@@ -22,7 +22,7 @@ from qsm_core.data.schema import parse_rows, rows_to_frame
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.tables.delimited import read_table
 
-# In the order in which they are asked; the more particular forms come first.
+# In the order in which they are tried; the more specific forms come first.
 IMPORTERS: tuple[Importer, ...] = (
     canonical.IMPORTER,
     original.PARQUET_IMPORTER,
@@ -40,13 +40,13 @@ def import_manifest(
 ) -> ManifestTable:
     """Read clips in any known form as a canonical manifest.
 
-    A folder whose sub-folders hold two or more data sets of known form, such as VoxConverse
+    A folder whose sub-folders contain two or more data sets of known form, such as VoxConverse
     beside ESC-50, is read as all of them together.
 
     Args:
         path: A file or folder.
         kind: One of `KINDS`; auto looks at names and headers.
-        options: What else a person said.
+        options: Further options of the user.
 
     Raises:
         ConfigurationError: There is no such kind.
@@ -59,14 +59,14 @@ def import_manifest(
     if not path.exists():
         raise DataError("the data cannot be imported", [f"{path}: there is no such file or folder"])
     if kind != "auto":
-        importer = next(one for one in IMPORTERS if one.kind == kind)
+        importer = next(importer for importer in IMPORTERS if importer.kind == kind)
         return importer.read(path, options)
     parts = _data_sets_below(path)
     if len(parts) > 1:
         return _join(path, parts, options)
-    found = recognize(path)
-    if found is not None:
-        return found.read(path, options)
+    importer_of_path = recognize(path)
+    if importer_of_path is not None:
+        return importer_of_path.read(path, options)
     if parts:
         return parts[0][1].read(parts[0][0], options)
     raise _nothing_fits(path)
@@ -108,12 +108,12 @@ def _nothing_fits(path: Path) -> DataError:
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         inside = f"; it holds {', '.join(names[:8]) or 'nothing'}{more}"
     looked = [f"looked for {importer.kind}: {importer.looks_for}" for importer in IMPORTERS]
-    told = [*_what_is_wrong_with_the_table(path), *looked]
-    return DataError(f"{path} has no known form of data{inside}", told)
+    problems = [*_table_problems(path), *looked]
+    return DataError(f"{path} has no known form of data{inside}", problems)
 
 
-def _what_is_wrong_with_the_table(path: Path) -> list[str]:
-    """Say why a CSV that seems meant as a table of clips is none."""
+def _table_problems(path: Path) -> list[str]:
+    """Return why a CSV that seems intended as a table of clips is not one."""
     file = path / metadata_csv.FILE_NAME if path.is_dir() else path
     if file.suffix.lower() != ".csv" or not file.is_file():
         return []

@@ -1,8 +1,8 @@
-"""VoxConverse as downloaded: a folder with WAV files and the RTTM files that say who speaks when.
+"""VoxConverse as downloaded: a folder with WAV files and RTTM files that say who speaks when.
 
 Clips of `clip_ms` are cut at random places that lie wholly inside speech (speaker turns that
 touch or overlap are joined), at most `crops_per_recording` of them, without overlap. The group
-is the recording. A recording without an RTTM file is refused: nothing says where speech is.
+is the recording. A recording without an RTTM file is refused: its speech cannot be located.
 """
 
 from __future__ import annotations

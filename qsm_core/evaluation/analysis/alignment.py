@@ -1,4 +1,4 @@
-"""Do several systems answer the same rows? And their answers in one order of rows."""
+"""Check that several systems answered the same rows, and bring their answers into one order."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Rows:
 
     Attributes:
         right: Whether each answer is its label.
-        answers: The answers themselves, empty where one could not be read.
+        answers: The answers themselves, empty where an answer could not be read.
         groups: The group of each row as a number.
     """
 
@@ -53,7 +53,7 @@ class Rows:
     groups: npt.NDArray[np.int64]
 
     def same_answers(self, first: str, second: str) -> bool:
-        """Say whether two systems answered every row alike."""
+        """Return whether two systems gave the same answer to every row."""
         return bool(np.array_equal(self.answers[first], self.answers[second]))
 
     @classmethod

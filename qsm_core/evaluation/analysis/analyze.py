@@ -3,12 +3,12 @@
     python -m qsm_core.evaluation.analysis.analyze --spec spec.json
 
 Inputs: `eval_<system>` for each system of the configuration, a folder with predictions.parquet, or
-a file; `dev_<system>` for each that has predictions on dev, such a folder or file, or the output of
+a file; `dev_<system>` for each with predictions on dev: such a folder or file, or the output of
 a search for an instruction, whose dev_predictions.parquet has those with its winner and with its
 first instruction.
 
-Output: what `evaluation.analysis.write_analysis` writes. No torch: a laptop with the predictions
-makes every number again.
+Output: what `evaluation.analysis.write_analysis` writes. No torch is needed: a laptop with the
+predictions can recompute every number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.analysis.alignment import Rows, check_same_rows
-from qsm_core.evaluation.analysis.calibrated import calibrate
+from qsm_core.evaluation.analysis.calibration_tables import calibrate
 from qsm_core.evaluation.analysis.counts import condition_order
 from qsm_core.evaluation.analysis.curve_tables import (
     band_rows,
@@ -35,7 +35,7 @@ from qsm_core.evaluation.analysis.curve_tables import (
     threshold_rows,
 )
 from qsm_core.evaluation.analysis.curves import Curve, curves_of
-from qsm_core.evaluation.analysis.gaps import gap_table
+from qsm_core.evaluation.analysis.dev_test_gap import gap_table
 from qsm_core.evaluation.analysis.operating_point import (
     OperatingPoint,
     choose_threshold,
@@ -78,7 +78,7 @@ Rowlist = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class _Measured:
-    """What is known of one system on its own: statistics, curves, and rows of the tables."""
+    """What was measured of one system on its own: statistics, curves, and rows of the tables."""
 
     statistics: dict[str, Replicated]
     curves: list[Curve]
@@ -96,10 +96,10 @@ class _Draft:
     statistics: dict[str, dict[str, Replicated]] = field(default_factory=dict)
     curves: dict[str, list[Curve]] = field(default_factory=dict)
 
-    def take(self, name: str, found: _Measured) -> None:
+    def add(self, name: str, measured: _Measured) -> None:
         """Add what was measured of a system."""
-        self.statistics[name], self.curves[name] = found.statistics, found.curves
-        for table, rows in found.rows.items():
+        self.statistics[name], self.curves[name] = measured.statistics, measured.curves
+        for table, rows in measured.rows.items():
             self.rows[table] += rows
 
 
@@ -119,10 +119,10 @@ def analyze(
             fitted there, and the gap between dev and test is computed.
         settings: What to compute; None for the defaults.
         report: Called with steps done, steps in all, and what is being done.
-        threads: Systems that are measured at the same time; no number depends on it.
+        threads: Systems that are measured at the same time; the numbers do not depend on it.
 
     Raises:
-        ConfigurationError: A pair names a system that is not there.
+        ConfigurationError: A pair names a system that does not exist.
         DataError: There is no table, or the tables do not hold the same rows.
     """
     settings, dev = settings or AnalysisSettings(), dev or {}
@@ -132,25 +132,25 @@ def analyze(
     points = _operating_points(tables, dev) if settings.calibrate else {}
     everything = dict(tables) | _calibrated(tables, points)
     pairs = pairs_to_compare(list(everything), settings.pairs)
-    tell = _Steps(report, len(everything) + 2)
-    tell("resampling the groups")
+    next_step = _Steps(report, len(everything) + 2)
+    next_step("resampling the groups")
     draft = _draft(everything, settings)
     measure = partial(_measure, draft, dev, settings)
-    # Threads of the matrix products beside those of the systems would wait for each other.
+    # With a thread per system, further threads for matrix products would wait for each other.
     with threadpool_limits(1 if threads > 1 else None), ThreadPoolExecutor(max(1, threads)) as pool:
-        # A calibrated system has the scores of its own one, which is measured before it.
+        # A calibrated system has the scores of its uncalibrated one, which must be measured first.
         for names in (list(tables), [name for name in everything if name not in tables]):
-            for name, found in zip(names, pool.map(measure, names), strict=True):
-                draft.take(name, found)
-                tell(f"{name}: measured")
-    tell("comparing the systems")
+            for name, measured in zip(names, pool.map(measure, names), strict=True):
+                draft.add(name, measured)
+                next_step(f"{name}: measured")
+    next_step("comparing the systems")
     _compare(draft, pairs, settings)
-    _about_seeds(draft, dev)
-    draft.rows["operating_points"] = [_point_row(name, one) for name, one in points.items()]
+    _add_gaps_and_seeds(draft, dev)
+    draft.rows["operating_points"] = [_point_row(name, point) for name, point in points.items()]
     draft.rows["clips"] = clip_rows(tables)
-    tell("analyzed")
-    made = {name: table_of(name, rows) for name, rows in draft.rows.items()}
-    return Analysis(**made, settings=settings, order=tuple(everything))
+    next_step("analyzed")
+    frames = {name: table_of(name, rows) for name, rows in draft.rows.items()}
+    return Analysis(**frames, settings=settings, order=tuple(everything))
 
 
 @dataclass
@@ -176,8 +176,8 @@ def _operating_points(
 def _calibrated(
     tables: Mapping[str, pd.DataFrame], points: dict[str, OperatingPoint | str]
 ) -> dict[str, pd.DataFrame]:
-    """Return the answers of the calibrated systems; write into `points` why there are none."""
-    made = {}
+    """Return the answers of the calibrated systems; add to `points` why there are none."""
+    calibrated = {}
     for name, point in points.items():
         if isinstance(point, str):
             continue
@@ -185,8 +185,8 @@ def _calibrated(
         if isinstance(answers, str):
             points[name] = answers
         else:
-            made[System.read(name).at_dev_threshold.name] = answers
-    return made
+            calibrated[System.read(name).at_dev_threshold.name] = answers
+    return calibrated
 
 
 def _point_row(system: str, point: OperatingPoint | str) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def _measure(
     scored = scores_of(table)
     notes = {} if isinstance(scored, str) or scored.note is None else {"auroc": scored.note}
     if _a_class_is_unread(table):
-        # Errors in both classes would make it a detector that hears everything the wrong way round.
+        # Unreadable answers count as errors: it would look like a detector that is always wrong.
         for metric in ("d_prime", "criterion"):
             statistics.pop(metric)
             reasons.setdefault(metric, "no answer about the clips of a class could be read")
@@ -231,8 +231,8 @@ def _measure(
         "confusion": list(confusion_rows(name, table, ensemble.first.conditions)),
     }
     if not System.read(name).calibrated:
-        found = calibrate(ensemble, name, table, dev.get(name), settings.bins)
-        rows |= {"calibration": found.calibration, "reliability": found.reliability}
+        calibration = calibrate(ensemble, name, table, dev.get(name), settings.bins)
+        rows |= {"calibration": calibration.calibration, "reliability": calibration.reliability}
     curves = list(curves_of(ensemble, name, draft.levels))
     return _Measured(statistics, curves, rows | _curve_rows(ensemble, name, curves, settings))
 
@@ -245,17 +245,19 @@ def _curve_rows(
     ensemble: Ensemble, name: str, curves: list[Curve], settings: AnalysisSettings
 ) -> dict[str, Rowlist]:
     return {
-        "curve_points": [row for one in curves for row in point_rows(ensemble, name, one)],
-        "curve_fits": [fit_row(name, one) for one in curves],
-        "curve_bands": [row for one in curves for row in band_rows(ensemble, name, one)],
+        "curve_points": [row for curve in curves for row in point_rows(ensemble, name, curve)],
+        "curve_fits": [fit_row(name, curve) for curve in curves],
+        "curve_bands": [row for curve in curves for row in band_rows(ensemble, name, curve)],
         "thresholds": [
-            row for one in curves for row in threshold_rows(ensemble, name, one, settings.targets)
+            row
+            for curve in curves
+            for row in threshold_rows(ensemble, name, curve, settings.targets)
         ],
     }
 
 
 def _areas(draft: _Draft, name: str) -> dict[str, Replicated] | str:
-    """Return the AUROCs; a threshold changes none, so a calibrated system has those of its own."""
+    """Return the AUROCs; no threshold changes them, so calibrated systems have the same."""
     own = System.read(name).uncalibrated.name
     if own != name and own in draft.statistics:
         known = draft.statistics[own]
@@ -276,8 +278,8 @@ def _compare(draft: _Draft, pairs: tuple[Pair, ...], settings: AnalysisSettings)
         )
 
 
-def _about_seeds(draft: _Draft, dev: Mapping[str, pd.DataFrame]) -> None:
-    systems = [one for one in map(System.read, draft.tables) if not one.calibrated]
+def _add_gaps_and_seeds(draft: _Draft, dev: Mapping[str, pd.DataFrame]) -> None:
+    systems = [system for system in map(System.read, draft.tables) if not system.calibrated]
     ensemble, statistics = draft.ensemble, draft.statistics
     draft.rows["gaps"] = gap_table(ensemble, statistics, dev)
     draft.rows["seeds"], draft.rows["seed_summary"] = seed_tables(ensemble, statistics, systems)
@@ -288,7 +290,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """Analyze the systems that are given as inputs.
 
     Raises:
-        ConfigurationError: A system has no input, or `dev` names one that is not analyzed.
+        ConfigurationError: A system has no input, or `dev` names a system that is not analyzed.
         DataError: An input cannot be read, or the systems answered different rows.
     """
     config = parse_config(AnalyzeConfig, context.config)
@@ -314,12 +316,12 @@ def check_inputs(
     """Refuse an analysis that lacks an input.
 
     Args:
-        systems: That are analyzed.
+        systems: Those that are analyzed.
         dev: Those with predictions on dev, and which predictions these are.
-        inputs: Of the stage.
+        inputs: Inputs of the stage.
 
     Raises:
-        ConfigurationError: Names every input that is missing, and every name in `dev` that is none
+        ConfigurationError: Names every missing input, and every name in `dev` that is not one
             of the systems.
     """
     needed = [*(f"eval_{name}" for name in systems), *(f"dev_{name}" for name in dev)]
@@ -347,11 +349,11 @@ def read_dev(path: Path, which: DevRows) -> pd.DataFrame:
         return _read_test(path)
     file = path / "dev_predictions.parquet"
     table = read_predictions(file)
-    found = table[table["system"] == SYSTEM_OF_ROWS[which]]
-    if found.empty:
+    rows = table[table["system"] == SYSTEM_OF_ROWS[which]]
+    if rows.empty:
         problem = f"{file}: no rows of system {SYSTEM_OF_ROWS[which]!r}"
         raise DataError("the dev predictions cannot be used", [problem])
-    return found.reset_index(drop=True)
+    return rows.reset_index(drop=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How intervals are computed: configuration, no statistics.
 
-It stands alone, so that what else an analysis is told changes no key of an evaluation.
+A module of its own, so that other settings of an analysis do not change the key of an evaluation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class BootstrapSettings:
         num_resamples: Resamples of the bootstrap, and permutations of the tests.
         confidence: Of all intervals.
         seed: Makes them repeatable.
-        unit: What is drawn: groups (speakers, recordings), or base clips where the question is
+        unit: What is drawn: groups (speakers, recordings), or base clips if the question is
             about these speakers only.
         method: "percentile", or "bca" (bias-corrected and accelerated).
     """

@@ -1,8 +1,8 @@
-"""Which systems answered the same clips in the same conditions: only those can be compared.
+"""Which systems answered the same clips in the same conditions: only these can be compared.
 
 Systems whose rows are equal (clip, condition, label, group) form a clip set. Two runs with
 different seeds have two: each set is analyzed on its own, and no difference between systems of
-different sets is told.
+different sets is computed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def common_rows(tables: Tables) -> dict[str, pd.DataFrame]:
         DataError: There is no such row, or a clip has two labels or groups.
     """
     _check_one_label(tables)
-    keys = [pd.MultiIndex.from_frame(one[["clip_id", "condition"]]) for one in tables.values()]
+    keys = [pd.MultiIndex.from_frame(table[["clip_id", "condition"]]) for table in tables.values()]
     common = keys[0]
     for key in keys[1:]:
         common = common.intersection(key)
@@ -48,7 +48,7 @@ def common_rows(tables: Tables) -> dict[str, pd.DataFrame]:
 
 
 def clip_sets(tables: Tables) -> list[tuple[str, ...]]:
-    """Return the systems that answered the same rows, in the order of the first of each set."""
+    """Return the sets of systems that answered the same rows, ordered by their first systems."""
     sets: list[list[str]] = []
     rows = {
         name: table[_ROW].sort_values(_ROW[:2]).reset_index(drop=True)
@@ -65,7 +65,7 @@ def clip_sets(tables: Tables) -> list[tuple[str, ...]]:
 
 
 def comparable_sets(tables: Tables) -> list[tuple[str, ...]]:
-    """Return the clip sets, each of two systems or more, or one of one.
+    """Return the clip sets: each of two or more systems, or a single set.
 
     Raises:
         DataError: A system shares its rows with no other, or a clip has two labels.
@@ -96,20 +96,21 @@ def merged(analyses: Sequence[Analysis]) -> Analysis:
     tables = {}
     for name in COLUMNS:
         parts = []
-        for number, one in enumerate(analyses, start=1):
-            part = getattr(one, name)
+        for number, analysis in enumerate(analyses, start=1):
+            part = getattr(analysis, name)
             if "family" in part.columns and len(part):
                 part = part.assign(family=part["family"].astype(str) + f", clips {number}")
             parts.append(part)
         filled = [part for part in parts if len(part)]
         tables[name] = pd.concat(filled, ignore_index=True) if filled else parts[0]
-    order = tuple(name for one in analyses for name in one.order)
+    order = tuple(name for analysis in analyses for name in analysis.order)
     return replace(first, **{**tables, "clips": first.clips}, order=order)
 
 
 def _how_they_differ(name: str, other: str, tables: Tables) -> str:
     own, its = (
-        pd.MultiIndex.from_frame(tables[one][["clip_id", "condition"]]) for one in (name, other)
+        pd.MultiIndex.from_frame(tables[system][["clip_id", "condition"]])
+        for system in (name, other)
     )
     shared = len(own.intersection(its))
     if not shared:
@@ -123,7 +124,7 @@ def _how_they_differ(name: str, other: str, tables: Tables) -> str:
 
 
 def _check_one_label(tables: Tables) -> None:
-    """Refuse a clip that two systems were told different labels of."""
+    """Refuse a clip that has different labels in two tables."""
     labels = {
         name: table.drop_duplicates("clip_id").set_index("clip_id")["label"]
         for name, table in tables.items()

@@ -1,4 +1,4 @@
-"""Rows and correct rows of each group in each condition, and what follows from their sums.
+"""Rows and correct rows of each group in each condition, and the rates computed from their sums.
 
 Balanced accuracy in all its forms is a function of these sums alone, so one set of formulas
 (`rates_from`) serves the table itself, every bootstrap resample and every subset.
@@ -53,7 +53,7 @@ class GroupCounts:
 
     @property
     def strata(self) -> IntArray:
-        """Return which classes each group holds: 1 speech, 2 non-speech, 3 both; shape (K,)."""
+        """Return which classes each group contains: 1 speech, 2 non-speech, 3 both; shape (K,)."""
         holds = self.total.sum(axis=1) > 0
         codes: IntArray = holds.astype(np.int64) @ np.array([1, 2], dtype=np.int64)
         return codes
@@ -70,7 +70,7 @@ class GroupCounts:
 
 @dataclass(frozen=True)
 class Rates:
-    """What follows from the sums over groups; each array has the leading axes of the sums.
+    """Rates from the sums over groups; each array has the leading axes of the sums.
 
     Attributes:
         recall: Share of correct rows of each class, shape (..., 2).
@@ -90,7 +90,7 @@ class Rates:
 
 
 def count_by_group(predictions: pd.DataFrame) -> GroupCounts:
-    """Count the rows of one system. A prediction that is null is a row that is not correct."""
+    """Count the rows of one system. A row with a null prediction is not correct."""
     order = condition_order(predictions)
     group_codes, groups = pd.factorize(predictions["group_id"], sort=True)
     condition_codes = pd.Index(order["condition"]).get_indexer(pd.Index(predictions["condition"]))
@@ -110,7 +110,7 @@ def count_by_group(predictions: pd.DataFrame) -> GroupCounts:
 
 
 def is_correct(predictions: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Say of each row whether the answer is its label; an unreadable answer is not."""
+    """Return for each row whether the answer is its label; an unreadable answer is not."""
     right = (predictions["prediction"] == predictions["label"]).fillna(False)
     return right.to_numpy(dtype=bool)
 
@@ -131,7 +131,7 @@ def condition_order(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _level(row: Mapping[Hashable, Any]) -> float:
-    """Return the place of a condition within its dimension; NaN where it has none."""
+    """Return the position of a condition within its dimension; NaN if it has none."""
     if row["dimension"] == Dimension.FILTER:
         bands = [band.value for band in Band]
         return bands.index(row["band"]) if row["band"] in bands else np.nan

@@ -64,8 +64,8 @@ def threshold_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the thresholds of a curve, in the unit of its levels."""
     for target in targets:
-        found = curve.threshold(target, ensemble)
-        columns = interval_columns(found.interval)
+        threshold = curve.threshold(target, ensemble)
+        columns = interval_columns(threshold.interval)
         columns["low"], columns["high"] = (
             float(curve.axis.level(columns[end])) for end in ("low", "high")
         )
@@ -76,11 +76,11 @@ def threshold_rows(
             "measure": curve.measure,
             "unit": curve.axis.unit,
             "target": target,
-            "outcome": found.outcome.value if curve.fit is not None else "undefined",
-            "value": float(curve.axis.level(found.value)),
+            "outcome": threshold.outcome.value if curve.fit is not None else "undefined",
+            "value": float(curve.axis.level(threshold.value)),
             **columns,
             "reason": columns["reason"] or curve.reason,
-            "share_reached": found.share_reached,
+            "share_reached": threshold.share_reached,
         }
 
 

@@ -1,9 +1,9 @@
 """Psychometric curves of a system: share right by duration and by SNR, fitted, with thresholds.
 
-Two measures are fitted. "balanced accuracy" has a guess rate of 0.5 by its nature and says how well
-the classes are told apart; it is the measure of the published thresholds. "speech recall" is the
-yes/no curve of hits with a free guess rate; a detector that always says SPEECH reaches every
-threshold in it, so the false-alarm rate of each level stands beside it.
+Two measures are fitted. "balanced accuracy" has a guess rate of 0.5 by definition and says how well
+the classes are separated; it is the measure of the published thresholds. "speech recall" is the
+yes/no curve of hits with a free guess rate; a detector that always answers SPEECH reaches every
+threshold on it, so the false-alarm rate of each level is shown with it.
 
 Durations are fitted on log10 of ms, SNRs in dB.
 """
@@ -152,16 +152,18 @@ def curves_of(ensemble: Ensemble, system: str, levels: pd.DataFrame) -> Iterator
         levels: The conditions in order with the columns of `condition_order`.
     """
     for axis in AXES:
-        found = levels[(levels["dimension"] == axis.dimension) & levels[axis.column].notna()]
-        found = found.sort_values(axis.column, kind="stable")
-        if len(found) < min(_FEWEST_LEVELS.values()):
+        conditions = levels[(levels["dimension"] == axis.dimension) & levels[axis.column].notna()]
+        conditions = conditions.sort_values(axis.column, kind="stable")
+        if len(conditions) < min(_FEWEST_LEVELS.values()):
             continue
         for measure in MEASURES:
-            yield _curve(ensemble, system, axis, measure, found)
+            yield _curve(ensemble, system, axis, measure, conditions)
 
 
-def _curve(ensemble: Ensemble, system: str, axis: Axis, measure: str, found: pd.DataFrame) -> Curve:
-    columns = found.index.to_numpy()
+def _curve(
+    ensemble: Ensemble, system: str, axis: Axis, measure: str, conditions: pd.DataFrame
+) -> Curve:
+    columns = conditions.index.to_numpy()
     total, correct = ensemble.total, ensemble.correct[system]
     share = total.map(
         correct, by=lambda n, r: _share(n[..., columns, :], r[..., columns, :], measure)
@@ -169,7 +171,7 @@ def _curve(ensemble: Ensemble, system: str, axis: Axis, measure: str, found: pd.
     rows = total.map(by=lambda n: _rows(n[..., columns, :], measure))
     inside = total.all[columns]
     alarms = 1 - _ratio(correct.all[columns, 1], inside[:, 1])
-    levels = found[axis.column].to_numpy(dtype=np.float64)
+    levels = conditions[axis.column].to_numpy(dtype=np.float64)
     reason = None
     if len(levels) < _FEWEST_LEVELS[measure]:
         reason = f"{len(levels)} levels; {measure} needs {_FEWEST_LEVELS[measure]}"
@@ -183,7 +185,7 @@ def _curve(ensemble: Ensemble, system: str, axis: Axis, measure: str, found: pd.
         fitted = fit(x, right, rows.value, bounds=bounds)
         misfit = float(deviance(fitted, right, rows.value)[0])
         if share.resampled is not None and rows.resampled is not None:
-            # A resample without a class at a level has no share there and leaves the level out.
+            # A resample without one class at a level has no share there: the level gets no weight.
             known = np.where(np.isfinite(share.resampled), rows.resampled, 0.0)
             drawn = fit(
                 x,

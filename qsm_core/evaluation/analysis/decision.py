@@ -1,4 +1,4 @@
-"""Where a detector's score begins to mean speech, found on dev clips.
+"""The decision threshold of a detector's score, found on dev clips.
 
 The threshold is the one with the highest balanced accuracy on dev; among equally good ones, the
 middle of the widest gap between scores. The slope turns scores into probabilities: it has the
@@ -14,9 +14,8 @@ from scipy.optimize import minimize_scalar
 
 from qsm_core.errors import DataError
 
-_STEEPEST = (
-    50.0  # logits for the spread of the scores: scores that separate the classes have no end
-)
+# Logits for the spread of the scores. Scores that separate the classes have no finite best slope.
+_STEEPEST = 50.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def fit_decision(scores: np.ndarray, is_speech: np.ndarray) -> Decision:
 
 
 def _best_threshold(scores: np.ndarray, is_speech: np.ndarray) -> tuple[float, float]:
-    """Return the threshold between two scores, or outside of all, and its balanced accuracy."""
+    """Return the threshold, between two scores or outside of all, and its balanced accuracy."""
     values = np.unique(scores)
     edge = (values[-1] - values[0]) or 1.0
     cuts = np.concatenate([[values[0] - edge], (values[:-1] + values[1:]) / 2, [values[-1] + edge]])
@@ -82,5 +81,5 @@ def _slope(distances: np.ndarray, is_speech: np.ndarray) -> float:
     def loss(slope: float) -> float:
         return float((weights * np.logaddexp(0.0, -slope * signed)).sum())
 
-    found = minimize_scalar(loss, bounds=(1e-3, _STEEPEST), method="bounded")
-    return float(found.x) / spread
+    best = minimize_scalar(loss, bounds=(1e-3, _STEEPEST), method="bounded")
+    return float(best.x) / spread

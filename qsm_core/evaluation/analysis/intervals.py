@@ -31,7 +31,7 @@ def metrics_with_intervals(
 
     Args:
         predictions: A predictions table as `validate` or `read_predictions` returns it.
-        instruction: The text that the system was asked.
+        instruction: The instruction of the system.
         settings: Resamples, confidence and seed; None for the defaults.
 
     Raises:

@@ -88,7 +88,7 @@ def compute_metrics(predictions: pd.DataFrame, *, instruction: str | None = None
 
     Args:
         predictions: A predictions table as `validate` or `read_predictions` returns it.
-        instruction: The text that the system was asked, to stand in metrics.json.
+        instruction: The instruction of the system, for metrics.json.
 
     Raises:
         DataError: The table has no row, or the rows of more than one system or instruction.
@@ -127,7 +127,7 @@ def write_metrics(path: Path, metrics: Metrics) -> None:
 
 
 def single_system(predictions: pd.DataFrame) -> tuple[str, str]:
-    """Return the one system and instruction digest of a table.
+    """Return the only system and instruction digest of a table.
 
     Raises:
         DataError: The table has none or several.
@@ -190,7 +190,7 @@ def _condition_metrics(
 
 
 def _reasons(counts: GroupCounts) -> dict[str, str]:
-    """Say why a balanced accuracy or recall is NaN."""
+    """Return why a balanced accuracy or recall is NaN."""
     reasons = {}
     total = counts.total.sum(axis=0)
     names = ("speech", "nonspeech")

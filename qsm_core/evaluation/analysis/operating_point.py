@@ -2,8 +2,8 @@
 
 An audio LLM answers with the likelier label, which puts its threshold at a margin of 0. A new
 instruction, or fine-tuning, moves that threshold, and balanced accuracy with it, although the model
-may hear no better. Choosing the threshold on dev costs nothing and moves it too; what is sold as a
-better ear has to beat that.
+may hear no better. Choosing the threshold on dev costs nothing and moves it too; whatever claims to
+hear better must beat that.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from qsm_core.labels import Label
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold and what it gives on the rows where it was chosen.
+    """A threshold and its balanced accuracy on the rows where it was chosen.
 
     Attributes:
         threshold: SPEECH is answered for scores above it.
-        column: The scores that it is for: "margin" or "p_speech".
+        column: The scores that it applies to: "margin" or "p_speech".
         ba_neutral: Balanced accuracy over clips on dev at the neutral score.
         ba: The same at the threshold.
     """
@@ -40,7 +40,7 @@ def choose_threshold(dev: pd.DataFrame) -> OperatingPoint | str:
     """Choose the threshold with the highest balanced accuracy on dev, or say why there is none.
 
     Args:
-        dev: Predictions on dev; the answers in them play no part.
+        dev: Predictions on dev; only their scores are used.
     """
     scores = scores_of(dev)
     if isinstance(scores, str):
@@ -59,7 +59,7 @@ def choose_threshold(dev: pd.DataFrame) -> OperatingPoint | str:
 def with_threshold(table: pd.DataFrame, point: OperatingPoint) -> pd.DataFrame | str:
     """Answer the rows of a table by a threshold, or say why that cannot be done.
 
-    A row whose text could not be read has a score all the same, and gets an answer.
+    A row whose text could not be read still has a score, and so gets an answer.
     """
     scores = scores_of(table, point.column)
     if isinstance(scores, str):

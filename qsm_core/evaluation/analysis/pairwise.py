@@ -2,7 +2,7 @@
 
 The difference of a metric comes with the interval of a paired cluster bootstrap; that of a balanced
 accuracy with the p-value of a cluster sign-flip test (the two systems exchanged within a group) and
-beside it the modified Obuchowski test; other metrics with a t-test on the bootstrap's standard
+that of the modified Obuchowski test; other metrics with a t-test on the bootstrap's standard
 error. p-values are corrected within the family that the user names.
 """
 
@@ -57,11 +57,11 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
 
     Suggested are: each system with the first; each `x_opro` with its `x`, and both with the free
     baseline `x@dev`. A training's seed stays: `lora_opro_seed43` is compared with `lora_seed43`.
-    Whether plain detectors do better is a question of its own, and so a family of its own: how many
-    of them stand in a report does not weaken what is found between the others.
+    Whether plain detectors do better is a separate question, and so a separate family: how many
+    of them are in a report does not weaken the comparisons of the others.
 
     Raises:
-        ConfigurationError: A pair names a system that is not there, or one twice.
+        ConfigurationError: A pair names a system that does not exist, or one system twice.
     """
     problems = [
         f"pair ({pair.first!r}, {pair.second!r}): give two of {', '.join(names)}"
@@ -73,20 +73,20 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
     if pairs:
         return tuple(pairs)
     systems = [System.read(name) for name in names]
-    first, *others = (one for one in systems if not one.calibrated)
-    made = {
+    first, *others = (system for system in systems if not system.calibrated)
+    suggested = {
         (first, other): DETECTORS if first.is_detector or other.is_detector else SYSTEMS
         for other in others
     }
     for system in (first, *others):
         before = system.unprompted
         if before != system and before in systems:
-            made.setdefault((before, system), SYSTEMS)
+            suggested.setdefault((before, system), SYSTEMS)
             if before.at_dev_threshold in systems:
-                made[before.at_dev_threshold, system] = BASELINE
+                suggested[before.at_dev_threshold, system] = BASELINE
         if system.at_dev_threshold in systems:
-            made[system, system.at_dev_threshold] = CALIBRATION
-    return tuple(Pair(one.name, other.name, family) for (one, other), family in made.items())
+            suggested[system, system.at_dev_threshold] = CALIBRATION
+    return tuple(Pair(a.name, b.name, family) for (a, b), family in suggested.items())
 
 
 def compare(
@@ -129,7 +129,7 @@ def _overall(
     pair: Pair,
     tests: Mapping[str, SignFlipResult],
 ) -> list[dict[str, Any]]:
-    made = []
+    compared = []
     first, second = statistics[pair.first], statistics[pair.second]
     same_answers = rows.same_answers(pair.first, pair.second)
     for metric in METRICS:
@@ -155,13 +155,13 @@ def _overall(
             "same": same,
         }
         if metric == "ba_clip":
-            row |= _about_rows(rows, pair, ensemble) | _carried(ensemble, pair)
-        made.append(row)
-    return made
+            row |= _row_tests(rows, pair, ensemble) | _carried_by(ensemble, pair)
+        compared.append(row)
+    return compared
 
 
 def interval_columns(interval: Any) -> dict[str, Any]:
-    """Return an interval as columns of a table; ends that are not there are NaN."""
+    """Return an interval as columns of a table; missing ends are NaN."""
     return {
         "low": np.nan if interval.low is None else interval.low,
         "high": np.nan if interval.high is None else interval.high,
@@ -173,11 +173,11 @@ def interval_columns(interval: Any) -> dict[str, Any]:
 
 
 def _limits(metric: str, tests: Mapping[str, SignFlipResult]) -> dict[str, float]:
-    """Return in how many groups two systems differ, and the least p that these can give."""
+    """Return in how many groups two systems differ, and the smallest p that these can give."""
     if metric not in tests:
         return {"groups_differ": np.nan, "smallest_p": np.nan}
-    one = tests[metric]
-    return {"groups_differ": float(one.num_groups), "smallest_p": one.smallest_p}
+    test = tests[metric]
+    return {"groups_differ": float(test.num_groups), "smallest_p": test.smallest_p}
 
 
 def _p_value(metric: str, tests: Mapping[str, SignFlipResult]) -> float:
@@ -185,7 +185,7 @@ def _p_value(metric: str, tests: Mapping[str, SignFlipResult]) -> float:
 
 
 def _error_of(difference: Replicated, ensemble: Ensemble) -> tuple[Freedom, float]:
-    """Return the standard error of a difference, and how well it is known."""
+    """Return the standard error of a difference, and how precisely it is known."""
     if difference.resampled is None:
         return Freedom(np.nan, 1.0), np.nan
     freedom = ensemble.freedom(difference)
@@ -199,15 +199,15 @@ def _t_test(difference: Replicated, error: float, freedom: Freedom) -> float:
 
 
 def _is_same(metric: str, difference: Replicated, same_answers: bool) -> bool:
-    """Say whether there is no difference at all; an AUROC is about scores and not about answers."""
+    """Return whether there is no difference at all; an AUROC depends on scores, not on answers."""
     if metric != "auroc":
         return same_answers
     drawn = difference.resampled
     return float(difference.value) == 0 and (drawn is None or not np.any(drawn))
 
 
-def _about_rows(rows: Rows, pair: Pair, ensemble: Ensemble) -> dict[str, Any]:
-    """Return the discordant rows and the tests that are about them."""
+def _row_tests(rows: Rows, pair: Pair, ensemble: Ensemble) -> dict[str, Any]:
+    """Return the discordant rows and the tests based on them."""
     first, second = rows.right[pair.first], rows.right[pair.second]
     size = len(ensemble.strata)
     only_first = np.bincount(rows.groups[first & ~second], minlength=size)
@@ -229,21 +229,21 @@ def _by_condition(
     ensemble: Ensemble, statistics: Statistics, pair: Pair, tests: Mapping[str, SignFlipResult]
 ) -> list[dict[str, Any]]:
     difference = statistics[pair.second]["condition_ba"] - statistics[pair.first]["condition_ba"]
-    made = []
+    compared = []
     for i, key in enumerate(ensemble.first.conditions):
-        one = difference.at(i)
-        made.append(
+        in_condition = difference.at(i)
+        compared.append(
             {
                 "first": pair.first,
                 "second": pair.second,
                 "condition": key,
                 "dimension": ensemble.first.dimensions[i],
-                "value": float(one.value),
-                **interval_columns(ensemble.interval(one)),
+                "value": float(in_condition.value),
+                **interval_columns(ensemble.interval(in_condition)),
                 "p_value": _p_value(key, tests),
             }
         )
-    return made
+    return compared
 
 
 def _sign_flips(ensemble: Ensemble, pair: Pair) -> dict[str, SignFlipResult]:
@@ -278,16 +278,17 @@ def _contributions(
     gained = second.correct - first.correct
     rates = rates_from(np.broadcast_to(total, gained.shape), gained, first.dimensions)
     everywhere = _shares(first.total.sum(axis=(1, 2)), first.strata)
-    made = {
+    contributions = {
         "ba_clip": (rates.ba_clip, everywhere),
         "ba_conditions": (rates.ba_conditions, everywhere),
     }
     for i, key in enumerate(first.conditions):
-        made[key] = rates.condition_ba[:, i], _shares(first.total[:, i].sum(axis=1), first.strata)
-    return made
+        shares = _shares(first.total[:, i].sum(axis=1), first.strata)
+        contributions[key] = rates.condition_ba[:, i], shares
+    return contributions
 
 
-def _carried(ensemble: Ensemble, pair: Pair) -> dict[str, Any]:
+def _carried_by(ensemble: Ensemble, pair: Pair) -> dict[str, Any]:
     """Return the class in which most of a difference arises, and from how many groups."""
     first, second = ensemble.counts[pair.first], ensemble.counts[pair.second]
     parts, _ = _contributions(first, second)["ba_clip"]
@@ -323,7 +324,7 @@ def _judge(
     """Add the minimum detectable effect, the margin and the verdict to a comparison."""
     same = [r for r in rows if (r["family"], r["metric"]) == (row["family"], row["metric"])]
     row["minimum_detectable"] = minimum_detectable(
-        # Groups that all differ by the same amount show no spread: nothing is known, not all found.
+        # If all groups differ by the same amount, the spread is unknown, not zero.
         np.nan if row["same"] or not row["standard_error"] > 0 else row["standard_error"],
         alpha=settings.alpha,
         power=settings.power,

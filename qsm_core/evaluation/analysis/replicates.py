@@ -2,10 +2,10 @@
 
 A statistic of the table is computed three times by the same formula: on all groups, on each
 resample of groups, and without each group. Differences between systems are then differences of
-such triples, and pairing comes by itself, since all systems share the resamples.
+such triples, and they are paired, since all systems share the resamples.
 
-Beside the triple stands what each group adds to the errors and to the right answers (parts), which
-says how few groups an interval rests on.
+With the triple comes what each group adds to the errors and to the right answers (parts), which
+shows how few groups an interval depends on.
 
 Conventions: B: resamples, K: groups, C: conditions, the last axis is the class in the order
 SPEECH, NONSPEECH.
@@ -104,12 +104,12 @@ class Sums:
     def map(self, *others: Sums, by: Callable[..., FloatArray]) -> Replicated:
         """Compute a statistic from these sums and others."""
         sums = (self, *others)
-        drawn = [one.resampled for one in sums]
-        without = [one.jackknife for one in sums]
+        drawn = [each.resampled for each in sums]
+        without = [each.jackknife for each in sums]
         return Replicated(
-            by(*(one.all for one in sums)),
-            None if any(one is None for one in drawn) else by(*drawn),
-            None if any(one is None for one in without) else by(*without),
+            by(*(each.all for each in sums)),
+            None if any(part is None for part in drawn) else by(*drawn),
+            None if any(part is None for part in without) else by(*without),
         )
 
 
@@ -122,7 +122,7 @@ class Ensemble:
         total: Sums of the rows, the same for all systems.
         correct: Sums of the right rows by system.
         strata: The stratum of each group, shape (K,).
-        settings: Of the resampling.
+        settings: Settings of the resampling.
         weights: How often each resample draws each group, shape (B, K); None where none is drawn.
         reason: Why there are no resamples.
         note: What to warn of.
@@ -171,7 +171,7 @@ class Ensemble:
         return replace(interval, note="; ".join(notes)) if interval.known and notes else interval
 
     def freedom(self, statistic: Replicated) -> Freedom:
-        """Return how well the groups know the variance of a single number."""
+        """Return how precisely the variance of a single number is known from the groups."""
         return freedom_of(self.strata, statistic.jackknife, statistic.parts)
 
     @property
@@ -205,22 +205,22 @@ def assemble(
     first = next(iter(counts.values()))
     groups = first.groups_by_stratum()
     reason = reason_to_refuse(groups)
-    blocks = [first.total, *(one.correct for one in counts.values())]
+    blocks = [first.total, *(system.correct for system in counts.values())]
     drawn: list[FloatArray | None] = [None] * len(blocks)
     weights = None
     if reason is None:
         rng = derive_rng(settings.seed, stream)
         parts = draw_weights(first.strata, num_resamples=settings.num_resamples, rng=rng)
         weights = np.concatenate(list(parts))
-        by_group = np.concatenate([one.reshape(len(one), -1) for one in blocks], axis=1)
+        by_group = np.concatenate([block.reshape(len(block), -1) for block in blocks], axis=1)
         sums = weighted_sums(by_group, first.strata, weights)
         shape = (settings.num_resamples, len(first.conditions), 2)
         drawn = [part.reshape(shape) for part in np.split(sums, len(blocks), axis=1)]
-    made = [_sums(block, part) for block, part in zip(blocks, drawn, strict=True)]
+    totals = [_sums(block, part) for block, part in zip(blocks, drawn, strict=True)]
     return Ensemble(
         counts=counts,
-        total=made[0],
-        correct=dict(zip(counts, made[1:], strict=True)),
+        total=totals[0],
+        correct=dict(zip(counts, totals[1:], strict=True)),
         strata=first.strata,
         settings=settings,
         weights=weights,
@@ -285,8 +285,8 @@ def _parts(ensemble: Ensemble, system: str) -> dict[str, FloatArray]:
     counts = ensemble.counts[system]
     total = np.broadcast_to(counts.total.sum(axis=0), counts.total.shape)
     wrong, right = (
-        _named(rates_from(total, one, counts.dimensions))
-        for one in (counts.total - counts.correct, counts.correct)
+        _named(rates_from(total, rows, counts.dimensions))
+        for rows in (counts.total - counts.correct, counts.correct)
     )
     return {name: np.stack([wrong[name], right[name]]) for name in wrong}
 
@@ -299,25 +299,25 @@ def detection_statistics(ensemble: Ensemble, system: str) -> dict[str, Replicate
         return by_condition(total.sum(axis=-2), right.sum(axis=-2))
 
     def by_condition(total: FloatArray, right: FloatArray) -> FloatArray:
-        found = detection(right[..., 0], total[..., 0], right[..., 1], total[..., 1])
-        return np.stack(found)
+        measures = detection(right[..., 0], total[..., 0], right[..., 1], total[..., 1])
+        return np.stack(measures)
 
     # Within a class, what groups add to d' and criterion is in proportion to what they add here.
     parts = _parts(ensemble, system)
-    made = {}
+    statistics = {}
     for prefix, by, rate in (
         ("", overall, "ba_clip"),
         ("condition_", by_condition, "condition_ba"),
     ):
         both = totals.map(correct, by=by)
         for kind, name in enumerate(("d_prime", "criterion")):
-            made[prefix + name] = Replicated(
+            statistics[prefix + name] = Replicated(
                 both.value[kind],
                 None if both.resampled is None else both.resampled[kind],
                 None if both.jackknife is None else both.jackknife[kind],
                 parts[rate],
             )
-    return made
+    return statistics
 
 
 def area_statistics(
@@ -333,22 +333,22 @@ def area_statistics(
     if is_speech.all() or not is_speech.any():
         return "only one class is present"
     whole = count_wins(scored.values, is_speech, codes)
-    made = {"auroc": _area(whole, ensemble)}
+    areas = {"auroc": _area(whole, ensemble)}
     if not by_condition:
-        return made
+        return areas
     condition = table["condition"].to_numpy()
     parts = []
     for key in ensemble.first.conditions:
         rows = condition == key
         pairs = count_wins(scored.values[rows], is_speech[rows], codes[rows])
         parts.append(_area(pairs, ensemble))
-    made["condition_auroc"] = Replicated(
-        np.stack([one.value for one in parts]),
-        _stacked([one.resampled for one in parts]),
-        _stacked([one.jackknife for one in parts]),
-        _stacked([one.parts for one in parts]),
+    areas["condition_auroc"] = Replicated(
+        np.stack([part.value for part in parts]),
+        _stacked([part.resampled for part in parts]),
+        _stacked([part.jackknife for part in parts]),
+        _stacked([part.parts for part in parts]),
     )
-    return made
+    return areas
 
 
 def _area(pairs: PairWins, ensemble: Ensemble) -> Replicated:

@@ -24,7 +24,7 @@ def seed_tables(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of the tables `seeds` and `seed_summary`.
 
-    Only systems of one family, with the same instruction and different seeds, are put together.
+    Only systems of one family, with the same instruction and different seeds, are pooled.
 
     Args:
         ensemble: All systems, resampled together.
@@ -45,8 +45,8 @@ def seed_tables(
             seed = _FIRST_SEED if system.seed is None else str(system.seed)
             each.append({"family": title, "system": system.name, "seed": seed, **values})
         for metric in _POOLED:
-            found = [statistics[system.name] for system in members]
-            known = [one[metric] for one in found if metric in one]
+            of_members = [statistics[system.name] for system in members]
+            known = [own[metric] for own in of_members if metric in own]
             if len(known) == len(members):
                 pooled.append({"family": title, "metric": metric, **_pooled(ensemble, known)})
     return each, pooled
@@ -55,7 +55,7 @@ def seed_tables(
 def variance_table(
     ensemble: Ensemble, statistics: Statistics, systems: Sequence[System]
 ) -> list[dict[str, Any]]:
-    """Return the rows of the table `variance`: families whose seeds and prompts all met.
+    """Return the rows of the table `variance`, for families with all pairs of seed and prompt.
 
     Args:
         ensemble: All systems, resampled together.
@@ -84,20 +84,20 @@ def variance_table(
 def _shares(
     ensemble: Ensemble, family: str, cells: list[list[Replicated]], levels: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    drawn = [[one.resampled for one in row] for row in cells]
-    if any(one is None for row in drawn for one in row):
+    drawn = [[cell.resampled for cell in row] for row in cells]
+    if any(cell is None for row in drawn for cell in row):
         return [{"family": family, "source": "all", "reason": ensemble.reason}]
-    scores = np.array([[float(one.value) for one in row] for row in cells])
+    scores = np.array([[float(cell.value) for cell in row] for row in cells])
     resampled = np.moveaxis(np.array(drawn, dtype=np.float64), -1, 0)
-    found = variance_shares(scores, resampled)
+    variance = variance_shares(scores, resampled)
     return [
         {
             "family": family,
             "source": source,
-            "variance": getattr(found, source),
-            "share": found.share(source),
+            "variance": getattr(variance, source),
+            "share": variance.share(source),
             "levels": levels.get(source),
-            "reason": None if np.isfinite(getattr(found, source)) else "one level only",
+            "reason": None if np.isfinite(getattr(variance, source)) else "one level only",
         }
         for source in _SOURCES
     ]

@@ -1,4 +1,4 @@
-"""What decides the numbers of an analysis: which systems, and how they are compared."""
+"""Configuration of an analysis: which systems are compared, and how."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import Field
 
 from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings, Share
 
-# Which predictions on dev are meant: those of an evaluation, or those that a search for an
-# instruction keeps, with its winner or with the instruction that it started from.
+# Which predictions on dev: those of an evaluation, or those that a search for an instruction
+# stores, with its winner or with the instruction that it started from.
 DevRows = Literal["evaluation", "winner", "first"]
-# What a search calls the system of those rows.
+# The name of the system in the rows of a search.
 SYSTEM_OF_ROWS: dict[DevRows, str] = {"winner": "best_instruction", "first": "seed_instruction"}
 
 
@@ -33,16 +33,16 @@ class AnalysisSettings:
     """What an analysis computes.
 
     Args:
-        bootstrap: Of all intervals and tests.
+        bootstrap: Settings of all intervals and tests.
         pairs: Systems to compare. Empty: each with the first; each `x_opro` with its `x`; each
             with its own `@dev`.
-        margin: Of the non-inferiority verdicts, a difference of balanced accuracies.
+        margin: Margin of the non-inferiority verdicts, a difference of balanced accuracies.
         alpha: Level of the tests.
-        power: Of the minimum detectable effect.
+        power: Power of the minimum detectable effect.
         targets: Shares for which thresholds are computed.
-        bins: Of the reliability diagram, with equal numbers of rows.
+        bins: Bins of the reliability diagram, with equal numbers of rows.
         calibrate: Whether `<name>@dev`, the same answers with a threshold calibrated on dev, is
-            analyzed beside each system that has scores on dev.
+            analyzed together with each system that has scores on dev.
     """
 
     bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
@@ -79,7 +79,7 @@ class SourcesConfig:
         titles: By system, in the order in which they are shown; input `eval_<system>` has the
             predictions of each.
         dev: By the name of each system with predictions on dev, which of input `dev_<system>`.
-        rows: "same": systems have to share all rows with another one; "common": the rows that all
+        rows: "same": systems must share all rows with another system; "common": the rows that all
             of them have.
         analysis: Settings of each analysis.
     """

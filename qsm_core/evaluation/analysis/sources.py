@@ -6,7 +6,7 @@ Inputs: `eval_<system>` for each system, a folder with predictions.parquet or a 
 that `predictions.foreign` reads; `dev_<system>` as for the stage "analyze".
 
 Output: as that of "analyze", and systems.json: the titles, which systems answered the
-same clips, and what a reader should know of it. Systems on different clips are analyzed apart.
+same clips, and remarks for the reader. Systems on different clips are analyzed separately.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run(context: StageContext) -> dict[str, Any]:
     """Read, check and analyze the systems.
 
     Raises:
-        ConfigurationError: A system has no input, or `dev` names one that is not analyzed.
+        ConfigurationError: A system has no input, or `dev` names a system that is not analyzed.
         DataError: An input cannot be read, or systems cannot be compared; all problems at once.
     """
     config = parse_config(SourcesConfig, context.config)
@@ -70,12 +70,12 @@ def run(context: StageContext) -> dict[str, Any]:
         remarks.append(_apart(sets, config.titles))
     analysis = merged(analyses)
     write_analysis(context.out, analysis)
-    told = {
+    described = {
         "systems": [{"name": name, "title": config.titles[name]} for name in tables],
-        "sets": [list(one.order) for one in analyses],
+        "sets": [list(each.order) for each in analyses],
         "remarks": remarks,
     }
-    text = json.dumps(told, indent=2, ensure_ascii=False)
+    text = json.dumps(described, indent=2, ensure_ascii=False)
     (context.out / SYSTEMS_FILE).write_text(text + "\n", encoding="utf-8")
     return {"systems": len(tables), "clip_sets": len(sets)}
 
@@ -115,19 +115,19 @@ def check_pairs(sets: Sequence[Sequence[str]], pairs: Sequence[Pair]) -> list[tu
     Raises:
         DataError: A pair is of systems that answered different clips.
     """
-    found = [
+    by_set = [
         tuple(pair for pair in pairs if {_own(pair.first), _own(pair.second)} <= set(members))
         for members in sets
     ]
-    apart = [pair for pair in pairs if not any(pair in inside for inside in found)]
+    apart = [pair for pair in pairs if not any(pair in inside for inside in by_set)]
     if apart:
         problems = [
-            f"pair {one.first},{one.second}: they answered different clips or conditions; only "
+            f"pair {pair.first},{pair.second}: they answered different clips or conditions; only "
             "systems on the same rows can be compared (--rows common takes those that all have)"
-            for one in apart
+            for pair in apart
         ]
         raise DataError("the pairs cannot be compared", problems)
-    return found
+    return by_set
 
 
 def _own(system: str) -> str:

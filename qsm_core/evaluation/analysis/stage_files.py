@@ -1,4 +1,4 @@
-"""Reads the JSON and CSV files that stages leave, with an error that names the file."""
+"""Read the JSON and CSV files of stages, with an error that names the file."""
 
 from __future__ import annotations
 

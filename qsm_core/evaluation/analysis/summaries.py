@@ -1,4 +1,4 @@
-"""The tables about systems one by one: overall, by condition, confusion; and about clips."""
+"""The tables of single systems (overall, by condition, confusion), and the table of clips."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def system_rows(
         table: Its predictions.
         statistics: Its statistics by name.
         reasons: Why a metric is missing, by metric.
-        notes: What to warn of, by metric.
+        notes: Warnings, by metric.
     """
     counts = ensemble.counts[system]
     for metric in METRICS:
@@ -109,14 +109,15 @@ def condition_rows(
         for metric, name in _BY_CONDITION.items():
             if name not in statistics:
                 continue
-            one = statistics[name].at(i)
-            interval = ensemble.interval(one)
+            in_condition = statistics[name].at(i)
+            interval = ensemble.interval(in_condition)
             if metric in _CLASS_OF:
                 kind = _CLASS_OF[metric]
                 interval = or_wilson(
                     interval, counts.total[:, [i], kind], counts.correct[:, [i], kind]
                 )
-            yield place | {"metric": metric, "value": float(one.value)} | interval_columns(interval)
+            value = float(in_condition.value)
+            yield place | {"metric": metric, "value": value} | interval_columns(interval)
         yield place | {
             "metric": "unparseable_rate",
             "value": float(unreadable[key]),
@@ -127,11 +128,11 @@ def condition_rows(
 def or_wilson(interval: Interval, total: np.ndarray, correct: np.ndarray) -> Interval:
     """Give a recall of exactly 0 or 1 the Wilson interval with each group as one trial.
 
-    No resample of groups without an error holds an error, so the bootstrap has no width there;
-    groups as trials is the cautious reading of the same counts.
+    Resamples of groups without an error contain no error, so the bootstrap interval has no width;
+    counting groups as trials is the cautious reading of the same counts.
 
     Args:
-        interval: What the bootstrap gave.
+        interval: The interval of the bootstrap.
         total: Rows of the class by group and condition, shape (K, C).
         correct: Right rows, the same shape.
     """
@@ -146,7 +147,7 @@ def or_wilson(interval: Interval, total: np.ndarray, correct: np.ndarray) -> Int
 
 
 def reasons_of(counts: GroupCounts) -> dict[str, str]:
-    """Say why a metric of these counts cannot be computed, by metric."""
+    """Return why a metric of these counts cannot be computed, by metric."""
     reasons: dict[str, str] = {}
     total = counts.total.sum(axis=0)
     for kind, (name, metric) in enumerate(_CLASSES.items()):
@@ -207,7 +208,7 @@ def clip_rows(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     clips = by_clip.agg(rows="size", correct="sum").reset_index()
     clips["share_correct"] = clips["correct"] / clips["rows"]
     cells = rows.groupby(["clip_id", "condition"], sort=False)["right"].mean().reset_index()
-    # Of equals the first in the order of the grid, whatever the order of the rows.
+    # Of equally bad conditions the first in the order of the grid, whatever the order of the rows.
     order = condition_order(next(iter(tables.values())))["condition"].to_list()
     cells["rank"] = cells["condition"].map({key: i for i, key in enumerate(order)})
     worst = cells.sort_values(["right", "rank"], kind="stable").drop_duplicates("clip_id")

@@ -1,13 +1,13 @@
 """The tables of an analysis: all numbers of a report, each with its interval, in long form.
 
-One frozen object holds them, one folder keeps them: `<table>.parquet` and `<table>.csv` for each,
-and `analysis.json` with the settings and the order of the systems. Whoever draws or prints takes
-its numbers from here and computes none.
+One frozen object holds them, and one folder stores them: `<table>.parquet` and `<table>.csv` each,
+and `analysis.json` with the settings and the order of the systems. Figures and reports take all
+numbers from here and compute none.
 
 Conventions: balanced accuracies, recalls, shares and probabilities are from 0 to 1; differences
 are second minus first; a missing number is NaN and `reason` says why. `low` and `high` are the ends
 of an interval at the settings' confidence; both are NaN where it is refused. `note` warns of
-numbers that stand but should be read with care. Rows follow the order of the systems and of the
+numbers that are shown but should be read with care. Rows follow the order of the systems and of the
 condition grid.
 """
 
@@ -204,7 +204,7 @@ class Analysis:
         variance: Shares of the variance of one run's balanced accuracy: clips, seeds, prompts and
             seeds x prompts.
         clips: Clips by the share of right answers over all systems and conditions, worst first.
-        settings: What all was computed with.
+        settings: The settings of the analysis.
         order: Systems in order.
     """
 
@@ -277,5 +277,5 @@ def read_analysis(folder: Path) -> Analysis:
     return Analysis(**tables, settings=settings, order=tuple(values["order"]))
 
 
-if {one.name for one in fields(Analysis)} != {*COLUMNS, "settings", "order"}:
+if {table.name for table in fields(Analysis)} != {*COLUMNS, "settings", "order"}:
     raise TypeError("Analysis and COLUMNS do not name the same tables")

@@ -1,4 +1,4 @@
-"""What decides the predictions of a plain detector."""
+"""Configuration of the evaluation of a plain detector."""
 
 from __future__ import annotations
 

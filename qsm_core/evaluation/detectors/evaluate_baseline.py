@@ -4,11 +4,11 @@
 
 Inputs: `corpus` and `dev` (a prepared corpus, or the parts of one with the split to predict and
 with dev), and optionally `rirs` (impulse responses). The detector's threshold is fitted on all
-renderings of the dev clips and used on those of the test clips, which the audio LLMs are asked
-about.
+renderings of the dev clips and used on those of the test clips, the same that the audio LLMs are
+evaluated on.
 
 Output: predictions.parquet, dev_predictions.parquet, metrics.json, decision.json and
-volatile/timings.json with the real-time factor (seconds of work for a second of audio).
+volatile/timings.json with the real-time factor (seconds of work per second of audio).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _HEADLINE = ("ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc", "auroc")
 
 @dataclass(frozen=True)
 class _Scored:
-    """The renderings of a split with their scores, and what scoring them took."""
+    """The renderings of a split with their scores, and how long scoring them took."""
 
     plan: pd.DataFrame
     scores: np.ndarray
@@ -79,8 +79,8 @@ def run(context: StageContext) -> dict[str, Any]:
         context.out / DEV_PREDICTIONS_FILE, _predictions(dev, decision, config.detector)
     )
     write_metrics(context.out / "metrics.json", metrics)
-    told = dataclasses.asdict(decision) | {"detector": config.detector, "fitted_on": "dev"}
-    _write_json(context.out / DECISION_FILE, told)
+    fitted = dataclasses.asdict(decision) | {"detector": config.detector, "fitted_on": "dev"}
+    _write_json(context.out / DECISION_FILE, fitted)
     _write_timings(context.out, dev, tested)
     values = metrics.to_json()
     return {name: values[name] for name in ("system", *_HEADLINE, "n_samples", "n_groups")} | {

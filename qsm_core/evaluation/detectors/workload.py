@@ -1,4 +1,4 @@
-"""How much a plain detector has to do; nothing large is imported here."""
+"""How much work a plain detector has; nothing large is imported here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from qsm_core.data.clip_counts import count_renderings
 from qsm_core.evaluation.detectors.config import BaselineConfig
-from qsm_core.stage.work import PlannedInput, Work
+from qsm_core.stage.workload import PlannedInput, Work
 
 
 def detector_work(config: BaselineConfig, inputs: Mapping[str, PlannedInput]) -> Work:

@@ -1,1 +1,1 @@
-"""What the searches for instructions are worth on test."""
+"""What searches for instructions gain on test."""

@@ -1,4 +1,4 @@
-"""What decides the tables of what searches for instructions are worth."""
+"""Configuration of the tables of what searches for instructions gain."""
 
 from __future__ import annotations
 

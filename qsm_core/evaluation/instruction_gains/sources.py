@@ -1,4 +1,4 @@
-"""What models answered on test under several instructions, read from evaluations and searches.
+"""The answers of models on test under several instructions, read from evaluations and searches.
 
 A role says what an instruction is to a model: `seed` (it started from it), `search` (the best one
 that was found or given), `calibration` (the first one with a threshold from dev), `control` (the
@@ -42,7 +42,7 @@ class ModelAnswers:
 
     @property
     def others(self) -> list[str]:
-        """The models whose best instructions this one was asked."""
+        """The models whose best instructions this model was evaluated with."""
         return [role for role in self.instructions if role not in _OWN]
 
 
@@ -50,7 +50,7 @@ _OWN = frozenset({SEARCH, SEED, CALIBRATION, CONTROL})
 
 
 def read_model(model: str, inputs: Mapping[str, Path]) -> ModelAnswers:
-    """Read everything that a model was asked.
+    """Read the answers of a model to all of its instructions.
 
     Args:
         model: Its name.
@@ -67,9 +67,10 @@ def read_model(model: str, inputs: Mapping[str, Path]) -> ModelAnswers:
         by_text[text] = read_predictions(inputs[place] / _PREDICTIONS)
     further = inputs.get(f"further_{model}")
     if further is not None:
-        asked = read_json(further / INSTRUCTIONS_FILE)
-        instructions |= {role: str(told["instruction"]) for role, told in asked.items()}
-        by_text |= _answers(further, [role for role in asked if asked[role]["asked"]], instructions)
+        described = read_json(further / INSTRUCTIONS_FILE)
+        instructions |= {role: str(entry["instruction"]) for role, entry in described.items()}
+        answered = [role for role, entry in described.items() if entry["asked"]]
+        by_text |= _answers(further, answered, instructions)
     tables = {role: by_text[text] for role, text in instructions.items()}
     search = inputs.get(f"search_{model}")
     if search is None:
@@ -85,7 +86,7 @@ def _answers(
     folder: Path, roles: Sequence[str], instructions: Mapping[str, str]
 ) -> dict[str, pd.DataFrame]:
     """Return the answers to further instructions by their texts."""
-    if not roles:  # all of them were asked before
+    if not roles:  # all of them are answered in other evaluations
         return {}
     table = read_predictions(folder / _PREDICTIONS)
     return {

@@ -1,15 +1,15 @@
-"""The stage "analyze_instructions": what searches for instructions are worth on test.
+"""The stage "analyze_instructions": what searches for instructions gain on test.
 
     python -m qsm_core.evaluation.instruction_gains.tables --spec spec.json
 
-Two questions. What does a search add to the best of the simpler ways that had the same price? Which
+Two questions. What does a search add to the best of the simpler ways at the same price? Which
 of them is the best is decided on dev, so that test chooses nothing. And: does the instruction that
 was found for one model help another one?
 
 Inputs, for each model of the configuration: `seed_<model>`, its evaluation with the instruction
 that it started from; `found_<model>`, with the best one; `further_<model>`, a folder of the stage
 "evaluate_further" with instructions `control` and names of other models; `search_<model>`, the
-output of its search, where there was one.
+output of its search, if there was one.
 
 Output: search_gains and prompt_transfer, each as Parquet and CSV. Balanced accuracies are over
 clips, from 0 to 1. A difference is that of the first named minus the other; it comes with the
@@ -43,7 +43,7 @@ from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
 GAINS, TRANSFER = "search_gains", "prompt_transfer"
-_NOT_HEARD = "not heard on test: another raced way was better on dev"
+_NOT_EVALUATED = "not evaluated on test: another raced way was better on dev"
 _SAME = "the same instruction"
 _METRIC = "ba_clip"
 _FAMILIES = {True: "search against the best simpler way", False: "search against other ways"}
@@ -62,7 +62,7 @@ COLUMNS = {
 
 
 def run(context: StageContext) -> dict[str, Any]:
-    """Analyze what models answered under several instructions.
+    """Analyze the answers of models under several instructions.
 
     Raises:
         DataError: An input cannot be read, or the models answered different rows.
@@ -90,14 +90,14 @@ def instruction_tables(
         DataError: The models answered different rows.
     """
     answers = {
-        _name(one.model, role): table.assign(system=_name(one.model, role))
-        for one in models
-        for role, table in one.tables.items()
+        _name(entry.model, role): table.assign(system=_name(entry.model, role))
+        for entry in models
+        for role, table in entry.tables.items()
     }
     check_same_rows(answers)
     test = _Test(answers, settings, [*_gain_pairs(models), *_transfer_pairs(models)])
-    gains = [row for one in models for row in _gain_rows(one, test)]
-    transfer = [row for one in models if one.others for row in _transfer_rows(one, test)]
+    gains = [row for entry in models for row in _gain_rows(entry, test)]
+    transfer = [row for entry in models if entry.others for row in _transfer_rows(entry, test)]
     return {
         GAINS: pd.DataFrame(gains, columns=list(COLUMNS[GAINS])),
         TRANSFER: pd.DataFrame(transfer, columns=list(COLUMNS[TRANSFER])),
@@ -138,74 +138,82 @@ class _Test:
 
 
 def _gain_pairs(models: Sequence[ModelAnswers]) -> list[Pair]:
-    """Pair each simpler way that was heard on test with its search."""
+    """Pair each simpler way that was evaluated on test with its search."""
     return [
-        Pair(_name(one.model, role), _name(one.model, SEARCH), _FAMILIES[way == best])
-        for one in models
-        if one.ways is not None
-        for best in [_best_way(one.ways)]
-        for way, role in _roles(one).items()
-        if role is not None and not _is_found(one, role)
+        Pair(
+            _name(entry.model, role),
+            _name(entry.model, SEARCH),
+            _FAMILIES[way == best],
+        )
+        for entry in models
+        if entry.ways is not None
+        for best in [_best_way(entry.ways)]
+        for way, role in _roles(entry).items()
+        if role is not None and not _is_found(entry, role)
     ]
 
 
 def _transfer_pairs(models: Sequence[ModelAnswers]) -> list[Pair]:
     """Pair the best instruction of each model with its first one, and with those of others."""
     return [
-        Pair(_name(one.model, SEARCH), _name(one.model, role), family)
-        for one in models
-        if one.others
-        for role, family in ((SEED, _FIRST), *((name, _TRANSFERS) for name in one.others))
-        if not _is_found(one, role)
+        Pair(_name(entry.model, SEARCH), _name(entry.model, role), family)
+        for entry in models
+        if entry.others
+        for role, family in ((SEED, _FIRST), *((name, _TRANSFERS) for name in entry.others))
+        if not _is_found(entry, role)
     ]
 
 
-def _gain_rows(one: ModelAnswers, test: _Test) -> list[dict[str, Any]]:
-    """Return the search and each simpler way: what it reached on dev, and on test."""
-    if one.ways is None:
+def _gain_rows(entry: ModelAnswers, test: _Test) -> list[dict[str, Any]]:
+    """Return the search and each simpler way with their values on dev and on test."""
+    if entry.ways is None:
         return []
-    best, roles = _best_way(one.ways), _roles(one)
-    found = _name(one.model, SEARCH)
+    best, roles = _best_way(entry.ways), _roles(entry)
+    found = _name(entry.model, SEARCH)
     rows = []
-    for told in one.ways.to_dict("records"):
-        way = str(told["way"])
+    for on_dev in entry.ways.to_dict("records"):
+        way = str(on_dev["way"])
         row = {
-            "model": one.model,
+            "model": entry.model,
             "way": way,
             "best_on_dev": way == best,
-            "instruction": told["instruction"],
-            "score_on_dev": told["score"],
-            "ba_on_dev": told["ba_clip"],
+            "instruction": on_dev["instruction"],
+            "score_on_dev": on_dev["score"],
+            "ba_on_dev": on_dev["ba_clip"],
         }
         role = SEARCH if way == SEARCH else roles[way]
         if role is None:
-            row["reason"] = _NOT_HEARD
+            row["reason"] = _NOT_EVALUATED
         elif way == SEARCH:
             row |= test.value(found)
-        elif _is_found(one, role):
+        elif _is_found(entry, role):
             row |= test.value(found) | {"difference": 0.0, "reason": _SAME}
         else:
-            name = _name(one.model, role)
+            name = _name(entry.model, role)
             row |= test.value(name) | test.difference(name, found)
         rows.append(row)
     return rows
 
 
-def _transfer_rows(one: ModelAnswers, test: _Test) -> list[dict[str, Any]]:
+def _transfer_rows(entry: ModelAnswers, test: _Test) -> list[dict[str, Any]]:
     """Return a model under its first instruction, its own best one, and those of others."""
-    own = _name(one.model, SEARCH)
+    own = _name(entry.model, SEARCH)
     rows = []
-    for role, of in ((SEED, SEED), (SEARCH, one.model), *((name, name) for name in one.others)):
-        name = _name(one.model, role)
+    for role, of in (
+        (SEED, SEED),
+        (SEARCH, entry.model),
+        *((name, name) for name in entry.others),
+    ):
+        name = _name(entry.model, role)
         row = {
-            "model": one.model,
+            "model": entry.model,
             "instruction_of": of,
-            "instruction": one.instructions[role],
+            "instruction": entry.instructions[role],
             **test.value(name),
         }
         if name == own:
             rows.append(row)
-        elif _is_found(one, role):
+        elif _is_found(entry, role):
             rows.append(row | {"difference": 0.0, "reason": _SAME})
         else:
             rows.append(row | test.difference(own, name))
@@ -213,26 +221,28 @@ def _transfer_rows(one: ModelAnswers, test: _Test) -> list[dict[str, Any]]:
 
 
 def _best_way(ways: pd.DataFrame) -> str:
-    """Return the simpler way with the best score on dev; of equals the simplest."""
+    """Return the simpler way with the best score on dev; of equally good ways the simplest."""
     simpler = ways[ways["way"] != SEARCH]
     return str(simpler.sort_values("score", ascending=False, kind="stable")["way"].iloc[0])
 
 
-def _roles(one: ModelAnswers) -> dict[str, str | None]:
-    """Return the role under which test heard each simpler way; None: it did not."""
+def _roles(entry: ModelAnswers) -> dict[str, str | None]:
+    """Return the role under which each simpler way was evaluated on test; None if it was not."""
     roles: dict[str, str | None] = {}
-    ways = pd.DataFrame() if one.ways is None else one.ways
+    ways = pd.DataFrame() if entry.ways is None else entry.ways
     for way, text in zip(ways["way"], ways["instruction"], strict=True):
         if way == SEARCH:
             continue
-        heard = [role for role in (SEED, CONTROL, SEARCH) if one.instructions.get(role) == text]
-        roles[str(way)] = CALIBRATION if way == CALIBRATION else next(iter(heard), None)
+        evaluated = [
+            role for role in (SEED, CONTROL, SEARCH) if entry.instructions.get(role) == text
+        ]
+        roles[str(way)] = CALIBRATION if way == CALIBRATION else next(iter(evaluated), None)
     return roles
 
 
-def _is_found(one: ModelAnswers, role: str) -> bool:
-    """Say whether a role has the very instruction that the search ended with, and its threshold."""
-    return role != CALIBRATION and one.instructions[role] == one.instructions[SEARCH]
+def _is_found(entry: ModelAnswers, role: str) -> bool:
+    """Return whether a role has the same instruction as the search's winner, and its threshold."""
+    return role != CALIBRATION and entry.instructions[role] == entry.instructions[SEARCH]
 
 
 def _name(model: str, role: str) -> str:

@@ -1,1 +1,1 @@
-"""The table of predictions, and the forms in which others bring theirs."""
+"""The table of predictions, and the forms in which others provide theirs."""

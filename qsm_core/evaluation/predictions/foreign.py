@@ -1,6 +1,6 @@
-"""Reads predictions that were made elsewhere, so that any system can be compared.
+"""Read predictions that were made elsewhere, so that any system can be compared.
 
-Three forms are told apart by their columns:
+Three forms are distinguished by their columns:
 
 - a predictions.parquet of this program;
 - the documented table, CSV or parquet: clip_id, group_id, condition, label, and p_speech or
@@ -39,7 +39,7 @@ _DIGEST = "unknown"
 
 
 def read_any(path: Path, system: str, remarks: list[str] | None = None) -> pd.DataFrame:
-    """Read predictions in any of the known forms; the system gets the name that is given.
+    """Read predictions in any of the known forms, as those of a system with the given name.
 
     Args:
         path: The file.

@@ -1,4 +1,4 @@
-"""Reads the predictions of the first system: clip, group and class come from the file names.
+"""Read the predictions of the first system: clip, group and class come from the file names.
 
 Columns: audio_path, ground_truth, and the answer as `prediction`, `normalized_label`, what the
 model wrote (`raw_text`, `raw_output`) or `speech_prob`; where present also condition,
@@ -135,7 +135,7 @@ def _column_problems(raw: pd.DataFrame) -> list[str]:
 
 
 def _base_clips(paths: pd.Series, problems: list[str]) -> list[BaseClip]:
-    """Read the file names; those of no known form are told together."""
+    """Read the file names; those of unknown form are reported together."""
     bases: list[BaseClip] = []
     wrong: list[str] = []
     for path in paths.astype("object").where(paths.notna(), ""):

@@ -1,4 +1,4 @@
-"""The predictions table: one row a clip x condition x system, and its one schema.
+"""The predictions table: one row per clip x condition x system, and its schema.
 
 Every metric, interval and figure is a pure function of this table. A prediction that is null
 could not be read from the model's answer and counts as an error of its clip's class.
@@ -6,9 +6,9 @@ could not be read from the model's answer and counts as an error of its clip's c
 Conventions: `p_speech` is the probability of SPEECH in [0, 1], `margin` is logit(SPEECH) minus
 logit(NONSPEECH); both are null for a system that gives no score. `condition` is the key of the
 rendering (`dur_20ms`, `snr_-10dB`, ...) or `clean` for a clip taken as it is, whose `dimension`
-is null. `answer_mass` is the probability that the model gave to the answers that it was asked to
-choose from, before they were made to add up to one; a table without this column is read as if it
-were null.
+is null. `answer_mass` is the probability that the model gave to the answers that it could
+choose from, before they were normalised to add up to one; a table without this column is read
+as if it were null.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def validate(frame: pd.DataFrame, source: str = "predictions") -> pd.DataFrame:
 
     Args:
         frame: The table, with any index and any column order.
-        source: What to call the table in an error, such as its path.
+        source: Name of the table in an error, such as its path.
 
     Raises:
         DataError: Something does not fit the schema; every problem is listed.
@@ -157,7 +157,7 @@ def _agreement_problems(frame: pd.DataFrame) -> Iterator[str]:
     repeated = frame.duplicated(list(KEY))
     if repeated.any():
         first = frame.loc[repeated, list(KEY)].iloc[0].tolist()
-        yield f"{rows_told(repeated)} repeated: {first} stands there more than once"
+        yield f"{rows_told(repeated)} repeated: {first} appears more than once"
     for column, by in (("label", "clip_id"), ("group_id", "clip_id"), ("dimension", "condition")):
         pairs = frame[[by, column]].drop_duplicates()
         split = pairs.loc[pairs.duplicated(by), by]

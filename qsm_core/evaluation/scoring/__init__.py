@@ -1,1 +1,1 @@
-"""A system asked about clips in conditions: blocks, shards, known answers."""
+"""Scoring a system on clips in conditions: blocks, shards, known answers."""

@@ -1,7 +1,7 @@
-"""Finished parts of a long table, kept on disk so that a killed stage goes on where it was.
+"""Finished parts of a long table, kept on disk so that a killed stage can resume.
 
-A block is written under a temporary name, forced to disk, and renamed: it is there whole or not at
-all. One that does not fit its rows (another plan, a damaged file) is made again.
+A block is written under a temporary name, forced to disk, and renamed, so it is never incomplete.
+A block that does not fit its rows (another plan, a damaged file) is computed again.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ class BlockFolder:
     """The blocks of one table, by number."""
 
     def __init__(self, folder: Path) -> None:
-        """Use `folder`, made where it does not exist."""
+        """Use `folder`, created if missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
     def load(
         self, number: int, expected: pd.DataFrame, columns: Sequence[str]
     ) -> pd.DataFrame | None:
-        """Return a finished block, or None where there is none that fits.
+        """Return a finished block, or None if there is none that fits.
 
         Args:
-            number: Of the block.
-            expected: What the block's own columns of these names have to hold.
-            columns: All columns that the block has to have.
+            number: Number of the block.
+            expected: What the block's columns of these names must contain.
+            columns: All columns that the block must have.
         """
         try:
             block = pd.read_parquet(self._path(number))
@@ -45,7 +45,7 @@ class BlockFolder:
         return block if _fits(block, expected) else None
 
     def store(self, number: int, block: pd.DataFrame) -> None:
-        """Write a block whole or not at all."""
+        """Write a block, atomically."""
         path = self._path(number)
         temporary = path.with_suffix(".tmp")
         block.to_parquet(temporary, index=False)
@@ -58,24 +58,24 @@ class BlockFolder:
 
 
 class KnownBlocks:
-    """Rows that other outputs hold, by system, clip and condition."""
+    """Rows from other outputs, by system, clip and condition."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        """Take the predictions tables `files`.
+        """Read the predictions tables `files`.
 
         Raises:
             DataError: One of them cannot be read.
         """
         tables = [read_predictions(path) for path in files]
         table = pd.concat(tables, ignore_index=True) if tables else None
-        # Two outputs may hold the same row, with the same answer.
+        # Two outputs may contain the same row, with the same answer.
         self._rows = None if table is None else table.drop_duplicates(_KEY).set_index(_KEY)
 
     def load(self, expected: pd.DataFrame) -> pd.DataFrame | None:
-        """Return the rows of a block, or None where one is not known.
+        """Return the rows of a block, or None if one of them is not known.
 
         Args:
-            expected: What the block's own columns of these names have to hold.
+            expected: What the block's columns of these names must contain.
         """
         if self._rows is None:
             return None

@@ -1,4 +1,4 @@
-"""What decides the answers of a system to clips in conditions, for every stage that scores them."""
+"""Configuration of the stages that score clips: all that changes the answers of a system."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ScoringConfig:
 
     Args:
         system: Name of the system in tables and figures.
-        instruction: What the model is asked; leave it out where the input `instruction` says it.
+        instruction: The text given to the model; left out if it is the input `instruction`.
         split: Which clips; null for all.
         conditions: Condition keys (and "clean"), "standard", or "as_recorded".
         answer_format: "auto", "labels", "ab", "mc" or "open".
@@ -69,11 +69,11 @@ class EvaluateConfig(ScoringConfig):
 class FurtherConfig(ScoringConfig):
     """What changes the answers to further instructions.
 
-    `instruction` is one that an evaluation has asked.
+    `instruction` is that of another evaluation.
 
     Args:
-        asked: Names of the instructions; input `ask_<name>` is the file of each.
-        known: Names of other instructions that evaluations have asked; input `known_<name>` is the
+        asked: Names of the instructions to score; input `ask_<name>` is the file of each.
+        known: Names of other instructions with an evaluation; input `known_<name>` is the
             file of each.
     """
 
@@ -89,7 +89,7 @@ class ScoreShardConfig(ScoringConfig):
         shard: Which one, from 0.
         shards: How many there are.
         asked: Names of further instructions; none: the evaluation is of one instruction.
-        known: Names of other instructions that evaluations have asked.
+        known: Names of other instructions with an evaluation.
     """
 
     shard: Annotated[int, Field(ge=0)]

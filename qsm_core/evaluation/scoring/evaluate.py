@@ -1,4 +1,4 @@
-"""The stage "evaluate": ask one system about every clip in every condition.
+"""The stage "evaluate": score every clip in every condition with one system.
 
     python -m qsm_core.evaluation.scoring.evaluate --spec spec.json
 
@@ -8,9 +8,9 @@ responses).
 
 Output: predictions.parquet, metrics.json, volatile/timings.json, volatile/system.json.
 
-What is finished of the answers is kept, so a stage that was killed goes on behind it. Answers that
-were scored elsewhere (by shards on other workers, or by an evaluation before the metrics were
-edited) are taken from there; where all of them are known, no model is loaded.
+Finished answers are kept, so a stage that was killed continues after them. Answers that were scored
+elsewhere (by shards on other workers, or by an evaluation before the metrics were edited) are taken
+from there; if all of them are known, no model is loaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import Metrics, write_metrics
 from qsm_core.evaluation.predictions.table import write_predictions
-from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
+from qsm_core.evaluation.scoring.block_scoring import PREDICTIONS_FILE
 from qsm_core.evaluation.scoring.config import EvaluateConfig
 from qsm_core.evaluation.scoring.instructions import own_instruction
 from qsm_core.evaluation.scoring.scored_clips import score_clips

@@ -1,4 +1,4 @@
-"""The instructions that a system is asked: read from files, and left out where they are known.
+"""The instructions of an evaluation: read from files, and left out if they have an evaluation.
 
 Plans are made in the flow process, so nothing large is imported here.
 """
@@ -12,9 +12,9 @@ from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.store.digests import digest_bytes
 
 INSTRUCTION_FILE = "best_prompt.txt"
-# Begin the inputs of an evaluation of further instructions: `ask_<name>` and `known_<name>`.
+# Prefixes of the inputs of an evaluation of further instructions: `ask_<name>`, `known_<name>`.
 ASK, KNOWN = "ask_", "known_"
-# What an evaluation of further instructions says of them.
+# The instructions of an evaluation of further instructions, and which of them were scored.
 INSTRUCTIONS_FILE = "instructions.json"
 
 
@@ -39,11 +39,11 @@ def own_instruction(instruction: str | None, inputs: Mapping[str, Path]) -> str:
     """Return the instruction of an evaluation: the configured one, or the input `instruction`.
 
     Args:
-        instruction: As the configuration says it; None: the input does.
+        instruction: That of the configuration; None: the input gives it.
         inputs: Of the stage.
 
     Raises:
-        ConfigurationError: Neither or both of them say it.
+        ConfigurationError: Neither or both of them are given.
         DataError: The input has no instruction.
     """
     place = inputs.get("instruction")
@@ -54,7 +54,7 @@ def own_instruction(instruction: str | None, inputs: Mapping[str, Path]) -> str:
 
 
 def read_asked(names: Sequence[str], inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Read the instructions that are to be asked under these names.
+    """Read the instructions to be scored under these names.
 
     Raises:
         DataError: One of the files is missing.
@@ -65,12 +65,12 @@ def read_asked(names: Sequence[str], inputs: Mapping[str, Path]) -> dict[str, st
 def read_known(
     names: Sequence[str], inputs: Mapping[str, Path], instruction: str | None = None
 ) -> set[str]:
-    """Read the instructions that evaluations have asked.
+    """Read the instructions that have an evaluation.
 
     Args:
-        names: Of those that are inputs.
+        names: Names of those that are inputs.
         inputs: Of the stage.
-        instruction: One more, as a configuration says it.
+        instruction: That of the configuration, if there is one.
 
     Raises:
         DataError: One of the files is missing.
@@ -80,14 +80,14 @@ def read_known(
 
 
 def without_known(texts: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
-    """Return the instructions that are not known, each under the first of its names.
+    """Return the instructions without an evaluation, each under the first of its names.
 
     Args:
-        texts: By name.
-        known: Those that evaluations have asked.
+        texts: Instructions by name.
+        known: Those that have an evaluation.
     """
-    found: dict[str, str] = {}
+    unknown: dict[str, str] = {}
     for name, text in texts.items():
-        if text not in known and text not in found.values():
-            found[name] = text
-    return found
+        if text not in known and text not in unknown.values():
+            unknown[name] = text
+    return unknown

@@ -1,7 +1,7 @@
 """Which clips are scored in which conditions, and their audio.
 
-A plan has one row a clip x condition: `row` (index into the corpus) and the columns that the
-predictions table takes over. Audio is rendered when it is needed, never stored.
+A plan has one row per clip x condition: `row` (index into the corpus) and the columns that the
+predictions table copies. Audio is rendered when it is needed, never stored.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def plan_renderings(
     Args:
         corpus: The prepared corpus.
         conditions: Condition keys and "clean" (in its container, else unchanged); "standard" for
-            the grid of 22; "as_recorded" for clips that came rendered and are taken untouched.
+            the grid of 22; "as_recorded" for clips that are already rendered and used unchanged.
         split: "train", "dev", "test", or None for all clips.
 
     Raises:
-        ConfigurationError: A condition is unknown or stands twice.
-        DataError: The split has no clip to render so.
+        ConfigurationError: A condition is unknown or given twice.
+        DataError: The split has no clip that can be rendered this way.
     """
     if conditions == AS_RECORDED:
         clips = corpus.select(split)
@@ -70,7 +70,7 @@ def render_plan(
         plan: Rows of `plan_renderings`.
         settings: What all renderings share.
         rirs: Needed by conditions with reverberation.
-        as_recorded: Take the clips untouched, whatever condition they stand for.
+        as_recorded: Use the clips unchanged, whatever their condition is.
 
     Raises:
         DataError: A reverberant condition has no impulse response.

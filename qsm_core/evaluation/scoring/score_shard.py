@@ -1,8 +1,8 @@
-"""The stages that ask one system about a share of the clips of an evaluation.
+"""The stages that score a share of the clips of an evaluation with one system.
 
     python -m qsm_core.evaluation.scoring.score_shard --spec spec.json
 
-Inputs: as for the stage "evaluate", or as for "evaluate_further" where the configuration names what
+Inputs: as for the stage "evaluate", or as for "evaluate_further" if the configuration names what
 is `asked`. Output: predictions.parquet with the rows of this shard, and volatile/timings.json,
 volatile/system.json.
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.predictions.table import write_predictions
-from qsm_core.evaluation.scoring.asking import PREDICTIONS_FILE
+from qsm_core.evaluation.scoring.block_scoring import PREDICTIONS_FILE
 from qsm_core.evaluation.scoring.config import ScoreShardConfig
 from qsm_core.evaluation.scoring.instructions import (
     own_instruction,
@@ -47,7 +47,7 @@ def run(context: StageContext) -> dict[str, Any]:
 
 
 def _texts(config: ScoreShardConfig, context: StageContext) -> dict[str, str]:
-    """Return the instructions that the whole evaluation asks, by the names of its systems."""
+    """Return the instructions of the whole evaluation, by the names of its systems."""
     if not config.asked:
         return {config.system: own_instruction(config.instruction, context.inputs)}
     asked = read_asked(config.asked, context.inputs)

@@ -1,4 +1,4 @@
-"""The answers of one system to clips in conditions: asked now, or known from before."""
+"""The answers of one system to clips in conditions: scored now, or already known."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pandas as pd
 from qsm_core.data.corpus import Corpus
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.predictions.table import validate
-from qsm_core.evaluation.scoring.asking import Asking, Block
+from qsm_core.evaluation.scoring.block_scoring import Block, BlockScorer
 from qsm_core.evaluation.scoring.config import ScoringConfig
 from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings
 from qsm_core.inference.answers import answer_choices
-from qsm_core.inference.opened_scorer import SYSTEM_FILE
+from qsm_core.inference.scorer_loading import SYSTEM_FILE
 from qsm_core.stage.context import StageContext
 from qsm_core.store.layout import VOLATILE_FOLDER
 
@@ -32,7 +32,7 @@ class ScoredClips:
     Args:
         predictions: The predictions table, clip by clip in the order of the corpus.
         system: Device, dtype, placement and notes of the model that answered.
-        timings: Seconds, batch size, blocks that were there already.
+        timings: Seconds, batch size, and how many blocks already existed.
     """
 
     predictions: pd.DataFrame
@@ -41,17 +41,17 @@ class ScoredClips:
 
     @property
     def asked(self) -> int:
-        """How many predictions the model made now; the others were known."""
+        """How many predictions the model made now; the others were already known."""
         return int(self.timings["asked"])
 
     @property
     def answer_mass(self) -> float | None:
-        """Mean probability of the answers that could be given, None where none was scored."""
+        """Mean probability of the allowed answers, None if it is not known for any."""
         mass = self.predictions["answer_mass"].mean()
         return None if pd.isna(mass) else float(mass)
 
     def write_notes(self, out: Path) -> None:
-        """Write what may differ between two equal runs below an output."""
+        """Write what may differ between two equal runs to the volatile folder of an output."""
         folder = out / VOLATILE_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         for name, values in ((TIMINGS_FILE, self.timings), (SYSTEM_FILE, self.system)):
@@ -67,14 +67,14 @@ def score_clips(
     shard: int = 0,
     shards: int = 1,
 ) -> ScoredClips:
-    """Ask the system about the clips of one shard, or of the whole evaluation.
+    """Score the clips of one shard, or of the whole evaluation.
 
     The paths in `context.runtime["parts"]` are outputs in which a part of the same answers may
-    already be. The model is loaded for the first block that is in none of them.
+    already be. The model is loaded for the first block that none of them contains.
 
     Args:
-        config: How to ask.
-        context: Of the stage.
+        config: How clips are scored.
+        context: Context of the stage.
         texts: The instructions, each by the name that its answers have as a system.
         shard: Which shard, from 0.
         shards: How many there are; the blocks are dealt to them in turn.
@@ -92,17 +92,17 @@ def score_clips(
     plan = plan_renderings(corpus, config.conditions, config.split)
     rirs = load_rir_bank(context.inputs.get("rirs"))
     blocks = _dealt(list(enumerate(_cut_into_blocks(plan, config.block_clips))), shard, shards)
-    asking = Asking(config, context, corpus, rirs, texts)
-    tables = list(asking.tables(blocks))
+    scorer = BlockScorer(config, context, corpus, rirs, texts)
+    tables = list(scorer.tables(blocks))
     return ScoredClips(
         predictions=validate(pd.concat(tables, ignore_index=True)),
-        system=asking.system,
-        timings={**asking.timings, "seconds": time.monotonic() - started},
+        system=scorer.system,
+        timings={**scorer.timings, "seconds": time.monotonic() - started},
     )
 
 
 def _dealt(blocks: list[Block], shard: int, shards: int) -> list[Block]:
-    """Return the blocks of one shard: every shard has as many, but for one more or less."""
+    """Return the blocks of one shard; the sizes of shards differ by at most one block."""
     if not 0 <= shard < shards <= len(blocks):
         problem = f"shard {shard} of {shards}: the clips make {len(blocks)} blocks, one shard each"
         raise ConfigurationError("the evaluation cannot be divided", [problem])

@@ -1,4 +1,4 @@
-"""How much the stages that score clips have to do, and how that is divided into shards.
+"""How much work the stages that score clips have, and how it is divided into shards.
 
 A prediction is one clip in one condition with one instruction. Plans are made in the flow process,
 so nothing large is imported here.
@@ -20,7 +20,7 @@ from qsm_core.evaluation.scoring.config import (
     ScoringConfig,
 )
 from qsm_core.evaluation.scoring.instructions import read_asked, read_known, without_known
-from qsm_core.stage.work import PlannedInput, Work
+from qsm_core.stage.workload import PlannedInput, Work
 
 Inputs = Mapping[str, PlannedInput]
 _UNIT = "predictions"
@@ -33,7 +33,7 @@ def evaluation_work(config: EvaluateConfig | ScoreShardConfig, inputs: Inputs) -
 
 
 def further_work(config: FurtherConfig | ScoreShardConfig, inputs: Inputs) -> Work:
-    """Count the predictions under further instructions, at most: equal ones are asked once."""
+    """Return an upper bound of the predictions: equal instructions are scored only once."""
     each = count_renderings(inputs.get("corpus"), config.split, config.conditions)
     return Work(None if each is None else each * len(config.asked), _UNIT, at_most=True)
 
@@ -64,7 +64,7 @@ def split_further(
 
 
 def nothing_to_score(config: FurtherConfig, inputs: Mapping[str, Path]) -> bool:
-    """Say whether other evaluations have asked all of these instructions."""
+    """Return whether all of these instructions have an evaluation already."""
     texts = read_asked(config.asked, inputs)
     return not without_known(texts, read_known(config.known, inputs, config.instruction))
 

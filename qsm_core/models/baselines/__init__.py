@@ -1,1 +1,1 @@
-"""Speech detectors that a user would take instead of an audio LLM."""
+"""Speech detectors that a user could use instead of an audio LLM."""

@@ -1,6 +1,6 @@
 """An energy detector: the level of the loudest 30 ms of a clip, in dBFS.
 
-The floor under every other detector: what it can do needs no idea of speech.
+The lower bound for every other detector: it knows nothing about speech.
 """
 
 from __future__ import annotations

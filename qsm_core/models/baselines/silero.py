@@ -1,8 +1,8 @@
-"""Silero VAD on the weights that its wheel carries: 0.3 million parameters, frames of 32 ms.
+"""Silero VAD with the weights from its wheel: 0.3 million parameters, frames of 32 ms.
 
-The wheel's own code goes frame by frame through Python and sets the number of threads of the whole
+The wheel's own code runs frame by frame in Python and sets the number of threads of the whole
 process. Here the network is written out, so that all frames of all clips pass the convolutions at
-once and only the recurrent layer goes through time. The weights are those of its TorchScript file,
+once and only the recurrent layer steps through time. The weights are those of its TorchScript file,
 which the wheel's loader takes by default; its safetensors file holds an older network.
 
 The score of a clip is the logit of its highest frame probability.
@@ -112,7 +112,7 @@ class _Network(nn.Module):
 def load_network() -> nn.Module:
     """Return the network with the weights of the installed package."""
     with as_file(files("silero_vad.data").joinpath(_WEIGHTS)) as path, warnings.catch_warnings():
-        # torch advises to export such files anew; this one is not ours, and only read for weights.
+        # torch advises exporting such files anew; this file is not ours, and only read for weights.
         warnings.simplefilter("ignore", DeprecationWarning)
         module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
         stored = module.state_dict()

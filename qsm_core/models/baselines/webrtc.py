@@ -45,5 +45,5 @@ def _frames(waveform: np.ndarray) -> list[bytes]:
 def _share_of_speech(frames: Sequence[bytes], mode: int) -> float:
     from webrtcvad import Vad
 
-    detector = Vad(mode)  # a fresh one for each clip: it adapts to what it heard before
+    detector = Vad(mode)  # a new one for each clip, because it adapts to earlier frames
     return float(np.mean([detector.is_speech(frame, SAMPLE_RATE_HZ) for frame in frames]))

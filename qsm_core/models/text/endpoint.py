@@ -1,8 +1,8 @@
 """A text LLM behind any server that speaks the OpenAI chat completions API.
 
-Such are vLLM, the server of llama.cpp, Ollama, and hosted services. The client retries what may
+Examples are vLLM, the server of llama.cpp, Ollama, and hosted services. The client retries what may
 pass (no connection, time-outs, 408, 409, 429, 5xx) with growing pauses, or after the time that the
-server names in `Retry-After`. What does not pass, such as a wrong key, is told at once.
+server names in `Retry-After`. A permanent error, such as a wrong key, is raised at once.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from qsm_core.errors import ModelError, QsmError, TransientError
 DEFAULT_TIMEOUT_S = 120.0
 DEFAULT_RETRIES = 5
 DEFAULT_MAX_TOKENS = 2048  # models that think before they answer need them
-_NO_KEY = "none"  # servers that ask for no key take any
-_SHOWN = 300  # characters of a server's words in an error
+_NO_KEY = "none"  # servers that require no key accept any
+_SHOWN = 300  # characters of a server's message in an error
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server is and what it is asked for.
+    """Where a server is, and the options of requests to it.
 
     Attributes:
-        base_url: Of the API, such as http://127.0.0.1:8000/v1.
-        model: As the server calls it.
-        api_key: None where the server asks for none. It is in no error and no log.
-        temperature: Of the sampling.
+        base_url: Address of the API, such as http://127.0.0.1:8000/v1.
+        model: Its name on the server.
+        api_key: None if the server requires none. It appears in no error and no log.
+        temperature: Sampling temperature.
         max_tokens: Longest answer.
-        timeout_s: Longest wait for a server that says nothing.
-        retries: Of one request.
+        timeout_s: Longest wait for a silent server.
+        retries: Retries of one request.
     """
 
     base_url: str
@@ -51,7 +51,7 @@ class Endpoint:
 
 
 def url_problem(base_url: str) -> str | None:
-    """Say why an address cannot be that of an API, or None."""
+    """Return why an address cannot be that of an API, or None."""
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return "needed is an address such as http://127.0.0.1:8000/v1"
@@ -61,12 +61,12 @@ def url_problem(base_url: str) -> str | None:
 
 
 def needs_key(base_url: str) -> bool:
-    """Say whether a server is taken to ask for a key: one that is reached by https is."""
+    """Return whether a server is assumed to require a key: so is one reached by https."""
     return urlsplit(base_url).scheme == "https"
 
 
 def is_loopback(base_url: str) -> bool:
-    """Say whether an address means this machine."""
+    """Return whether an address is on this machine."""
     host = urlsplit(base_url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -80,10 +80,10 @@ class EndpointLLM:
     at_once: int | None = 1
 
     def __init__(self, endpoint: Endpoint) -> None:
-        from openai import DefaultHttpxClient, OpenAI  # takes half a second, and few need it
+        from openai import DefaultHttpxClient, OpenAI  # takes half a second, and is rarely needed
 
         self._endpoint = endpoint
-        # Nothing of it is read from the environment: the key of one service must not reach another.
+        # Set in full, so that the environment is not read: one service must not get another's key.
         self._client = OpenAI(
             api_key=endpoint.api_key or _NO_KEY,
             base_url=endpoint.base_url,
@@ -91,7 +91,7 @@ class EndpointLLM:
             project="",
             timeout=endpoint.timeout_s,
             max_retries=endpoint.retries,
-            # Of this machine: no proxy stands between.
+            # A server on this machine is reached without a proxy.
             http_client=DefaultHttpxClient(trust_env=False)
             if is_loopback(endpoint.base_url)
             else None,
@@ -115,7 +115,7 @@ class EndpointLLM:
         """Return one answer a seed; see `TextLLM`.
 
         Raises:
-            ModelError: The server refuses: a wrong key, an unknown model, a request it cannot read.
+            ModelError: The server refuses: a wrong key, an unknown model, an invalid request.
             TransientError: No answer after all retries.
         """
         return [self._answer(prompt, seed) for seed in seeds]
@@ -125,14 +125,14 @@ class EndpointLLM:
 
         while True:
             try:
-                return self._ask(prompt, seed)
+                return self._request(prompt, seed)
             except (BadRequestError, UnprocessableEntityError) as error:
-                if not self._gave_way(str(error)):
-                    raise self._told(error) from None
+                if not self._drop_refused_option(str(error)):
+                    raise self._redacted(error) from None
             except (OpenAIError, ValueError) as error:
-                raise self._told(error) from None  # its chain could show the key
+                raise self._redacted(error) from None  # the chained error could contain the key
 
-    def _ask(self, prompt: str, seed: int) -> str:
+    def _request(self, prompt: str, seed: int) -> str:
         options = dict(self._options)
         if "seed" in options:
             options["seed"] = seed
@@ -144,8 +144,8 @@ class EndpointLLM:
         )
         return _content(reply)
 
-    def _gave_way(self, complaint: str) -> bool:
-        """Drop or rename what a server does not know; say whether there was something."""
+    def _drop_refused_option(self, complaint: str) -> bool:
+        """Drop or rename an option that the server refuses; return whether there was one."""
         if "max_tokens" in complaint and "max_tokens" in self._options:
             self._options["max_completion_tokens"] = self._options.pop("max_tokens")
             return True
@@ -154,8 +154,8 @@ class EndpointLLM:
             return True
         return False
 
-    def _told(self, error: Exception) -> QsmError:
-        """Return an error of ours, without the key."""
+    def _redacted(self, error: Exception) -> QsmError:
+        """Return the error as one of ours, without the key."""
         from openai import (
             APIConnectionError,
             AuthenticationError,

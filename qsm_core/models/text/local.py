@@ -1,6 +1,6 @@
-"""A text LLM in this process, through transformers: loaded when it is asked, freed where it must.
+"""A text LLM in this process, through transformers: loaded when needed, freed when it must be.
 
-The audio model that scores and this one may have to share a device; `sharing` says how they do.
+It may have to share a device with the audio model that scores; `device_sharing` says how.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from qsm_core.errors import ModelError
 from qsm_core.models.device import Placement, resolve_placement
 from qsm_core.models.free_memory import free_bytes
 from qsm_core.models.memory import gib
+from qsm_core.models.progress_bars import no_progress_bars
 from qsm_core.models.quantization import (
     Quantization,
     parse_quantization,
     quantization_config,
     use_portable_layers,
 )
-from qsm_core.models.quiet import no_progress_bars
-from qsm_core.models.text.sharing import Sharing, needed_bytes, sharing_of
+from qsm_core.models.text.device_sharing import Sharing, needed_bytes, sharing_of
 
 DEFAULT_MAX_NEW_TOKENS = 256
 
-Park = Callable[[], AbstractContextManager[Any]]
+MakeRoom = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class LocalModel:
     Attributes:
         folder: Written by save_pretrained, with tokenizer and chat template.
         quantization: "none" or "nf4".
-        temperature: Of the sampling; 0 takes the likeliest token. What else there is to sampling
-            (top_p, top_k) stands in the model's own generation_config.
+        temperature: Sampling temperature; 0 takes the likeliest token. Other sampling options
+            (top_p, top_k) are those of the model's own generation_config.
         max_new_tokens: Longest answer.
         device: "auto" or a torch device name.
         dtype: "auto", "float32", "bfloat16" or "float16".
@@ -60,8 +60,8 @@ class LocalLLM:
     """A `TextLLM` in this process.
 
     Attributes:
-        at_once: Any number of answers are written together.
-        sharing: How it shared the device when it was loaded last; None: it never was.
+        at_once: None: any number of answers is generated in one batch.
+        sharing: How it shared the device when it was last loaded; None if it never was.
     """
 
     at_once: int | None = None
@@ -70,15 +70,15 @@ class LocalLLM:
         self,
         model: LocalModel,
         *,
-        park: Park = nullcontext,
+        make_room: MakeRoom = nullcontext,
         free: Callable[[torch.device], int] = free_bytes,
     ) -> None:
-        """Prepare; nothing is loaded yet.
+        """Store the settings; nothing is loaded yet.
 
         Args:
             model: Which model, and how it is run.
-            park: Makes room on the device for the time of a block: the scorer waits elsewhere.
-            free: Bytes that a device has free.
+            make_room: Context manager that frees the device of the scorer meanwhile.
+            free: Returns the free bytes of a device.
 
         Raises:
             ConfigurationError: An unknown device, number format or quantization.
@@ -86,7 +86,7 @@ class LocalLLM:
         self._settings = model
         self._stored = parse_quantization(model.quantization)
         self._placement = resolve_placement(model.device, model.dtype)
-        self._park = park
+        self._make_room = make_room
         self._free = free
         self._loaded: tuple[Any, Any] | None = None
         self.sharing: Sharing | None = None
@@ -109,14 +109,14 @@ class LocalLLM:
                 need = _needed(self._settings.folder, self._stored, self._placement)
                 self.sharing = sharing_of(need, self._free(self._placement.device))
                 if self.sharing is Sharing.ALONE:
-                    turn.enter_context(self._park())
+                    turn.enter_context(self._make_room())
                 if self.sharing is not Sharing.STAYS:
                     turn.callback(self.free)  # before the scorer comes back
                 self._loaded = _load(self._settings.folder, self._stored, self._placement)
             return self._write(*self._loaded, prompt, seeds)
 
     def free(self) -> None:
-        """Give the memory back; the next turn loads the model again."""
+        """Free the memory; the next turn loads the model again."""
         self._loaded = None
         gc.collect()
         if self._placement.device.type == "cuda":
@@ -127,7 +127,7 @@ class LocalLLM:
         settings = self._settings
         turns = [{"role": "user", "content": prompt}]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        asked = tokenizer(text, return_tensors="pt", add_special_tokens=False).to(model.device)
+        inputs = tokenizer(text, return_tensors="pt", add_special_tokens=False).to(model.device)
         options: dict[str, Any] = {"do_sample": True, "temperature": settings.temperature}
         if settings.temperature == 0:
             options = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
@@ -136,15 +136,15 @@ class LocalLLM:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seeds[0])
             written = model.generate(
-                **asked,
+                **inputs,
                 **options,
                 max_new_tokens=settings.max_new_tokens,
                 num_return_sequences=count,
                 pad_token_id=_pad_token(tokenizer, model),
             )
-        new = written[:, asked["input_ids"].shape[1] :]
+        new = written[:, inputs["input_ids"].shape[1] :]
         texts = tokenizer.batch_decode(new, skip_special_tokens=True)
-        return [str(one) for one in texts] * (len(seeds) // count)
+        return [str(answer) for answer in texts] * (len(seeds) // count)
 
 
 def _needed(folder: Path, stored: Quantization, placement: Placement) -> int:

@@ -1,4 +1,4 @@
-"""What is asked of a text language model."""
+"""The interface of a text language model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class TextLLM(Protocol):
     """Answers one user turn.
 
     Attributes:
-        at_once: Answers that are best asked for in one call; None: any number.
+        at_once: How many answers are best requested in one call; None: any number.
     """
 
     at_once: int | None
@@ -20,7 +20,7 @@ class TextLLM(Protocol):
 
         Args:
             prompt: The user turn.
-            seeds: Of the sampling, each in 0 .. 2**31 - 1. A server may ignore them.
+            seeds: Sampling seeds, each in 0 .. 2**31 - 1. A server may ignore them.
 
         Raises:
             QsmError: The model cannot be used, or did not answer.

@@ -1,8 +1,8 @@
-"""Who proposes instructions: templates, a pool, recombination, paraphrase, an optimizer LLM.
+"""The proposers of instructions: templates, a pool, recombination, paraphrase, an optimizer LLM.
 
-A proposer sees what was scored and returns new texts. It may return too many, too few, or texts
-that were there before: the search cleans and filters, and writes down what was proposed before it
-scores. So a proposer need not answer twice in the same way for a search to be resumed.
+A proposer sees what was scored and returns new texts. It may return too many, too few, or repeated
+texts: the search cleans and filters, and records what was proposed before it scores. So a search
+can be resumed even if a proposer would not return the same texts again.
 """
 
 from qsm_core.prompting.proposers.fixed import PoolProposer, TemplateProposer

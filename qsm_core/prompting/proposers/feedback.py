@@ -1,10 +1,10 @@
-"""What an instruction gets wrong, in words: a text model cannot hear the clips."""
+"""The errors of an instruction, in words, for a text model that cannot hear the clips."""
 
 from __future__ import annotations
 
 from qsm_core.conditions.grid import Band, Dimension, parse_condition
 from qsm_core.errors import ConfigurationError
-from qsm_core.prompting.scored import Measures
+from qsm_core.prompting.candidate_scores import Measures
 
 _WORST = 5
 _BANDS = {
@@ -20,18 +20,18 @@ def error_summary(measures: Measures) -> list[str]:
     counts = measures.counts
     ranked = sorted(counts, key=lambda key: -_error(counts[key]))
     total = [sum(row[i] for row in counts.values()) for i in range(4)]
-    lines = [f"all clips: {_told((total[0], total[1], total[2], total[3]))}"]
+    lines = [f"all clips: {_error_rates((total[0], total[1], total[2], total[3]))}"]
     worst = [key for key in ranked[:_WORST] if _error(counts[key]) > 0]
-    lines += [f"{condition_in_words(key)}: {_told(counts[key])}" for key in worst]
+    lines += [f"{condition_in_words(key)}: {_error_rates(counts[key])}" for key in worst]
     if len(ranked) > len(worst) and ranked[-1] not in worst:
-        lines.append(f"{condition_in_words(ranked[-1])}: {_told(counts[ranked[-1]])}")
+        lines.append(f"{condition_in_words(ranked[-1])}: {_error_rates(counts[ranked[-1]])}")
     if measures.unparseable_rate > 0:
         lines.append(f"{100 * measures.unparseable_rate:.0f} % of the answers could not be read")
     return lines
 
 
 def condition_in_words(key: str) -> str:
-    """Return a condition as a person would say it."""
+    """Return a condition in plain words."""
     try:
         condition = parse_condition(key)
     except ConfigurationError:
@@ -51,7 +51,7 @@ def _error(row: tuple[int, int, int, int]) -> float:
     return _share(speech - heard, speech) + _share(other - rejected, other)
 
 
-def _told(row: tuple[int, int, int, int]) -> str:
+def _error_rates(row: tuple[int, int, int, int]) -> str:
     speech, heard, other, rejected = row
     missed = f"{_percent(speech - heard, speech)} of the clips with speech missed"
     alarms = f"{_percent(other - rejected, other)} of the others taken for speech"

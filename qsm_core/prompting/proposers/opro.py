@@ -1,7 +1,7 @@
 """OPRO: an optimizer LLM that sees the best instructions with their scores (arXiv:2309.03409).
 
-The meta-prompt shows the best twenty in ascending order, so that the best stands last, each with an
-integer score from 0 to 100. In place of the exemplars of the original, which nobody can play to a
+The meta-prompt shows the best twenty in ascending order, so that the best comes last, each with an
+integer score from 0 to 100. In place of the exemplars of the original, which cannot be played to a
 text model, it says in numbers where the best instruction fails. Each candidate is an answer of its
 own, sampled at temperature 1.
 """
@@ -16,8 +16,8 @@ import numpy as np
 from qsm_core.inference.answers import AUTO, AnswerFormat
 from qsm_core.inference.config import LONGEST_INSTRUCTION
 from qsm_core.models.text.protocol import TextLLM
+from qsm_core.prompting.candidate_scores import CONDITIONS_WEIGHT, ScoredCandidate
 from qsm_core.prompting.proposers.feedback import error_summary
-from qsm_core.prompting.scored import CONDITIONS_WEIGHT, ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.language import language_problem
 from qsm_core.prompting.texts.llm_answers import read_instructions
@@ -56,7 +56,7 @@ _ANSWERS: dict[str, str] = {
 
 
 class OproProposer:
-    """Asks an optimizer LLM for better instructions."""
+    """Has an optimizer LLM write better instructions."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class OproProposer:
         Args:
             llm: Writes the instructions.
             objective: What the scores of the history are.
-            answer_format: Of the search.
-            before_call: Is called before each call of the LLM, and may end the search.
+            answer_format: Answer format of the search.
+            before_call: Called before each call of the LLM; may end the search.
         """
         self._llm = llm
         self._objective = objective
@@ -82,21 +82,21 @@ class OproProposer:
     def propose(
         self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
     ) -> list[Candidate | Refusal]:
-        """Return what `count` answers of the LLM hold."""
+        """Return the candidates in `count` answers of the LLM."""
         if not history:
             return []
         seeds = [int(seed) for seed in rng.integers(_NUM_SEEDS, size=count)]
         prompt = meta_prompt(history, self._objective, self._answer_format)
-        answers = ask_in_portions(self._llm, prompt, seeds, self._before_call)
+        answers = answers_in_batches(self._llm, prompt, seeds, self._before_call)
         like = history[0].candidate.text
         origin = f"optimizer LLM, step {1 + max(entry.iteration for entry in history)}"
-        return [one for answer in answers for one in sanitized(answer, like, origin)]
+        return [item for answer in answers for item in sanitized(answer, like, origin)]
 
 
-def ask_in_portions(
+def answers_in_batches(
     llm: TextLLM, prompt: str, seeds: Sequence[int], before_call: Callable[[], None]
 ) -> list[str]:
-    """Return one answer a seed, asking for as many at once as suits the model."""
+    """Return one answer per seed, requesting as many at once as suits the model."""
     size = llm.at_once or len(seeds) or 1
     answers: list[str] = []
     for start in range(0, len(seeds), size):
@@ -108,33 +108,32 @@ def ask_in_portions(
 def sanitized(answer: str, like: str, origin: str) -> list[Candidate | Refusal]:
     """Return the instructions of an answer; those in a foreign language are refused.
 
-    Length, special tokens and label words are the search's own business: it holds every proposer
-    to them.
+    Length, special tokens and label words are checked by the search, for every proposer.
 
     Args:
         answer: As the LLM wrote it.
-        like: An instruction in the wanted language.
-        origin: Of the candidates.
+        like: An instruction in the required language.
+        origin: Origin of the candidates.
     """
     texts = [clean_text(text) for text in read_instructions(answer)]
     if not texts:
         return [Refusal(answer, "the optimizer LLM gave an empty answer")]
-    found: list[Candidate | Refusal] = []
+    checked: list[Candidate | Refusal] = []
     for text in texts:
         problem = language_problem(text, like)
-        found.append(Candidate(text, origin) if problem is None else Refusal(text, problem))
-    return found
+        checked.append(Candidate(text, origin) if problem is None else Refusal(text, problem))
+    return checked
 
 
 def meta_prompt(
     history: Sequence[ScoredCandidate], objective: str, answer_format: str = AUTO
 ) -> str:
-    """Return what the optimizer LLM is asked.
+    """Return the prompt for the optimizer LLM.
 
     Args:
-        history: Every scored candidate; one at least.
+        history: Every scored candidate; at least one.
         objective: What their scores are.
-        answer_format: Of the search.
+        answer_format: Answer format of the search.
     """
     best = sorted(history, key=lambda entry: (-entry.score, entry.number))[:MAX_SHOWN]
     shown = [

@@ -1,8 +1,8 @@
-"""Random paraphrases of the seed instruction: what other wording alone brings.
+"""Random paraphrases of the seed instruction: the effect of wording alone.
 
-Scores play no part in them, so a search over paraphrases is the control of one that learns from
-scores. An optimizer LLM writes them where there is one; else phrases that mean the same are
-exchanged (`paraphrases.json`), something short is put before or behind, and the labels may change
+Scores do not affect them, so a search over paraphrases is the control of one that learns from
+scores. An optimizer LLM writes them if there is one; otherwise phrases are replaced by others that
+mean the same (`paraphrases.json`), something short is put before or after, and the labels may swap
 places.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 
 from qsm_core.inference.config import LONGEST_INSTRUCTION
 from qsm_core.models.text.protocol import TextLLM
-from qsm_core.prompting.proposers.opro import ask_in_portions, sanitized
-from qsm_core.prompting.scored import ScoredCandidate
+from qsm_core.prompting.candidate_scores import ScoredCandidate
+from qsm_core.prompting.proposers.opro import answers_in_batches, sanitized
 from qsm_core.prompting.texts.candidates import (
     Candidate,
     Refusal,
@@ -30,8 +30,8 @@ from qsm_core.prompting.texts.candidates import (
 )
 
 _TRIES = 40
-_CHANGED = 0.7  # chance that a phrase is exchanged
-_SWAPPED = 0.3  # chance that the labels change places
+_CHANGED = 0.7  # chance that a phrase is replaced
+_SWAPPED = 0.3  # chance that the labels swap places
 _NUM_SEEDS = 2**31 - 1
 _LABEL_PAIR = re.compile(r"\bSPEECH(\s+or\s+|\s*/\s*)(NON-?SPEECH)\b")
 _REQUEST = """\
@@ -52,8 +52,8 @@ class ParaphraseProposer:
         """Prepare.
 
         Args:
-            llm: Writes the paraphrases; None: rules do.
-            before_call: Is called before each call of the LLM, and may end the search.
+            llm: Writes the paraphrases; None: they are made by rules.
+            before_call: Called before each call of the LLM; may end the search.
         """
         self._llm = llm
         self._before_call = before_call
@@ -61,29 +61,29 @@ class ParaphraseProposer:
     def propose(
         self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
     ) -> list[Candidate | Refusal]:
-        """Return `count` paraphrases, or fewer where the rules find no more."""
+        """Return `count` paraphrases, or fewer if the rules find no more."""
         if not history:
             return []
         text = history[0].candidate.text
         if self._llm is not None:
             seeds = [int(seed) for seed in rng.integers(_NUM_SEEDS, size=count)]
             request = _REQUEST.format(text=text, max_chars=LONGEST_INSTRUCTION)
-            answers = ask_in_portions(self._llm, request, seeds, self._before_call)
-            return [one for a in answers for one in sanitized(a, text, "paraphrase by the LLM")]
+            answers = answers_in_batches(self._llm, request, seeds, self._before_call)
+            return [item for a in answers for item in sanitized(a, text, "paraphrase by the LLM")]
         seen = {same_text_key(entry.candidate.text) for entry in history}
-        found: list[Candidate | Refusal] = []
+        paraphrases: list[Candidate | Refusal] = []
         for _ in range(_TRIES * count):
             other = paraphrase(text, rng)
             if same_text_key(other) not in seen and text_problem(other) is None:
                 seen.add(same_text_key(other))
-                found.append(Candidate(other, "paraphrase"))
-            if len(found) == count:
+                paraphrases.append(Candidate(other, "paraphrase"))
+            if len(paraphrases) == count:
                 break
-        return found
+        return paraphrases
 
 
 def paraphrase(text: str, rng: np.random.Generator) -> str:
-    """Return a text with phrases exchanged by others that mean the same.
+    """Return a text with phrases replaced by others that mean the same.
 
     Label words stay: a phrase is only found in lower case or with a capital first letter.
     """
@@ -108,7 +108,7 @@ def paraphrase(text: str, rng: np.random.Generator) -> str:
 
 
 def _either_case(phrase: str) -> str:
-    """Return a pattern that takes the first letter small or capital."""
+    """Return a pattern that accepts the first letter in either case."""
     return f"[{phrase[0].upper()}{phrase[0]}]{re.escape(phrase[1:])}"
 
 

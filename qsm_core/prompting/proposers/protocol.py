@@ -1,4 +1,4 @@
-"""What a proposer is, and several of them in turn."""
+"""The interface of a proposer, and a chain of several proposers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from qsm_core.prompting.scored import ScoredCandidate
+from qsm_core.prompting.candidate_scores import ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, Refusal
 
 
@@ -17,17 +17,17 @@ class Proposer(Protocol):
     def propose(
         self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
     ) -> list[Candidate | Refusal]:
-        """Return about `count` candidates, and what the proposer itself refuses of its ideas.
+        """Return about `count` candidates, and the texts that the proposer itself refuses.
 
         Args:
             history: Every candidate scored so far, in order, with its measures by condition.
-            count: How many are wanted.
+            count: How many candidates are needed.
             rng: The only source of randomness.
         """
 
 
 class Chain:
-    """Asks several proposers in turn until there are enough candidates."""
+    """Uses several proposers in turn until there are enough candidates."""
 
     def __init__(self, proposers: Sequence[Proposer]) -> None:
         self._proposers = tuple(proposers)
@@ -36,9 +36,9 @@ class Chain:
         self, history: Sequence[ScoredCandidate], count: int, rng: np.random.Generator
     ) -> list[Candidate | Refusal]:
         """Return candidates of the first proposer, then of the next, up to `count`."""
-        found: list[Candidate | Refusal] = []
+        proposed: list[Candidate | Refusal] = []
         for proposer in self._proposers:
-            missing = count - sum(isinstance(one, Candidate) for one in found)
+            missing = count - sum(isinstance(item, Candidate) for item in proposed)
             if missing > 0:
-                found += proposer.propose(history, missing, rng)
-        return found
+                proposed += proposer.propose(history, missing, rng)
+        return proposed

@@ -1,4 +1,4 @@
-"""Sentences of the best instructions, put together anew."""
+"""New instructions from sentences of the best ones."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from qsm_core.inference.config import LONGEST_INSTRUCTION
-from qsm_core.prompting.scored import ScoredCandidate
+from qsm_core.prompting.candidate_scores import ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, Refusal
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-_FEWEST_WORDS = 3  # of a sentence that means something on its own
+_FEWEST_WORDS = 3  # of a sentence that makes sense on its own
 _LABEL_WORD = re.compile(r"\bSPEECH\b|\bNON-?SPEECH\b|\b[A-D]\)", re.IGNORECASE)
-# How a sentence begins that means nothing without the one before it.
+# The beginning of a sentence that makes no sense without the one before it.
 _BOUND = re.compile(r"(with such|if (that|it|so|this)|then|now|otherwise)\b", re.IGNORECASE)
 _TRIES = 20
 
 
 class RecombinationProposer:
-    """Puts sentences of the best instructions together anew.
+    """Combines sentences of the best instructions into new instructions.
 
     An instruction is cut into the part that says how to answer (from the first sentence with a
     label word to the last) and the sentences around it. A child takes the answering part of one
@@ -55,7 +55,7 @@ def split_instruction(text: str) -> tuple[list[str], str]:
 
     The answering part reaches from the first sentence with a label word to the last one, so that
     `Answer SPEECH when you hear a voice. When in doubt, answer NONSPEECH.` stays in one piece. A
-    sentence that leans on the one before it (`If that is so, answer SPEECH`) takes it along.
+    sentence that depends on the one before it (`If that is so, answer SPEECH`) includes that one.
     """
     sentences = [sentence for sentence in _SENTENCE_END.split(text) if sentence]
     places = [i for i, sentence in enumerate(sentences) if _LABEL_WORD.search(sentence)]
@@ -70,8 +70,8 @@ def split_instruction(text: str) -> tuple[list[str], str]:
 def _child(parents: Sequence[ScoredCandidate], rng: np.random.Generator) -> Candidate:
     weights = 1.0 / np.arange(1, len(parents) + 1)
     weights /= weights.sum()
-    asker = parents[int(rng.choice(len(parents), p=weights))]
-    _, answering = split_instruction(asker.candidate.text)
+    answering_parent = parents[int(rng.choice(len(parents), p=weights))]
+    _, answering = split_instruction(answering_parent.candidate.text)
     pool = [
         (parent.number, sentence)
         for parent in parents
@@ -81,6 +81,6 @@ def _child(parents: Sequence[ScoredCandidate], rng: np.random.Generator) -> Cand
     size = min(int(rng.integers(0, 3)), len(pool))
     chosen = [pool[int(i)] for i in rng.choice(len(pool), size=size, replace=False)] if size else []
     sentences = list(dict.fromkeys(sentence for _, sentence in chosen))
-    numbers = sorted({asker.number, *(number for number, _ in chosen)})
+    numbers = sorted({answering_parent.number, *(number for number, _ in chosen)})
     text = " ".join([*sentences, answering])
     return Candidate(text, f"recombination of {', '.join(map(str, numbers))}")

@@ -1,8 +1,8 @@
 """The dev clip-conditions in the order in which candidates are scored on them: in blocks.
 
 Every candidate is scored on the same blocks in the same order, or differences between candidates
-would be those of the clips. A block holds every condition and class equally often, so that what is
-known after any number of blocks is an estimate of what all of dev would say; clips are dealt so
+would be those of the clips. A block contains every condition and class equally often, so that the
+scores after any number of blocks estimate those on all of dev; clips are dealt out so
 that a block has few rows of the same clip. What does not divide evenly is in the last block.
 """
 
@@ -24,7 +24,7 @@ def deal_blocks(plan: pd.DataFrame, block_clips: int, seed: int) -> tuple[np.nda
         plan: Rows of `plan_renderings`.
         block_clips: About how many rows a block has; it is rounded to a multiple of what one clip
             of each class in each condition makes.
-        seed: Of the order of the clips.
+        seed: Seed of the order of the clips.
 
     Raises:
         DataError: A condition has clips of one class only.
@@ -40,7 +40,7 @@ def deal_blocks(plan: pd.DataFrame, block_clips: int, seed: int) -> tuple[np.nda
     rest = np.sort(np.concatenate([queue[count * each :] for queue in queues]))
     if not len(rest):
         return tuple(blocks)
-    # A rest of a few rows joins the last block, unless that would be all of dev in one.
+    # A remainder of a few rows joins the last block, unless all of dev would then be one block.
     if len(rest) >= block_clips or count == 1:
         parts = np.array_split(rest, max(1, round(len(rest) / block_clips)))
         return (*blocks, *parts)
@@ -48,7 +48,7 @@ def deal_blocks(plan: pd.DataFrame, block_clips: int, seed: int) -> tuple[np.nda
 
 
 def blocks_within(blocks: tuple[np.ndarray, ...], clips: int | None) -> int:
-    """Return how many blocks hold no more than so many rows; None: all.
+    """Return how many blocks have at most `clips` rows in all; None: all blocks.
 
     Raises:
         ConfigurationError: The first block holds more.

@@ -1,4 +1,4 @@
-"""What a search may cost, in clip-prompts: one clip in one condition under one instruction."""
+"""The budget of a search, in clip-prompts: one clip in one condition under one instruction."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from qsm_core.prompting.search.price import budget_problem, least_budget
 class Budget:
     """A number of clip-prompts that is never exceeded.
 
-    What finalists still need to be scored on all of dev is set aside before anything else is paid
-    for, so that a search that runs out of budget ends with scores on all of dev as any other.
+    The cost of scoring the finalists on all of dev is reserved before anything else is spent, so
+    that a search that runs out of budget still ends with scores on all of dev.
     """
 
     def __init__(self, limit: int | None, dev: DevBlocks, finalists: int) -> None:
-        """Begin to count; None is no limit."""
+        """Start with nothing spent; a limit of None is no limit."""
         self.limit = limit
         self.spent = 0
         self._dev = dev
         self._finalists = finalists
 
     def check(self, candidates: int) -> None:
-        """Refuse a budget that holds no step.
+        """Refuse a budget that is too small for one step.
 
         Raises:
-            ConfigurationError: What it has to be at least.
+            ConfigurationError: It is too small; the error names the least.
         """
         if self.limit is None:
             return
@@ -43,17 +43,17 @@ class Budget:
             raise ConfigurationError("the search has too small a budget", [problem])
 
     def least(self, candidates: int) -> int:
-        """Return what a step takes beside the seed instruction and the finalists on all of dev."""
+        """Return the cost of a step, plus seed instruction and finalists on all of dev."""
         ends = self._dev.ends
         return least_budget(ends[-1], ends[1], candidates, self._finalists)
 
     def affords(self, seed: int, others: Sequence[int], until: int) -> bool:
-        """Say whether candidates can be scored on the first blocks, and finalists on all of dev.
+        """Return whether candidates can be scored on the first blocks, and finalists on all of dev.
 
         Args:
             seed: How many blocks the seed instruction has been scored on.
-            others: The same for each other candidate that is to have these blocks.
-            until: How many blocks all of them are to have then.
+            others: The same for each other candidate that is to be scored on these blocks.
+            until: How many blocks all of them are to be scored on.
         """
         if self.limit is None:
             return True
@@ -63,7 +63,7 @@ class Budget:
         return self.spent + cost + seed_left + self._reserve(after) <= self.limit
 
     def most(self, num_candidates: int) -> int:
-        """Return what a search over so many candidates scores at most."""
+        """Return the most clip-prompts that a search over this many candidates scores."""
         raced = num_candidates * self._dev.ends[self._dev.race_blocks]
         left = self._dev.rows_between(self._dev.race_blocks, len(self._dev.blocks))
         finals = left * min(1 + self._finalists, num_candidates)
@@ -74,7 +74,7 @@ class Budget:
         self.spent += clip_prompts
 
     def _reserve(self, blocks_done: Sequence[int]) -> int:
-        """Return what the finalists need at most, whichever of the candidates they will be."""
+        """Return the most that the finalists need, whichever candidates they will be."""
         whole = len(self._dev.blocks)
         left = sorted(self._dev.rows_between(done, whole) for done in blocks_done)[::-1]
         missing = self._finalists - len(left)

@@ -1,15 +1,15 @@
-"""What a search is measured against: simpler ways to a better detector, at the same price.
+"""The controls of a search: simpler ways to a better detector, at the same price.
 
     seed         the seed instruction as it is
     calibration  the seed instruction, its decision threshold fitted on dev; costs nothing more
     templates    the fixed texts, raced
-    paraphrases  random paraphrases of the seed instruction, raced; scores play no part in them
+    paraphrases  random paraphrases of the seed instruction, raced; scores do not affect them
 
-Each raced control is a search of its own with the same settings, which may spend as many
-clip-prompts as the search did. What two of them score alike is scored once, but each pays for it
-in its own account: `spent` is what a control would have cost alone. All numbers are those of all
-of dev, where winners were chosen and the threshold was fitted, so they flatter every row alike;
-`best_control.txt` is what an evaluation on test asks to see what the search really adds.
+Each raced control is a separate search with the same settings, which may spend as many
+clip-prompts as the search did. What two of them have in common is scored once but counted for each:
+`spent` is what a control would have cost alone. All numbers are those on all of dev, where winners
+were chosen and the threshold was fitted, so all rows are equally optimistic; an evaluation of
+`best_control.txt` on test shows what the search really adds.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from qsm_core.evaluation.analysis.operating_point import choose_threshold, with_threshold
+from qsm_core.prompting.candidate_scores import measure, penalty_of, score_of
 from qsm_core.prompting.config import Objective
-from qsm_core.prompting.scored import measure, penalty_of, score_of
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 
 SEARCH, SEED, CALIBRATION = "search", "seed", "calibration"
@@ -34,14 +34,14 @@ class ControlRow:
 
     Attributes:
         way: "search" or a control.
-        instruction: That it ends with.
-        threshold: Of the margin; 0 unless it was fitted.
+        instruction: The instruction that it ends with.
+        threshold: Threshold of the margin; 0 unless it was fitted.
         score: The objective; None where it cannot be computed.
         ba_clip: Balanced accuracy over clips.
         search_adds: Score of the search minus this one.
-        candidates: Instructions that it looked at.
-        spent: Clip-prompts that it costs alone.
-        why_ended: Why a race went no further.
+        candidates: Instructions that it scored.
+        spent: Clip-prompts that it would cost alone.
+        why_ended: Why a race ended.
     """
 
     way: str
@@ -58,19 +58,19 @@ class ControlRow:
 def control_table(
     search: InstructionSearch, raced: Mapping[str, InstructionSearch], objective: Objective
 ) -> pd.DataFrame:
-    """Return one row a way, the search first.
+    """Return one row per way, the search first.
 
     Args:
         search: The search itself, ended.
         raced: Controls that are searches, ended.
-        objective: Of all of them.
+        objective: Objective of all of them.
     """
     best = search.winner.score
     rows = [_raced_row(SEARCH, search, best), _seed_row(search, best)]
     calibrated = _calibrated_row(search, objective, best)
     if calibrated is not None:
         rows.append(calibrated)
-    rows += [_raced_row(name, one, best) for name, one in raced.items()]
+    rows += [_raced_row(name, control, best) for name, control in raced.items()]
     return pd.DataFrame([asdict(row) for row in rows])
 
 
@@ -114,7 +114,7 @@ def _seed_row(search: InstructionSearch, best: float) -> ControlRow:
 def _calibrated_row(
     search: InstructionSearch, objective: Objective, best: float
 ) -> ControlRow | None:
-    """Return the seed instruction with a threshold, or None where its answers have no scores.
+    """Return the seed instruction with a fitted threshold, or None if its answers have no scores.
 
     A threshold changes decisions, not scores: it leaves log-loss and AUROC as they are.
     """

@@ -1,4 +1,4 @@
-"""What dev is to a search: blocks of rows, and what candidates answered to them so far."""
+"""Dev as a search sees it: blocks of rows, and the answers of candidates to them so far."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DevBlocks:
     Attributes:
         plan: Rows of `plan_renderings`.
         blocks: Positions in the plan, block by block.
-        race_blocks: How many blocks a race goes on for at most; finalists have all.
+        race_blocks: The most blocks of a race; finalists are scored on all blocks.
     """
 
     plan: pd.DataFrame
@@ -28,7 +28,7 @@ class DevBlocks:
 
     @cached_property
     def ends(self) -> tuple[int, ...]:
-        """How many rows the first 0, 1, 2, ... blocks hold together."""
+        """How many rows the first 0, 1, 2, ... blocks have together."""
         return (0, *np.cumsum([len(block) for block in self.blocks]).tolist())
 
     @cached_property
@@ -41,7 +41,7 @@ class DevBlocks:
         return self.rows.take(np.arange(self.ends[block]))
 
     def rows_between(self, first: int, last: int) -> int:
-        """Return how many rows lie in blocks from `first` to before `last`."""
+        """Return the number of rows of the blocks from `first` to before `last`."""
         return self.ends[last] - self.ends[first] if last > first else 0
 
 
@@ -53,7 +53,7 @@ class Scoreboard:
         self._answers: dict[int, list[Answers]] = {}
 
     def add(self, number: int, predictions: pd.DataFrame) -> None:
-        """Take the predictions of a candidate on its next block."""
+        """Add the predictions of a candidate on its next block."""
         self._tables.setdefault(number, []).append(predictions)
         self._answers.setdefault(number, []).append(Answers.of(predictions))
 

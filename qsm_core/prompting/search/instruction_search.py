@@ -1,13 +1,13 @@
 """The search for the best instruction: steps of new candidates, a race in each, then the finals.
 
-The search asks for predictions and is told them (`ask`, `tell`); it knows no model. It scores the
+The search requests predictions and receives them (`ask`, `tell`); it has no model. It scores the
 seed instruction, then in each step asks the proposer for candidates and races them against each
 other, the seed instruction and the best of earlier steps on blocks of dev (`race`). The best few
-and the seed instruction are scored on all of dev, and the best of these wins; of equals the one
-that was found first, so that the seed instruction loses to a better one only. What a race
-estimated is never what is reported of a winner.
+and the seed instruction are scored on all of dev, and the best of these wins; of equally good ones
+the first that was found, so that the seed instruction only loses to a better one. The score that is
+reported for a winner is never the estimate of a race.
 
-Everything stands in the trajectory. A search that was killed is gone through again from the start,
+Everything is recorded in the trajectory. A search that was killed is replayed from the start,
 with what was proposed taken from the trajectory and what was scored from the caller's cache.
 """
 
@@ -20,9 +20,7 @@ from typing import Any
 import pandas as pd
 
 from qsm_core.errors import ConfigurationError
-from qsm_core.prompting.config import ASK_AGAIN, SearchSettings
-from qsm_core.prompting.proposers import Proposer
-from qsm_core.prompting.scored import (
+from qsm_core.prompting.candidate_scores import (
     Finalist,
     Measures,
     ScoredCandidate,
@@ -30,9 +28,11 @@ from qsm_core.prompting.scored import (
     penalty_of,
     score_of,
 )
+from qsm_core.prompting.config import PROPOSAL_TRIES, SearchSettings
+from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.search.budget import Budget
 from qsm_core.prompting.search.dev_blocks import DevBlocks, Scoreboard
-from qsm_core.prompting.search.endings import NO_BUDGET, all_made, no_better, no_new, outranked
+from qsm_core.prompting.search.end_reasons import NO_BUDGET, all_made, no_better, no_new, outranked
 from qsm_core.prompting.search.race import looks_at, losers
 from qsm_core.prompting.search.row_values import FloatArray, mean_of, values_of
 from qsm_core.prompting.search.trajectory import Trajectory
@@ -40,13 +40,13 @@ from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.duplicates import KnownTexts
 from qsm_core.seeding import derive_rng
 
-_EMPTY_STEPS = 3  # in a row, after which it is taken that no new text will come
+_EMPTY_STEPS = 3  # in a row, after which no new text is expected
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Job:
-    """Instructions that are to be scored together on one block of dev."""
+    """Instructions to be scored together on one block of dev."""
 
     texts: tuple[str, ...]
     block: int
@@ -57,8 +57,8 @@ class InstructionSearch:
 
     Attributes:
         budget: What it may spend, and what it has spent.
-        steps: How often the proposer was asked, with or without a valid new candidate.
-        why_ended: In words; None while it goes on.
+        steps: How many steps were made, with or without a valid new candidate.
+        why_ended: In words; None while it runs.
         finalists: Scored on all of dev, the seed instruction first.
         best_by_iteration: The best estimate after the seed instruction and each race.
     """
@@ -71,13 +71,13 @@ class InstructionSearch:
         problem_of: Callable[[str], str | None],
         dev: DevBlocks,
     ) -> None:
-        """Start a search, or take up one that was interrupted.
+        """Start a search, or resume one that was interrupted.
 
         Args:
-            settings: How the search goes.
-            proposer: Who proposes candidates.
+            settings: The course of the search.
+            proposer: Proposes candidates.
             trajectory: What happened so far; empty for a new search.
-            problem_of: Says why a cleaned text cannot be a candidate, or None.
+            problem_of: Returns why a cleaned text cannot be a candidate, or None.
             dev: The rows that candidates are scored on.
 
         Raises:
@@ -112,12 +112,12 @@ class InstructionSearch:
 
     @property
     def length_penalty(self) -> float:
-        """What 100 characters take off the score."""
+        """Reduction of the score per 100 characters."""
         return self._settings.length_penalty
 
     @property
     def most_clip_prompts(self) -> int:
-        """What the whole search scores at most."""
+        """The most clip-prompts that the whole search scores."""
         return self.budget.most(self._settings.most_candidates)
 
     @property
@@ -126,11 +126,11 @@ class InstructionSearch:
         return min(self.finalists, key=lambda entry: (-entry.score, entry.number))
 
     def ask(self) -> Job | None:
-        """Return what is to be scored next, or None where the search has ended."""
+        """Return what is to be scored next, or None if the search has ended."""
         return self._job
 
     def tell(self, predictions: Sequence[pd.DataFrame]) -> None:
-        """Take the predictions of each instruction of `ask`, in that order."""
+        """Receive the predictions of each instruction of `ask`, in that order."""
         try:
             self._job = self._course.send(predictions)
         except StopIteration:
@@ -148,14 +148,14 @@ class InstructionSearch:
                 "the search cannot start", [f"instruction = {text!r}: {problem}"]
             )
         self.budget.check(self._settings.candidates)
-        course = {one.name: getattr(self._settings, one.name) for one in fields(SearchSettings)}
+        course = {item.name: getattr(self._settings, item.name) for item in fields(SearchSettings)}
         dev = {"rows": self._dev.ends[-1], "block_ends": list(self._dev.ends[1:])}
         self._trajectory.record("search", course | dev | {"race_blocks": self._dev.race_blocks})
 
     def _run(self) -> Generator[Job, Sequence[pd.DataFrame], None]:
         """Go through the whole search; every `yield` waits for predictions."""
         self._enter(0, Candidate(clean_text(self._settings.instruction), "seed instruction"))
-        self._record_asked(0, [self._candidates[0][1]], [])
+        self._record_proposals(0, [self._candidates[0][1]], [])
         yield from self._score([_SEED], 1)
         self._close(_SEED, None)
         self._end_iteration()
@@ -164,7 +164,7 @@ class InstructionSearch:
             self.why_ended = self._reason_to_end(empty)
             if self.why_ended is not None:
                 break
-            fresh = self._ask_proposer(iteration)
+            fresh = self._new_candidates(iteration)
             self.steps = iteration
             empty = 0 if fresh else empty + 1
             if fresh:
@@ -188,18 +188,21 @@ class InstructionSearch:
             return NO_BUDGET
         return None
 
-    def _ask_proposer(self, iteration: int) -> list[int]:
-        """Return the numbers of new candidates; what was proposed before a kill stays so."""
+    def _new_candidates(self, iteration: int) -> list[int]:
+        """Return the numbers of new candidates; those proposed before a kill are used again."""
         known = self._trajectory.upcoming("asked")
         if known is not None:
-            fresh, refused = [Candidate(**one) for one in known["candidates"]], known["refused"]
+            fresh, refused = (
+                [Candidate(**values) for values in known["candidates"]],
+                known["refused"],
+            )
             first = len(self._candidates)
             for candidate in fresh:
                 self._enter(iteration, candidate)
         else:
             first = len(self._candidates)
             fresh, refused = self._propose(iteration)
-        self._record_asked(iteration, fresh, refused)
+        self._record_proposals(iteration, fresh, refused)
         return list(range(first, len(self._candidates)))
 
     def _propose(self, iteration: int) -> tuple[list[Candidate], list[dict[str, str]]]:
@@ -207,7 +210,7 @@ class InstructionSearch:
         count = self._settings.candidates
         fresh: list[Candidate] = []
         refused: list[dict[str, str]] = []
-        for attempt in range(ASK_AGAIN):
+        for attempt in range(PROPOSAL_TRIES):
             rng = derive_rng(self._settings.seed, "propose", iteration, attempt)
             for proposed in self._proposer.propose(self.history, count, rng):
                 if isinstance(proposed, Refusal):
@@ -251,18 +254,18 @@ class InstructionSearch:
     def _lost(
         self, field: Sequence[int], alive: Sequence[int], blocks: int, looks: int
     ) -> dict[int, str]:
-        """Return the candidates that are significantly worse than another, each with why."""
+        """Return the candidates that are significantly worse than another, with the reasons."""
         values = {number: self._values(number, blocks) for number in field}
         rows = self._dev.rows_until(blocks)
-        found = losers(rows, values, alive, self._settings.alpha / looks)
+        lost_candidates = losers(rows, values, alive, self._settings.alpha / looks)
         reasons = {}
-        for number, lost in found.items():
+        for number, lost in lost_candidates.items():
             reasons[number] = (
                 f"candidate {lost.rival} is better by {lost.better_by:.3f} on "
                 f"{len(rows.is_speech)} rows (p = {lost.p_value:.2g})"
             )
-            told = {"number": number, "blocks": blocks, "reason": reasons[number]}
-            self._trajectory.record("dropped", told | asdict(lost))
+            event = {"number": number, "blocks": blocks, "reason": reasons[number]}
+            self._trajectory.record("dropped", event | asdict(lost))
         return reasons
 
     def _outranked(self, alive: Sequence[int]) -> dict[int, str]:
@@ -275,21 +278,21 @@ class InstructionSearch:
         reasons = {}
         for number in ranked[self._settings.finalists :]:
             reasons[number] = outranked(self._settings.finalists)
-            told = {"number": number, "blocks": self._board.blocks_of(number)}
-            self._trajectory.record("dropped", told | {"reason": reasons[number]})
+            event = {"number": number, "blocks": self._board.blocks_of(number)}
+            self._trajectory.record("dropped", event | {"reason": reasons[number]})
             if number in self._entries:
                 self._entries[number] = replace(self._entries[number], dropped=reasons[number])
         return {number: reason for number, reason in reasons.items() if number in alive}
 
     def _ranked(self, numbers: Sequence[int]) -> list[int]:
-        """Return candidates by their score on the blocks that all of them have, best first."""
+        """Return candidates by their score on the blocks that all were scored on, best first."""
         blocks = self._board.fewest_blocks(numbers)
         rows = self._dev.rows_until(blocks)
         score = {number: mean_of(rows, self._values(number, blocks)) for number in numbers}
         return sorted(numbers, key=lambda number: (-score[number], number))
 
     def _values(self, number: int, blocks: int) -> FloatArray:
-        """Return the value of each row of the first blocks, the length penalty taken off."""
+        """Return the value of each row of the first blocks, minus the length penalty."""
         answers = self._board.answers(number, blocks)
         values = values_of(self._settings.objective, self._dev.rows_until(blocks), answers)
         return values - penalty_of(self._candidates[number][1].text, self._settings.length_penalty)
@@ -297,7 +300,7 @@ class InstructionSearch:
     def _score(
         self, numbers: Sequence[int], blocks: int
     ) -> Generator[Job, Sequence[pd.DataFrame], None]:
-        """Have candidates scored on the first blocks, all that lack a block together."""
+        """Score candidates on the first blocks; all that lack the same block share a pass."""
         for block in range(blocks):
             missing = [n for n in numbers if self._board.blocks_of(n) <= block]
             if not missing:
@@ -308,11 +311,11 @@ class InstructionSearch:
                 self._board.add(number, table)
                 rows = self._dev.rows_between(block, block + 1)
                 self.budget.spend(rows)
-                told = {"number": number, "block": block, "rows": rows, "spent": self.budget.spent}
-                self._trajectory.record("block", told)
+                event = {"number": number, "block": block, "rows": rows, "spent": self.budget.spent}
+                self._trajectory.record("block", event)
 
     def _close(self, number: int, dropped: str | None) -> None:
-        """Record what a candidate was worth in its race."""
+        """Record the score of a candidate in its race."""
         entry = self._entry(number, dropped)
         self._entries[number] = entry
         values = {
@@ -341,7 +344,7 @@ class InstructionSearch:
         return score_of(self._settings.objective, measures) - penalty
 
     def _end_iteration(self) -> None:
-        """Note who leads; what is known of those still in the race has grown."""
+        """Record the leader, after updating the candidates that were scored on more blocks."""
         for number in (_SEED, *self._elite):
             if self._entries[number].rows < self._dev.ends[self._board.blocks_of(number)]:
                 self._entries[number] = self._entry(number, None)
@@ -357,13 +360,16 @@ class InstructionSearch:
             measures = measure(self._board.predictions(number))
             score = self._score_of(self._candidates[number][1], measures)
             self.finalists.append(Finalist(number, score, measures))
-            told = {"number": number, "score": score, "measures": measures.to_json()}
-            self._trajectory.record("finalist", told)
+            event = {"number": number, "score": score, "measures": measures.to_json()}
+            self._trajectory.record("finalist", event)
 
-    def _record_asked(
+    def _record_proposals(
         self, iteration: int, fresh: Sequence[Candidate], refused: Sequence[dict[str, Any]]
     ) -> None:
-        values = {"candidates": [asdict(one) for one in fresh], "refused": list(refused)}
+        values = {
+            "candidates": [asdict(candidate) for candidate in fresh],
+            "refused": list(refused),
+        }
         self._trajectory.record("asked", {"iteration": iteration, **values})
 
 

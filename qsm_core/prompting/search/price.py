@@ -1,6 +1,6 @@
-"""What a search and its controls cost at most, and what a search costs at least.
+"""The most that a search and its controls can cost, and the least that a search costs.
 
-Both are known before a search starts, once the size of dev is.
+Both follow from the settings and the size of dev, before a search starts.
 Plans are made in the flow process, so nothing large is imported here.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qsm_core.data.clip_counts import count_renderings
-from qsm_core.prompting.config import ASK_AGAIN, ASKING, OptimizePrompt
-from qsm_core.stage.work import PlannedInput, Row, Work
+from qsm_core.prompting.config import PROPOSAL_TRIES, USE_LLM, OptimizePrompt
+from qsm_core.stage.workload import PlannedInput, Row, Work
 
 _RULES = "by rules"
 _UNKNOWN = "known once its inputs are made"
@@ -20,12 +20,12 @@ _TABLE = "Prompt searches, at most"
 
 @dataclass(frozen=True)
 class Price:
-    """What one way to an instruction costs at most.
+    """The most that one way to an instruction can cost.
 
     Attributes:
         way: In words.
-        clip_prompts: None where that is unknown until the corpus is made.
-        llm_answers: Of the optimizer LLM; invalid ones and repetitions are requested again.
+        clip_prompts: None if unknown until the corpus is made.
+        llm_answers: Answers of the optimizer LLM; invalid ones and repetitions are requested again.
     """
 
     way: str
@@ -44,7 +44,7 @@ class Price:
 
 
 def search_work(config: OptimizePrompt, inputs: Mapping[str, PlannedInput]) -> Work:
-    """Count the clip-prompts of a search and its controls, at most; the details say of which."""
+    """Return the most clip-prompts of a search and its controls; the details list each of them."""
     pairs = count_renderings(inputs.get("corpus"), "dev", config.conditions)
     prices = prices_of(config, pairs)
     rows = tuple(price.row for price in prices)
@@ -53,22 +53,22 @@ def search_work(config: OptimizePrompt, inputs: Mapping[str, PlannedInput]) -> W
 
 
 def prices_of(config: OptimizePrompt, pairs: int | None) -> tuple[Price, ...]:
-    """Return what the search and each of its controls cost at most.
+    """Return the most that the search and each of its controls can cost.
 
     Args:
         config: Of the search.
         pairs: Clip-conditions of dev; None: not known yet.
     """
-    asking = ASKING & set(config.proposers) if config.optimizer else frozenset()
-    answers = config.iterations * config.candidates * ASK_AGAIN
+    with_llm = USE_LLM & set(config.proposers) if config.optimizer else frozenset()
+    answers = config.iterations * config.candidates * PROPOSAL_TRIES
     most = None if pairs is None else _clip_prompts(config, pairs)
-    prices = [Price(f"search: {', '.join(config.proposers)}", most, answers * len(asking))]
+    prices = [Price(f"search: {', '.join(config.proposers)}", most, answers * len(with_llm))]
     for control in config.controls:
         if control != "paraphrases":
             prices.append(Price(f"control: {control}", most, 0))
             continue
-        who = "by the optimizer LLM" if asking else _RULES
-        prices.append(Price(f"control: {control} {who}", most, answers if asking else 0))
+        who = "by the optimizer LLM" if with_llm else _RULES
+        prices.append(Price(f"control: {control} {who}", most, answers if with_llm else 0))
     return tuple(prices)
 
 
@@ -78,7 +78,7 @@ def rows_of_each(fewest: int, queues: int, block_clips: int) -> int:
     Args:
         fewest: Rows of the condition and class that has the fewest.
         queues: Conditions times classes.
-        block_clips: About how many rows a block is to have.
+        block_clips: Approximate number of rows of a block.
     """
     return min(fewest, max(1, round(block_clips / queues)))
 
@@ -89,8 +89,8 @@ def least_budget(whole: int, first_block: int, candidates: int, finalists: int) 
     Args:
         whole: Clip-conditions of dev.
         first_block: Those of the first block, on which every new candidate is scored.
-        candidates: New ones in a step.
-        finalists: Scored on all of dev beside the seed instruction.
+        candidates: New candidates in a step.
+        finalists: Candidates scored on all of dev, besides the seed instruction.
     """
     return candidates * first_block + (1 + finalists) * whole
 
@@ -98,15 +98,15 @@ def least_budget(whole: int, first_block: int, candidates: int, finalists: int) 
 def budget_problem(
     name: str, budget: int, *, whole: int, first_block: int, candidates: int, finalists: int
 ) -> str | None:
-    """Say what is wrong with a budget that holds no step, or None.
+    """Return what is wrong with a budget that is too small for one step, or None.
 
     Args:
-        name: Of the field.
+        name: Name of the field.
         budget: In clip-prompts.
         whole: As in `least_budget`, like all that follows.
         first_block: Clip-conditions of the first block.
-        candidates: New ones in a step.
-        finalists: Beside the seed instruction.
+        candidates: New candidates in a step.
+        finalists: Besides the seed instruction.
     """
     least = least_budget(whole, first_block, candidates, finalists)
     if budget >= least:
@@ -119,7 +119,7 @@ def budget_problem(
 
 
 def _clip_prompts(config: OptimizePrompt, pairs: int) -> int:
-    """Return what a search scores at most; a control may spend as much as the search did."""
+    """Return the most that a search scores; a control may spend as much as the search did."""
     each = min(pairs, config.clips or pairs)
     finalists = 1 + config.finalists  # and the seed instruction
     most = config.most_candidates * each + finalists * (pairs - each)

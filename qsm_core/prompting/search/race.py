@@ -1,10 +1,10 @@
-"""Racing: a candidate that is significantly worse than another gets no more clips.
+"""Racing: a candidate that is significantly worse than another is scored no further.
 
 After 1, 2, 4, 8, ... blocks ("looks") each candidate of a step is compared with every rival on the
-rows that both were scored on. It is dropped where a rival is better at a one-sided level of
+rows that both were scored on. It is dropped if a rival is better at a one-sided level of
 `alpha / (looks x rivals)`. By Bonferroni's inequality a candidate to which no rival is superior is
 then dropped with a probability of at most `alpha` in the whole race of its step, however many
-rivals it has; that candidates are looked at after few of the blocks costs little of that.
+rivals it has; comparing only after a few of the blocks costs little of that.
 
 The comparison is a paired t test on the difference of the objective. Rows of the same speaker or
 recording are not independent, so the variance is that between groups within each class (linearised
@@ -59,7 +59,7 @@ def losers(
         candidates: Numbers of those that may be dropped.
         level: One-sided level of all comparisons of a candidate together.
     """
-    found = {}
+    lost = {}
     for number in candidates:
         rivals = [other for other in values if other != number]
         if not rivals:
@@ -68,15 +68,15 @@ def losers(
         better_by, p_values = superiority(rows, differences)
         best = int(np.argmin(p_values))
         if p_values[best] <= level / len(rivals):
-            found[number] = Comparison(rivals[best], float(better_by[best]), float(p_values[best]))
-    return found
+            lost[number] = Comparison(rivals[best], float(better_by[best]), float(p_values[best]))
+    return lost
 
 
 def superiority(rows: Rows, differences: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Test whether the objective differs by more than zero.
 
     Args:
-        rows: What the differences are between.
+        rows: The rows of the differences.
         differences: Row values of each rival minus those of the candidate, (M, N).
 
     Returns:
@@ -92,7 +92,7 @@ def superiority(rows: Rows, differences: FloatArray) -> tuple[FloatArray, FloatA
         freedom += groups - 1
     with np.errstate(divide="ignore", invalid="ignore"):
         statistics = np.where(variances > 0, means / np.sqrt(variances), 0.0)
-    better_by = np.array([mean_of(rows, one) for one in differences])
+    better_by = np.array([mean_of(rows, values) for values in differences])
     return better_by, stdtr(max(freedom, 1), -statistics)
 
 
@@ -104,7 +104,7 @@ def _class_mean(
     member = np.zeros((len(group), len(sizes)))
     member[np.arange(len(group)), places] = 1.0
     sums = differences @ member
-    # One win and one loss, each of a group of the mean size.
+    # One win and one loss, each counted as a group of mean size (see the module).
     size = sizes.mean()
     added = np.stack([scale, -scale], axis=1) * size
     sums, sizes = np.concatenate([sums, added], axis=1), np.append(sizes, [size, size])

@@ -1,4 +1,4 @@
-"""What each row of dev says about an objective, so that two candidates can be compared in pairs.
+"""The value of each row of dev for an objective, so that two candidates can be compared in pairs.
 
 Every objective is written as one half of the mean value of the SPEECH rows plus one half of that of
 the NONSPEECH rows:
@@ -24,8 +24,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from qsm_core.labels import Label
+from qsm_core.prompting.candidate_scores import CONDITIONS_WEIGHT
 from qsm_core.prompting.config import Objective
-from qsm_core.prompting.scored import CONDITIONS_WEIGHT
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -41,7 +41,7 @@ class Rows:
         is_speech: The truth.
         group: Which speaker or recording.
         condition: Which condition.
-        dimension: Of the condition; NO_DIMENSION for a clip outside of the grid.
+        dimension: That of the condition; NO_DIMENSION for a clip outside the grid.
     """
 
     is_speech: BoolArray
@@ -83,7 +83,7 @@ class Answers:
 
 
 def values_of(objective: Objective, rows: Rows, answers: Answers) -> FloatArray:
-    """Return the value of each row, (N,); both classes have to be there."""
+    """Return the value of each row, (N,); both classes must be present."""
     if objective == "balanced_accuracy":
         return answers.correct.astype(np.float64)
     if objective == "reward":
@@ -94,7 +94,7 @@ def values_of(objective: Objective, rows: Rows, answers: Answers) -> FloatArray:
 
 
 def mean_of(rows: Rows, values: FloatArray) -> float:
-    """Return the objective that values stand for."""
+    """Return the objective from the values of rows."""
     return float(values[rows.is_speech].mean() + values[~rows.is_speech].mean()) / 2
 
 

@@ -1,9 +1,9 @@
 """The trajectory of a search: everything that happened, one JSON line each, only ever appended.
 
-Every line is forced to disk before the search goes on. A search that was killed is gone through
-again from its start: what the trajectory already says is only compared with what happens now (the
-clips were paid for, and their predictions lie beside it), and behind its end it is written on. A
-kill can leave half a line; it is cut off when the file is opened again.
+Every line is forced to disk before the search continues. A search that was killed is replayed from
+its start: events that the trajectory already has are only compared with what happens now (the clips
+have been scored, and their predictions are stored with it), and further events are appended. A kill
+can leave half a line; it is cut off when the file is opened again.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Trajectory:
         return (event for event in self._events if event["event"] == kind)
 
     def upcoming(self, kind: str) -> Event | None:
-        """Return the next event where an interrupted search left one of this kind, else None."""
+        """Return the next recorded event if it is of this kind, else None."""
         known = self._events[self._place] if self._place < len(self._events) else None
         return known if known is not None and known["event"] == kind else None
 
     def record(self, kind: str, values: Mapping[str, Any]) -> Event:
-        """Add an event, which is on disk when this returns, or find it there from before.
+        """Append an event, which is on disk when this returns, or find it already recorded.
 
         Raises:
-            DataError: The trajectory says that something else happened.
+            DataError: The trajectory has another event there.
         """
         line = json.dumps({"event": kind, **values}, ensure_ascii=False, allow_nan=False) + "\n"
         event: Event = json.loads(line)
@@ -69,7 +69,7 @@ class Trajectory:
 
 
 def _same(known: Any, now: Any) -> bool:
-    """Say whether two JSON values are equal, up to the rounding of another machine."""
+    """Return whether two JSON values are equal, up to the rounding of another machine."""
     if isinstance(known, dict) and isinstance(now, dict):
         return known.keys() == now.keys() and all(_same(known[k], now[k]) for k in known)
     if isinstance(known, list) and isinstance(now, list):

@@ -1,4 +1,4 @@
-"""Candidate instructions: what one is, when two are the same, and which are refused."""
+"""Candidate instructions: what they are, when two are the same, and which are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from qsm_core.inference.answers import AUTO, AnswerFormat, detect_format
 from qsm_core.inference.config import LONGEST_INSTRUCTION, SHORTEST_INSTRUCTION
 
-# Of Qwen2-Audio and its relatives, beside those that the model's own tokenizer names.
+# Of Qwen2-Audio and its relatives, in addition to those of the model's own tokenizer.
 _SPECIAL = re.compile(r"<\|[^|<>]*\|>|</?audio>", re.IGNORECASE)
 
 
@@ -29,7 +29,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A text that its own proposer would not have scored; the search writes it down.
+    """A text that its own proposer refuses; the search records it.
 
     Attributes:
         text: As it was proposed.
@@ -46,7 +46,7 @@ def clean_text(text: str) -> str:
 
 
 def same_text_key(text: str) -> str:
-    """Return what two texts share that differ in case, spacing and punctuation only."""
+    """Return a key that is equal for texts that differ only in case, spacing and punctuation."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(re.findall(r"[^\W_]+", re.sub(r"non[\s_-]+speech", "nonspeech", folded)))
 
@@ -54,19 +54,19 @@ def same_text_key(text: str) -> str:
 def text_problem(
     text: str, answer_format: str = AUTO, special_tokens: Collection[str] = ()
 ) -> str | None:
-    """Say why a cleaned text cannot be a candidate, or None where it can.
+    """Return why a cleaned text cannot be a candidate, or None if it can.
 
     Args:
         text: As `clean_text` returns it.
-        answer_format: Of the search. Under "auto" a candidate may ask for labels or options.
-        special_tokens: Tokens of the model that a prompt must not hold.
+        answer_format: That of the search. With "auto", a candidate may ask for labels or options.
+        special_tokens: Tokens of the model that a prompt must not contain.
     """
     if not SHORTEST_INSTRUCTION <= len(text) <= LONGEST_INSTRUCTION:
         return (
             f"{len(text)} characters; allowed are {SHORTEST_INSTRUCTION} to {LONGEST_INSTRUCTION}"
         )
-    found = _SPECIAL.search(text)
-    token = found.group() if found else next((t for t in special_tokens if t in text), None)
+    match = _SPECIAL.search(text)
+    token = match.group() if match else next((t for t in special_tokens if t in text), None)
     if token is not None:
         return f"holds the special token {token}"
     detected = detect_format(text)

@@ -1,4 +1,4 @@
-"""Texts that are as good as equal: scoring both would pay twice for one answer.
+"""Texts that are nearly equal: scoring both would cost twice for one answer.
 
 Two texts are the same where they differ in case, spacing and punctuation only, and nearly the same
 where the cosine of their counts of character 3- to 5-grams (within words, of the same normalised
@@ -32,7 +32,7 @@ class KnownTexts:
         self._grams.append(_count_grams(key))
 
     def twin_of(self, text: str) -> str | None:
-        """Say which earlier text a text repeats, or None."""
+        """Return which earlier text a text repeats, or None."""
         key = same_text_key(text)
         if key in self._keys:
             return f"was there before: candidate {self._keys[key]}"

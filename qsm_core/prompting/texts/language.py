@@ -1,8 +1,8 @@
-"""A light check that a text is in the language of another one.
+"""A simple check that a text is in the language of another text.
 
-A language model that writes instructions falls into another language now and then. Two things are
-looked at: the script of every letter, and the small words of six languages. It is no more than a
-sieve: a text without any small word passes.
+A language model that writes instructions occasionally changes the language. Two things are checked:
+the script of every letter, and the function words of six languages. This is only a coarse filter: a
+text without any function word passes.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _WORDS = {
     "Portuguese": "o os as é este esta do da com por para que uma há se não em voz contém",
 }
 _LANGUAGES = {name: frozenset(words.split()) for name, words in _WORDS.items()}
-_MARGIN = 2  # small words more than those of the wanted language
+_MARGIN = 2  # how many more function words than those of the required language
 
 
 def language_problem(text: str, like: str) -> str | None:
-    """Say why a text is not in the language of another one, or None.
+    """Return why a text is not in the language of another text, or None.
 
     Args:
         text: What is judged.
-        like: A text in the wanted language.
+        like: A text in the required language.
     """
     usual = _scripts(like)
     strange = _scripts(text) - usual
     if usual and strange:
         shown = next(c for c in text if _script(c) in strange)
         return f"holds {shown!r} ({', '.join(sorted(strange))} script); another language is wanted"
-    found, wanted = _small_words(text), _small_words(like)
+    found, wanted = _function_words(text), _function_words(like)
     own = max(wanted, key=lambda name: wanted[name])
     other = max(found, key=lambda name: found[name])
     if wanted[own] and found[other] >= found[own] + _MARGIN:
@@ -54,6 +54,6 @@ def _script(character: str) -> str:
     return name.split()[0]
 
 
-def _small_words(text: str) -> dict[str, int]:
+def _function_words(text: str) -> dict[str, int]:
     words = re.findall(r"[^\W\d_]+", text.casefold())
     return {name: sum(word in known for word in words) for name, known in _LANGUAGES.items()}

@@ -1,9 +1,9 @@
-"""Instructions out of what a language model wrote: total, whatever it wrote.
+"""Parse instructions from what a language model wrote, whatever it wrote.
 
-Read are, in this order: <INS> tags; a JSON list; a list with numbers, bullets or `PROMPT_1:`; else
-the whole answer as one instruction. What it thought before (<think>) and the marks of Markdown are
-left out. Whether an instruction is fit to be scored is not decided here: an answer that makes no
-sense comes out as one text, which the search refuses on the record.
+Tried in this order: <INS> tags; a JSON list; a list with numbers, bullets or `PROMPT_1:`; the whole
+answer as one instruction. Its reasoning (<think>) and Markdown formatting are left out. Whether an
+instruction can be scored is not decided here: an answer that makes no sense becomes one text, which
+the search refuses and records.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_LONGEST_ANSWER = 50_000  # characters that are looked at
+_LONGEST_ANSWER = 50_000  # characters that are parsed
 _MOST = 64  # instructions of one answer
 _KEYS = ("instruction", "text", "prompt")
 
@@ -31,12 +31,12 @@ _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "«": "»", "„": "“",
 
 
 def read_instructions(answer: str) -> list[str]:
-    """Return the instructions of an answer in order; empty where it says nothing."""
+    """Return the instructions of an answer in order; empty if there is none."""
     text = _FENCE.sub("", _THOUGHT.sub(" ", answer[:_LONGEST_ANSWER]))
     for read in (_tagged, _json, _listed):
-        found = [plain for one in read(text) if (plain := _plain(one))]
-        if found:
-            return found[:_MOST]
+        instructions = [plain for item in read(text) if (plain := _plain(item))]
+        if instructions:
+            return instructions[:_MOST]
     whole = _plain(text)
     return [whole] if whole else []
 
@@ -46,7 +46,7 @@ def _tagged(text: str) -> list[str]:
 
 
 def _json(text: str) -> list[str]:
-    """Return the texts of the first JSON value that stands at the start of a line, if any."""
+    """Return the texts of the first JSON value at the start of a line, if any."""
     start = re.search(r"^\s*[\[{]", text, re.MULTILINE)
     if start is None:
         return []
@@ -62,11 +62,11 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         named = next((value[key] for key in _KEYS if key in value), None)
         inner = [named] if named is not None else [v for v in value.values() if isinstance(v, list)]
-        for one in inner:
-            yield from _texts(one) if isinstance(one, list) else _only_text(one)
+        for item in inner:
+            yield from _texts(item) if isinstance(item, list) else _only_text(item)
     elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one) if isinstance(one, dict) else _only_text(one)
+        for item in value:
+            yield from _texts(item) if isinstance(item, dict) else _only_text(item)
 
 
 def _only_text(value: Any) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _only_text(value: Any) -> Iterator[str]:
 
 
 def _listed(text: str) -> list[str]:
-    """Return the items of a list; a line that is none belongs to the item before it."""
+    """Return the items of a list; a line that starts no item belongs to the previous item."""
     items: list[str] = []
     for line in text.splitlines():
         item = _ITEM.match(line)

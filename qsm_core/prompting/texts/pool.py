@@ -1,8 +1,8 @@
 """A pool of instructions to try, from a file (`prompting.texts.lists` has the forms).
 
-Every instruction of a person has to be fit to be scored, so that a wrong one is told before
-anything runs. What a search wrote down with its scores holds texts that it tried and that cannot
-be tried here: those are left out and named.
+Every instruction of a person must be a valid candidate, so that a wrong one is reported before
+anything runs. The scored list that a search wrote holds texts that it tried and that cannot be
+tried here: those are left out and named.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class PoolEntry:
-    """One instruction of a pool; `place` is where it stands in the file, such as `line 3`."""
+    """One instruction of a pool; `place` is its position in the file, such as `line 3`."""
 
     text: str
     place: str
@@ -64,7 +64,7 @@ def read_pool(path: Path) -> Pool:
 
     Raises:
         ConfigurationError: The file cannot be read, holds nothing that can be tried, or holds
-            texts of a person that cannot be candidates; every one of them is named with its place.
+            texts of a person that cannot be candidates; each is named with its place.
     """
     if not path.name.lower().endswith(SUFFIXES):
         raise _unusable(path, [f"{path}: the name ends in none of {', '.join(SUFFIXES)}"])

@@ -1,6 +1,6 @@
-"""The fixed instructions: the baseline and fifteen templates, one for each way of asking.
+"""The fixed instructions: the baseline and fifteen templates, one for each kind of wording.
 
-They are data (`templates.json`), each with the kind of wording that it stands for. This module
+They are data (`templates.json`), each with the kind of wording that it represents. This module
 needs no torch, so that anything may read the texts.
 """
 
@@ -24,7 +24,7 @@ class Template:
 
 
 def baseline() -> Template:
-    """Return the instruction that every search starts from unless it is given another."""
+    """Return the instruction that every search starts from by default."""
     return _read()[0]
 
 

@@ -1,4 +1,4 @@
-"""What figures share: grids of panels, titles that fit, limits in per cent, dotted lines."""
+"""Shared parts of figures: grids of panels, titles that fit, limits in per cent, dotted lines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def panel_grid(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with `count` panels in rows of at most `columns`; the rest stays empty.
 
-    Panels of no width of their own share the width of the report's figures.
+    Without `panel_width_in`, panels share the width of the report's figures.
     """
     columns = min(columns, count)
     rows = math.ceil(count / columns)
@@ -47,12 +47,12 @@ def panel_grid(
     for axes in panels[count:]:
         axes.set_visible(False)
     for axes in panels[max(0, count - columns) : count]:
-        axes.tick_params(labelbottom=True)  # the last one of each column
+        axes.tick_params(labelbottom=True)  # the last panel of each column
     return figure, panels[:count]
 
 
 def wrapped(title: str, width: int = _LONGEST_LINE) -> str:
-    """Return a title on lines that fit beside an axis; what is still too long ends in dots."""
+    """Return a title on lines that fit beside an axis; one that is still too long ends in dots."""
     lines = textwrap.wrap(title, width, break_long_words=True) or [""]
     if len(lines) > _MOST_LINES:
         lines = [*lines[:_MOST_LINES], ""]
@@ -68,11 +68,11 @@ def row_height_in(titles: Titles | list[str]) -> float:
 
 
 def percent_limits(shares: npt.ArrayLike, *, also: float) -> tuple[float, float]:
-    """Return axis limits in per cent, in steps of five, that hold all shares.
+    """Return axis limits in per cent, in steps of five, that include all shares.
 
     Args:
         shares: From 0 to 1; those that are not finite do not count.
-        also: A value in per cent that the limits hold as well.
+        also: A value in per cent that the limits include as well.
     """
     values = np.asarray(shares, dtype=np.float64)
     low = min([also, *(100 * values[np.isfinite(values)])])
@@ -80,13 +80,13 @@ def percent_limits(shares: npt.ArrayLike, *, also: float) -> tuple[float, float]
 
 
 def dotted_line(axes: Axes, at: float, *, vertical: bool = False) -> None:
-    """Draw a dotted line across a panel: what chance would reach, for example."""
+    """Draw a dotted line across a panel, for example at chance level."""
     draw = axes.axvline if vertical else axes.axhline
     draw(at, color=GRID, linewidth=1, linestyle=":")
 
 
 def level_ticks(axes: Axes, levels: FloatArray, *, logarithmic: bool) -> None:
-    """Mark the tested levels on the x axis; those whose names would touch go without one."""
+    """Mark the tested levels on the x axis; labels that would touch are left out."""
     if logarithmic:
         axes.set_xscale("log")
     axes.set_xticks(levels)
@@ -104,6 +104,6 @@ def level_ticks(axes: Axes, levels: FloatArray, *, logarithmic: bool) -> None:
 
 
 def axes_share(axes: Axes) -> float:
-    """Return how many panels stand side by side in the figure: names take more of a narrow one."""
+    """Return how many panels are side by side: labels take a larger share of a narrow panel."""
     spec = axes.get_subplotspec()
     return 1.0 if spec is None else float(spec.get_gridspec().ncols)

@@ -1,4 +1,4 @@
-"""The figures of a report: planned with words, drawn in one style, saved for every reader."""
+"""The figures of a report: described in words, drawn in one style, saved in all formats."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ReportFigure:
     Attributes:
         title: Heading.
         caption: Below it: how to read it.
-        alt: What is to be seen, in words and numbers.
-        draw: Makes it, in the style of the report.
+        alt: What it shows, in words and numbers.
+        draw: Draws it, in the style of the report.
     """
 
     title: str
@@ -35,7 +35,7 @@ class ReportFigure:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure that is drawn and saved: as the page shows it, and as Prefect does."""
+    """A figure that is drawn and saved: as shown on the page, and as shown in Prefect."""
 
     view: FigureView
     picture: Text
@@ -43,7 +43,7 @@ class Drawing:
 
 def draw_figures(folder: Path, figures: Mapping[str, ReportFigure]) -> dict[str, Drawing]:
     """Draw each figure, save it into `folder` as SVG and PNG, and return them by name."""
-    return {name: _drawn(folder, name, one) for name, one in figures.items()}
+    return {name: _drawn(folder, name, figure) for name, figure in figures.items()}
 
 
 def _drawn(folder: Path, name: str, planned: ReportFigure) -> Drawing:

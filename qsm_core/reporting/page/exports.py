@@ -15,7 +15,7 @@ from qsm_core.reporting.page.table_view import TableView
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table as numbers, and as a reader sees it (None: only the numbers are of use)."""
+    """A table as numbers, and as a reader sees it (None: it is not shown)."""
 
     numbers: pd.DataFrame
     view: TableView | None = None

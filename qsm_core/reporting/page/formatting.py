@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them. Unknown is a dash, never 0 and never "nan"."""
+"""Numbers as a reader sees them. An unknown number is a dash, never 0 or "nan"."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def threshold(row: Mapping[Hashable, Any], unit: str = "") -> str:
     Args:
         row: `value`, `low`, `high` and `outcome`. An end that the resamples do not reach is
             infinite; without a value, the outcome is shown in its place.
-        unit: Of the value.
+        unit: Unit of the value.
     """
     value, outcome = float(row["value"]), str(row["outcome"])
     if not math.isfinite(value):
@@ -77,7 +77,7 @@ def points(difference: float | None) -> str:
     if difference is None or not math.isfinite(difference):
         return MISSING
     text = f"{100 * difference:+.1f}"
-    # A difference that rounds to nothing has no sign.
+    # A difference that rounds to zero has no sign.
     return "0.0" if float(text) == 0 else text.replace("-", _MINUS)
 
 
@@ -94,7 +94,7 @@ def p_value(value: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
-    """Return a number with a fixed number of decimals; what rounds to nothing has no sign."""
+    """Return a number with a fixed number of decimals; zero after rounding has no sign."""
     if value is None or not math.isfinite(value):
         return MISSING
     text = f"{value:.{digits}f}"
@@ -102,7 +102,7 @@ def decimal(value: float | None, digits: int = 3) -> str:
 
 
 def _signed(value: float | None, digits: int) -> str:
-    """Return a number with its sign; what rounds to nothing has none."""
+    """Return a number with its sign; zero after rounding has none."""
     if value is None or not math.isfinite(value):
         return MISSING
     text = f"{value:+.{digits}f}"

@@ -17,7 +17,7 @@ from PIL import Image
 
 from qsm_core.reporting.page.style import INK
 
-# As base64 text four thirds of it: an artifact of Prefect stays below 100 KB.
+# Base64 text is four thirds of this size, which keeps an artifact of Prefect below 100 KB.
 MAX_PNG_BYTES = 74_000
 _PRINT_DPI = 200
 _SCREEN_SHARES = (0.6, 0.5, 0.4, 0.3, 0.2)
@@ -68,9 +68,9 @@ def data_uri(content: bytes, kind: str = "image/png") -> str:
 def inline_svg(svg: str, *, name: str, alt: str) -> str:
     """Turn a figure's SVG into an element of a page.
 
-    The page's text colour takes the place of the ink, identifiers get the figure's name in
-    front, so that several figures can stand in one page, and `alt` says what is to be seen. The
-    page may draw it smaller than it is, never larger.
+    The page's text colour replaces the ink, identifiers get the figure's name in
+    front, so that one page can hold several figures, and `alt` says what it shows. The
+    page may draw it smaller, never larger.
     """
     body = svg[svg.index("<svg") :]
     body = body.replace(INK, "currentColor")
@@ -78,8 +78,8 @@ def inline_svg(svg: str, *, name: str, alt: str) -> str:
     body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', body)
-    width = float(found[1]) * _POINTS_TO_PX if found else 0.0
+    view_box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', body)
+    width = float(view_box[1]) * _POINTS_TO_PX if view_box else 0.0
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
     label = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
@@ -98,7 +98,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> SavedFigure:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Give every part its place, once for all formats: `savefig` would do it for each again."""
+    """Lay out the figure once for all formats: `savefig` would do it again for each."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)

@@ -1,4 +1,4 @@
-"""A table view as LaTeX: booktabs, every cell escaped, ready to be read by a paper."""
+"""A table view as LaTeX: booktabs, every cell escaped, ready for a paper."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def latex_table(view: TableView, label: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text that LaTeX prints as it is."""
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], " ".join(str(text).split(" ")))
+    """Return text with everything escaped that LaTeX would interpret."""
+    return _SPECIAL.sub(lambda match: _ESCAPES[match[0]], " ".join(str(text).split(" ")))
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    # A cell that begins with a bracket would be taken as an argument of the line break before it.
+    # LaTeX would read a cell that begins with a bracket as an argument of the preceding line break.
     texts = (escaped(" ".join(cell.split("\n"))) for cell in cells)
     shown = (f"{{{text}}}" if text.startswith("[") else text for text in texts)
     return "    " + " & ".join(shown) + r" \\"

@@ -1,4 +1,4 @@
-"""What the manifests of the inputs say of their origin and their cost, as tables of numbers."""
+"""Origin and cost of the inputs, from their manifests, as tables of numbers."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def read_manifests(inputs: Mapping[str, Path]) -> dict[str, Manifest]:
 
 
 def stages_table(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
-    """Return one row an input: stage, key, digest of the content, device, host, when."""
+    """Return one row per input: stage, key, digest of the content, device, host, when."""
     rows = [
         {
             "input": name,
-            "stage": one.spec.stage,
-            "key": one.spec.key[:_SHOWN],
-            "digest": one.digest[:_SHOWN],
-            "device": one.provenance.get("device"),
-            "host": one.provenance.get("host"),
-            "finished": str(one.provenance.get("finished_at"))[:16].replace("T", " "),
+            "stage": manifest.spec.stage,
+            "key": manifest.spec.key[:_SHOWN],
+            "digest": manifest.digest[:_SHOWN],
+            "device": manifest.provenance.get("device"),
+            "host": manifest.provenance.get("host"),
+            "finished": str(manifest.provenance.get("finished_at"))[:16].replace("T", " "),
         }
-        for name, one in manifests.items()
+        for name, manifest in manifests.items()
     ]
     columns = ["input", "stage", "key", "digest", "device", "host", "finished"]
     return pd.DataFrame(rows, columns=columns)
@@ -50,26 +50,26 @@ def stages_table(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
 def cost_table(
     manifests: Mapping[str, Manifest], work: Mapping[str, Callable[[Mapping[str, Any]], float]]
 ) -> pd.DataFrame:
-    """Return one row an input: wall time, time on a GPU, processor time, memory, and its work.
+    """Return one row per input: wall time, time on a GPU, processor time, memory, and its work.
 
     Args:
         manifests: By input.
         work: By column: how much work a stage did, from its summary.
     """
     rows = []
-    for name, one in manifests.items():
-        made = one.provenance
-        on_gpu = "CPU" not in str(made.get("device", "CPU"))
-        seconds = _number(made.get("seconds"))
+    for name, manifest in manifests.items():
+        provenance = manifest.provenance
+        on_gpu = "CPU" not in str(provenance.get("device", "CPU"))
+        seconds = _number(provenance.get("seconds"))
         rows.append(
             {
                 "input": name,
-                "stage": one.spec.stage,
+                "stage": manifest.spec.stage,
                 "seconds": seconds,
                 "gpu_seconds": seconds if on_gpu else 0.0,
-                "cpu_seconds": _number(made.get("cpu_seconds")),
-                "peak_memory_mib": _number(made.get("peak_memory_mib")),
-                **{column: amount(one.summary) for column, amount in work.items()},
+                "cpu_seconds": _number(provenance.get("cpu_seconds")),
+                "peak_memory_mib": _number(provenance.get("peak_memory_mib")),
+                **{column: amount(manifest.summary) for column, amount in work.items()},
             }
         )
     columns = ["input", "stage", "seconds", "gpu_seconds", "cpu_seconds", "peak_memory_mib"]
@@ -78,16 +78,16 @@ def cost_table(
 
 def versions(manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """Return the versions of libraries and Python, the commits and platforms of all inputs."""
-    found: dict[str, set[str]] = {}
-    for one in manifests.values():
-        made = one.provenance
-        plain = {"python": made.get("python"), "platform": made.get("platform")}
-        for name, version in {**made.get("libraries", {}), **plain}.items():
-            found.setdefault(name, set()).add(str(version))
-        git = made.get("git") or {}
+    values_by_name: dict[str, set[str]] = {}
+    for manifest in manifests.values():
+        provenance = manifest.provenance
+        plain = {"python": provenance.get("python"), "platform": provenance.get("platform")}
+        for name, version in {**provenance.get("libraries", {}), **plain}.items():
+            values_by_name.setdefault(name, set()).add(str(version))
+        git = provenance.get("git") or {}
         for name in ("commit", "changes"):
-            found.setdefault(name, set()).add(str(git.get(name, "not known")))
-    return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
+            values_by_name.setdefault(name, set()).add(str(git.get(name, "not known")))
+    return {name: ", ".join(sorted(values)) for name, values in sorted(values_by_name.items())}
 
 
 def _number(value: Any) -> float:

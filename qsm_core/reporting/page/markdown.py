@@ -1,4 +1,4 @@
-"""Texts, tables and pictures as markdown: for the files of a report and for Prefect's pages."""
+"""Texts, tables and pictures as Markdown: for the files of a report and for Prefect's pages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _row(cells: Iterable[str]) -> str:
 
 def _whole(text: str) -> str:
     """Keep an interval such as [71.8, 84.7] on one line, however narrow its column is."""
-    return re.sub(r"\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    return re.sub(r"\[[^\[\]]*\]", lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
 def _bullets(lines: Iterable[str]) -> str:
@@ -45,7 +45,7 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text that markdown shows as it is: one line, no HTML, no emphasis."""
+    """Return text with Markdown and HTML escaped, on one line."""
     line = " ".join(str(text).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in ("*", "_", "`"):

@@ -1,4 +1,4 @@
-"""Renders a page: sections of sentences, figures, tables and sounds become one HTML file."""
+"""Render a page: sections of sentences, figures, tables and sounds become one HTML file."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def render_page(
     Args:
         title: Heading.
         sections: In the order of reading.
-        tables: By the names that sections use; None has nothing to show and is left out.
+        tables: By the names that sections use; None is left out.
         figures: By the names that sections use.
         footer: Last sentence.
 
     Raises:
-        ValueError: A section names a table or figure that is not there.
+        ValueError: A section names a table or figure that does not exist.
     """
     folder = files("qsm_core.reporting.page")
     environment = Environment(
@@ -64,15 +64,16 @@ def _with_views(
 def _views(
     wanted: Sequence[str | _View], known: Mapping[str, _View | None], place: str
 ) -> list[_View]:
-    found = []
-    for one in wanted:
-        if isinstance(one, str):
-            if one not in known:
+    views = []
+    for name_or_view in wanted:
+        if isinstance(name_or_view, str):
+            if name_or_view not in known:
                 names = ", ".join(known) or "none"
-                raise ValueError(f"{place} {one!r} is not in the report, which has: {names}")
-            view = known[one]
+                problem = f"{place} {name_or_view!r} is not in the report, which has: {names}"
+                raise ValueError(problem)
+            view = known[name_or_view]
         else:
-            view = one
+            view = name_or_view
         if view is not None:
-            found.append(view)
-    return found
+            views.append(view)
+    return views

@@ -1,4 +1,4 @@
-"""What a flow shows of a report: texts, tables, pictures and sentences, each under its name.
+"""The parts of a report that a flow shows: texts, tables, pictures and sentences, by name.
 
 The stage that makes a report stores its pieces with it; a flow reads them and shows each of them
 without knowing what it is. Nothing is computed again, so a report that is reused shows the same.
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Text:
-    """Markdown, and what it is in a line."""
+    """Markdown with a title."""
 
     title: str
     markdown: str
@@ -38,9 +38,9 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Flat rows with equal keys, the first of which names the row, and what they are in a line.
+    """Flat rows with equal keys, the first of which names the row, with a title.
 
-    Cells are text: a page of Prefect shows no table at all in which a NaN stands.
+    Cells are text, because Prefect does not show a table that contains a NaN.
     """
 
     title: str
@@ -112,7 +112,7 @@ def read_pieces(report: Path) -> Pieces:
         tables=tables("tables"),
         pictures=texts("pictures"),
         terminal_tables=tables("terminal_tables"),
-        sentences={name: tuple(found) for name, found in index["sentences"].items()},
+        sentences={name: tuple(lines) for name, lines in index["sentences"].items()},
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes a report: one self-contained page, its tables and figures as files, and its pieces.
+"""Write a report: one self-contained page, its tables and figures as files, and its pieces.
 
 Below the folder of a report lie `results.json`, `tables/` (CSV, Parquet, LaTeX, Markdown),
 `figures/` (SVG, PNG), `pieces/` for a flow (see `pieces`), `volatile/report.html` and
@@ -60,7 +60,7 @@ def write_report(out: Path, report: Report) -> None:
     drawings = draw_figures(out / "figures", report.figures)
     write_tables(out / "tables", report.tables)
     _write_json(out / "results.json", report.results)
-    pictures = {name.replace("_", "-"): one.picture for name, one in drawings.items()}
+    pictures = {name.replace("_", "-"): drawing.picture for name, drawing in drawings.items()}
     write_pieces(out, replace(report.pieces, pictures=pictures))
     (out / VOLATILE_FOLDER).mkdir(exist_ok=True)
     (out / PAGE).write_text(_page(report, drawings), encoding="utf-8")
@@ -74,7 +74,7 @@ def _page(report: Report, drawings: Mapping[str, Drawing]) -> str:
         report.title,
         report.sections,
         tables={name: None if table.empty else table.view for name, table in tables.items()},
-        figures={name: one.view for name, one in drawings.items()},
+        figures={name: drawing.view for name, drawing in drawings.items()},
         footer=report.footer,
     )
 

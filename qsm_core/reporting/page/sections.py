@@ -1,4 +1,4 @@
-"""What a page consists of: sections of sentences, headline numbers, figures, tables and sounds."""
+"""The parts of a page: sections of sentences, headline numbers, figures, tables and sounds."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ Waveform = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sound:
-    """What can be heard and seen of a waveform.
+    """A waveform as sound and as picture.
 
     Attributes:
         flac: The sound as a file.
@@ -48,7 +48,7 @@ class Sound:
 
 
 def sound_of(waveform: Waveform, sample_rate_hz: int) -> Sound:
-    """Return a waveform as sound and picture; one of more than five seconds is cut."""
+    """Return a waveform as sound and picture, cut to five seconds."""
     longest = int(LONGEST_S * sample_rate_hz)
     heard = waveform[:longest]
     buffer = io.BytesIO()

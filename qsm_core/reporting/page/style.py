@@ -33,7 +33,7 @@ class SeriesStyle:
 _COLORS = ("#4477aa", "#ee6677", "#228833", "#b8488a", "#cc7a1f", "#2a9db5", "#7a7a7a")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*")
 _DASHES: tuple[Dash, ...] = ("-", "--", "-.", ":")
-# The first number of series at which colour, marker and dash together come again.
+# The first number of series at which the combination of colour, marker and dash repeats.
 NUM_STYLES = len(_COLORS) * len(_MARKERS)
 
 # Any: the stubs list every setting's name as a literal.
@@ -65,7 +65,7 @@ _SETTINGS: dict[Any, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
-    # Words stay words: they can be searched and read aloud, and the file is small.
+    # Text stays text: it can be searched and read aloud, and the file is small.
     "svg.fonttype": "none",
 }
 
@@ -81,6 +81,6 @@ def series_style(index: int) -> SeriesStyle:
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw with these settings and leave the ones of other code as they were."""
+    """Draw with these settings, without changing those of other code."""
     with mpl.rc_context(_SETTINGS):
         yield

@@ -1,4 +1,4 @@
-"""What was found, in five sentences made from the numbers: the abstract of the report.
+"""The abstract of the report: five sentences made from the numbers.
 
 What was answered, which system comes first, what the paired differences show, what does not depend
 on where a threshold stands, and where the curves cross their targets. No number stands without its
@@ -84,7 +84,7 @@ def first_system(results: pd.DataFrame) -> str | None:
 
 
 def _what_was_answered(analysis: Analysis, results: pd.DataFrame) -> str:
-    one = results.iloc[0]
+    first = results.iloc[0]
     calibrated = sum(System.read(name).calibrated for name in analysis.order)
     systems = len(results) - calibrated
     conditions = single_conditions(analysis)["condition"].nunique()
@@ -96,9 +96,9 @@ def _what_was_answered(analysis: Analysis, results: pd.DataFrame) -> str:
     )
     rendered = f"in {conditions} conditions each" if conditions > 1 else "in one condition"
     return (
-        f"{subject}{again} answered for the same {count(one['n_clips'])} test clips from "
-        f"{count(one['n_groups'])} groups (speakers or source recordings) {rendered}, "
-        f"{count(one['n_rows'])} answers a system."
+        f"{subject}{again} answered for the same {count(first['n_clips'])} test clips from "
+        f"{count(first['n_groups'])} groups (speakers or source recordings) {rendered}, "
+        f"{count(first['n_rows'])} answers a system."
     )
 
 
@@ -116,7 +116,7 @@ def _comes_first(best: Row, results: pd.DataFrame) -> str:
 def _differences(analysis: Analysis, best: Row, titles: Titles) -> str:
     pairs = analysis.comparisons[analysis.comparisons["metric"] == "ba_clip"]
     if pairs.empty:
-        return "There is no second system, so no difference is told."
+        return "There is no second system, so no difference is reported."
     confidence = percent(1 - analysis.settings.alpha, 0)
     summary = (
         f"{_verdicts(pairs)} (interval of {confidence} %, p corrected by Holm's method within a "
@@ -134,14 +134,16 @@ def _differences(analysis: Analysis, best: Row, titles: Titles) -> str:
 
 
 def _verdicts(pairs: pd.DataFrame) -> str:
-    """Return how often each verdict was given."""
+    """Return how often each verdict occurs."""
     counts = Counter(str(verdict) for verdict in pairs["verdict"].dropna())
     if not counts:
         return "no paired difference has a verdict"
     if len(pairs) == 1:
         return f"the verdict on the one paired difference is {_quoted(next(iter(counts)))}"
-    told = ", ".join(f"{_quoted(one)} {_times(counts[one])}" for one in _VERDICTS if counts[one])
-    return f"the verdicts on the {len(pairs)} paired differences are {told}"
+    listed = ", ".join(
+        f"{_quoted(name)} {_times(counts[name])}" for name in _VERDICTS if counts[name]
+    )
+    return f"the verdicts on the {len(pairs)} paired differences are {listed}"
 
 
 def _quoted(text: str) -> str:
@@ -153,12 +155,12 @@ def _times(number: int) -> str:
 
 
 def _undecidable(pairs: pd.DataFrame, alpha: float) -> str:
-    """Say how many comparisons have too few groups for any p below alpha."""
-    found = pairs[(pairs["smallest_p_holm"] >= alpha) & (pairs["verdict"] != "same answers")]
-    if found.empty:
+    """Return how many comparisons have too few groups for any p below alpha."""
+    undecided = pairs[(pairs["smallest_p_holm"] >= alpha) & (pairs["verdict"] != "same answers")]
+    if undecided.empty:
         return ""
-    which = "all" if len(found) == len(pairs) else str(len(found))
-    least = p_value(float(found["smallest_p_holm"].min()))
+    which = "all" if len(undecided) == len(pairs) else str(len(undecided))
+    least = p_value(float(undecided["smallest_p_holm"].min()))
     return (
         f", of which {which} cannot be decided by these clips: the systems differ in so few groups "
         f"that no corrected p can be below {least}"
@@ -166,47 +168,47 @@ def _undecidable(pairs: pd.DataFrame, alpha: float) -> str:
 
 
 def _at_any_threshold(analysis: Analysis, results: pd.DataFrame, best: Row) -> str:
-    """Say whether the ear or the threshold differs: AUROC, d', and the calibrated reference."""
+    """Return whether hearing or the threshold differs: AUROC, d', and the calibrated reference."""
     if best["auroc"] != best["auroc"]:
         return (
             f"{best['title']} gives no score with its answers, so its AUROC is not defined and it "
             f"cannot be told apart from another threshold; its d\N{PRIME} is "
             f"{decimal_of_row(best, 'd_prime', 2)}."
         )
-    told = (
+    sentence = (
         f"At any threshold: the AUROC of {best['title']} is {decimal_of_row(best, 'auroc')} and "
         f"its d\N{PRIME} {decimal_of_row(best, 'd_prime', 2)}"
     )
     reference = reference_of(analysis)
     if reference is None or reference == best["system"]:
-        return told + "."
+        return sentence + "."
     other = _row(results, reference)
-    told += f", those of {other['title']} {decimal_of_row(other, 'auroc')} and "
-    told += decimal_of_row(other, "d_prime", 2)
+    sentence += f", those of {other['title']} {decimal_of_row(other, 'auroc')} and "
+    sentence += decimal_of_row(other, "d_prime", 2)
     calibrated = System.read(reference).at_dev_threshold.name
     if calibrated in set(results["system"]) and calibrated != reference:
         again = _row(results, calibrated)
-        told += (
+        sentence += (
             f", which reaches {percent_of_row(again, 'ba_clip')} % with its threshold calibrated "
             "on dev"
         )
-    return told + "."
+    return sentence + "."
 
 
 def _where_it_fails(analysis: Analysis, best: Row) -> str:
     system = best["system"]
-    found = analysis.thresholds
-    found = found[(found["system"] == system) & (found["measure"] == _MEASURE)]
-    told = [
-        f"{name} {threshold(row, unit_of(found, name))}"
-        for name in defined_thresholds(found)
+    table = analysis.thresholds
+    table = table[(table["system"] == system) & (table["measure"] == _MEASURE)]
+    crossings = [
+        f"{name} {threshold(row, unit_of(table, name))}"
+        for name in defined_thresholds(table)
         if "75" in name
-        for row in found[found["threshold"] == name].to_dict("records")
+        for row in table[table["threshold"] == name].to_dict("records")
     ]
     rows = single_conditions(analysis)
     rows = rows[(rows["system"] == system) & (rows["metric"] == "ba")].dropna(subset=["value"])
-    crossed = f"Where the fitted curves of {best['title']} reach 75 %: {', '.join(told)}; "
-    start = crossed if told else ""
+    crossed = f"Where the fitted curves of {best['title']} reach 75 %: {', '.join(crossings)}; "
+    start = crossed if crossings else ""
     if len(rows) < 2:
         return (start or "With one condition there is no curve to be fitted; ").rstrip("; ") + "."
     lowest = rows.loc[rows["value"].idxmin()]

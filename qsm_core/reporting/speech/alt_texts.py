@@ -1,4 +1,4 @@
-"""What the figures show, in words and numbers: for those who do not see them."""
+"""Alternative texts: what the figures show, in words and numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qsm_core.reporting.speech.views.systems import unit_of
 
 
 def systems_in_words(systems: pd.DataFrame, titles: Titles) -> str:
-    """Say the balanced accuracy of every system, from the table `systems` of an analysis."""
+    """Return the balanced accuracy of every system, from the table `systems` of an analysis."""
     rows = systems[systems["metric"] == "ba_clip"]
     return "Balanced accuracy over clips by system: " + _joined(
         f"{titles[row['system']]} {percent_with_ends(row['value'], row['low'], row['high'])} %"
@@ -27,7 +27,7 @@ def systems_in_words(systems: pd.DataFrame, titles: Titles) -> str:
 
 
 def differences_in_words(pairs: pd.DataFrame, titles: Titles) -> str:
-    """Say the difference of every pair, from rows of the table `comparisons`."""
+    """Return the difference of every pair, from rows of the table `comparisons`."""
     return "Differences of balanced accuracies: " + _joined(
         f"{titles[row['second']]} against {titles[row['first']]} {points(row['value'])} points"
         for row in pairs.to_dict("records")
@@ -35,7 +35,7 @@ def differences_in_words(pairs: pd.DataFrame, titles: Titles) -> str:
 
 
 def thresholds_in_words(thresholds: pd.DataFrame, names: Iterable[str], titles: Titles) -> str:
-    """Say these thresholds of every system, from the table `thresholds`."""
+    """Return these thresholds of every system, from the table `thresholds`."""
     parts = []
     for name in names:
         values = "; ".join(
@@ -47,7 +47,7 @@ def thresholds_in_words(thresholds: pd.DataFrame, names: Iterable[str], titles: 
 
 
 def calibration_in_words(calibration: pd.DataFrame, titles: Titles) -> str:
-    """Say the calibration error of every system, from the table `calibration`."""
+    """Return the calibration error of every system, from the table `calibration`."""
     rows = calibration[(calibration["metric"] == "ece") & (calibration["variant"] == "raw")]
     return "Expected calibration errors: " + _joined(
         f"{titles[row['system']]} {decimal(row['value'])}" for row in rows.to_dict("records")
@@ -55,7 +55,7 @@ def calibration_in_words(calibration: pd.DataFrame, titles: Titles) -> str:
 
 
 def curves_in_words(points_of: pd.DataFrame, titles: Titles, word: str, unit: str) -> str:
-    """Say where the curve of every system starts and ends.
+    """Return where the curve of every system starts and ends.
 
     Args:
         points_of: Rows of the table `curve_points` of one dimension and measure.
@@ -76,7 +76,7 @@ def curves_in_words(points_of: pd.DataFrame, titles: Titles, word: str, unit: st
 
 
 def searches_in_words(searches: Mapping[str, pd.DataFrame]) -> str:
-    """Say from which score to which each search came, from its candidates by title."""
+    """Return from which score to which each search came, from its candidates by title."""
     return "Dev score of each candidate instruction. " + _joined(
         f"{title}: {len(table)} candidates, first {decimal(float(table['score'].iloc[0]))}, "
         f"best {decimal(float(table['best_so_far'].iloc[-1]))}"
@@ -85,7 +85,7 @@ def searches_in_words(searches: Mapping[str, pd.DataFrame]) -> str:
 
 
 def losses_in_words(logs: Mapping[str, pd.DataFrame]) -> str:
-    """Say from which loss to which each training came, from its log by title."""
+    """Return from which loss to which each training came, from its log by title."""
     return "Loss during training: " + _joined(
         f"{title} from {decimal(log['train_loss'].dropna().iloc[0])} to "
         f"{decimal(log['train_loss'].dropna().iloc[-1])} nats"

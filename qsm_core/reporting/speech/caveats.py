@@ -1,4 +1,4 @@
-"""What a reader has to keep in mind, and what the clips are, in sentences."""
+"""The caveats of the results, and what the clips are, in sentences."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _SAME_CLIPS = frozenset({"dur_1000ms", "reverb_none", "filter_none"})
 
 
 def _interval_notes(systems: pd.DataFrame, titles: Titles) -> list[str]:
-    """Return what the analysis warns of beside an interval: few groups, rows without a score."""
-    found = []
+    """Return the warnings of the analysis about intervals: few groups, rows without a score."""
+    notes = []
     each = systems.assign(note=systems["note"].astype("string").str.split("; ")).explode("note")
-    # The table names the intervals that are too narrow, each by itself.
-    told = each[each["note"].notna() & (each["note"] != TOO_NARROW)]
-    for note, rows in told.groupby("note"):
+    # The tables mark each interval that is too narrow.
+    noted = each[each["note"].notna() & (each["note"] != TOO_NARROW)]
+    for note, rows in noted.groupby("note"):
         if str(note)[:1].isdigit():  # a count of rows: of one system
-            found.append(f"{', '.join(titles[name] for name in rows['system'].unique())}: {note}.")
+            notes.append(f"{', '.join(titles[name] for name in rows['system'].unique())}: {note}.")
         else:
-            found.append(f"Intervals rest on {note}.")
-    return found
+            notes.append(f"Intervals rest on {note}.")
+    return notes
 
 
 def caveats(analysis: Analysis, titles: Titles, facts: CorpusFacts | None) -> list[str]:
-    """List what a reader has to keep in mind; which ones apply is found from the results."""
+    """List the caveats that apply to these results."""
     found = []
     if facts is not None and facts.synthetic:
         found.append(
@@ -62,7 +62,7 @@ def caveats(analysis: Analysis, titles: Titles, facts: CorpusFacts | None) -> li
 
 
 def corpus_sentences(facts: CorpusFacts | None) -> list[str]:
-    """Say what the test clips are and what the leakage audit found."""
+    """Return what the test clips are and what the leakage audit found."""
     if facts is None:
         return []
     speech, nonspeech = (facts.test_size(label.value) for label in Label)

@@ -1,4 +1,4 @@
-"""How much an audio LLM did, in clip-prompts: one clip in one condition under one instruction."""
+"""The work of an audio LLM in clip-prompts: one clip in one condition under one instruction."""
 
 from __future__ import annotations
 

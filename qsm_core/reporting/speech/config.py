@@ -1,4 +1,4 @@
-"""What a report on speech detection is called, and how its clips were heard."""
+"""Configuration of a report on speech detection: its title, and how clips were rendered."""
 
 from __future__ import annotations
 

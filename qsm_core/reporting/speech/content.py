@@ -1,4 +1,4 @@
-"""What a report consists of, before it is arranged on a page: the tables by name, and the rest."""
+"""The content of a report before it is arranged on a page: the tables by name, and the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qsm_core.reporting.page.drawings import ReportFigure
 from qsm_core.reporting.page.exports import ReportTable
 from qsm_core.reporting.page.table_view import frame_view
 from qsm_core.reporting.speech.gallery import MEASURE
-from qsm_core.reporting.speech.hardest import HardClip
+from qsm_core.reporting.speech.hardest_clips import HardClip
 from qsm_core.reporting.speech.sources import Sources
 from qsm_core.reporting.speech.tables import (
     calibration_table,
@@ -56,13 +56,13 @@ _CLIP_HEADERS = {
     "worst_condition": "Hardest in",
 }
 _CLIPS_SHOWN = 50
-# Begin the names of the tables of a search; the name of its model follows.
+# Prefixes of the tables of a search, followed by the name of its model.
 CONTROLS_OF, CANDIDATES_OF = "controls_opro_", "candidates_opro_"
 
 
 @dataclass(frozen=True)
 class ReportContent:
-    """Everything that the page is made from, beside the run card."""
+    """Everything that the page is made from, except the run card."""
 
     sources: Sources
     tables: Mapping[str, ReportTable]
@@ -134,7 +134,7 @@ def _of_conditions(sources: Sources) -> dict[str, ReportTable]:
 
 
 def _of_dev(sources: Sources) -> dict[str, ReportTable]:
-    """Return what was chosen on dev, and what of it is left on test."""
+    """Return what was chosen on dev, and how it holds on test."""
     analysis, titles = sources.analysis, sources.titles
     calibrated = analysis.operating_points
     return {
@@ -147,13 +147,13 @@ def _of_dev(sources: Sources) -> dict[str, ReportTable]:
 
 
 def _of_prompts(sources: Sources) -> dict[str, ReportTable]:
-    """Return what the searches for instructions are worth."""
+    """Return the gains of the searches for instructions."""
     tables = {
-        f"{CONTROLS_OF}{one.model}": ReportTable(
-            one.controls, controls_view(one.title, one.controls)
+        f"{CONTROLS_OF}{search.model}": ReportTable(
+            search.controls, controls_view(search.title, search.controls)
         )
-        for one in sources.searches
-        if one.controls is not None
+        for search in sources.searches
+        if search.controls is not None
     }
     if sources.prompts is None:
         return tables
@@ -167,12 +167,15 @@ def _of_prompts(sources: Sources) -> dict[str, ReportTable]:
 def _of_sources(sources: Sources) -> dict[str, ReportTable]:
     """Return the tables of the searches, the trainings and the clips."""
     tables = {
-        f"{CANDIDATES_OF}{one.model}": ReportTable(
-            one.candidates, candidates_view(one.title, one.candidates)
+        f"{CANDIDATES_OF}{search.model}": ReportTable(
+            search.candidates, candidates_view(search.title, search.candidates)
         )
-        for one in sources.searches
+        for search in sources.searches
     }
-    tables |= {f"training_log_train_{one.model}": ReportTable(one.log) for one in sources.trainings}
+    tables |= {
+        f"training_log_train_{training.model}": ReportTable(training.log)
+        for training in sources.trainings
+    }
     if sources.corpus is not None:
         sizes = sources.corpus.sizes
         tables["clips_by_split"] = ReportTable(sizes, sizes_view(sizes))
@@ -185,5 +188,5 @@ def _of_sources(sources: Sources) -> dict[str, ReportTable]:
 
 
 def num_conditions(sources: Sources) -> int:
-    """Return how many conditions were heard."""
+    """Return how many conditions were evaluated."""
     return int(single_conditions(sources.analysis)["condition"].nunique())

@@ -1,4 +1,4 @@
-"""What the report says of the clips: how many, from where, and whether the splits leak.
+"""Facts on the clips for the report: how many, from where, and whether the splits leak.
 
 The manifest of the prepared corpus is always there. Where the corpus was prepared from a user's
 clips, the audit that compared their audio and the data card are there as well; a corpus without
@@ -50,16 +50,16 @@ class CorpusFacts:
         return any(name.startswith(_SYNTHETIC) for name in self.test_sources)
 
     def origins(self) -> pd.DataFrame:
-        """Return one row a source of clips, with the licences that its data card tells."""
+        """Return one row per source of clips, with the licences from its data card."""
         sources = (self.card or {}).get("sources", {})
         rows = [
             {
                 "source": name,
-                "clips": one.get("clips"),
-                "groups": one.get("groups"),
-                "licences": ", ".join(f"{text} ({n})" for text, n in one["licences"].items()),
+                "clips": source.get("clips"),
+                "groups": source.get("groups"),
+                "licences": ", ".join(f"{text} ({n})" for text, n in source["licences"].items()),
             }
-            for name, one in sources.items()
+            for name, source in sources.items()
         ]
         return pd.DataFrame(rows, columns=["source", "clips", "groups", "licences"])
 
@@ -92,7 +92,7 @@ def _read_manifest(path: Path) -> pd.DataFrame:
     columns = ["clip_id", "group_id", "label", "split", "source"]
     try:
         return pd.read_parquet(path, columns=columns)
-    except FileNotFoundError as error:  # pyarrow says no more than the name of the file
+    except FileNotFoundError as error:  # pyarrow's error is nothing but the name of the file
         problem = f"{path}: there is no such file; run the pipeline again, which makes it again"
         raise DataError("the corpus cannot be read", [problem]) from error
     except (OSError, ValueError, KeyError) as error:

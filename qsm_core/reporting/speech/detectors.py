@@ -1,4 +1,4 @@
-"""The plain detectors beside the audio model: who comes first, said plainly."""
+"""The plain detectors compared with the audio model: which comes first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from qsm_core.evaluation.systems import System
 from qsm_core.reporting.page.formatting import percent
 
-# What a reader should know of the size of the plain detectors.
+# What a reader should know about the size of the plain detectors.
 _SIZES = {
     "silero": "a network of 2 MB",
     "webrtc": "a program of 0.2 MB",
@@ -16,7 +16,7 @@ _SIZES = {
 
 
 def detector_sentence(accuracy: Mapping[str, float], titles: Mapping[str, str]) -> str | None:
-    """Say whether the best plain detector or the best audio model comes first.
+    """Return whether the best plain detector or the best audio model comes first.
 
     Args:
         accuracy: Balanced accuracy over clips of each system.

@@ -77,7 +77,7 @@ def _of_systems(sources: Sources) -> Iterator[Named]:
                 "Where the fitted balanced accuracy reaches the per cent in the name; further left "
                 "needs less signal. An arrow marks an interval without an end.",
                 thresholds_in_words(crossed, names, titles),
-                lambda: systems_figure([threshold_panel(crossed, one) for one in names], titles),
+                lambda: systems_figure([threshold_panel(crossed, name) for name in names], titles),
             ),
         )
     if len(analysis.reliability):
@@ -162,7 +162,9 @@ def _curves(
 
 
 def _of_optimization(sources: Sources) -> Iterator[Named]:
-    scored = {one.title: one.candidates for one in sources.searches if len(one.candidates)}
+    scored = {
+        search.title: search.candidates for search in sources.searches if len(search.candidates)
+    }
     if scored:
         yield (
             "search",
@@ -175,7 +177,11 @@ def _of_optimization(sources: Sources) -> Iterator[Named]:
                 lambda: search_curves(scored),
             ),
         )
-    logs = {one.title: one.log for one in sources.trainings if one.log["train_loss"].notna().any()}
+    logs = {
+        training.title: training.log
+        for training in sources.trainings
+        if training.log["train_loss"].notna().any()
+    }
     if logs:
         yield (
             "training_loss",

@@ -1,4 +1,4 @@
-"""What searches for instructions are worth on test: the tables as read, and in sentences."""
+"""The gains of searches for instructions on test: the tables as read, and in sentences."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_prompt_tables(folder: Path) -> PromptTables:
 
 
 def gain_sentences(gains: pd.DataFrame) -> list[str]:
-    """Say for each model what its search adds to the best of the simpler ways."""
+    """Return for each model what its search adds to the best of the simpler ways."""
     return [_gain_sentence(rows) for _, rows in gains.groupby("model", sort=False)]
 
 
@@ -60,7 +60,7 @@ def _gain_sentence(rows: pd.DataFrame) -> str:
 
 
 def _kept(rows: pd.DataFrame) -> str:
-    """Say it where the search ended with what it began with: nothing was found then."""
+    """Return a sentence if the search ended with the instruction that it started from."""
     instruction = rows.set_index("way")["instruction"]
     if instruction["search"] != instruction.get("seed"):
         return ""
@@ -70,10 +70,10 @@ def _kept(rows: pd.DataFrame) -> str:
 def _added(best: Mapping[Hashable, Any]) -> str:
     if best["difference"] == 0 and pd.isna(best["p_value"]):
         return "It ended with the same instruction, so OPRO adds nothing to it."
-    told = points_with_ends(best["difference"], best["difference_low"], best["difference_high"])
+    gain = points_with_ends(best["difference"], best["difference_low"], best["difference_high"])
     p = p_value(best["p_holm"])
     return (
-        f"To that OPRO adds {told} points on test (corrected p "
+        f"To that OPRO adds {gain} points on test (corrected p "
         f"{p if p.startswith('<') else f'= {p}'})."
     )
 

@@ -1,4 +1,4 @@
-"""The stage "report": what is written is said in `reporting.page.report`.
+"""The stage "report"; `reporting.page.report` describes the files.
 
 Inputs: `analysis` (all numbers, see `evaluation.analysis`); `opro_<model>` and `train_<model>` for
 each search and training of the configuration; and any of `eval_<system>` for the systems of the
@@ -24,7 +24,7 @@ from qsm_core.reporting.speech.clip_prompts import CLIP_PROMPTS
 from qsm_core.reporting.speech.config import ReportConfig
 from qsm_core.reporting.speech.content import ReportContent, report_tables
 from qsm_core.reporting.speech.gallery import report_figures
-from qsm_core.reporting.speech.hardest import hardest_clips
+from qsm_core.reporting.speech.hardest_clips import hardest_clips
 from qsm_core.reporting.speech.sections import report_sections
 from qsm_core.reporting.speech.sources import read_sources
 from qsm_core.reporting.speech.summary import report_pieces

@@ -1,4 +1,4 @@
-"""What stands in the report, section by section."""
+"""The sections of the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qsm_core.reporting.speech.abstract import abstracts
 from qsm_core.reporting.speech.caveats import caveats, corpus_sentences
 from qsm_core.reporting.speech.content import CANDIDATES_OF, CONTROLS_OF, ReportContent
 from qsm_core.reporting.speech.detectors import detector_sentence
-from qsm_core.reporting.speech.hardest import HardClip
+from qsm_core.reporting.speech.hardest_clips import HardClip
 from qsm_core.reporting.speech.prompt_tables import gain_sentences
 
 _DEFINITIONS = "definitions.json"
@@ -44,7 +44,7 @@ def _summary(content: ReportContent) -> Section:
     sources = content.sources
     results = content.tables["results"].numbers
     accuracy = dict(zip(results["system"], results["ba_clip"], strict=True))
-    # Of each set of clips on its own: systems on different clips are not compared.
+    # Each set of clips separately: systems on different clips are not compared.
     plain = [
         detector_sentence({name: accuracy[name] for name in members}, sources.titles)
         for members in sources.sets
@@ -117,22 +117,22 @@ def _instructions(content: ReportContent) -> Section:
         tables=_tables(content, "search_gains", "prompt_transfer", "instructions", "gaps"),
         folded=_tables(
             content,
-            *(f"{CONTROLS_OF}{one.model}" for one in content.sources.searches),
-            *(f"{CANDIDATES_OF}{one.model}" for one in content.sources.searches),
+            *(f"{CONTROLS_OF}{search.model}" for search in content.sources.searches),
+            *(f"{CANDIDATES_OF}{search.model}" for search in content.sources.searches),
         ),
     )
 
 
 def _gains(content: ReportContent) -> list[str]:
-    """Say what the searches for instructions are worth."""
+    """Return the section on the gains of the searches for instructions."""
     prompts = content.sources.prompts
     return [] if prompts is None else gain_sentences(prompts.gains)
 
 
 def _training(content: ReportContent) -> Section:
     folded = [
-        record_view(f"Adapter card: {one.title}", flat_table(one.card))
-        for one in content.sources.trainings
+        record_view(f"Adapter card: {training.title}", flat_table(training.card))
+        for training in content.sources.trainings
     ]
     return Section(
         "training",
@@ -144,7 +144,7 @@ def _training(content: ReportContent) -> Section:
 
 
 def _hardest(content: ReportContent) -> Section:
-    sounds = [_sound_view(one, one.sound) for one in content.hardest if one.sound is not None]
+    sounds = [_sound_view(clip, clip.sound) for clip in content.hardest if clip.sound is not None]
     silent = len(content.hardest) - len(sounds)
     sentences = []
     if content.hardest and not sounds:
@@ -200,7 +200,7 @@ def _definitions() -> Section:
 
 
 def _tables(content: ReportContent, *names: str) -> list[str]:
-    """Return those of the tables that this report has: not all inputs are always there."""
+    """Return those of the tables that this report has: some inputs may be missing."""
     return [name for name in names if name in content.tables]
 
 

@@ -32,9 +32,9 @@ class PromptSearch:
         title: Its title.
         instruction: The winning instruction.
         candidates: Every scored candidate in order, the one that the search started from being
-            number 0: number, iteration, instruction, score, best_so_far, and where known
+            number 0: number, iteration, instruction, score, best_so_far, and if known
             origin and score_on_dev (on all of dev, for the finalists).
-        controls: What it and simpler ways reached on dev, where that was looked at.
+        controls: What it and simpler ways reached on dev, if controls were raced.
     """
 
     model: str
@@ -56,18 +56,18 @@ class Training:
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything that was found.
+    """All inputs of a report, read.
 
     Attributes:
         analysis: All numbers.
-        titles: Of the systems, in the order of the analysis.
-        instructions: What each system was asked, None where it was not asked in words.
+        titles: Titles of the systems, in the order of the analysis.
+        instructions: The instruction of each system, None for a system without one.
         searches: The prompt searches.
         trainings: The LoRA trainings.
         corpus: The clips, if they are there.
-        remarks: What a reader should know of where the predictions come from.
-        sets: Which systems answered the same clips; mostly there is one set of all.
-        prompts: What the searches are worth on test, if it was analyzed.
+        remarks: What a reader should know about the origin of the predictions.
+        sets: Which systems answered the same clips; usually a single set.
+        prompts: The gains of the searches on test, if they were analyzed.
     """
 
     analysis: Analysis
@@ -83,7 +83,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class _Described:
-    """What is known of systems beside their predictions."""
+    """What is known of systems besides their predictions."""
 
     titles: Mapping[str, str]
     instructions: Mapping[str, str | None]
@@ -97,7 +97,7 @@ def read_sources(
     """Read all inputs of the report.
 
     Args:
-        inputs: Of the stage.
+        inputs: Inputs of the stage.
         searches: Models for which an instruction was searched.
         trainings: Models that were trained.
 
@@ -107,20 +107,20 @@ def read_sources(
     """
     _check_inputs(inputs, searches, trainings)
     analysis = read_analysis(inputs["analysis"])
-    told = _described_systems(inputs, analysis.order)
+    described = _described_systems(inputs, analysis.order)
     corpus, prompts = inputs.get("corpus"), inputs.get("instructions")
     return Sources(
         analysis=analysis,
-        titles={name: _title(System.read(name), told.titles) for name in analysis.order},
+        titles={name: _title(System.read(name), described.titles) for name in analysis.order},
         instructions={
-            name: told.instructions.get(System.read(name).uncalibrated.name)
+            name: described.instructions.get(System.read(name).uncalibrated.name)
             for name in analysis.order
         },
         searches=tuple(_read_search(model, inputs[f"opro_{model}"]) for model in searches),
         trainings=tuple(_read_training(model, inputs[f"train_{model}"]) for model in trainings),
         corpus=read_corpus_facts(corpus) if corpus else None,
-        remarks=told.remarks,
-        sets=told.sets or (analysis.order,),
+        remarks=described.remarks,
+        sets=described.sets or (analysis.order,),
         prompts=read_prompt_tables(prompts) if prompts else None,
     )
 
@@ -136,17 +136,17 @@ def _check_inputs(
         raise DataError("the report cannot be made", problems)
 
 
-def _title(system: System, told: Mapping[str, str]) -> str:
-    title = told.get(system.uncalibrated.name) or system.uncalibrated.title
+def _title(system: System, titles: Mapping[str, str]) -> str:
+    title = titles.get(system.uncalibrated.name) or system.uncalibrated.title
     return f"{title}{CALIBRATED_TITLE}" if system.calibrated else title
 
 
 def _described_systems(inputs: Mapping[str, Path], systems: Sequence[str]) -> _Described:
-    """Return what is known of the systems beside their predictions.
+    """Return what is known of the systems besides their predictions.
 
     Args:
-        inputs: Of the stage.
-        systems: Of the analysis.
+        inputs: Inputs of the stage.
+        systems: Systems of the analysis.
     """
     titles: dict[str, str] = {}
     instructions: dict[str, str | None] = {}
@@ -154,10 +154,10 @@ def _described_systems(inputs: Mapping[str, Path], systems: Sequence[str]) -> _D
     sets: list[tuple[str, ...]] = []
     file = inputs["analysis"] / SYSTEMS_FILE
     if file.is_file():
-        told = read_json(file)
-        titles = {one["name"]: one["title"] for one in told["systems"]}
-        remarks = told["remarks"]
-        sets = [tuple(members) for members in told["sets"]]
+        content = read_json(file)
+        titles = {entry["name"]: entry["title"] for entry in content["systems"]}
+        remarks = content["remarks"]
+        sets = [tuple(members) for members in content["sets"]]
     for name in systems:
         folder = inputs.get(f"eval_{name}")
         if folder is not None and folder.is_dir():

@@ -1,4 +1,4 @@
-"""What a flow shows of the report on the speech system, beside its figures."""
+"""The pieces of the report on the speech system that a flow shows, except figures."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def instructions_markdown(content: ReportContent) -> str:
     """Return the winning instructions, each as a quotation, and that of every system."""
     parts = ["## Winning instructions"]
     searches = content.sources.searches
-    parts += [f"{plain(one.title)}:\n\n> {plain(one.instruction)}" for one in searches]
+    parts += [f"{plain(search.title)}:\n\n> {plain(search.instruction)}" for search in searches]
     if not searches:
         parts.append("No instruction was searched for.")
-    controls = [f"{CONTROLS_OF}{one.model}" for one in searches]
+    controls = [f"{CONTROLS_OF}{search.model}" for search in searches]
     views = _views(content, GAINS, TRANSFER, *controls, "gaps", "instructions")
     return "\n\n".join([*parts, *map(plain, _gains(content)), *map(view_markdown, views)]) + "\n"
 
 
 def _short_results(content: ReportContent) -> Table:
-    """Return the results without what the report alone has room for."""
+    """Return the columns of the results that fit into a terminal."""
     results = content.tables["results"]
     records = [] if results.view is None else results.view.records()
     rows = []
@@ -85,4 +85,4 @@ def _table(content: ReportContent, name: str, title: str) -> Table:
 
 def _views(content: ReportContent, *names: str) -> list[TableView]:
     tables = [content.tables[name] for name in names if name in content.tables]
-    return [one.view for one in tables if one.view is not None and not one.empty]
+    return [table.view for table in tables if table.view is not None and not table.empty]

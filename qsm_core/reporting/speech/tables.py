@@ -49,7 +49,7 @@ _TESTED = (
 
 
 def reference_of(analysis: Analysis) -> str | None:
-    """Return the system that most of the others are compared with, the first of them if equal."""
+    """Return the system that most others are compared with, the first of several."""
     firsts = analysis.comparisons.loc[analysis.comparisons["metric"] == "ba_clip", "first"]
     counts = firsts.value_counts()
     return max(analysis.order, key=lambda name: counts.get(name, 0)) if len(counts) else None
@@ -90,14 +90,17 @@ def results_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:
 
 
 def _references(pairs: pd.DataFrame, order: Sequence[str]) -> dict[str, str | None]:
-    """Return for each system the one that most are compared with, among those tied to it."""
+    """Return for each system the most frequent reference among those paired with it."""
     tied = {name: {name} for name in order}
     for first, second in zip(pairs["first"], pairs["second"], strict=True):
         both = tied[first] | tied[second]
         tied |= dict.fromkeys(both, both)
     counts = pairs["first"].value_counts()
     return {
-        name: max((one for one in order if one in tied[name]), key=lambda one: counts.get(one, 0))
+        name: max(
+            (other for other in order if other in tied[name]),
+            key=lambda other: counts.get(other, 0),
+        )
         if len(tied[name]) > 1
         else None
         for name in order

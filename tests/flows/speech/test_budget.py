@@ -21,8 +21,8 @@ def test_form_manifest_and_stage_agree(tmp_path: Path) -> None:
     plan = plan_renderings(corpus, ["dur_100ms", "snr_0dB"], "dev")
     blocks = deal_blocks(plan, 8, seed=42)
     least = Budget(None, DevBlocks(plan, blocks, 1), 2).least(3)
-    told = rf"opro_budget = {least - 1}: the least is {least},"
-    with pytest.raises(ConfigurationError, match=told):
+    shown = rf"opro_budget = {least - 1}: the least is {least},"
+    with pytest.raises(ConfigurationError, match=shown):
         parse_parameters({**VALUES, "dev_clips": 12, "opro_budget": least - 1})
     # The manifest says the same of clips whose number no parameter says.
     short, enough = (
@@ -30,7 +30,7 @@ def test_form_manifest_and_stage_agree(tmp_path: Path) -> None:
         for budget in (least - 1, least)
     )
     assert budget_problems(short) == []
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=shown):
         check_search(short, tmp_path)
     check_search(enough, tmp_path)
     Budget(least, DevBlocks(plan, blocks, 1), 2).check(3)

@@ -62,22 +62,22 @@ def test_a_title_stands_in_front_of_a_file(tmp_path: Path) -> None:
     assert (one.name, one.title, str(one.predictions)) == ("Silero_VAD", "Silero VAD", path)
 
 
-def test_all_wrong_sources_are_told_at_once(tmp_path: Path) -> None:
+def test_all_wrong_sources_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     same = [_file(tmp_path / "same.csv"), _file(tmp_path / "same.parquet")]
     wrong = [str(tmp_path / "gone.csv"), _file(tmp_path / "notes.txt"), str(tmp_path / "empty")]
     with pytest.raises(ConfigurationError) as caught:
         find_systems([*wrong, *same])
-    told = " ".join(caught.value.problems)
+    expected = " ".join(caught.value.problems)
     assert len(caught.value.problems) == 4
-    assert "gone.csv: there is no such file or folder" in told
-    assert "notes.txt: is none of .csv, .csv.gz, .parquet" in told
-    assert "empty: no eval_* folder with predictions.parquet; give the folder of a" in told
-    assert "two sources are called 'same'; give one another title: TITLE=FILE" in told
+    assert "gone.csv: there is no such file or folder" in expected
+    assert "notes.txt: is none of .csv, .csv.gz, .parquet" in expected
+    assert "empty: no eval_* folder with predictions.parquet; give the folder of a" in expected
+    assert "two sources are called 'same'; give one another title: TITLE=FILE" in expected
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "expected"),
     [
         ({"sources": []}, "sources"),
         ({"name": "a/b"}, "name = 'a/b'"),
@@ -89,11 +89,11 @@ def test_all_wrong_sources_are_told_at_once(tmp_path: Path) -> None:
         ({"pairs": ["base,base"]}, "names one system twice"),
     ],
 )
-def test_wrong_values(wrong: dict[str, object], told: str, tmp_path: Path) -> None:
+def test_wrong_values(wrong: dict[str, object], shown: str, tmp_path: Path) -> None:
     run = _run(tmp_path / "run", "base", "lora")
     (run / "opro_lora").mkdir()
     (run / "opro_lora" / "dev_predictions.parquet").touch()
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=shown):
         parse_compare_parameters({"sources": [str(run)]} | wrong)
 
 

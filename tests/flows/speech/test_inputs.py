@@ -9,7 +9,7 @@ from flows.speech.parsing import parse_parameters
 from qsm_core.errors import ConfigurationError
 
 
-def test_every_path_that_is_not_there_is_told_with_its_field(tmp_path: Path) -> None:
+def test_every_path_that_does_not_exist_is_reported_with_its_field(tmp_path: Path) -> None:
     here = str(tmp_path)
     nowhere = str(tmp_path / "none")
     given = {"data": here, "test_data": nowhere, "adapter": nowhere, "audio_root": nowhere}
@@ -22,9 +22,9 @@ def test_every_path_that_is_not_there_is_told_with_its_field(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "expected"),
     [("(spk", "unterminated"), ("spk[0-9]+", "0 groups"), ("(a)(b)", "2 groups")],
 )
-def test_a_pattern_that_finds_no_group_is_refused(pattern: str, told: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"group_pattern = .*{told}.*with one group"):
+def test_a_pattern_that_finds_no_group_is_refused(pattern: str, shown: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"group_pattern = .*{shown}.*with one group"):
         check_inputs(parse_parameters({"group_pattern": pattern}))

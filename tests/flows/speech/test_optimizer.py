@@ -52,25 +52,25 @@ def test_what_cannot_work_is_refused_with_its_field(values, problem, parse):
         parse(values)
 
 
-def test_a_password_in_an_address_is_not_told_again():
-    with pytest.raises(ConfigurationError) as told:
+def test_a_password_in_an_address_is_not_shown():
+    with pytest.raises(ConfigurationError) as caught:
         parse_parameters(SERVED | {"optimizer_url": "http://me:hidden@host/v1"})
-    assert "hidden" not in str(told.value)
+    assert "hidden" not in str(caught.value)
 
 
-def test_nothing_is_asked_of_a_run_without_a_search(tmp_path):
+def test_a_run_without_a_search_needs_no_optimizer(tmp_path):
     given = {"instruction_base": "a.txt", "instruction_lora": "b.txt", "opro_proposers": "llm"}
     assert parse_parameters(given).opro_proposers == "llm"
 
 
-def test_an_unfit_pool_is_told_with_file_line_and_value(tmp_path):
+def test_an_unfit_pool_is_reported_with_file_line_and_value(tmp_path):
     pool = tmp_path / "pool.txt"
     pool.write_text("Is it SPEECH or NONSPEECH?\nTell me\n")
     with pytest.raises(ConfigurationError, match=r"pool.txt, line 2: 'Tell me': 7 characters"):
         parse_parameters({"opro_proposers": "pool", "opro_pool": str(pool)})
 
 
-def test_presets_fill_what_is_asked_for_alone():
+def test_presets_fill_only_what_is_needed():
     large = {"preset": "qwen2-audio-7b", "data": "clips"}
     filled = parse_parameters(large)
     assert proposer_names(filled) == ["templates", "llm"]

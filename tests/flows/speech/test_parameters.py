@@ -27,7 +27,7 @@ def test_every_preset_names_only_fields_that_may_be_empty() -> None:
             assert PipelineParameters.model_fields[field].default is None, field
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_parameters({"preset": "huge", "seed": -1, "no_such": 3})
     problems = "\n".join(caught.value.problems)
@@ -81,7 +81,7 @@ def test_unknown_controls_are_refused() -> None:
     assert control_names(parse_parameters({"opro_controls": "none"})) == []
 
 
-def test_unknown_conditions_are_told_with_everything_else_that_is_wrong():
+def test_unknown_conditions_are_reported_with_everything_else_that_is_wrong():
     with pytest.raises(ConfigurationError) as caught:
         parse_parameters({"conditions": "dur_20ms,loud", "opro_controls": "luck"})
     conditions, controls = caught.value.problems

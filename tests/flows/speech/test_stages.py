@@ -53,7 +53,7 @@ def test_without_a_use_for_dev_clips_none_are_needed(tmp_path: Path, instruction
     assert not [name for name in given if name.startswith(("dev_", "opro_"))]
 
 
-def test_each_model_is_asked_its_best_control_and_what_others_found(
+def test_each_model_is_scored_with_its_best_control_and_with_what_others_found(
     tmp_path: Path, instruction: str
 ) -> None:
     searched = _planned(tmp_path, num_seeds=2)

@@ -103,7 +103,7 @@ def test_wrong_flag_is_reported_before_anything_starts(
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(
+def test_ctrl_c_ends_cleanly_and_the_same_command_continues(
     tmp_path: Path, small_model_folder: Path, prefect_home: MakeHome
 ) -> None:
     prefect_home(tmp_path / ".qsm" / "prefect")

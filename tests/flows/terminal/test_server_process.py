@@ -16,9 +16,14 @@ import psutil
 import pytest
 
 from flows.terminal import server_process
-from flows.terminal.first_start import first_start_lock, is_prepared, mark_prepared
 from flows.terminal.loopback import answers, free_port, loopback_socket
 from flows.terminal.server_process import ServerProcess, loopback_server, reason_in_log
+from flows.terminal.server_upkeep import (
+    first_start_lock,
+    is_first_start,
+    note_upkeep,
+    upkeep_is_due,
+)
 from qsm_core.errors import ConfigurationError
 from tests.support.prefect_home import MakeHome
 
@@ -52,16 +57,28 @@ def test_two_first_starts_at_once_both_succeed(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         assert out.startswith("http://127.0.0.1:")
-    assert is_prepared(tmp_path, {})
+    assert not is_first_start(tmp_path, {})
 
 
-def test_a_folder_is_prepared_by_this_version_and_with_its_database(tmp_path: Path) -> None:
-    mark_prepared(tmp_path)
-    assert not is_prepared(tmp_path, {})  # somebody has removed the database
+def test_a_start_is_the_first_of_this_version_and_with_this_database(tmp_path: Path) -> None:
+    note_upkeep(tmp_path)
+    assert is_first_start(tmp_path, {})  # somebody has removed the database
     (tmp_path / "prefect.db").touch()
-    assert is_prepared(tmp_path, {})
+    assert not is_first_start(tmp_path, {})
     elsewhere = {"PREFECT_API_DATABASE_CONNECTION_URL": "postgresql+asyncpg://lab"}
-    assert not is_prepared(tmp_path, elsewhere)
+    assert is_first_start(tmp_path, elsewhere)
+
+
+def test_upkeep_is_due_once_a_day(tmp_path: Path) -> None:
+    assert upkeep_is_due(tmp_path)
+    note_upkeep(tmp_path)
+    assert not upkeep_is_due(tmp_path)
+    (mark,) = tmp_path.iterdir()
+    yesterday = time.time() - 25 * 3600
+    os.utime(mark, (yesterday, yesterday))
+    assert upkeep_is_due(tmp_path)
+    note_upkeep(tmp_path)
+    assert not upkeep_is_due(tmp_path)
 
 
 def test_first_starts_wait_for_one_another(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_there_is_a_file_for_each_of_the_22_conditions(exported):
         assert (info.samplerate, info.channels, info.frames) == (16_000, 1, 32_000)
 
 
-def test_what_was_measured_is_what_was_asked_for(exported):
+def test_measured_values_are_the_requested_ones(exported):
     _, table = exported
     durations = table[table["duration_ms"].notna()]
     assert durations["clip_ms"].tolist() == durations["duration_ms"].tolist()
@@ -110,7 +110,7 @@ def test_two_files_of_one_name(tmp_path, source):
         export_clips([source, source.with_suffix(".flac")], tmp_path)
 
 
-def test_clips_too_short_are_told_together_and_nothing_is_written(tmp_path):
+def test_clips_too_short_are_reported_together_and_nothing_is_written(tmp_path):
     paths = [tmp_path / name for name in ("a.wav", "b.wav")]
     for path in paths:
         soundfile.write(path, make_clip(0, 300) / 3, 16_000)

@@ -76,7 +76,7 @@ def test_a_whole_number_is_the_same_level():
 @pytest.mark.parametrize(
     "key", ["", "dur_20", "dur_-20ms", "snr_5", "snr_nandB", "reverb_s", "filter_comb"]
 )
-def test_an_unknown_key_is_told_with_the_known_ones(key):
+def test_an_unknown_key_is_reported_with_the_known_ones(key):
     with pytest.raises(ConfigurationError, match=r"the standard conditions are dur_20ms, dur_40ms"):
         parse_condition(key)
 
@@ -122,12 +122,12 @@ def test_columns_hold_only_what_is_changed():
     assert parse_condition("filter_none").columns() == empty | {"band": "none"}
 
 
-def test_all_wrong_keys_are_told_together():
+def test_all_wrong_keys_are_reported_together():
     with pytest.raises(ConfigurationError) as caught:
         parse_conditions(["dur_20ms", "wrong", "snr_5dB", "snr_+5dB", "dur_0ms"])
     assert len(caught.value.problems) == 3
     assert "'wrong'" in caught.value.problems[0]
-    assert caught.value.problems[1] == "'snr_+5dB' stands twice"
+    assert caught.value.problems[1] == "'snr_+5dB' is given twice"
     assert "duration = 0.0" in caught.value.problems[2]
 
 

@@ -154,7 +154,7 @@ def test_a_folder_without_audio(tmp_path):
         load_rirs(tmp_path, t60s_s=(0.3,))
 
 
-def test_every_t60_without_a_response_is_told(tmp_path):
+def test_every_t60_without_a_response_is_reported(tmp_path):
     write(tmp_path / "small.wav", decay(0.3))
     with pytest.raises(DataError) as caught:
         load_rirs(tmp_path, t60s_s=(0.3, 1.0, 2.5))
@@ -164,14 +164,14 @@ def test_every_t60_without_a_response_is_told(tmp_path):
     )
 
 
-def test_every_file_that_is_no_response_is_told(tmp_path):
+def test_every_file_that_is_no_response_is_reported(tmp_path):
     write(tmp_path / "small.wav", decay(0.3))
     write(tmp_path / "click.wav", np.eye(1, 100)[0])
     write(tmp_path / "silence.wav", np.zeros(16_000))
     (tmp_path / "broken.wav").write_bytes(b"no audio at all")
     with pytest.raises(DataError, match="not impulse responses below") as caught:
         load_rirs(tmp_path, t60s_s=(0.3,))
-    told = "\n".join(caught.value.problems)
+    text = "\n".join(caught.value.problems)
     for name in ("click.wav", "silence.wav", "broken.wav", "rir_list"):
-        assert name in told
-    assert not re.search(r"small\.wav", told)
+        assert name in text
+    assert not re.search(r"small\.wav", text)

@@ -1,4 +1,4 @@
-"""Every way in which a clip can be bad is found, and all are told at once."""
+"""Every way in which a clip can be bad is found, and all are reported at once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def cut_in_half(path):
     path.write_bytes(content[: len(content) // 2])
 
 
-def test_all_bad_files_are_told_in_one_error(tmp_path):
+def test_all_bad_files_are_reported_in_one_error(tmp_path):
     write_bad_files(tmp_path)
     write_class_folders(tmp_path)
     result = check_manifest(import_manifest(tmp_path), CutSettings())
@@ -98,7 +98,7 @@ def test_silence_is_looked_for_in_the_part_that_is_used(tmp_path):
     assert problem.path == "speech/a.wav"
 
 
-def test_short_clips_are_kept_where_asked(tmp_path):
+def test_short_clips_are_kept_on_request(tmp_path):
     write_audio(tmp_path / "speech" / "a.wav", noise("a", 0.4))
     write_audio(tmp_path / "speech" / "b.wav", noise("b", 0.01))
     write_audio(tmp_path / "nonspeech" / "c.wav", noise("c", 1.5))

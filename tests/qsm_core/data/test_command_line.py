@@ -62,7 +62,7 @@ def test_import_writes_a_manifest(tmp_path, invoke, name):
     assert invoke("check", tmp_path / name).exit_code == 0
 
 
-def test_errors_are_told_without_a_traceback(tmp_path, invoke):
+def test_errors_are_reported_without_a_traceback(tmp_path, invoke):
     for words in (
         ("check", tmp_path / "missing"),
         ("check", tmp_path, "--kind", "tape"),

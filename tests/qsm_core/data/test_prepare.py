@@ -119,7 +119,7 @@ def test_what_was_changed_is_counted(tmp_path, prepare):
     assert any("groups were read from the file names" in note for note in card["notes"])
 
 
-def test_all_bad_clips_are_told_and_nothing_is_written(tmp_path, prepare):
+def test_all_bad_clips_are_reported_and_nothing_is_written(tmp_path, prepare):
     write_class_folders(tmp_path / "clips", groups=4)
     write_audio(tmp_path / "clips" / "speech" / "x_0.wav", np.zeros(16_000))
     (tmp_path / "clips" / "nonspeech" / "y_0.wav").write_text("no audio")
@@ -130,7 +130,7 @@ def test_all_bad_clips_are_told_and_nothing_is_written(tmp_path, prepare):
     assert not (tmp_path / "out" / "manifest.parquet").exists()
 
 
-def test_too_few_groups_are_told(prepare):
+def test_too_few_groups_are_reported(prepare):
     with pytest.raises(DataError, match="class SPEECH: 2 groups"):
         prepare({"source": shared_data("real_clips")})
 

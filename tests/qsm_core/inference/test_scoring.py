@@ -157,11 +157,11 @@ def test_the_same_call_gives_the_same_bits(scorer, clips, features):
 
 
 def test_progress_ends_at_the_total(scorer, clips):
-    told = []
-    features = scorer.encode(clips, report=lambda *event: told.append(event))
-    assert told[-1] == (len(clips), len(clips), "clips encoded")
-    scorer.score(features, LABELS, report=lambda *event: told.append(event))
-    assert told[-1] == (len(clips), len(clips), "clips scored")
+    reported = []
+    features = scorer.encode(clips, report=lambda *event: reported.append(event))
+    assert reported[-1] == (len(clips), len(clips), "clips encoded")
+    scorer.score(features, LABELS, report=lambda *event: reported.append(event))
+    assert reported[-1] == (len(clips), len(clips), "clips scored")
 
 
 def test_the_system_prompt_takes_part(small_llm, scorer, features):

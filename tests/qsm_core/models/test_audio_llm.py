@@ -43,14 +43,14 @@ def rename_keys(path, change):
 def test_placement_says_why(small_llm):
     assert small_llm.device == torch.device("cpu")
     assert small_llm.dtype == torch.float32
-    assert small_llm.reason.startswith("cpu: asked for; float32: ")
+    assert small_llm.reason.startswith("cpu: requested; float32: ")
     assert not small_llm.model.training
     assert small_llm.tokenizer.padding_side == "left"
-    assert resolve_placement("cpu", "bfloat16").reason == "cpu: asked for; bfloat16: asked for"
+    assert resolve_placement("cpu", "bfloat16").reason == "cpu: requested; bfloat16: requested"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
-def test_a_device_that_is_not_there_is_refused():
+def test_a_device_that_does_not_exist_is_refused():
     assert resolve_placement().reason.startswith("cpu: no CUDA GPU was found")
     with pytest.raises(ConfigurationError) as caught:
         resolve_placement("cuda:1", "float8")
@@ -59,19 +59,19 @@ def test_a_device_that_is_not_there_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("attention", "dtype", "told"),
+    ("attention", "dtype", "expected"),
     [
         ("fast", "auto", "allowed are 'auto', 'sdpa', 'flash_attention_2', 'eager'"),
         ("flash_attention_2", "auto", "needs a CUDA GPU, and the model runs on cpu"),
     ],
 )
-def test_attention_that_cannot_be_computed_is_refused(small_model_folder, attention, dtype, told):
-    with pytest.raises(ConfigurationError, match=f"attention = '{attention}': {told}"):
+def test_attention_that_cannot_be_computed_is_refused(small_model_folder, attention, dtype, shown):
+    with pytest.raises(ConfigurationError, match=f"attention = '{attention}': {shown}"):
         load_audio_llm(small_model_folder, device="cpu", dtype=dtype, attention=attention)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_attention_is_computed_as_asked(small_model_folder, small_llm, attention):
+def test_attention_is_computed_as_requested(small_model_folder, small_llm, attention):
     llm = load_audio_llm(small_model_folder, device="cpu", attention=attention)
     assert {
         llm.core.config._attn_implementation,

@@ -6,7 +6,7 @@ from qsm_core.models.batching import BatchLimit, is_out_of_memory, run_in_batche
 
 
 def collect(lengths, size, fits=100):
-    batches, told = [], []
+    batches, reported = [], []
 
     def work(rows):
         if len(rows) > fits:
@@ -14,14 +14,14 @@ def collect(lengths, size, fits=100):
         batches.append(rows)
 
     limit = BatchLimit(size)
-    run_in_batches(lengths, limit, work, advance=told.append)
-    return batches, told, limit
+    run_in_batches(lengths, limit, work, advance=reported.append)
+    return batches, reported, limit
 
 
 def test_rows_of_equal_length_go_together_in_order():
-    batches, told, _ = collect([5, 3, 5, 5, 3, 9], 2)
+    batches, described, _ = collect([5, 3, 5, 5, 3, 9], 2)
     assert batches == [[0, 2], [3], [1, 4], [5]]
-    assert told == [2, 3, 5, 6]
+    assert described == [2, 3, 5, 6]
 
 
 def test_memory_running_out_halves_the_batch_for_good():

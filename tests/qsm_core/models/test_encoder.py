@@ -110,7 +110,7 @@ def test_a_clip_without_audio_tokens_is_refused_by_name(small_llm):
     assert len(caught.value.problems) == 2
 
 
-def test_a_clip_without_audio_tokens_is_padded_where_asked(small_llm):
+def test_a_clip_without_audio_tokens_is_padded_on_request(small_llm):
     clip = make_clip(1, 20)
     (padded,) = encode_clips(small_llm, [clip], short_clips=ShortClipPolicy.PAD)
     by_hand = np.pad(clip, (0, MIN_SAMPLES - clip.size))

@@ -37,7 +37,7 @@ def test_digest_needs_no_torch(small_model_folder):
     assert found.stdout.strip() == digest_folder(small_model_folder)
 
 
-def test_what_is_missing_is_told_together(tmp_path):
+def test_what_is_missing_is_reported_together(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "whisper"}))
     with pytest.raises(ModelError) as caught:
         resolve_model_folder(tmp_path)
@@ -70,7 +70,7 @@ def test_a_missing_shard_is_named(model_copy):
         lambda whole: b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n",
     ],
 )
-def test_weights_that_were_cut_off_are_told_before_they_are_loaded(model_copy, damage):
+def test_weights_that_were_cut_off_are_reported_before_they_are_loaded(model_copy, damage):
     weights = model_copy / "model.safetensors"
     weights.write_bytes(damage(weights.read_bytes()))
     with pytest.raises(ModelError, match=r"model\.safetensors is not whole .*download it again"):

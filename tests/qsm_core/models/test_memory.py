@@ -165,7 +165,7 @@ def test_the_batch_follows_the_budget(small_llm):
 
 
 def account_row(llm, audio_tokens):
-    from qsm_core.models.loaded import account_of
+    from qsm_core.models.loaded_audio_llm import account_of
 
     return account_of(llm).row(audio_tokens)
 

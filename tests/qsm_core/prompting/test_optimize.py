@@ -165,7 +165,7 @@ def test_unknown_fields_are_refused(inputs, tmp_path):
         ("clip-prompts scored", 7, "[0-9]+ clip-prompts and [0-9]+ candidates are kept"),
     ],
 )
-def test_a_search_that_is_asked_to_stop_goes_on_to_the_same_bits(
+def test_a_search_that_is_asked_to_stop_continues_to_the_same_bits(
     optimized, inputs, tmp_path, message, times, kept
 ):
     stop = StopAfter(message, times)
@@ -190,7 +190,7 @@ def answer(_number, request):
 
 
 @pytest.mark.slow
-def test_a_killed_search_goes_on_to_the_same_trajectory_and_winner(inputs, tmp_path):
+def test_a_killed_search_continues_to_the_same_trajectory_and_winner(inputs, tmp_path):
     """A process dies at once: between two answers of the LLM, in a race, and in the finals."""
     config = CONFIG | {"candidates": 3, "proposers": ["llm"], "controls": ["paraphrases"]}
     config |= {"optimizer": {"served": True, "model": "scripted"}}
@@ -207,8 +207,8 @@ def test_a_killed_search_goes_on_to_the_same_trajectory_and_winner(inputs, tmp_p
         for event in ("answers", "block", "finalist"):
             with pytest.raises(RuntimeError, match="the stage ended with -9"):
                 go(killed, "tests.support.dying_search", die_at=event)
-            told = (killed / "work" / "trajectory.jsonl").read_text()
-            assert (f'"event": "{event}"' in told) == (event != "answers")
+            text = (killed / "work" / "trajectory.jsonl").read_text()
+            assert (f'"event": "{event}"' in text) == (event != "answers")
             assert not (killed / "out" / "best_prompt.txt").exists()
         go(killed)
     assert len(server.requests) == 2 * asked, "an answer that was paid for was asked for again"

@@ -1,4 +1,4 @@
-"""Attempts at an output: counted over processes, and told in its manifest."""
+"""Attempts at an output: counted over processes, and listed in its manifest."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def test_an_attempt_without_an_end_was_killed_at_its_last_sign_of_life(tmp_path)
     again.begin(last_sign=last_sign)
     again.end("interrupted", "the walltime ends")
     Attempts(path).begin(last_sign="2030-01-01T00:00:00.000+00:00")
-    told = Attempts(path).finish()
-    assert [one["ended"] for one in told["attempts"]] == ["killed", "interrupted", "finished"]
-    assert [one["reason"] for one in told["attempts"]] == [
+    shown = Attempts(path).finish()
+    assert [one["ended"] for one in shown["attempts"]] == ["killed", "interrupted", "finished"]
+    assert [one["reason"] for one in shown["attempts"]] == [
         "it was killed",
         "the walltime ends",
         None,
     ]
-    assert told["attempts"][0]["seconds"] == 0.0
-    assert told["interruptions"] == 2
-    assert told["all_seconds"] == pytest.approx(sum(one["seconds"] for one in told["attempts"]))
+    assert shown["attempts"][0]["seconds"] == 0.0
+    assert shown["interruptions"] == 2
+    assert shown["all_seconds"] == pytest.approx(sum(one["seconds"] for one in shown["attempts"]))
 
 
 def test_the_manifest_tells_of_every_attempt(toys, tmp_path, monkeypatch):

@@ -30,13 +30,13 @@ def test_a_configuration_becomes_its_dataclass():
     assert parse_config(Config, values) == Config(1.0, "b", Inner((3, 4)))
 
 
-def test_every_wrong_field_is_told():
+def test_every_wrong_field_is_reported():
     with pytest.raises(ConfigurationError) as caught:
         parse_config(Config, {"kind": "c", "limit": "3"})
-    told = "\n".join(caught.value.problems)
-    assert "rate: is missing" in told
-    assert "kind = 'c': Input should be 'a' or 'b'" in told
-    assert "limit = '3'" in told
+    text = "\n".join(caught.value.problems)
+    assert "rate: is missing" in text
+    assert "kind = 'c': Input should be 'a' or 'b'" in text
+    assert "limit = '3'" in text
 
 
 def test_unknown_fields_are_refused_at_any_depth():
@@ -46,7 +46,7 @@ def test_unknown_fields_are_refused_at_any_depth():
     assert "inner.seed = 3" in caught.value.problems[1]
 
 
-def test_a_stage_ends_where_it_is_told_to_stop():
+def test_a_stage_ends_where_it_should_stop():
     reasons = iter([None, "the job's walltime ends", "the job's walltime ends"])
     folders = {"out": Path("out"), "work": Path("work")}
     context = StageContext(
@@ -59,6 +59,6 @@ def test_a_stage_ends_where_it_is_told_to_stop():
     assert is_transient(end.value)
 
 
-def test_a_stage_goes_on_where_nobody_stops_it():
+def test_a_stage_continues_where_nobody_stops_it():
     context = StageContext({}, {}, Path("out"), Path("work"), {}, lambda *_: None)
     assert context.stop_requested() is None

@@ -38,7 +38,7 @@ def test_an_entry_runs_alone(toys, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text())["n"] == 4
 
 
-def test_a_wrong_file_is_told_without_a_traceback(toys, tmp_path):
+def test_a_wrong_file_is_reported_without_a_traceback(toys, tmp_path):
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps({"conf": {}, "config": {}}))
     done = run_module(toys, "--spec", str(spec))

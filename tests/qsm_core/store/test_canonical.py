@@ -45,7 +45,7 @@ def test_tuples_are_lists_and_enum_members_their_values():
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         ({"lr": float("nan")}, r"config\.lr = nan.*finite"),
         ({"lr": float("inf")}, r"config\.lr = inf.*finite"),
@@ -56,6 +56,6 @@ def test_tuples_are_lists_and_enum_members_their_values():
         ({"raw": b"x"}, r"config\.raw.*bytes"),
     ],
 )
-def test_refused_values_are_named_by_their_place(value, told):
-    with pytest.raises(SpecError, match=told):
+def test_refused_values_are_named_by_their_place(value, shown):
+    with pytest.raises(SpecError, match=shown):
         canonical_json(value, "config")

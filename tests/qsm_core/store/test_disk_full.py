@@ -49,9 +49,9 @@ def test_full_while_the_stage_writes(small_disk, toys):
     spec = build_spec(toys.count, {"n": 1}, {})
     with pytest.raises(StoreError, match="the disk is full") as caught:
         make_output(store, spec, {}, launch=writes(20))
-    told = str(caught.value)
-    assert str(store.root) in told
-    assert "qsm_core.store prune" in told
+    text = str(caught.value)
+    assert str(store.root) in text
+    assert "qsm_core.store prune" in text
     assert not is_transient(caught.value)
     assert store.find(spec) is None
     # The room that the unfinished output took is free again, so a smaller one fits.
@@ -82,7 +82,7 @@ def test_full_while_the_output_is_committed(small_disk, toys):
     assert make_output(store, spec, {}, launch=writes(1)).summary == {"size": 1}
 
 
-def test_a_limit_on_file_size_is_told_the_same_way(tmp_path, toys):
+def test_a_limit_on_file_size_is_reported_the_same_way(tmp_path, toys):
     code = """
 import json, resource, signal, sys
 from pathlib import Path
@@ -101,9 +101,9 @@ def launch(_, context, folder):
 try:
     make_output(store, spec, {}, launch=launch)
 except StoreError as error:
-    print(json.dumps({"told": str(error), "found": store.find(spec) is not None}))
+    print(json.dumps({"error": str(error), "found": store.find(spec) is not None}))
 """
     said = json.loads(toys.run(code, str(tmp_path / "store"), toys.count.entry))
-    assert "the disk is full" in said["told"]
-    assert "File too large" in said["told"]
+    assert "the disk is full" in said["error"]
+    assert "File too large" in said["error"]
     assert said["found"] is False

@@ -1,4 +1,4 @@
-"""Every decision is told in words that name the thing that changed."""
+"""Every decision is explained in words that name what changed."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def test_each_kind_of_change_is_named(store, toys, inputs):
         (replace(spec, libraries={"numpy": "9"}), "library numpy changed from"),
         (replace(spec, entry="q.b"), "entry module changed from"),
     ]
-    for changed, told in cases:
+    for changed, sentence in cases:
         verdict = store.explain(changed)
         assert verdict.kind is VerdictKind.CHANGED
-        assert told in verdict.sentence
+        assert sentence in verdict.sentence
         assert verdict.compared_with == spec.key
         assert spec.key[:8] in verdict.sentence
         json.dumps(verdict.to_json())

@@ -105,7 +105,7 @@ def test_a_memory_of_other_code_is_not_believed(
     _age(toys)
     _run(toys)
     assert source_memo._load(_memory(cache)) != {}
-    monkeypatch.setattr(source_memo, "_reader", lambda: "what reads a module was edited")
+    monkeypatch.setattr(source_memo, "_reader_digest", lambda: "what reads a module was edited")
     assert source_memo._load(_memory(cache)) == {}
 
 

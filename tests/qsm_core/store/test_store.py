@@ -127,14 +127,14 @@ DAMAGES = {
 def test_a_damaged_output_is_explained_and_made_again(store, toys, log, damage, caplog):
     spec = build_spec(toys.count, {"n": 12}, {})
     made = make_output(store, spec, {}, {"log": str(log)})
-    do_damage, told = DAMAGES[damage]
+    do_damage, described = DAMAGES[damage]
     do_damage(made.path)
     verdict = store.explain(spec)
     assert verdict.kind is VerdictKind.DAMAGED
-    assert told in verdict.sentence
+    assert described in verdict.sentence
     assert store.find(spec) is None
     again = make_output(store, spec, {}, {"log": str(log)})
-    assert told in caplog.text
+    assert described in caplog.text
     assert attempts(log) == 2
     assert again.digest == made.digest
     assert store.explain(spec).kind is VerdictKind.REUSED
@@ -236,14 +236,14 @@ def test_what_cannot_be_kept_is_refused(store, toys):
     def nothing(_):
         """Write nothing."""
 
-    for write, returned, told in [
+    for write, returned, shown in [
         (links, {}, "is a link to /etc/hostname"),
-        (takes_the_name, {}, "this name is the store's own"),
+        (takes_the_name, {}, "this name is reserved for the store"),
         (nothing, {}, "wrote no file"),
         (nothing, 3, "returned int"),
         (nothing, {"x": {1, 2}}, r"summary of stage count\.x"),
     ]:
-        with pytest.raises(StageError, match=told):
+        with pytest.raises(StageError, match=shown):
             make_output(store, spec, {}, launch=_launch(write, returned))
     assert store.find(spec) is None
 

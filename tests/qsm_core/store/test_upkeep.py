@@ -120,7 +120,7 @@ def test_verify_finds_damage(store, toys, spec):
     assert "1 of 2 outputs are whole" in said
 
 
-def test_prune_removes_only_what_no_run_refers_to_and_only_when_told(store, toys):
+def test_prune_removes_only_what_no_run_refers_to_and_only_with_yes(store, toys):
     kept, lost = make(store, toys, 1), make(store, toys, 2)
     write_references(store.layout, "run", [Reference("a", "count", kept.key)])
     assert "say what to remove" in command(store, "prune", exit_code=2)

@@ -68,8 +68,8 @@ def test_the_micro_batch_falls_and_the_effective_batch_stays(tmp_path, inputs, m
     ours, theirs = (load_file(f / "adapter_model.safetensors") for f in (out, plain))
     for name, value in ours.items():
         torch.testing.assert_close(value, theirs[name], atol=2e-4, rtol=1e-3)
-    told = json.loads((out / "volatile" / "timings.json").read_text())
-    assert told["micro_batch_reason"] == "memory ran out with 2"
+    content = json.loads((out / "volatile" / "timings.json").read_text())
+    assert content["micro_batch_reason"] == "memory ran out with 2"
 
 
 def test_what_was_trained_before_is_kept(tmp_path, inputs, monkeypatch):
@@ -116,7 +116,7 @@ def test_the_first_size_follows_the_account(tmp_path, inputs, monkeypatch):
     monkeypatch.setattr(Account, "training", lambda self, size, *_: self.weights() + 400 * size)
     out, summary = train(tmp_path / "chosen", inputs)
     assert summary["micro_batch_size"] == 2
-    told = json.loads((out / "volatile" / "timings.json").read_text())
-    assert told["micro_batch_reason"].startswith("a step is expected to take")
+    content = json.loads((out / "volatile" / "timings.json").read_text())
+    assert content["micro_batch_reason"].startswith("a step is expected to take")
     _, summary = train(tmp_path / "given", inputs, micro_batch_size=4)
     assert summary["micro_batch_size"] == 4

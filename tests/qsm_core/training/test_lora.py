@@ -128,7 +128,7 @@ def test_test_clips_are_never_touched(trained, inputs, tmp_path):
 
 
 @pytest.mark.parametrize(("targets", "per_layer"), [("attention", 4), ("attention+mlp", 7)])
-def test_encoder_gets_lora_only_where_asked_for(inputs, tmp_path, targets, per_layer):
+def test_encoder_gets_lora_only_on_request(inputs, tmp_path, targets, per_layer):
     out, _ = train(tmp_path, inputs, targets=targets, tune_encoder=True, epochs=1)
     tensors = load_file(out / "adapter_model.safetensors")
     assert sum("language_model" in name for name in tensors) == 2 * 2 * per_layer
@@ -194,7 +194,7 @@ def test_trains_around_a_four_bit_model(inputs, tmp_path):
     assert json.loads((out / "adapter_card.json").read_text())["quantization"] == "nf4"
 
 
-def test_wrong_values_are_told_together(inputs, tmp_path):
+def test_wrong_values_are_reported_together(inputs, tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         train(
             tmp_path,
@@ -264,7 +264,7 @@ def test_a_finished_training_is_not_trained_again(inputs, tmp_path):
     assert not any(message.startswith("training loss") for message in messages)
 
 
-def test_a_training_that_is_asked_to_stop_goes_on_to_the_same_bits(trained, inputs, tmp_path):
+def test_a_training_that_is_asked_to_stop_continues_to_the_same_bits(trained, inputs, tmp_path):
     """Stopped behind step 3, between two checkpoints and in the middle of an epoch."""
     stop = StopAfter("training loss", 2)
     context = stage_context(tmp_path, CONFIG, inputs, report=stop.report, stop=stop.stop)
@@ -285,7 +285,7 @@ def test_a_training_that_is_asked_to_stop_before_its_first_step_ends_at_once(inp
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_to_the_same_bits(inputs, tmp_path):
+def test_a_killed_training_continues_to_the_same_bits(inputs, tmp_path):
     """SIGKILL behind the second checkpoint, against an uninterrupted training."""
     config = CONFIG | {"epochs": 8, "eval_every_steps": 4, "patience": 0}
     module = "qsm_core.training.lora"

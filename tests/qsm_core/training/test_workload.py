@@ -1,5 +1,5 @@
 from qsm_core.data.config import SyntheticConfig
-from qsm_core.stage.work import PlannedInput
+from qsm_core.stage.workload import PlannedInput
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.workload import training_work
 

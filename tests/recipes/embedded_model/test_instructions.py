@@ -8,7 +8,7 @@ import numpy as np
 
 from qsm_core.inference.answers import detect_format
 from qsm_core.models.architectures import QWEN2_AUDIO
-from qsm_core.models.small import special_tokens, train_tokenizer
+from qsm_core.models.small_audio_llm import special_tokens, train_tokenizer
 from qsm_core.prompting.texts.templates import baseline, templates
 from recipes.embedded_model.instructions import BASELINE_TEXT, draw_instruction, sample_texts
 from recipes.embedded_model.wordings import KINDS, SLOTS

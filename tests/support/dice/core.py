@@ -18,7 +18,7 @@ from pydantic import Field
 
 from qsm_core.seeding import derive_rng
 from qsm_core.stage.context import StageContext, parse_config
-from qsm_core.stage.work import PlannedInput, Work
+from qsm_core.stage.workload import PlannedInput, Work
 
 BLOCK = 10  # throws that are kept together
 

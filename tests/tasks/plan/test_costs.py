@@ -97,7 +97,7 @@ def test_each_job_has_its_wait_its_hours_and_its_memory(cost) -> None:
     assert rows["9"]["GPU-hours"] == 0
 
 
-def test_reused_stages_are_told_but_not_counted(cost) -> None:
+def test_reused_stages_are_reported_but_not_counted(cost) -> None:
     rows = {row["stage"]: row for row in cost_stage_rows(cost)}
     assert set(rows) == {"lora", "baseline"}
     assert rows["lora"]["jobs"] == "7, 8"
@@ -122,9 +122,9 @@ def test_reused_stages_are_told_but_not_counted(cost) -> None:
 
 def test_files_hold_every_row(cost, tmp_path) -> None:
     write_cost(tmp_path / "results", cost)
-    told = json.loads((tmp_path / "results" / "cost.json").read_text())
-    assert [one["job"] for one in told["jobs"]] == ["7", "8", "9"]
-    assert told["totals"]["gpu_hours"] == 1.0
+    content = json.loads((tmp_path / "results" / "cost.json").read_text())
+    assert [one["job"] for one in content["jobs"]] == ["7", "8", "9"]
+    assert content["totals"]["gpu_hours"] == 1.0
     with (tmp_path / "results" / "cost.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["kind"], row["id"]) for row in rows] == [

@@ -1,4 +1,4 @@
-"""Estimates are told from what earlier runs of the same stage took, with the same model."""
+"""Estimates come from earlier runs of the same stage with the same model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qsm_core.stage.work import Work
+from qsm_core.stage.workload import Work
 from qsm_core.store.layout import Layout
 from qsm_core.store.manifest import Manifest
 from qsm_core.store.spec import StageSpec
@@ -88,7 +88,7 @@ def test_work_that_is_unknown_has_no_estimate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (4000, "1 h 06 min")]
+    ("seconds", "expected"), [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (4000, "1 h 06 min")]
 )
-def test_durations_are_told_in_words(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_durations_are_shown_in_words(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qsm_core.stage.work import Work
+from qsm_core.stage.workload import Work
 from qsm_core.store.explain import Verdict, VerdictKind
 from tasks.plan.estimates import Estimate
 from tasks.plan.planned import PlannedStage

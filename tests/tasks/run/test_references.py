@@ -38,7 +38,7 @@ def _handle(number: int) -> StageHandle:
     return handle
 
 
-def test_every_stage_is_noted_before_it_goes_on(
+def test_every_stage_is_noted_before_it_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = Layout(tmp_path)

@@ -173,10 +173,10 @@ def test_force_makes_one_stage_again(ran):
 def test_a_plan_makes_nothing(ran):
     toys, store = ran
     planned = run_toys(store, toys.name, config={"left": {"n": 7}}, plan_only=True).watch
-    told = {one.name: one.sentence for one in planned.plan}
-    assert told["left"].startswith("runs because of config n changed from ")
-    assert told["right"] == "reused"
-    assert told["total"] == "is decided after left"
+    shown = {one.name: one.sentence for one in planned.plan}
+    assert shown["left"].startswith("runs because of config n changed from ")
+    assert shown["right"] == "reused"
+    assert shown["total"] == "is decided after left"
     assert planned.plan[2].needs == ("left", "right")
     assert planned.clusters == 0
     assert not output(store, toys, 7).exists()
@@ -204,18 +204,18 @@ def test_a_transient_error_is_tried_again(ran, tmp_path):
     assert again.states()["left"] == "Completed"
 
 
-def test_another_error_fails_at_once_and_the_next_run_goes_on(ran, tmp_path):
+def test_another_error_fails_at_once_and_the_next_run_continues(ran, tmp_path):
     toys, store = ran
     log = tmp_path / "attempts"
     config = {"left": {"n": 5}, "right": {"n": 6}}
     runtime = {"left": {"fail": "value", "log": str(log)}}
     failed = run_toys(store, toys.name, config=config, runtime=runtime)
     assert isinstance(failed.error, StageError)
-    told = str(failed.error)
-    assert "1 of 4 stages failed, 1 finished, 2 not started (total, final)" in told
-    assert "stage left failed: ValueError: n is no good (count.py, line" in told
-    assert "error.txt" in told
-    assert "what is finished is reused" in told
+    text = str(failed.error)
+    assert "1 of 4 stages failed, 1 finished, 2 not started (total, final)" in text
+    assert "stage left failed: ValueError: n is no good (count.py, line" in text
+    assert "error.txt" in text
+    assert "what is finished is reused" in text
     assert failed.states() == {"left": "Failed", "right": "Completed"}
     assert len(log.read_text().splitlines()) == 1
     assert failed.watch.kinds("left")[-1] == "failed"
@@ -224,7 +224,7 @@ def test_another_error_fails_at_once_and_the_next_run_goes_on(ran, tmp_path):
     assert "continues unfinished work" in resumed.watch.verdict("left")
 
 
-def test_a_killed_worker_is_told_and_the_next_run_continues(ran):
+def test_a_killed_worker_is_reported_and_the_next_run_continues(ran):
     toys, store = ran
     config = {"left": {"n": 9}}
     killed = run_toys(store, toys.name, config=config, runtime={"left": {"die_at": 6}})

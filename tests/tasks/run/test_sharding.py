@@ -158,6 +158,6 @@ def test_shards_of_further_instructions_are_known(store, inputs, tmp_path):
     assert (known.folders, known.complete) == ((made,), False)
 
 
-def test_where_all_instructions_were_asked_before_nothing_is_left(store, inputs, tmp_path):
+def test_nothing_is_left_where_all_instructions_have_an_evaluation(store, inputs, tmp_path):
     given = _asking(store, inputs, tmp_path, CONFIG.instruction)
     assert _known(store, evaluate_further, FURTHER, given).complete

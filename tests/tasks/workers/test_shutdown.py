@@ -41,8 +41,8 @@ def test_a_request_comes_from_whoever_is_first():
     assert stop.left_s == 20
     now[0] = 10.0
     assert stop() == "the walltime of its job ends at 00:00:20 UTC"
-    stop.ask("preempted", grace_s=5)
-    stop.ask("something else", grace_s=1)
+    stop.set("preempted", grace_s=5)
+    stop.set("something else", grace_s=1)
     assert stop() == "preempted"
     assert stop.left_s == 5
     assert StopRequest().left_s == float("inf")

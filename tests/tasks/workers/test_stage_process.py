@@ -73,7 +73,7 @@ def test_the_result_is_that_of_the_stage_called_here(store, toys, tmp_path, line
     reports = []
     runtime = {"seconds": 0.15, "threads": 1}
     launch = StageProcess(StopRequest(), lines.append)
-    report = lambda *told: reports.append(told)  # noqa: E731
+    report = lambda *shown: reports.append(shown)  # noqa: E731
     apart = make_output(store, spec, {}, runtime, report, launch=launch)
     here = make_output(Store(tmp_path / "other"), spec, {}, {"threads": 1})
     assert apart.digest == here.digest
@@ -121,9 +121,9 @@ def test_an_error_comes_back_as_what_it_was(make, store, what, kind, text):
     if kind is DataError:
         assert caught.value.problems == ("clip a: is empty", "clip b: is empty")
     if what == "value":
-        told = (work_folder(store) / "error.txt").read_text()
-        assert 'mischief.py", line' in told
-        assert "raise ERRORS[what]" in told
+        message = (work_folder(store) / "error.txt").read_text()
+        assert 'mischief.py", line' in message
+        assert "raise ERRORS[what]" in message
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_an_error_comes_back_as_what_it_was(make, store, what, kind, text):
         ({"do": "exit", "code": 3}, "ended with exit code 3 without reporting an error"),
     ],
 )
-def test_a_process_that_dies_is_told_with_the_end_of_its_log(make, runtime, text):
+def test_a_process_that_dies_is_reported_with_the_end_of_its_log(make, runtime, text):
     with pytest.raises(StageError, match=f"(?s)the process of mischief {text}") as caught:
         make(**runtime)
     assert "on standard output" in str(caught.value)
@@ -161,13 +161,13 @@ def test_a_stage_that_does_not_stop_in_time_is_ended(make, tmp_path):
     wait_until(lambda: gone(json.loads(pids.read_text())))
 
 
-def test_a_stage_that_is_asked_to_stop_ends_and_goes_on_later(store, toys, lines):
+def test_a_stage_that_is_asked_to_stop_ends_and_continues_later(store, toys, lines):
     spec = build_spec(toys.count, {"n": 200}, {})
     stop = StopRequest()
 
     def report(done, total, message):
         if done >= 3:
-            stop.ask("somebody else needs the node", grace_s=60)
+            stop.set("somebody else needs the node", grace_s=60)
 
     launch = StageProcess(stop, lines.append)
     slow = {"seconds": 0.02}

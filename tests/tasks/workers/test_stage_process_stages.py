@@ -64,7 +64,9 @@ def inputs(tmp_path_factory, small_model_folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
-def test_an_interrupted_process_goes_on_to_the_bits_of_a_stage_called_here(name, inputs, tmp_path):
+def test_an_interrupted_process_continues_to_the_bits_of_a_stage_called_here(
+    name, inputs, tmp_path
+):
     stage, values, message = STAGES[name]
     spec = build_spec(
         stage.definition, config_values(stage, stage.traits.config(**values), name), inputs
@@ -73,10 +75,10 @@ def test_an_interrupted_process_goes_on_to_the_bits_of_a_stage_called_here(name,
     stop = StopRequest()
     left = [3]
 
-    def report(done, total, told):
-        left[0] -= told.startswith(message)
+    def report(done, total, shown):
+        left[0] -= shown.startswith(message)
         if left[0] <= 0:
-            stop.ask("somebody else needs the node")
+            stop.set("somebody else needs the node")
 
     store = Store(tmp_path / "apart")
     lines: list[str] = []

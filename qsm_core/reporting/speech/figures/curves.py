@@ -53,11 +53,11 @@ def psychometric_curves(
     if len(known) <= MOST_IN_ONE_PANEL:
         figure = new_figure(WIDTH_IN, 4.1)
         panels, groups = [figure.add_subplot()], [known]
-        handles = [_handle(list(titles).index(one), titles[one]) for one in known]
+        handles = [_handle(list(titles).index(name), titles[name]) for name in known]
         figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=9)
     else:
         figure, panels = panel_grid(len(known), columns=_COLUMNS, panel_height_in=2.05)
-        groups = [[one] for one in known]
+        groups = [[name] for name in known]
     for axes, group in zip(panels, groups, strict=True):
         if len(groups) > 1:
             _draw_others(axes, bands, set(known) - set(group))

@@ -70,12 +70,12 @@ def _draw_row(axes: Axes, row: dict[Hashable, Any], position: int, series: int) 
 
 
 def _write_numbers(axes: Axes, rows: pd.DataFrame) -> None:
-    """Say the numbers beside their rows, under two headings."""
+    """Write the numbers beside their rows, under two headings."""
     axes.axis("off")
     axes.set_xlim(0, 1)
     axes.text(0, 1.01, "points [interval]", transform=axes.transAxes, va="bottom", fontsize=8.5)
     axes.text(0.82, 1.01, "corrected p", transform=axes.transAxes, va="bottom", fontsize=8.5)
     for position, row in enumerate(rows.to_dict("records")):
-        told = points_with_ends(row["value"], row["low"], row["high"])
-        axes.text(0, position, told, va="center", fontsize=8.5)
+        numbers = points_with_ends(row["value"], row["low"], row["high"])
+        axes.text(0, position, numbers, va="center", fontsize=8.5)
         axes.text(0.82, position, p_value(row["p_holm"]), va="center", fontsize=8.5)

@@ -22,7 +22,7 @@ def reliability_diagrams(reliability: pd.DataFrame, titles: Titles) -> Figure:
         reliability: Table `reliability` of an analysis.
         titles: By system, in order; systems without scores get no panel.
     """
-    known = [one for one in titles if one in set(reliability["system"])]
+    known = [name for name in titles if name in set(reliability["system"])]
     figure, panels = panel_grid(
         len(known), columns=_COLUMNS, panel_height_in=2.1, panel_width_in=1.75
     )

@@ -18,7 +18,7 @@ from qsm_core.reporting.page.formatting import (
     points_with_ends,
 )
 from qsm_core.reporting.page.table_view import TableView, Titles
-from qsm_core.reporting.speech.views.narrow import too_narrow
+from qsm_core.reporting.speech.views.narrow_intervals import too_narrow
 
 _NARROW = "\N{DAGGER}"
 _NARROW_NOTE = f"{_NARROW} The interval {TOO_NARROW}."
@@ -32,14 +32,14 @@ def conditions_view(conditions: pd.DataFrame, analysis: Analysis, titles: Titles
     noted = noted[too_narrow(noted["note"])]
     narrow = set(zip(noted["condition"], noted["system"], strict=True))
     rows = []
-    for key, found in conditions.groupby("condition", sort=False):
-        told = [
+    for key, in_condition in conditions.groupby("condition", sort=False):
+        cells_of_row = [
             percent_of_row(cells[key, name], "ba") + (_NARROW if (key, name) in narrow else "")
             if (key, name) in cells
             else MISSING
             for name in titles
         ]
-        rows.append((str(key), count(found["rows"].iloc[0]), *told))
+        rows.append((str(key), count(in_condition["rows"].iloc[0]), *cells_of_row))
     return TableView(
         caption="Balanced accuracy by condition in per cent with 95 % intervals",
         headers=("Condition", "Rows", *titles.values()),
@@ -54,13 +54,13 @@ def condition_differences_view(table: pd.DataFrame, titles: Titles) -> TableView
     cells = table.set_index(["condition", "first", "second"])
     rows = []
     for key in dict.fromkeys(table["condition"]):
-        told = []
+        cells_of_row = []
         for pair in pairs:
             row: Any = cells.loc[(key, *pair), :]
             mark = "*" if row["p_holm"] < 0.05 else ""
             mark += _NARROW if TOO_NARROW in str(row["note"]) else ""
-            told.append(points_with_ends(row["value"], row["low"], row["high"]) + mark)
-        rows.append((str(key), *told))
+            cells_of_row.append(points_with_ends(row["value"], row["low"], row["high"]) + mark)
+        rows.append((str(key), *cells_of_row))
     return TableView(
         caption="Differences of the balanced accuracy by condition in percentage points with 95 % "
         "intervals; * where p, corrected over the conditions of the pair, is below 0.05",
@@ -74,22 +74,22 @@ def condition_differences_view(table: pd.DataFrame, titles: Titles) -> TableView
 
 
 def _without_interval(reasons: pd.Series) -> Iterable[str]:
-    """Say why intervals are missing, each reason once."""
+    """Yield why intervals are missing, each reason once."""
     same = "every resample gives"
-    told = [
+    shown = [
         f"{same} the same value" if str(reason).startswith(same) else str(reason)
         for reason in reasons.dropna()
     ]
-    if told:
-        yield f"Where no interval stands: {'; '.join(dict.fromkeys(told))}."
+    if shown:
+        yield f"Where there is no interval: {'; '.join(dict.fromkeys(shown))}."
 
 
 def confusion_view(confusion: pd.DataFrame) -> TableView:
     """Return the confusion over all conditions: one row a system and class."""
     answers = ("SPEECH", "NONSPEECH", "unreadable")
     rows = []
-    for (title, label), found in confusion.groupby(["title", "label"], sort=False):
-        by_answer = found.set_index("answer")
+    for (title, label), rows_of_class in confusion.groupby(["title", "label"], sort=False):
+        by_answer = rows_of_class.set_index("answer")
         cells = [
             f"{count(cell(by_answer, answer, 'rows'))} "
             f"({percent(cell(by_answer, answer, 'share'))})"

@@ -1,4 +1,4 @@
-"""Views of what was chosen on dev, and of what of it is left on test."""
+"""Views of what was chosen on dev, and of how it holds on test."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def operating_points_view(points_table: pd.DataFrame, titles: Titles) -> TableVi
 
 
 def instructions_view(results: pd.DataFrame, instructions: Mapping[str, str | None]) -> TableView:
-    """Return what each system was asked, with its test score; detectors are asked nothing."""
+    """Return the instruction of each system with its score on test; detectors have none."""
     rows = [
         (
             str(row["title"]),
@@ -50,7 +50,7 @@ def instructions_view(results: pd.DataFrame, instructions: Mapping[str, str | No
         if instructions.get(str(row["system"]))
     ]
     return TableView(
-        caption="What each system was asked",
+        caption="The instruction of each system",
         headers=("System", "Instruction", "Balanced accuracy, clips (%)"),
         rows=tuple(rows),
         text_columns=frozenset({0, 1}),

@@ -1,4 +1,4 @@
-"""Views of what searches for instructions are worth: against simpler ways, and for other models."""
+"""Views of the gains of searches for instructions: against simpler ways, and for other models."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from qsm_core.reporting.page.formatting import (
     threshold,
 )
 from qsm_core.reporting.page.table_view import TableView, Titles, text_of
-from qsm_core.reporting.speech.views.narrow import too_narrow
+from qsm_core.reporting.speech.views.narrow_intervals import too_narrow
 from qsm_core.statistics.power import Verdict
 
 
@@ -41,7 +41,7 @@ def results_view(results: pd.DataFrame, analysis: Analysis, titles: Titles) -> T
     ]
     confidence = percent(analysis.settings.bootstrap.confidence, 0)
     unit = analysis.settings.bootstrap.unit
-    references = [titles[one] for one in dict.fromkeys(results["reference"]) if one in titles]
+    references = [titles[name] for name in dict.fromkeys(results["reference"]) if name in titles]
     against = f"; the difference is that to {' or '.join(references)}" if references else ""
     against += " on the same clips" if len(references) > 1 else ""
     return TableView(
@@ -158,7 +158,7 @@ def comparisons_view(comparisons: pd.DataFrame, analysis: Analysis) -> TableView
 
 
 def more_comparisons_view(comparisons: pd.DataFrame) -> TableView:
-    """Return what else is known of each pair: the other tests, and the rows that changed."""
+    """Return further results of each pair: the other tests, and the rows that changed."""
     rows = [
         (
             str(row["title"]),
@@ -193,7 +193,7 @@ def more_comparisons_view(comparisons: pd.DataFrame) -> TableView:
 
 
 def undecidable(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
-    """Say which comparisons no answers whatever could have decided, and why."""
+    """Yield which comparisons could not be decided by any answers, and why."""
     for row in comparisons.to_dict("records"):
         if not row["smallest_p_holm"] >= alpha or row["verdict"] == Verdict.SAME:
             continue
@@ -210,7 +210,7 @@ def undecidable(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
 def from_few_groups(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
     """Explain intervals that leave out zero beside a corrected p that is not below alpha."""
     tests = comparisons["family"].where(comparisons["p_value"].notna()).value_counts()
-    told: dict[str, list[str]] = {}
+    titles_by_text: dict[str, list[str]] = {}
     for row in comparisons.to_dict("records"):
         leaves_out_zero = row["ba_clip_low"] > 0 or row["ba_clip_high"] < 0
         if not (leaves_out_zero and row["p_holm"] >= alpha and row["carrying_groups"] > 0):
@@ -224,8 +224,8 @@ def from_few_groups(comparisons: pd.DataFrame, alpha: float) -> Iterable[str]:
             f"smallest of {tests[row['family']]} in its family. Clips from more such groups, or "
             "fewer comparisons in the family, can decide it."
         )
-        told.setdefault(text, []).append(str(row["title"]))
-    for text, titles in told.items():
+        titles_by_text.setdefault(text, []).append(str(row["title"]))
+    for text, titles in titles_by_text.items():
         yield f"{'; '.join(titles)}: {text}"
 
 
@@ -267,8 +267,8 @@ def _missing(systems: pd.DataFrame, titles: Titles) -> Iterable[str]:
 def _narrow(systems: pd.DataFrame, titles: Titles) -> Iterable[str]:
     """Name the intervals of the results table that are too narrow."""
     rows = systems[too_narrow(systems["note"]) & systems["metric"].isin(_SHOWN)]
-    for name, found in rows.groupby("system", sort=False):
-        what = ", ".join(_SHOWN[metric] for metric in found["metric"])
+    for name, narrow in rows.groupby("system", sort=False):
+        what = ", ".join(_SHOWN[metric] for metric in narrow["metric"])
         yield f"{titles[str(name)]} ({what}): the interval {TOO_NARROW}"
 
 
@@ -279,8 +279,8 @@ def _narrow_differences(differences: pd.DataFrame, shown: pd.DataFrame) -> Itera
     )
     rows = differences[too_narrow(differences["note"])]
     rows = rows[rows["metric"].isin(("ba_clip", "ba_conditions", "auroc"))]
-    for (first, second), found in rows.groupby(["first", "second"], sort=False):
-        what = ", ".join(_SHOWN[metric] for metric in dict.fromkeys(found["metric"]))
+    for (first, second), narrow in rows.groupby(["first", "second"], sort=False):
+        what = ", ".join(_SHOWN[metric] for metric in dict.fromkeys(narrow["metric"]))
         yield f"{titles[first, second]} ({what}): the interval {TOO_NARROW}"
 
 

@@ -30,7 +30,7 @@ def clips():
     return list(synthetic_clips(5, COUNTS))
 
 
-def test_splits_are_balanced_and_as_large_as_asked(clips):
+def test_splits_are_balanced_and_as_large_as_requested(clips):
     for split, count in COUNTS.items():
         labels = [clip.label for clip in clips if clip.split == split]
         assert len(labels) == count
@@ -67,7 +67,7 @@ def test_another_seed_makes_other_clips(clips):
     assert not np.array_equal(other.waveform, clips[0].waveform)
 
 
-def test_all_wrong_numbers_are_told_at_once():
+def test_all_wrong_numbers_are_reported_at_once():
     with pytest.raises(ConfigurationError) as caught:
         next(synthetic_clips(0, {"train": 3, "dev": 0}, clip_ms=5, clips_per_recording=0))
     assert len(caught.value.problems) == 4

@@ -63,9 +63,9 @@ def test_two_sets_are_analyzed_apart(tmp_path: Path) -> None:
         for run in (first, second)
         for system in ("base", "lora")
     }
-    analysis, told = _analyze(tmp_path, inputs)
-    assert told["sets"] == [["one.base", "one.lora"], ["two.base", "two.lora"]]
-    assert told["remarks"][0].startswith("The systems answered 2 different sets of test clips")
+    analysis, described = _analyze(tmp_path, inputs)
+    assert described["sets"] == [["one.base", "one.lora"], ["two.base", "two.lora"]]
+    assert described["remarks"][0].startswith("The systems answered 2 different sets of test clips")
     pairs = analysis.comparisons[["family", "first", "second"]].drop_duplicates()
     assert pairs.to_numpy().tolist() == [
         ["systems, clips 1", "one.base", "one.lora"],
@@ -83,10 +83,10 @@ def test_common_rows_are_what_all_have(tmp_path: Path) -> None:
     }
     with pytest.raises(DataError, match=r"fewer has 48 rows, all has 64, and only 48 of them"):
         comparable_sets(read_systems(inputs, {"all": "all", "fewer": "fewer"}))
-    analysis, told = _analyze(tmp_path, inputs, rows="common")
+    analysis, described = _analyze(tmp_path, inputs, rows="common")
     rows = analysis.systems[analysis.systems["metric"] == "n_rows"]
     assert rows["value"].to_list() == [48, 48]
-    assert told["remarks"] == [
+    assert described["remarks"] == [
         "The eval_all: 48 of its 64 rows are compared, those that all systems have."
     ]
 
@@ -116,7 +116,7 @@ def test_a_pair_across_sets_is_refused() -> None:
         check_pairs(sets, (inside, across))
 
 
-def test_what_cannot_be_compared_is_told_with_numbers() -> None:
+def test_what_cannot_be_compared_is_reported_with_numbers() -> None:
     table = answers("a")
     regrouped = table.assign(group_id=table["group_id"] + "x")
     with pytest.raises(DataError, match="b and a: the same clips, but in different groups"):

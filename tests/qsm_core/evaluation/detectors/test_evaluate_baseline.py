@@ -51,8 +51,8 @@ def test_the_threshold_is_that_of_dev_and_no_test_clip_moves_it(tmp_path, corpus
     assert compute_metrics(dev).ba_clip == pytest.approx(summary["dev_balanced_accuracy"])
     poisoned = tmp_path / "poisoned"
     make_corpus(poisoned, test=8, poison_test=True)
-    other, told = evaluate(tmp_path / "two", poisoned)
-    assert told["threshold"] == summary["threshold"]
+    other, described = evaluate(tmp_path / "two", poisoned)
+    assert described["threshold"] == summary["threshold"]
     for name in ("decision.json", "dev_predictions.parquet"):
         assert (other / name).read_bytes() == (out / name).read_bytes()
 

@@ -69,7 +69,7 @@ def test_the_same_instruction_adds_nothing_and_is_not_tested(made):
     assert same["value"] == lora.loc["search", "value"]
 
 
-def test_a_way_whose_instruction_test_has_not_heard_says_so(inputs, tmp_path):
+def test_a_way_that_was_not_evaluated_on_test_says_so(inputs, tmp_path):
     search = tmp_path / "search"
     search.mkdir()
     for file in inputs["search_base"].iterdir():
@@ -79,12 +79,12 @@ def test_a_way_whose_instruction_test_has_not_heard_says_so(inputs, tmp_path):
     ways.to_csv(search / "controls.csv", index=False)
     tables, _ = _analyze(tmp_path / "made", inputs | {"search_base": search}, ("base",))
     row = tables[GAINS].set_index("way").loc["templates"]
-    assert row["reason"].startswith("not heard on test")
+    assert row["reason"].startswith("not evaluated on test")
     assert pd.isna(row["value"])
     assert pd.isna(row["difference"])
 
 
-def test_transfer_is_told_for_both_models(made):
+def test_transfer_is_reported_for_both_models(made):
     rows = made[0][TRANSFER].set_index(["model", "instruction_of"])
     assert list(rows.index) == [
         ("base", "seed"),

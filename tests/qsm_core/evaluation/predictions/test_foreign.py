@@ -65,7 +65,7 @@ def test_conditions_of_other_studies_keep_their_names() -> None:
         ({"p_speech": ["high", 0.1, 0.2, 0.3]}, "'high' is no number"),
         ({"p_speech": [1.5, 0.1, 0.2, 0.3]}, "outside 0 to 1"),
         ({"speaker": ["x"] * 4}, "unknown columns: speaker"),
-        ({"condition": ["dur_20ms"] * 4}, "stands there more than once"),
+        ({"condition": ["dur_20ms"] * 4}, "appears more than once"),
     ],
 )
 def test_refusals(change, message: str) -> None:
@@ -115,7 +115,7 @@ def test_original_refusals(change, message: str) -> None:
         from_original(_original(**change), "first", "predictions.csv")
 
 
-def test_forms_are_told_apart(tmp_path) -> None:
+def test_forms_are_distinguished(tmp_path) -> None:
     pd.DataFrame(ROWS).to_csv(tmp_path / "foreign.csv", index=False)
     _original().to_csv(tmp_path / "original.csv", index=False)
     ours = make_predictions(Listener("ours"), groups_per_class=2)
@@ -159,7 +159,7 @@ def test_only_an_empty_cell_is_missing(tmp_path, name) -> None:
     assert answers == [None, "NONSPEECH", None, None]  # N/A is an answer that cannot be read
 
 
-def test_rows_with_a_cell_too_many_are_told_by_line(tmp_path) -> None:
+def test_rows_with_a_cell_too_many_are_reported_by_line(tmp_path) -> None:
     (tmp_path / "vad.csv").write_text(
         "clip_id,group_id,condition,label,p_speech\na,ann,clean,SPEECH,0.4,\n"
     )

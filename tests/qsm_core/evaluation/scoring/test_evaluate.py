@@ -21,7 +21,7 @@ from qsm_core.evaluation.predictions.table import COLUMNS, read_predictions
 from qsm_core.evaluation.scoring.evaluate import run
 from qsm_core.evaluation.scoring.instructions import instruction_digest
 from qsm_core.inference.scoring import InstructionScorer
-from qsm_core.stage.context import StageContext, never
+from qsm_core.stage.context import StageContext, never_stop
 from tests.support.chirp_corpus import write_chirp_corpus, write_noise_rirs
 from tests.support.clips import make_clip
 from tests.support.holding import Hold
@@ -54,7 +54,7 @@ def evaluate(tmp_path, small_model_folder, corpus_folder):
     """Run the stage into `tmp_path`; the arguments change what it is given."""
 
     def run_stage(
-        name="run", inputs=(), runtime=(), report=lambda *event: None, stop=never, **changes
+        name="run", inputs=(), runtime=(), report=lambda *event: None, stop=never_stop, **changes
     ):
         out, work = tmp_path / name / "out", tmp_path / name / "work"
         for folder in (out, work):
@@ -107,12 +107,12 @@ def test_predictions_are_those_of_the_rendered_clips(evaluate, corpus_folder, sm
 
 def test_metrics_are_a_function_of_the_predictions(evaluate):
     out, summary = evaluate()
-    told = json.loads((out / "metrics.json").read_text())
+    content = json.loads((out / "metrics.json").read_text())
     computed = compute_metrics(read_predictions(out / "predictions.parquet"), instruction=QUESTION)
-    assert told["ba_clip"] == computed.ba_clip == summary["ba_clip"]
-    assert told["instruction"] == QUESTION
-    assert set(told["condition_metrics"]) == set(CONFIG["conditions"])
-    assert "ba_clip" in told["intervals"]
+    assert content["ba_clip"] == computed.ba_clip == summary["ba_clip"]
+    assert content["instruction"] == QUESTION
+    assert set(content["condition_metrics"]) == set(CONFIG["conditions"])
+    assert "ba_clip" in content["intervals"]
 
 
 def test_the_standard_grid_has_22_conditions(evaluate, tmp_path):
@@ -128,7 +128,7 @@ def test_the_standard_grid_has_22_conditions(evaluate, tmp_path):
     assert (margins["snr_-10dB"] - margins["snr_20dB"]).abs().min() > 1e-4
 
 
-def test_a_killed_stage_goes_on_and_gives_the_same_bits(evaluate):
+def test_a_killed_stage_continues_and_gives_the_same_bits(evaluate):
     whole, _ = evaluate("whole")
 
     def kill(done, total, message):
@@ -154,7 +154,7 @@ def test_a_stage_that_is_asked_to_stop_keeps_its_blocks_and_gives_the_same_bits(
 
 
 @pytest.mark.slow
-def test_a_stage_killed_by_the_system_goes_on(
+def test_a_stage_killed_by_the_system_continues(
     evaluate, tmp_path, corpus_folder, small_model_folder
 ):
     whole, _ = evaluate("whole", block_clips=1)
@@ -221,12 +221,12 @@ def test_neither_blocks_nor_batches_change_the_result(evaluate):
 
 
 def test_progress_counts_all_rows_and_never_falls_back(evaluate):
-    told = []
-    evaluate(report=lambda *event: told.append(event))
-    done = [event[0] for event in told]
+    reported = []
+    evaluate(report=lambda *event: reported.append(event))
+    done = [event[0] for event in reported]
     assert done == sorted(done)
-    assert told[0][:2] == (0, 18)
-    assert told[-1][:2] == (18, 18)
+    assert reported[0][:2] == (0, 18)
+    assert reported[-1][:2] == (18, 18)
 
 
 def test_clips_as_recorded_are_taken_untouched(evaluate, tmp_path, small_llm):

@@ -72,17 +72,17 @@ def test_answers_are_those_of_an_evaluation(inputs, tmp_path):
         np.testing.assert_allclose(mine["margin"], expected["margin"], atol=1e-5)
 
 
-def test_what_is_known_is_not_asked_again(inputs, tmp_path):
+def test_known_answers_are_not_scored_again(inputs, tmp_path):
     asked = {"control": "best", "lora": "control", "lora_seed43": "control"}
     out, summary = further(tmp_path, inputs, asked, known=("best",))
     assert set(read_predictions(out / "predictions.parquet")["system"]) == {"lora"}
-    told = json.loads((out / "instructions.json").read_text())
-    assert {name: one["asked"] for name, one in told.items()} == {
+    content = json.loads((out / "instructions.json").read_text())
+    assert {name: one["asked"] for name, one in content.items()} == {
         "control": False,
         "lora": True,
         "lora_seed43": False,
     }
-    assert told["control"]["instruction"] == TEXTS["best"]
+    assert content["control"]["instruction"] == TEXTS["best"]
     assert summary["n_asked"] > 0
 
 
@@ -110,15 +110,15 @@ def test_a_missing_instruction_is_named(inputs, tmp_path):
         further(tmp_path, inputs | {"best": tmp_path / "nowhere.txt"}, {"control": "best"})
 
 
-def test_shards_have_the_same_bits_and_leave_nothing_to_ask(inputs, tmp_path):
+def test_shards_have_the_same_bits_and_leave_nothing_to_score(inputs, tmp_path):
     asked = {"control": "control", "lora": "best"}
     whole, summary = further(tmp_path / "whole", inputs, asked)
     halves = [shard_of_two(tmp_path / str(n), n, inputs, asked) for n in (0, 1)]
-    assert sum(told["n_asked"] for _, told in halves) == summary["n_asked"]
+    assert sum(described["n_asked"] for _, described in halves) == summary["n_asked"]
     scored = {"parts": [str(folder) for folder, _ in halves]}
     no_model = inputs | {"model": tmp_path / "nowhere"}
-    out, told = further(tmp_path / "taken", no_model, asked, runtime=scored)
-    assert told["n_asked"] == 0
+    out, described = further(tmp_path / "taken", no_model, asked, runtime=scored)
+    assert described["n_asked"] == 0
     for name in ("predictions.parquet", "instructions.json"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 

@@ -15,7 +15,7 @@ from qsm_core.evaluation.scoring.workload import (
     further_work,
     shard_work,
 )
-from qsm_core.stage.work import PlannedInput
+from qsm_core.stage.workload import PlannedInput
 from tests.support.corpora import make_corpus
 
 CONDITIONS = ("snr_0dB", "dur_100ms", "clean")
@@ -39,14 +39,14 @@ def test_an_evaluation_hears_every_clip_in_every_condition() -> None:
     assert detector_work(detector, _synthetic(test_clips=40)).amount == 120
 
 
-def test_clips_of_a_corpus_that_is_there_are_counted(tmp_path) -> None:
+def test_clips_of_an_existing_corpus_are_counted(tmp_path) -> None:
     make_corpus(tmp_path, train=6, dev=4, test=10)
     made = {"corpus": PlannedInput(tmp_path, PrepareConfig(seed=1))}
     assert evaluation_work(EVALUATION, made).amount == 30
     assert evaluation_work(replace(EVALUATION, split=None), made).amount == 60
 
 
-def test_further_instructions_are_asked_at_most_once_each() -> None:
+def test_further_instructions_are_scored_at_most_once_each() -> None:
     assert further_work(FURTHER, _synthetic(test_clips=40)).text == "at most 240 predictions"
 
 

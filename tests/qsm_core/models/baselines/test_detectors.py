@@ -45,13 +45,13 @@ def test_silero_gives_the_probabilities_of_its_own_code(clips):
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_score_depends_on_its_clip_alone(name, clips):
-    told = []
+    reported = []
     detector = make_baseline(name)
-    together = detector.score_clips(clips, told.append)
+    together = detector.score_clips(clips, reported.append)
     assert detector.name == name
     assert together.shape == (len(clips),)
     assert np.isfinite(together).all()
-    assert told[-1] == len(clips)
+    assert reported[-1] == len(clips)
     alone = [detector.score_clips([clip])[0] for clip in clips]
     np.testing.assert_allclose(together, alone, atol=1e-4)
     np.testing.assert_allclose(detector.score_clips(clips[::-1])[::-1], together, atol=1e-4)
@@ -74,7 +74,7 @@ def test_energy_is_the_level_of_the_loudest_frame():
     assert loudest_frame_dbfs(np.zeros(100, np.float32)) == -120.0
 
 
-def test_a_detector_that_is_not_there_is_told_before_anything_runs(monkeypatch):
+def test_a_detector_that_does_not_exist_is_reported_before_anything_runs(monkeypatch):
     assert baseline_problems(["silero", "energy"]) == []
     monkeypatch.setattr("qsm_core.models.baselines.registry.find_spec", lambda name: None)
     unknown, missing = baseline_problems(["yamnet", "energy", "webrtc"])

@@ -62,7 +62,7 @@ def test_what_may_pass_is_tried_again(first):
     assert len(server.requests) == 2
 
 
-def test_a_server_that_hangs_is_asked_again():
+def test_a_request_to_a_hanging_server_is_retried():
     with chat_server(in_turn(Reply(hangs=True), "at last")) as server:
         assert ask(server, timeout_s=1.0) == ["at last"]
     assert len(server.requests) >= 2  # more on a machine that takes a second for an answer
@@ -72,7 +72,7 @@ def test_a_server_that_hangs_is_asked_again():
     ("reply", "words"),
     [(failure(500, **SOON), "InternalServerError"), (failure(429, **SOON), "RateLimitError")],
 )
-def test_what_does_not_pass_is_told_as_something_that_may(reply, words):
+def test_what_does_not_pass_is_reported_as_transient(reply, words):
     with (
         chat_server(in_turn(reply)) as server,
         pytest.raises(TransientError, match=f"no answer in 2 tries: {words}"),
@@ -81,7 +81,7 @@ def test_what_does_not_pass_is_told_as_something_that_may(reply, words):
     assert len(server.requests) == 2
 
 
-def test_a_server_that_always_hangs_is_told_as_something_that_may_pass():
+def test_a_server_that_always_hangs_is_reported_as_transient():
     with (
         chat_server(in_turn(Reply(hangs=True))) as server,
         pytest.raises(TransientError, match="no answer in 2 tries: APITimeoutError"),
@@ -89,7 +89,7 @@ def test_a_server_that_always_hangs_is_told_as_something_that_may_pass():
         ask(server, timeout_s=0.1, retries=1)
 
 
-def test_nobody_there_is_told_as_something_that_may_pass():
+def test_a_missing_server_is_reported_as_transient():
     with chat_server(in_turn("never")) as server:
         pass
     with pytest.raises(TransientError, match="APIConnectionError"):
@@ -100,20 +100,20 @@ def test_nobody_there_is_told_as_something_that_may_pass():
     ("status", "words"),
     [(401, "check the key"), (403, "check the key"), (404, "check the name"), (400, "see the log")],
 )
-def test_what_cannot_pass_is_told_at_once_and_without_the_key(status, words):
+def test_a_permanent_error_is_reported_at_once_and_without_the_key(status, words):
     with (
         chat_server(in_turn(failure(status, f"your key {KEY} is refused"))) as server,
-        pytest.raises(ModelError, match=words) as told,
+        pytest.raises(ModelError, match=words) as caught,
     ):
         ask(server)
     assert len(server.requests) == 1
-    shown = f"{told.value!r} {told.value.__cause__} {told.value.__suppress_context__}"
+    shown = f"{caught.value!r} {caught.value.__cause__} {caught.value.__suppress_context__}"
     assert KEY not in shown
     assert "*** is refused" in shown
-    assert told.value.__suppress_context__
+    assert caught.value.__suppress_context__
 
 
-def test_a_server_that_is_no_api_is_told():
+def test_a_server_that_is_no_api_is_reported():
     with (
         chat_server(in_turn(Reply(body=b"<html>hello</html>"))) as server,
         pytest.raises(ModelError, match="cannot be used: JSONDecodeError"),

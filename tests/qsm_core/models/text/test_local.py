@@ -5,8 +5,8 @@ import pytest
 from transformers import Qwen2ForCausalLM
 
 from qsm_core.errors import ModelError
+from qsm_core.models.text.device_sharing import Sharing, needed_bytes
 from qsm_core.models.text.local import LocalLLM, LocalModel
-from qsm_core.models.text.sharing import Sharing, needed_bytes
 
 PROMPT = "Write one new instruction."
 PLENTY = 10**12
@@ -64,7 +64,7 @@ def room(folder, share):
         yield
         seen.append(f"scorer comes back, model loaded: {llm.is_loaded}")
 
-    llm = LocalLLM(model(folder), park=park, free=lambda _device: int(share * need))
+    llm = LocalLLM(model(folder), make_room=park, free=lambda _device: int(share * need))
     return llm, seen
 
 
@@ -94,7 +94,7 @@ def test_the_scorer_waits_elsewhere_where_there_is_room_for_one(small_text_model
     assert seen == ["scorer goes", "scorer comes back, model loaded: False"]
 
 
-def test_a_damaged_model_is_told(tmp_path, small_text_model_folder):
+def test_a_damaged_model_is_reported(tmp_path, small_text_model_folder):
     (tmp_path / "config.json").write_text(
         (small_text_model_folder / "config.json").read_text(encoding="utf-8"), encoding="utf-8"
     )

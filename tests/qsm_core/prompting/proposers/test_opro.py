@@ -7,9 +7,9 @@ import pytest
 
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
+from qsm_core.prompting.candidate_scores import Measures, ScoredCandidate
 from qsm_core.prompting.config import SearchSettings
 from qsm_core.prompting.proposers.opro import OproProposer, meta_prompt, sanitized, shown_score
-from qsm_core.prompting.scored import Measures, ScoredCandidate
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, text_problem
@@ -115,7 +115,7 @@ def test_the_planted_instruction_is_found(tmp_path):
     assert server.prompts[8].rindex("text:\n") < server.prompts[8].index(PLANTED)
 
 
-def test_bad_answers_are_recorded_and_the_search_goes_on_to_the_planted_one(tmp_path):
+def test_bad_answers_are_recorded_and_the_search_continues_to_the_planted_one(tmp_path):
     soon = {"retry_after_ms": "10"}
     long = "Listen well. " * 30
     bad = [
@@ -171,7 +171,7 @@ def test_a_search_can_be_ended_between_two_calls(tmp_path):
     assert len(server.requests) == 2
 
 
-def test_a_model_through_transformers_is_asked_in_one_batch(tmp_path, small_text_model_folder):
+def test_a_model_through_transformers_answers_in_one_batch(tmp_path, small_text_model_folder):
     model = LocalModel(small_text_model_folder, device="cpu", max_new_tokens=12)
     history = [scored(i, text, 0.5) for i, text in enumerate(instruction_texts()[:3])]
     found = [

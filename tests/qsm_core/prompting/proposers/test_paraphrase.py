@@ -1,9 +1,9 @@
 import numpy as np
 
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
+from qsm_core.prompting.candidate_scores import Measures, ScoredCandidate
 from qsm_core.prompting.proposers import ParaphraseProposer, PoolProposer
 from qsm_core.prompting.proposers.paraphrase import paraphrase
-from qsm_core.prompting.scored import Measures, ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, same_text_key, text_problem
 from qsm_core.prompting.texts.pool import PoolEntry
 from qsm_core.prompting.texts.templates import baseline, instruction_texts

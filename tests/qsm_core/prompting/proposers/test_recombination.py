@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from qsm_core.prompting.candidate_scores import Measures, ScoredCandidate
 from qsm_core.prompting.proposers import (
     Chain,
     RecombinationProposer,
     TemplateProposer,
     split_instruction,
 )
-from qsm_core.prompting.scored import Measures, ScoredCandidate
 from qsm_core.prompting.texts.candidates import Candidate, text_problem
 from qsm_core.prompting.texts.templates import instruction_texts
 

@@ -53,7 +53,7 @@ def test_the_seed_decides():
     assert first == second != other
 
 
-def test_a_race_goes_on_for_whole_blocks():
+def test_a_race_continues_for_whole_blocks():
     blocks = deal_blocks(plan(conditions=22, speech=30, nonspeech=30), 30, seed=1)
     assert blocks_within(blocks, 44) == 1
     assert blocks_within(blocks, 131) == 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.prompting.config import SearchSettings
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
-from qsm_core.prompting.search.endings import all_made, no_better, outranked
+from qsm_core.prompting.search.end_reasons import all_made, no_better, outranked
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, same_text_key, text_problem
@@ -63,7 +63,7 @@ def test_seed_comes_first_then_templates_then_recombinations(whole):
     assert len({same_text_key(entry.candidate.text) for entry in history}) == len(history)
 
 
-def test_winner_has_the_best_score_on_all_of_dev_and_that_is_what_is_told(whole):
+def test_winner_has_the_best_score_on_all_of_dev_which_is_reported(whole):
     _, search, _ = whole
     assert search.finalists[0].number == 0
     assert 2 <= len(search.finalists) <= 3
@@ -136,7 +136,7 @@ def dying(limit):
     return Dying
 
 
-def test_killed_after_any_event_it_goes_on_to_the_same_trajectory_and_winner(whole, tmp_path):
+def test_killed_after_any_event_it_continues_to_the_same_trajectory_and_winner(whole, tmp_path):
     path, expected, _ = whole
     kinds = {}
     for number, event in enumerate(events_of(path), start=1):
@@ -221,7 +221,7 @@ class Moody:
         return [Candidate(f"Attempt {word_of(step)}: SPEECH or NONSPEECH?", "moody")]
 
 
-def test_a_step_without_a_candidate_is_recorded_and_the_search_goes_on(tmp_path):
+def test_a_step_without_a_candidate_is_recorded_and_the_search_continues(tmp_path):
     settings = changed(iterations=6)
     search = Work().go(make_search(tmp_path / "t.jsonl", settings, Moody({2, 3, 5})))
     assert [entry.iteration for entry in search.history] == [0, 1, 4, 6]
@@ -242,20 +242,20 @@ def test_three_steps_without_a_candidate_end_the_search_with_a_word(tmp_path):
     assert moody.steps == asked
 
 
-def test_three_steps_without_a_candidate_at_the_very_end_are_told_too(tmp_path):
+def test_three_steps_without_a_candidate_at_the_very_end_are_reported_too(tmp_path):
     settings = changed(iterations=4)
     search = Work().go(make_search(tmp_path / "t.jsonl", settings, Moody({2, 3, 4})))
     assert search.why_ended == "3 steps in a row brought no valid new candidate"
 
 
-def test_steps_without_a_candidate_at_the_end_are_told_and_counted(tmp_path):
+def test_steps_without_a_candidate_at_the_end_are_reported_and_counted(tmp_path):
     search = Work().go(make_search(tmp_path / "t", changed(iterations=3), Moody({2, 3})))
-    told = "all 3 steps were made, the last 2 without a valid new candidate"
-    assert (search.why_ended, search.steps) == (told, 3)
+    text = "all 3 steps were made, the last 2 without a valid new candidate"
+    assert (search.why_ended, search.steps) == (text, 3)
     assert len(search.history) == 2
 
 
-def test_one_step_is_told_in_the_singular():
+def test_one_step_is_worded_in_the_singular():
     assert all_made(1) == "the one step was made"
     assert all_made(4, 1).endswith("the last one without a valid new candidate")
     assert no_better(1) == "1 step brought no better candidate"

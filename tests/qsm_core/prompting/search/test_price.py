@@ -7,7 +7,7 @@ from dataclasses import replace
 from qsm_core.data.config import SyntheticConfig
 from qsm_core.prompting.config import OptimizePrompt, OptimizerSettings
 from qsm_core.prompting.search.price import prices_of, search_work
-from qsm_core.stage.work import PlannedInput
+from qsm_core.stage.workload import PlannedInput
 
 CONFIG = OptimizePrompt(
     seed=1,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qsm_core.evaluation.predictions.table import validate
-from qsm_core.prompting.scored import measure, score_of
+from qsm_core.prompting.candidate_scores import measure, score_of
 from qsm_core.prompting.search.row_values import Answers, Rows, mean_of, values_of
 
 GRID = [("snr_0dB", "snr"), ("snr_5dB", "snr"), ("filter_none", "filter"), ("clean", None)]

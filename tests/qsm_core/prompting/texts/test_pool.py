@@ -53,18 +53,21 @@ def test_every_form_is_read(tmp_path, name, content, places):
         ("p.json", "[" * 100_000, "nested too deeply"),
     ],
 )
-def test_what_cannot_be_used_is_told_with_its_place(tmp_path, name, content, problem):
+def test_what_cannot_be_used_is_reported_with_its_place(tmp_path, name, content, problem):
     with pytest.raises(ConfigurationError, match=problem):
         read_pool(write(tmp_path, name, content))
 
 
-def test_all_problems_are_told_together(tmp_path):
-    with pytest.raises(ConfigurationError) as told:
+def test_all_problems_are_reported_together(tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
         read_pool(write(tmp_path, "p.txt", f"short\n{ONE}\nWhat do you hear?\n"))
-    assert [problem.split(": ")[0][-6:] for problem in told.value.problems] == ["line 1", "line 3"]
+    assert [problem.split(": ")[0][-6:] for problem in caught.value.problems] == [
+        "line 1",
+        "line 3",
+    ]
 
 
-def test_files_that_are_not_there_and_no_text_are_told(tmp_path):
+def test_files_that_do_not_exist_and_no_text_are_reported(tmp_path):
     with pytest.raises(ConfigurationError, match="No such file"):
         read_pool(tmp_path / "missing.txt")
     with pytest.raises(ConfigurationError, match="cannot be used"):

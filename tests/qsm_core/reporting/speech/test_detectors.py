@@ -11,7 +11,7 @@ def test_a_detector_that_wins_is_named_as_the_winner():
     assert text.endswith("LoRA 85.0 %: a plain detector wins on these clips.")
 
 
-def test_a_detector_that_loses_is_told_too():
+def test_a_detector_that_loses_is_reported_too():
     text = detector_sentence({"base": 0.7, "energy": 0.6}, TITLES)
     assert text == (
         "The best plain detector: Energy, a level meter, reaches 60.0 %, below the audio model's "

@@ -138,7 +138,7 @@ def test_forest_says_its_numbers() -> None:
     assert texts[2:] == ["+13.3 [+9.3, +16.5]", "0.001", "+26.7 [+22.7, +29.9]", "0.001"]
 
 
-def test_missing_values_are_told_in_words() -> None:
+def test_missing_values_are_shown_in_words() -> None:
     analysis = make_analysis(2)
     axes = systems_figure([threshold_panel(analysis.thresholds, "DT50")], titles_of(2)).axes[0]
     assert [text.get_text() for text in axes.texts] == ["undefined", "undefined"]
@@ -157,8 +157,8 @@ def test_an_interval_without_an_end_points_to_its_side() -> None:
         thresholds.loc[rows & (thresholds["system"] == system), ["low", "high"]] = low, high
     axes = systems_figure([threshold_panel(thresholds, "DT90")], titles_of(3)).axes[0]
     arrows = [line for line in axes.lines if line.get_marker() in {"<", ">"}]
-    told = [(int(line.get_ydata()[0]), line.get_marker()) for line in arrows]
-    assert told == [(0, ">"), (1, "<"), (2, ">")]
+    shown = [(int(line.get_ydata()[0]), line.get_marker()) for line in arrows]
+    assert shown == [(0, ">"), (1, "<"), (2, ">")]
     left, right = axes.get_xlim()
     at = [float(line.get_xdata()[0]) for line in arrows]
     assert at == pytest.approx([right, left, right])

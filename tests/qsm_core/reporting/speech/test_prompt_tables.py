@@ -32,16 +32,16 @@ def test_sentences_name_the_best_way_and_what_is_added_to_it(tables):
     assert lora.endswith("It ended with the same instruction, so OPRO adds nothing to it.")
 
 
-def test_a_search_that_found_nothing_better_is_told_as_such(tables):
+def test_a_search_that_found_nothing_better_is_reported_as_such(tables):
     base = tables.gains[tables.gains["model"] == "base"]
     seed = base.loc[base["way"] == "seed", "instruction"].item()
     kept = base.assign(instruction=base["instruction"].where(base["way"] != "search", seed))
-    told = "on test. It is the first instruction: no other was better on dev. Of the simpler"
-    assert told in gain_sentences(kept)[0]
-    assert told not in gain_sentences(base)[0]
+    text = "on test. It is the first instruction: no other was better on dev. Of the simpler"
+    assert text in gain_sentences(kept)[0]
+    assert text not in gain_sentences(base)[0]
 
 
-def test_views_mark_the_best_way_and_name_whose_instruction_is_asked(tables):
+def test_views_mark_the_best_way_and_name_whose_instruction_it_is(tables):
     shown = gains_view(tables.gains)
     marked = [row[:2] for row in shown.rows if row[1].endswith("*")]
     assert marked == [

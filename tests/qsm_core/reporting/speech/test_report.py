@@ -121,10 +121,10 @@ def test_files(report: Path) -> None:
 def test_numbers_are_those_of_the_predictions(report: Path, inputs: dict[str, Path]) -> None:
     values = json.loads((report / "results.json").read_text())
     table = pd.read_csv(report / "tables" / "results.csv").set_index("system")
-    told = {row["system"]: row for row in values["results"]}
+    shown = {row["system"]: row for row in values["results"]}
     for name in ("base", "lora", "base_opro", "lora_opro"):
         expected = compute_metrics(read_predictions(inputs[f"eval_{name}"] / "predictions.parquet"))
-        assert told[name]["ba_clip"] == pytest.approx(expected.ba_clip)
+        assert shown[name]["ba_clip"] == pytest.approx(expected.ba_clip)
         assert table.loc[name, "ba_conditions"] == pytest.approx(expected.ba_conditions)
     change = table.loc["lora", "difference"]
     assert change == pytest.approx(table.loc["lora", "ba_clip"] - table.loc["base", "ba_clip"])
@@ -189,7 +189,7 @@ def test_text_is_escaped(report: Path) -> None:
     assert "<voice>" not in text
 
 
-def test_what_a_reader_has_to_know_is_there(report: Path) -> None:
+def test_caveats_for_the_reader_are_there(report: Path) -> None:
     text = (report / PAGE).read_text()
     assert "Synthetic speech is easy speech" in text
     assert "no group is in two splits; the audio itself was not compared" in text
@@ -312,7 +312,7 @@ def test_unknown_setting(inputs: dict[str, Path], tmp_path: Path) -> None:
         make_report(tmp_path, inputs, heading="x")
 
 
-def test_leak_is_told(inputs: dict[str, Path], quick: Path, tmp_path: Path) -> None:
+def test_leak_is_reported(inputs: dict[str, Path], quick: Path, tmp_path: Path) -> None:
     clips = pd.read_parquet(inputs["corpus"] / "manifest.parquet")
     clips.loc[0, "group_id"] = "speech_000"
     corpus = tmp_path / "corpus"

@@ -60,7 +60,7 @@ def test_the_abstract_of_one_system() -> None:
     sentences = abstract(make_analysis(1, SMALL), titles_of(1))
     assert sentences[0].startswith("One system answered for the same 970 test clips")
     assert "the highest of" not in sentences[1]
-    assert sentences[2] == "There is no second system, so no difference is told."
+    assert sentences[2] == "There is no second system, so no difference is reported."
     assert len(sentences) == 5
 
 
@@ -68,11 +68,13 @@ def test_the_abstract_without_scores_or_numbers() -> None:
     analysis = make_analysis(2)
     systems = analysis.systems.copy()
     systems.loc[systems["metric"] == "auroc", ["value", "low", "high"]] = np.nan
-    told = abstract(replace(analysis, systems=systems), titles_of(2))
-    assert told[3].startswith("LoRA gives no score with its answers, so its AUROC is not defined")
+    sentences = abstract(replace(analysis, systems=systems), titles_of(2))
+    assert sentences[3].startswith(
+        "LoRA gives no score with its answers, so its AUROC is not defined"
+    )
     systems["value"] = np.nan
-    told = abstract(replace(analysis, systems=systems), titles_of(2))
-    assert told[1:] == ["No balanced accuracy is defined for these clips."]
+    sentences = abstract(replace(analysis, systems=systems), titles_of(2))
+    assert sentences[1:] == ["No balanced accuracy is defined for these clips."]
 
 
 def test_no_sentence_praises() -> None:
@@ -94,11 +96,12 @@ def test_unread_answers_are_a_caveat() -> None:
     analysis = make_analysis(1)
     systems = analysis.systems.copy()
     systems.loc[systems["metric"] == "unparseable_rate", "value"] = 0.05
-    told = caveats(replace(analysis, systems=systems), titles_of(1), None)
+    sentences = caveats(replace(analysis, systems=systems), titles_of(1), None)
     assert (
-        told[0] == "Base: 5.0 % of the answers could not be read as a label. They count as errors."
+        sentences[0]
+        == "Base: 5.0 % of the answers could not be read as a label. They count as errors."
     )
-    assert "dur_1000ms, filter_none, reverb_none hold the same unchanged clips" in told[1]
+    assert "dur_1000ms, filter_none, reverb_none hold the same unchanged clips" in sentences[1]
 
 
 def test_comparisons_show_both_tests_and_the_verdict() -> None:
@@ -115,7 +118,7 @@ def test_comparisons_show_both_tests_and_the_verdict() -> None:
     assert view.notes == ()
 
 
-def test_what_no_answer_could_decide_is_told() -> None:
+def test_what_no_answer_could_decide_is_reported() -> None:
     # 5 groups differ: p is 2 / 2^5 = 0.0625 at best, above 0.05 whatever the systems are.
     analysis = make_analysis(2)
     pairs = analysis.comparisons.assign(
@@ -169,10 +172,10 @@ def test_intervals_that_are_too_narrow_are_named_where_they_stand() -> None:
     assert not any("\N{DAGGER}" in row["Base"] for row in view.records())
     assert view.notes == (f"\N{DAGGER} The interval {TOO_NARROW}.",)
     # Above the table stand only the notes that are about all of its intervals.
-    assert [told for told in caveats(made, titles, None) if "rough" in told] == [
+    assert [shown for shown in caveats(made, titles, None) if "rough" in shown] == [
         "Intervals rest on rough."
     ]
-    assert not any(TOO_NARROW in told for told in caveats(made, titles, None))
+    assert not any(TOO_NARROW in shown for shown in caveats(made, titles, None))
 
 
 def test_missing_intervals_of_conditions_are_explained() -> None:
@@ -183,7 +186,7 @@ def test_missing_intervals_of_conditions_are_explained() -> None:
     )
     made = replace(analysis, conditions=table.assign(reason=reasons))
     view = conditions_view(conditions_table(made), made, titles)
-    assert view.notes == ("Where no interval stands: every resample gives the same value.",)
+    assert view.notes == ("Where there is no interval: every resample gives the same value.",)
     assert conditions_view(conditions_table(analysis), analysis, titles).notes == ()
 
 
@@ -210,8 +213,11 @@ def test_systems_with_the_same_answers() -> None:
     analysis = make_analysis(2)
     pairs = analysis.comparisons.assign(smallest_p_holm=1.0, verdict="same answers")
     same = replace(analysis, comparisons=pairs)
-    told = abstract(same, titles_of(2))[2]
-    assert "the verdict on the one paired difference is \N{LEFT DOUBLE QUOTATION MARK}same" in told
+    sentences = abstract(same, titles_of(2))[2]
+    assert (
+        "the verdict on the one paired difference is \N{LEFT DOUBLE QUOTATION MARK}same"
+        in sentences
+    )
     assert comparisons_view(comparisons_table(same, titles_of(2)), same).notes == ()
 
 
@@ -245,8 +251,8 @@ def test_clip_prompts(summary: dict[str, Any], expected: float) -> None:
 
 def test_definitions_refer_to_sections_that_exist() -> None:
     folder = Path(sections.__file__).parent
-    told = json.loads((folder / "definitions.json").read_text(encoding="utf-8"))
+    content = json.loads((folder / "definitions.json").read_text(encoding="utf-8"))
     headings = set(re.findall(r"^#+ (.+)$", METHODS.read_text(encoding="utf-8"), re.MULTILINE))
-    named = {found[1] for text in told.values() if (found := re.search(r"\(([^()]+)\)$", text))}
+    named = {found[1] for text in content.values() if (found := re.search(r"\(([^()]+)\)$", text))}
     assert len(named) >= 5
     assert named <= headings

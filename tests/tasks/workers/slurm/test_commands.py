@@ -51,7 +51,7 @@ def test_the_wait_has_an_end(program):
         run_slurm(["squeue"], patience_s=0)
 
 
-def test_a_refusal_is_told_in_slurms_words_and_not_repeated(program):
+def test_a_refusal_is_reported_in_slurms_words_and_not_repeated(program):
     calls = program(
         "sbatch", 'echo "sbatch: error: invalid partition specified: nope" >&2',
         'echo "sbatch: error: Batch job submission failed" >&2; exit 1',
@@ -73,10 +73,10 @@ def test_a_submission_whose_answer_was_lost_is_not_repeated(program):
         rf"printf '{fields}/other/w\n'",
         rf"printf '{fields.replace('41', '42')}/mine/w\n'",
     )
-    told: list[str] = []
+    reported: list[str] = []
     job = Job("", "qsm-0123abcd-gpu", "PENDING", comment="/mine/w")
-    assert submit_once("script", job, environment=dict(os.environ), waiting=told.append) == "42"
-    assert "Unable to contact" in told[0]
+    assert submit_once("script", job, environment=dict(os.environ), waiting=reported.append) == "42"
+    assert "Unable to contact" in reported[0]
 
 
 def test_jobs_are_read(program):
@@ -107,7 +107,7 @@ def test_only_what_does_not_exist_counts_before_a_run(program, said, counts):
     assert (invalid_in("script", environment=dict(os.environ)) is not None) is counts
 
 
-def test_a_machine_without_slurm_is_told(tmp_path, monkeypatch):
+def test_a_machine_without_slurm_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError, match="sbatch, squeue, scancel, scontrol: not found"):
         check_commands()

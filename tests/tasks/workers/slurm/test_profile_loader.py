@@ -99,7 +99,7 @@ def test_a_stage_has_the_last_word_on_time_and_memory(write):
     assert profile.request(evaluate.definition)[1] == profile.resources["gpu"]
 
 
-def test_every_mistake_is_told_at_once(write):
+def test_every_mistake_is_reported_at_once(write):
     text = """\
 umask: 0999
 scratch: relative
@@ -119,7 +119,7 @@ resources:
     memory: 4G
 """
     path = write(text)
-    told = "\n".join(problems(path))
+    message = "\n".join(problems(path))
     for part in (
         "line 10: resources.cpu.max_jobs is given twice",
         "line 1: umask = '0999': write a umask as three octal digits",
@@ -134,8 +134,8 @@ resources:
         "line 12: resources.gpu.partition is missing",
         "line 13: resources.gpu.partion: no such field; known fields: partition, walltime",
     ):
-        assert part in told
-    assert all(problem.startswith(f"{path}, line ") for problem in told.splitlines())
+        assert part in message
+    assert all(problem.startswith(f"{path}, line ") for problem in message.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ resources:
         ((GOOD, "- a\n"), "expected fields with values"),
     ],
 )
-def test_what_cannot_work_is_told(write, change, expected):
+def test_what_cannot_work_is_reported(write, change, expected):
     assert expected in "\n".join(problems(write(GOOD.replace(*change))))
 
 

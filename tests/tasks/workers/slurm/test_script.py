@@ -101,16 +101,16 @@ def test_secrets_reach_the_job_by_a_private_file_only(tmp_path, monkeypatch):
     assert SECRET not in (shown or "")
     assert SECRET not in str(submission_environment(os.environ))
     shell = '. "$1"; echo "$PREFECT_API_AUTH_STRING $PREFECT_API_URL"'
-    told = subprocess.run(
+    message = subprocess.run(
         ["bash", "-c", shell, "", folder.environment],
         env={}, text=True, capture_output=True, check=True,
     )  # fmt: skip
-    assert told.stdout == f"{SECRET} http://server/api\n"
+    assert message.stdout == f"{SECRET} http://server/api\n"
     assert folder.path.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.path.iterdir()} == {0o600}
 
 
-def test_a_flow_inside_a_job_does_not_hand_on_what_that_job_asked_for():
+def test_a_flow_inside_a_job_does_not_pass_on_the_requests_of_that_job():
     current = {"SLURM_CONF": "c", "SLURM_MEM_PER_NODE": "4", "SBATCH_ACCOUNT": "a", "PATH": "p"}
     assert submission_environment(current) == {"SLURM_CONF": "c", "PATH": "p"}
 
