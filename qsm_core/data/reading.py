@@ -7,7 +7,6 @@ clips can be reported together. A file that adjacent rows are cut from is read o
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop, num_samples
-from qsm_core.audio.level import Waveform, dbfs, peak_normalize
+from qsm_core.audio.level import Waveform, dbfs, peak_normalize, rms
 from qsm_core.audio.reading import SUFFIXES, Recording, read_audio
 from qsm_core.data.config import PrepareConfig, ShortClips
 from qsm_core.data.manifest import ManifestTable
@@ -33,10 +31,11 @@ SILENCE_DBFS = -70.0
 # Rendered clips are padded at -80 dBFS: a file at that level is nothing but padding.
 RENDERED_SILENCE_DBFS = -78.0
 PEAK = 0.9
+# A constant offset is not heard. Below a hundredth of a clip's power it moves no level by more
+# than 0.05 dB; from there on it is taken out, since levels and SNR would be those of the offset.
+LARGEST_OFFSET_SHARE = 0.01
 
 _FILES_AT_ONCE = 64
-_UNKNOWN_LENGTH = 0xFFFF_FF00  # lengths above this are written when a WAV goes to a pipe
-_LENGTH_OF_WAV = re.compile(r"^data\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 Report = Callable[[int, int, str], None]
 
@@ -82,6 +81,7 @@ class ReadClip:
         channels: Channels of the file; 0 where it could not be read.
         cut: How it got its length: whole, cropped, span, short or rendered.
         sha256: Of the file.
+        offset_removed: A constant offset was taken out of the clip.
     """
 
     row: int
@@ -91,6 +91,7 @@ class ReadClip:
     channels: int = 0
     cut: str = ""
     sha256: str | None = None
+    offset_removed: bool = False
 
 
 def read_clips(
@@ -137,13 +138,13 @@ def _read_file(table: ManifestTable, rows: range, settings: CutSettings) -> list
     if refusal is not None:
         return [_bad(row, str(text), *refusal) for row in rows]
     try:
-        recording = read_audio(path)
-        faults = list(_file_faults(path, recording))
-    except (DataError, OSError, RuntimeError) as error:
+        recording = read_audio(path, keep_faulty=True)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except (DataError, OSError) as error:
         reason = "; ".join(error.problems) if isinstance(error, DataError) else str(error)
         return [_bad(row, str(text), "unreadable", reason) for row in rows]
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    faults = list(_file_faults(recording))
     return [_read_clip(table.frame, row, recording, settings, faults, sha256) for row in rows]
 
 
@@ -166,7 +167,7 @@ def _reason_not_to_open(path: Path, root: Path) -> tuple[str, str] | None:
     return None
 
 
-def _file_faults(path: Path, recording: Recording) -> Iterator[tuple[str, str]]:
+def _file_faults(recording: Recording) -> Iterator[tuple[str, str]]:
     """Yield (kind, text) of each problem of the file as a whole."""
     rate_hz = recording.source_rate_hz
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
@@ -174,12 +175,8 @@ def _file_faults(path: Path, recording: Recording) -> Iterator[tuple[str, str]]:
             "rate",
             f"a sample rate of {rate_hz} Hz; allowed is {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz",
         )
-    header = soundfile.info(path)
-    declared = _LENGTH_OF_WAV.search(header.extra_info)
-    if declared and int(declared[1]) < _UNKNOWN_LENGTH:
-        yield "length", f"its header says {declared[1]} bytes of audio, it holds {declared[2]}"
-    elif recording.num_frames != header.frames and header.format != "MP3":
-        yield "length", f"its header says {header.frames} frames, it holds {recording.num_frames}"
+    if recording.fault is not None:
+        yield "length", f"was cut off: {recording.fault}"
 
 
 def _read_clip(
@@ -197,8 +194,10 @@ def _read_clip(
         problems.append(("changed", "the file is not the one of the manifest: its sha256 differs"))
     if not cut_faults:
         problems += _signal_faults(waveform, rendered=cut == "rendered")
+    offset = _has_offset(waveform) and cut != "rendered"
     if not problems and cut != "rendered":
-        waveform = peak_normalize(waveform, PEAK)
+        centred = waveform - waveform.mean(dtype=np.float64) if offset else waveform
+        waveform = peak_normalize(centred, PEAK)
     path = str(values["path"])
     return ReadClip(
         row=row,
@@ -208,6 +207,7 @@ def _read_clip(
         channels=recording.channels,
         cut=cut,
         sha256=sha256,
+        offset_removed=offset,
     )
 
 
@@ -260,11 +260,21 @@ def _signal_faults(waveform: Waveform, *, rendered: bool) -> list[tuple[str, str
     if not np.isfinite(waveform).all():
         return [("not finite", "holds NaN or infinite values")]
     limit = RENDERED_SILENCE_DBFS if rendered else SILENCE_DBFS
-    level = dbfs(waveform)
+    level = dbfs(waveform - waveform.mean(dtype=np.float64))
     if level < limit:
-        text = f"silent: {level:.0f} dBFS in the part that is used, the limit is {limit:g} dBFS"
+        beside = " beside a constant offset" if dbfs(waveform) >= limit else ""
+        text = (
+            f"silent: {level:.0f} dBFS{beside} in the part that is used, the limit is "
+            f"{limit:g} dBFS"
+        )
         return [("silent", text)]
     return []
+
+
+def _has_offset(waveform: Waveform) -> bool:
+    if waveform.size == 0 or not np.isfinite(waveform).all():
+        return False
+    return abs(float(waveform.mean(dtype=np.float64))) > LARGEST_OFFSET_SHARE**0.5 * rms(waveform)
 
 
 def _milliseconds(waveform: Waveform) -> float:

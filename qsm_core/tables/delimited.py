@@ -37,7 +37,7 @@ _ROW_NAMES = ("", "Unnamed: 0")
 _NO_NUMBER = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 _WITH_COMMA = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
-_MOST_TOLD = 10
+_MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def read_table(path: Path, *, numbers: Collection[str] = ()) -> DelimitedTable:
     problems = [f"{path}, {problem}" for problem in rows.problems]
     header, body, notes = _without_row_names(header, rows.cells[1:])
     header, body = _without_nameless(header, body)
-    problems += [f"{path}: column {name!r} stands twice" for name in _twice(header)]
+    problems += [f"{path}: column {name!r} appears twice" for name in _twice(header)]
     problems += _width_problems(path, header, body, rows.lines[1:])
     if problems:
         raise DataError(TITLE, _capped(problems))
@@ -97,8 +97,8 @@ def read_table(path: Path, *, numbers: Collection[str] = ()) -> DelimitedTable:
         if name in frame:
             frame[name], changed = _with_points(frame[name], delimiter)
             notes += [f"column {name}: decimal commas were read as points"] if changed else []
-    told = tuple(f"{path.name}: {note}" for note in notes)
-    return DelimitedTable(frame, tuple(rows.lines[1:]), delimiter, told)
+    noted = tuple(f"{path.name}: {note}" for note in notes)
+    return DelimitedTable(frame, tuple(rows.lines[1:]), delimiter, noted)
 
 
 def _begin(lines: Sequence[str]) -> tuple[str, list[str], int, list[str]]:
@@ -193,5 +193,5 @@ def _twice(names: list[str]) -> list[str]:
 
 
 def _capped(problems: list[str]) -> list[str]:
-    more = len(problems) - _MOST_TOLD
-    return problems[:_MOST_TOLD] + ([f"and {more} more"] if more > 0 else [])
+    more = len(problems) - _MOST_SHOWN
+    return problems[:_MOST_SHOWN] + ([f"and {more} more"] if more > 0 else [])

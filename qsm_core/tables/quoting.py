@@ -104,7 +104,7 @@ def _cell_over_lines(
             return none
         swallowed = [line.split(delimiter) for line in lines[at + 1 : stop] if line.strip()]
         others = shapes - Counter(_shape(cells[0]) for cells in swallowed)
-        if width > 1 and all(len(row) == width and _shape(row[0]) in others for row in swallowed):
+        if width > 1 and all(len(row) > 1 and _shape(row[0]) in others for row in swallowed):
             return none
         return stop, cells
     return none

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import soundfile
 
+from qsm_core.audio.reading import read_samples
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, make_table
 from qsm_core.errors import DataError
@@ -105,10 +105,10 @@ def join_turns(turns: Iterable[Region]) -> list[Region]:
 def _regions(file: Path, rttm: Path) -> list[Region]:
     """Return where speech is, cut at the end of the recording."""
     try:
-        info = soundfile.info(file)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"{file}: cannot be read ({error})") from error
-    end_ms = int(info.frames / info.samplerate * 1000)
+        decoded = read_samples(file)
+    except DataError as error:
+        raise ValueError("; ".join(error.problems)) from error
+    end_ms = int(decoded.samples.size / decoded.rate_hz * 1000)
     return [(start, min(stop, end_ms)) for start, stop in join_turns(read_rttm(rttm))]
 
 

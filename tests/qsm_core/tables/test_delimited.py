@@ -52,11 +52,11 @@ def test_gzipped_by_content_not_by_name(read):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "shown"),
     [
         (b"path,label\na.wav,SPEECH,anna\n", "line 2: 3 cells, but 2 columns"),
         (b"path,label\na.wav,SPEECH\nb.wav\n", "line 3: 1 cells, but 2 columns"),
-        (b"path,label,path\na.wav,SPEECH,b.wav\n", "column 'path' stands twice"),
+        (b"path,label,path\na.wav,SPEECH,b.wav\n", "column 'path' appears twice"),
         (
             "path,label\nä.wav,SPEECH\n".encode("latin-1"),
             "line 2: is not UTF-8 .byte 0xe4.*CSV UTF-8",
@@ -67,8 +67,8 @@ def test_gzipped_by_content_not_by_name(read):
         (b'path\ttext\na_1.wav\t"Stop\tgo\nb_2.wav\tgo\n', "line 2: a quote .* opens here"),
     ],
 )
-def test_what_cannot_be_read_without_guessing_is_told(read, content, told):
-    with pytest.raises(DataError, match=rf"clips\.csv.*{told}"):
+def test_what_cannot_be_read_without_guessing_is_told(read, content, shown):
+    with pytest.raises(DataError, match=rf"clips\.csv.*{shown}"):
         read(content)
 
 
@@ -127,10 +127,10 @@ def test_each_line_is_a_row_or_is_named(tmp_path_factory, lines, delimiter):
     body = [f"clip_{number}.wav{delimiter}{line}" for number, line in enumerate(lines)]
     file = tmp_path_factory.getbasetemp() / "messy.csv"
     file.write_text("\n".join([f"path{delimiter}text", *body]))
-    read, told = [], ()
+    read, shown = [], ()
     try:
         read = read_table(file).frame["path"].tolist()
     except DataError as error:
-        told = error.problems
-    assert read == [f"clip_{n}.wav" for n in range(len(lines))] or told
-    assert all(f"{file}, line " in text or text.startswith("and ") for text in told)
+        shown = error.problems
+    assert read == [f"clip_{n}.wav" for n in range(len(lines))] or shown
+    assert all(f"{file}, line " in text or text.startswith("and ") for text in shown)
