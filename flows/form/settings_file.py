@@ -2,7 +2,7 @@
 
 The file is a mapping from the names of parameters to values, with `_` or `-` between words. A flag
 wins over the file, the file over the preset and the defaults. A field that takes several names with
-commas between takes a list as well.
+commas between takes a list as well, and one that takes NAME=VALUE a mapping.
 """
 
 from __future__ import annotations
@@ -99,11 +99,13 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _as_field_has_it(value: Any, model: type[BaseModel], name: str) -> Any:
-    """Return a YAML value as a field takes it: numbers as words, names with commas between."""
+    """Return a YAML value as a field takes it: numbers as words, lists as names with commas."""
     forms = [value]
-    if isinstance(value, list):
+    if isinstance(value, dict):
+        forms.append([f"{key}={given}" for key, given in value.items()])
+    elif isinstance(value, list):
         forms.append(",".join(map(str, value)))
-    elif not isinstance(value, bool | dict):
+    elif not isinstance(value, bool):
         forms += [str(value), [value]]
     allowed = (one for one in forms if not field_problems(model, {name: one}))
     return next(allowed, value)

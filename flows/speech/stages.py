@@ -25,7 +25,7 @@ from flows.speech.corpus import submit_corpus
 from flows.speech.inputs import check_inputs
 from flows.speech.lists import condition_keys, detector_names
 from flows.speech.memory import MEMORY_TABLE, RunMemory
-from flows.speech.optimizer import check_key, optimizer_inputs, optimizer_runtime
+from flows.speech.optimizer import check_key, optimizer_inputs, optimizer_runtime, pool_rows
 from flows.speech.parameters import PipelineParameters
 from flows.speech.roles import (
     BASE,
@@ -40,6 +40,7 @@ from flows.speech.roles import (
     Search,
     Training,
 )
+from flows.speech.searches import search_of, search_variants
 from qsm_core.conditions.config import RirConfig
 from qsm_core.conditions.grid import Dimension, parse_conditions
 from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
@@ -119,8 +120,8 @@ class SpeechStages:
         clips = clips_of(self.parameters, needed_splits)
         self._corpus = submit_corpus(self._run, clips)
         made = self._run.finished(self._corpus) if clips.of_user else None
-        if made is not None and self.parameters.searches:
-            check_search(self.parameters, made.path)
+        for search in search_variants(self.parameters) if made is not None else ():
+            check_search(search, made.path)
 
     def lora_systems(self) -> list[System]:
         """Return the LoRA models, one for each seed of their training."""
@@ -208,12 +209,14 @@ class SpeechStages:
         self, system: System, *, given: str | None, adapter: Input | None = None
     ) -> Input:
         """Search a better instruction on the dev clips, or take the one that the user gave."""
-        p = self.parameters
+        p = search_of(self.parameters, system)
         if given is not None:
             self._found[system] = _Found(self._digest(given), None, adapter)
             return self._found[system].instruction
         check_key(p)
         pool = None if p.opro_pool is None else self._digest(p.opro_pool)
+        if p.opro_pool is not None:
+            self._run.tables["Instructions of opro_pool"] = pool_rows(p.opro_pool)
         llm = optimizer_inputs(p)
         for one in llm.values():
             self.memory.add_optimizer(p, one.path)

@@ -6,7 +6,8 @@ Inputs: `corpus` (a prepared corpus, or a part of one), `model` (a Qwen2-Audio f
 optionally `adapter` (a LoRA folder), `instruction` (a folder with best_prompt.txt), `rirs` (impulse
 responses).
 
-Output: predictions.parquet, metrics.json, volatile/timings.json, volatile/system.json.
+Output: predictions.parquet and predictions.csv (for notebooks), metrics.json,
+volatile/timings.json, volatile/system.json.
 
 Finished answers are kept, so a stage that was killed continues after them. Answers that were scored
 elsewhere (by shards on other workers, or by an evaluation before the metrics were edited) are taken
@@ -19,6 +20,7 @@ from typing import Any
 
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import Metrics, write_metrics
+from qsm_core.evaluation.predictions.notebook_csv import NOTEBOOK_FILE, write_notebook_csv
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.block_scoring import PREDICTIONS_FILE
 from qsm_core.evaluation.scoring.config import EvaluateConfig
@@ -47,6 +49,7 @@ def run(context: StageContext) -> dict[str, Any]:
         scored.predictions, instruction=instruction, settings=config.bootstrap
     )
     write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
+    write_notebook_csv(context.out / NOTEBOOK_FILE, scored.predictions)
     write_metrics(context.out / METRICS_FILE, metrics)
     scored.write_notes(context.out)
     return {

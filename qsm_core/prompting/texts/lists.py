@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,8 @@ def _entries(values: Any) -> Iterator[Listed]:
 
 
 def _listed(value: Any, place: str) -> Listed:
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int | float):
+        return replace(_listed(value[0], place), scored=True)
     mapping: Any = {}
     scored = False
     text = value
@@ -138,8 +140,6 @@ def _listed(value: Any, place: str) -> Listed:
         text = next((value[name] for name in _TEXT_KEYS if name in value), None)
         mapping = value.get("mapping") or {}
         scored = bool(set(_SCORE_KEYS) & set(value))
-    elif isinstance(value, list) and len(value) == 2 and isinstance(value[1], int | float):
-        text, scored = value[0], True
     if not isinstance(text, str) or not isinstance(mapping, dict):
         shown = repr(text if isinstance(value, dict) else value)
         raise FormError(

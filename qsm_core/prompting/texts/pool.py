@@ -14,12 +14,10 @@ from pathlib import Path
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.inference.answers import answer_choices
 from qsm_core.labels import parse_label
-from qsm_core.plurals import counted
 from qsm_core.prompting.texts.candidates import clean_text, same_text_key, text_problem
 from qsm_core.prompting.texts.lists import SUFFIXES, Listed, read_list
 
 _SHOWN = 60  # characters of a text in an error
-_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -44,19 +42,6 @@ class Pool:
     entries: tuple[PoolEntry, ...]
     left_out: tuple[str, ...] = ()
     repeated: int = 0
-
-    @property
-    def remark(self) -> str | None:
-        """What is not tried of the file, in one sentence; None where all of it is."""
-        parts = []
-        if self.repeated:
-            parts.append(f"{self.repeated} stand there again")
-        if self.left_out:
-            more = len(self.left_out) - _MOST_NAMED
-            named = "; ".join(self.left_out[:_MOST_NAMED]) + (f"; {more} more" if more > 0 else "")
-            parts.append(f"{len(self.left_out)} cannot be tried ({named})")
-        kept = counted(len(self.entries), "instruction")
-        return f"{kept}; {', '.join(parts)}" if parts else None
 
 
 def read_pool(path: Path) -> Pool:
@@ -93,8 +78,10 @@ def _checked(path: Path, found: list[Listed]) -> Pool:
                 f"{one.place}: {_short(text)!r}: {problem}"
             )
     if problems or not entries:
-        told = [f"{path}, {problem}" for problem in [*problems, *left_out]]
-        raise _unusable(path, told or [f"{path}: holds no instruction; needed is one at least"])
+        found_wrong = [f"{path}, {problem}" for problem in [*problems, *left_out]]
+        raise _unusable(
+            path, found_wrong or [f"{path}: holds no instruction; needed is one at least"]
+        )
     repeated = len(found) - len(entries) - len(left_out)
     return Pool(tuple(entries.values()), tuple(left_out), repeated)
 
