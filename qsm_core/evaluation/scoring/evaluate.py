@@ -27,6 +27,7 @@ from qsm_core.evaluation.scoring.config import EvaluateConfig
 from qsm_core.evaluation.scoring.instructions import own_instruction
 from qsm_core.evaluation.scoring.scored_clips import score_clips
 from qsm_core.inference.answers import answer_choices
+from qsm_core.models.sizes import adapter_bytes, stored_parameters
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
@@ -58,6 +59,19 @@ def run(context: StageContext) -> dict[str, Any]:
         "n_asked": scored.asked,
         "answer_format": answered,
         "answer_mass": scored.answer_mass,
+        **_sizes(context),
+    }
+
+
+def _sizes(context: StageContext) -> dict[str, int | None]:
+    """Return how large model and adapter are, for a reader who weighs them against their errors."""
+    sizes = {"parameters": stored_parameters(context.inputs["model"])}
+    adapter = context.inputs.get("adapter")
+    if adapter is None:
+        return sizes
+    return sizes | {
+        "adapter_parameters": stored_parameters(adapter),
+        "adapter_bytes": adapter_bytes(adapter),
     }
 
 
