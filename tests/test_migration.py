@@ -1,12 +1,14 @@
 """The commands of docs/migration.md, in a folder like a checkout of the first system.
 
-Each command is run as it stands, with two changes: the embedded model stands in for the 7B model, and
-runs end after their plan (`--plan-only`). The comparison, which needs no model, is made in full.
+Each command is run as written, with two changes: the embedded model takes the place of the 7B
+model, and runs end after their plan (`--plan-only`). The comparison, which needs no model, is made
+in full.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shlex
@@ -141,6 +143,18 @@ def _arguments(command: str) -> list[str]:
     return words[1:]
 
 
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what a command changes in its process: environment, file mode mask, logging."""
+    mask = os.umask(0o022)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(sys, "argv", list(sys.argv))
+    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
+    yield
+    os.umask(mask)
+
+
+@pytest.mark.usefixtures("process")
 @pytest.mark.filterwarnings("ignore:.* found in sys.modules after import:RuntimeWarning")
 @pytest.mark.parametrize("command", [one for one in COMMANDS if one not in COMPARISON])
 def test_command(
@@ -150,12 +164,10 @@ def test_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(checkout)
-    monkeypatch.setattr(sys, "argv", list(sys.argv))
     arguments = _arguments(command)
     if arguments[0] != "data":
         arguments.append("--plan-only")
-    with monkeypatch.context() as environment, pytest.raises(SystemExit) as end:
-        environment.setattr(os, "environ", os.environ.copy())
+    with pytest.raises(SystemExit) as end:
         main(arguments)
     printed = capsys.readouterr()
     assert end.value.code in (0, None), printed.err + printed.out

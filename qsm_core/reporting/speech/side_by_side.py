@@ -45,15 +45,17 @@ def side_by_side(sources: Sources, inputs: Mapping[str, Path]) -> dict[str, Repo
             "title": title,
             **_errors(sources.analysis.confusion, name),
             **_of_evaluation(manifests.get(f"eval_{name}")),
-            "training_seconds": _seconds(
-                manifests.get(f"train_{System.read(name).unprompted.name}")
-            ),
+            "training_seconds": _seconds(manifests.get(_training_of(name))),
         }
         for name, title in sources.titles.items()
         if not System.read(name).calibrated
     ]
     table = pd.DataFrame(rows)
     return {SIDE_BY_SIDE: ReportTable(table, _view(table))}
+
+
+def _training_of(system: str) -> str:
+    return f"train_{System.read(system).unprompted.name}"
 
 
 def _errors(confusion: pd.DataFrame, system: str) -> dict[str, int]:

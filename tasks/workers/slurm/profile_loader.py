@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from qsm_core.errors import ConfigurationError
-from tasks.workers.slurm.profile_schema import ClusterProfile
+from tasks.workers.slurm.profile_schema import ClusterProfile, StageOverride
 
 LOCAL = "local"
 SHIPPED = Path(__file__).resolve().parents[3] / "deployments" / "clusters"
@@ -94,19 +94,27 @@ def _mismatches(
     profile: ClusterProfile, stages: Collection[str] | None
 ) -> Iterator[tuple[FieldPath, str]]:
     """Yield what the values for single stages refer to that does not exist or does not fit."""
-    for name, override in profile.stages.items():
-        if stages is not None and name not in stages:
-            known = ", ".join(sorted(stages))
+    for name in profile.stages if stages is not None else ():
+        if name not in (stages or ()):
+            known = ", ".join(sorted(stages or ()))
             yield ("stages", name), f"stages.{name}: no such stage; known stages: {known}"
+    for section in ("stages", "outputs"):
+        yield from _override_mismatches(profile, section)
+
+
+def _override_mismatches(profile: ClusterProfile, section: str) -> Iterator[tuple[FieldPath, str]]:
+    """Yield which values of one section do not fit the classes of the profile."""
+    overrides: dict[str, StageOverride] = getattr(profile, section)
+    for name, override in overrides.items():
         if override.resource is not None and override.resource not in profile.resources:
             known = ", ".join(profile.resources)
             text = f"= {override.resource!r}: no such class; classes of this profile: {known}"
-            yield ("stages", name, "resource"), f"stages.{name}.resource {text}"
+            yield (section, name, "resource"), f"{section}.{name}.resource {text}"
             continue
         base = profile.resources[override.resource or "cpu"]
         if override.walltime is not None and override.walltime < 2 * base.stop_margin:
             text = "is less than twice the stop_margin of its class"
-            yield ("stages", name, "walltime"), f"stages.{name}.walltime {text}"
+            yield (section, name, "walltime"), f"{section}.{name}.walltime {text}"
 
 
 def _explain(problem: Any, values: Any) -> tuple[FieldPath, str]:

@@ -137,7 +137,7 @@ class ResourceClass(_Strict):
 
 
 class StageOverride(_Strict):
-    """Values for one stage that replace those of its class."""
+    """Values for one stage, or one output of a run, that replace those of its class."""
 
     resource: str | None = Field(None, description="Resource class of this profile.")
     walltime: Duration | None = Field(None, description="Longest time of one job.")
@@ -168,6 +168,10 @@ class ClusterProfile(_Strict):
     stages: dict[str, StageOverride] = Field(
         default_factory=dict, description="Values for single stages."
     )
+    outputs: dict[str, StageOverride] = Field(
+        default_factory=dict,
+        description="Values for single outputs of a run, by the names that its plan shows.",
+    )
 
     @model_validator(mode="after")
     def _classes_are_there(self) -> Self:
@@ -182,17 +186,18 @@ class ClusterProfile(_Strict):
     def request(self, definition: StageDefinition) -> tuple[str, ResourceClass]:
         """Return the class that serves a stage, and what its job asks for.
 
-        The profile's values for the stage override its definition's, which override the class's.
+        The profile's values for the output override those for its stage, which override its
+        definition's, which override the class's.
         """
-        override = self.stages.get(definition.name)
-        name = override.resource if override and override.resource else definition.resource
+        name: str = definition.resource
         changes: dict[str, int] = {}
         if definition.walltime:
             changes["walltime"] = parse_duration(definition.walltime)
         if definition.memory:
             changes["memory"] = parse_memory(definition.memory)
-        if override and override.walltime:
-            changes["walltime"] = override.walltime
-        if override and override.memory:
-            changes["memory"] = override.memory
+        of_output = self.outputs.get(definition.output or "")
+        for override in filter(None, (self.stages.get(definition.name), of_output)):
+            name = override.resource or name
+            given = {"walltime": override.walltime, "memory": override.memory}
+            changes |= {field: value for field, value in given.items() if value}
         return name, self.resources[name].model_copy(update=changes)
