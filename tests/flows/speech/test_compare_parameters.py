@@ -77,7 +77,7 @@ def test_all_wrong_sources_are_reported_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "expected"),
+    ("wrong", "shown"),
     [
         ({"sources": []}, "sources"),
         ({"name": "a/b"}, "name = 'a/b'"),

@@ -22,7 +22,7 @@ def test_every_path_that_does_not_exist_is_reported_with_its_field(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("pattern", "expected"),
+    ("pattern", "shown"),
     [("(spk", "unterminated"), ("spk[0-9]+", "0 groups"), ("(a)(b)", "2 groups")],
 )
 def test_a_pattern_that_finds_no_group_is_refused(pattern: str, shown: str) -> None:

@@ -59,7 +59,7 @@ def test_a_device_that_does_not_exist_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("attention", "dtype", "expected"),
+    ("attention", "dtype", "shown"),
     [
         ("fast", "auto", "allowed are 'auto', 'sdpa', 'flash_attention_2', 'eager'"),
         ("flash_attention_2", "auto", "needs a CUDA GPU, and the model runs on cpu"),
