@@ -40,6 +40,7 @@ from flows.speech.compare_parameters import (
 )
 from flows.speech.comparison import submit_comparison
 from flows.speech.roles import Report
+from flows.terminal.display import current_display
 from qsm_core.evaluation.analysis.clip_sets import common_rows, comparable_sets
 from qsm_core.evaluation.analysis.sources import check_pairs, read_systems
 
@@ -47,11 +48,17 @@ from qsm_core.evaluation.analysis.sources import check_pairs, read_systems
 def check_sources(parameters: CompareParameters, found: Found) -> None:
     """Read all predictions and refuse what cannot be compared, before anything is queued.
 
+    What a reader should know of how a file was read is shown; the report has it as well.
+
     Raises:
         DataError: Of one or several sources; every problem is listed.
     """
     paths = {f"eval_{one.name}": one.predictions for one in found.systems}
-    tables = read_systems(paths, [one.name for one in found.systems])
+    noted: list[str] = []
+    tables = read_systems(paths, {one.name: one.title for one in found.systems}, noted)
+    if display := current_display():
+        for text in noted:
+            display.print(f"note: {text}")
     sets = comparable_sets(common_rows(tables) if parameters.rows == "common" else tables)
     check_pairs(sets, found.pairs(parameters.pairs))
 

@@ -15,12 +15,17 @@ A stage whose output is in the store is reused, so the same command resumes a ru
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
+    from flows.speech.first_system_settings import first_system_settings
     from flows.speech.parameters import PANELS, PipelineParameters
     from flows.speech.parsing import parse_parameters
     from flows.terminal.command_line import run_from_terminal
 
     run_from_terminal(
-        "flows.complete_pipeline:complete_pipeline", PipelineParameters, parse_parameters, PANELS
+        "flows.complete_pipeline:complete_pipeline",
+        PipelineParameters,
+        parse_parameters,
+        PANELS,
+        first_system_settings,
     )
     raise SystemExit
 

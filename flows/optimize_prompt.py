@@ -13,6 +13,7 @@ the first instruction, with the winner and with the best instruction that simple
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
+    from flows.speech.first_system_settings import first_system_settings
     from flows.speech.optimize_parameters import (
         PANELS,
         OptimizeParameters,
@@ -25,6 +26,7 @@ if __name__ == "__main__":  # --help and wrong flags are answered before Prefect
         OptimizeParameters,
         parse_optimize_parameters,
         PANELS,
+        first_system_settings,
     )
     raise SystemExit
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -30,7 +29,10 @@ def parse_model(model: type[Model], values: dict[str, Any]) -> Model:
     try:
         parameters = model.model_validate(values)
     except ValidationError as error:
-        problems += _explain(error, model, but=blank)
+        lines = _explain(error, model)
+        problems += [
+            text for place, text in lines.items() if place[:1] not in {(one,) for one in blank}
+        ]
         raise ConfigurationError("the parameters cannot be used", problems) from error
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
@@ -46,16 +48,25 @@ def _holds_blank(value: object) -> bool:
     return is_blank(value) or (isinstance(value, list) and any(map(is_blank, value)))
 
 
-def _explain(error: ValidationError, model: type[BaseModel], *, but: Collection[str]) -> list[str]:
+def field_problems(model: type[BaseModel], values: dict[str, Any]) -> list[str]:
+    """List what is wrong with some values of a parameter model, whatever else it needs."""
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        lines = _explain(error, model)
+        return [text for place, text in lines.items() if place[:1] and place[0] in values]
+    return []
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> dict[tuple[int | str, ...], str]:
     """Describe each problem of a validation in one line: field, value, what is wrong."""
-    lines = []
+    lines = {}
     for problem in error.errors():
-        if problem["loc"][:1] and problem["loc"][0] in but:
-            continue
         field = ".".join(str(part) for part in problem["loc"]) or "parameters"
         if problem["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields)
-            lines.append(f"{field}: there is no such parameter; there are: {known}")
+            text = f"{field}: there is no such parameter; there are: {known}"
         else:
-            lines.append(f"{field} = {problem['input']!r}: {problem['msg']}")
+            text = f"{field} = {problem['input']!r}: {problem['msg']}"
+        lines[problem["loc"]] = text
     return lines

@@ -98,12 +98,24 @@ class Session:
             check_names(self.settings.results_folder, names, store=self._store.root)
             plan = plan_of(runner.handles, self._profile, self._store)
             self._expected = [stage.name for stage in plan]
+            self._note_unknown_outputs()
             self._to_run = [
                 handle.definition
                 for handle, stage in zip(runner.handles, plan, strict=True)
                 if not stage.reuse
             ]
             return Plan(plan, run.tables)
+
+    def _note_unknown_outputs(self) -> None:
+        """Show which names of the cluster profile mean no output of this run.
+
+        They are no error: one profile serves flows with different outputs.
+        """
+        unknown = sorted(set(self._profile.named_outputs) - set(self._expected))
+        if unknown and self._display is not None:
+            there = ", ".join(self._expected)
+            text = f"note: outputs of the cluster profile that this run does not have: {unknown}"
+            self._display.print(f"{text}; it has {there}")
 
     def run(self, stages: Stages) -> Finished:
         """Run the stages that were planned.

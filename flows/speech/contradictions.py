@@ -13,6 +13,8 @@ from flows.speech.lists import (
 )
 from flows.speech.optimizer import optimizer_problems
 from flows.speech.parameters import PipelineParameters
+from flows.speech.roles import LORA
+from flows.speech.searches import lora_search_problems, search_variants
 from qsm_core.data.clip_counts import count_conditions
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.baselines.registry import baseline_problems
@@ -45,13 +47,20 @@ def contradictions(parameters: PipelineParameters) -> list[str]:
     problems += baseline_problems(detector_names(parameters))
     wrong_conditions = _condition_problems(parameters.conditions)
     problems += wrong_conditions
-    if parameters.searches:
+    if wrong_settings := lora_search_problems(parameters):
+        return [*problems, *wrong_settings]
+    for search in search_variants(parameters):
         if not wrong_conditions:
-            problems += _too_few_clips_to_search(parameters)
-            problems += budget_problems(parameters)
-        problems += _control_problems(parameters)
-        problems += optimizer_problems(parameters)
-    return problems
+            problems += _too_few_clips_to_search(search)
+            problems += budget_problems(search)
+        problems += _control_problems(search)
+        problems += optimizer_problems(search)
+    if parameters.opro_lora and not parameters.is_searched(LORA):
+        problems.append(
+            f"opro_lora = {', '.join(parameters.opro_lora)}: instruction_lora is given, so nothing "
+            "is searched for the LoRA model; leave one of them out"
+        )
+    return list(dict.fromkeys(problems))
 
 
 def _seed_problems(parameters: PipelineParameters) -> list[str]:

@@ -17,7 +17,14 @@ from flows.speech.roles import BASE, LORA
 from qsm_core.evaluation.systems import System
 
 # Of the main job, and nothing for a search: how an adapter is trained, and other detectors.
-_WITHOUT = {"instruction_base", "instruction_lora", "baselines", "num_seeds", "lora_seeds"}
+_WITHOUT = {
+    "instruction_base",
+    "instruction_lora",
+    "baselines",
+    "num_seeds",
+    "lora_seeds",
+    "opro_lora",
+}
 _TRAINING = ("lora_targets", "class_weights")  # from the first to the last of them
 
 PANELS = {

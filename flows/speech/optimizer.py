@@ -20,11 +20,13 @@ from qsm_core.prompting.config import (
     USE_LLM,
     OptimizerSettings,
 )
+from qsm_core.stage.workload import Row
 from qsm_core.store.spec import StageInput
 
 _TITLE = "the optimizer LLM cannot be used"
 
 
+_MOST_NAMED = 3  # instructions of a pool that are left out, by their reasons
 _MODEL = ("optimizer_model", "optimizer_revision")
 
 
@@ -68,6 +70,28 @@ def _pool_problems(p: PipelineParameters, names: list[str]) -> list[str]:
     except ConfigurationError as error:
         return [f"opro_pool: {problem}" for problem in error.problems]
     return []
+
+
+def pool_rows(path: str) -> list[Row]:
+    """Return what a plan says of a pool: how many instructions are tried, and which are not.
+
+    Raises:
+        ConfigurationError: The pool cannot be used.
+    """
+    from qsm_core.prompting.texts.pool import read_pool
+
+    pool = read_pool(Path(path).expanduser())
+    more = len(pool.left_out) - _MOST_NAMED
+    reasons = "; ".join(pool.left_out[:_MOST_NAMED]) + (f"; {more} more" if more > 0 else "")
+    rows = [
+        ("tried", len(pool.entries), ""),
+        ("repeated", pool.repeated, "an earlier one says the same"),
+        ("left out", len(pool.left_out), reasons),
+    ]
+    return [
+        {"instructions": what, "number": str(number), "why": why if number else ""}
+        for what, number, why in rows
+    ]
 
 
 def _llm_problems(p: PipelineParameters, names: list[str]) -> list[str]:

@@ -287,7 +287,14 @@ class PipelineParameters(RunSettings):
         "recombination, paraphrase, pool, llm.",
     )
     opro_pool: str | None = Field(
-        None, description="File with your own instructions for proposer pool: .txt, .csv or .json."
+        None,
+        description="File with instructions for proposer pool: .txt, .csv, .tsv, .json, .jsonl or "
+        ".yaml; a list of your own, or what a search has left.",
+    )
+    opro_lora: list[str] = Field(
+        [],
+        description="Settings of stage 5, the search for the LoRA model, where they differ from "
+        "those of stage 4, each as NAME=VALUE: iterations=15, proposers=templates. Repeatable.",
     )
     optimizer_model: str | None = Field(
         None,

@@ -28,7 +28,7 @@ from flows.speech.inputs import check_inputs
 from flows.speech.lists import condition_keys, detector_names, training_seeds
 from flows.speech.memory import MEMORY_TABLE, RunMemory
 from flows.speech.model_files import ADAPTER_TABLE, adapter_rows
-from flows.speech.optimizer import check_key, optimizer_inputs, optimizer_runtime
+from flows.speech.optimizer import check_key, optimizer_inputs, optimizer_runtime, pool_rows
 from flows.speech.parameters import PipelineParameters
 from flows.speech.roles import (
     BASE,
@@ -43,6 +43,7 @@ from flows.speech.roles import (
     Search,
     Training,
 )
+from flows.speech.searches import search_of, search_variants
 from qsm_core.conditions.config import RirConfig
 from qsm_core.conditions.grid import Dimension, parse_conditions
 from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
@@ -132,8 +133,8 @@ class SpeechStages:
         if made is not None:
             splits = clips.preparation.needed_splits
             check_conditions(self.parameters.conditions, made.path, splits)
-        if made is not None and self.parameters.searches:
-            check_search(self.parameters, made.path)
+            for search in search_variants(self.parameters):
+                check_search(search, made.path)
 
     def lora_systems(self) -> list[System]:
         """Return the LoRA models, one for each seed of their training; the first has no suffix."""
@@ -252,12 +253,14 @@ class SpeechStages:
         self, system: System, *, given: str | None, adapter: Input | None = None
     ) -> Input:
         """Search a better instruction on the dev clips, or take the one that the user gave."""
-        p = self.parameters
+        p = search_of(self.parameters, system)
         if given is not None:
             self._found[system] = _Found(self._digest(given), None, adapter)
             return self._found[system].instruction
         check_key(p)
         pool = None if p.opro_pool is None else self._digest(p.opro_pool)
+        if p.opro_pool is not None:
+            self._run.tables["Instructions of opro_pool"] = pool_rows(p.opro_pool)
         llm = optimizer_inputs(p)
         for one in llm.values():
             self.memory.add_optimizer(p, one.path)

@@ -11,12 +11,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import BaseModel
 
 from flows.form.flags import model_flags
+from flows.form.settings_file import Translation, read_settings_file
 from flows.terminal.ending import Ending
 from flows.terminal.environment import set_environment
 from flows.terminal.interrupts import INTERRUPTED_EXIT
@@ -24,7 +26,7 @@ from flows.terminal.permissions import restrict_new_files
 from flows.terminal.terminal_run import plan_flow, run_flow
 from flows.terminal.typed_command import program_name, typed_command
 from flows.terminal.working_folder import folder_problem
-from qsm_core.errors import QsmError
+from qsm_core.errors import ConfigurationError, QsmError
 
 _ERROR_EXIT = 2
 
@@ -34,6 +36,7 @@ def run_from_terminal(
     model: type[BaseModel],
     parse: Callable[[dict[str, Any]], Any],
     panels: Mapping[str, str],
+    translation: Translation | None = None,
 ) -> None:
     """Read the flags of `model` from the command line and run `flow` with them.
 
@@ -45,11 +48,13 @@ def run_from_terminal(
         model: Its parameter model; each field is one flag.
         parse: Validates the values, so that a wrong one is reported before a server is started.
         panels: Of `--help`: by the first field of each, its title.
+        translation: Reads settings of another program that `--config` is given.
     """
     module = flow.partition(":")[0]
     ending = Ending()
 
-    def command(**values: Any) -> None:
+    def command(config: str | None = None, **values: Any) -> None:
+        del config  # its values have come in as defaults
         try:
             restrict_new_files()
             parse(values)
@@ -72,7 +77,7 @@ def run_from_terminal(
             raise typer.Exit(INTERRUPTED_EXIT) from interrupt
 
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        model_flags(model, panels)
+        [_config_flag(model, translation), *model_flags(model, panels)]
     )
     command.__annotations__ = {}
     command.__doc__ = inspect.getdoc(model)
@@ -89,6 +94,32 @@ def run_from_terminal(
         if ending.server_lost:
             _exit_at_once(end.code)
         raise
+
+
+def _config_flag(model: type[BaseModel], translation: Translation | None) -> inspect.Parameter:
+    """Return the flag whose file gives the other flags their defaults."""
+
+    def read(context: typer.Context, path: str | None) -> str | None:
+        if path is None:
+            return None
+        try:
+            file = read_settings_file(Path(path).expanduser(), model, translation)
+        except ConfigurationError as error:
+            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(_ERROR_EXIT) from error
+        for note in file.notes:
+            typer.echo(f"note: {note}", err=True)
+        context.default_map = dict(file.values)
+        return path
+
+    text = "YAML file with values of any parameters, such as `epochs: 3`. A flag wins over it."
+    option = typer.Option("--config", help=text, metavar="FILE", callback=read, is_eager=True)
+    return inspect.Parameter(
+        "config",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[str | None, option],
+    )
 
 
 def _exit_at_once(code: object) -> NoReturn:

@@ -63,7 +63,7 @@ class TerminalDisplay:
             line = self._lines.setdefault(event.name, StageLine(event.name))
             if line.take(event) and not self._console.is_terminal:
                 text = line.log_text()
-                self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+                self._console.print(text, highlight=False, soft_wrap=True)
 
     def print(self, what: RenderableType) -> None:
         """Print a table or a line above the moving ones."""
@@ -105,6 +105,11 @@ def current_display() -> TerminalDisplay | None:
 
 
 def _console(*, stderr: bool) -> Console:
-    """Return a console; where there is no terminal, lines have a fixed width."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=_LOG_WIDTH)
+    """Return a console; where there is no terminal, lines have a fixed width.
+
+    Names of files and systems are printed as they are: brackets and colons in them mean nothing.
+    """
+    console = Console(stderr=stderr, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
+    return console

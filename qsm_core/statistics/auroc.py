@@ -85,18 +85,23 @@ def count_wins(
 def resampled_areas(pairs: PairWins, weights: npt.NDArray[np.floating]) -> FloatArray:
     """Return the AUROC of resamples that draw group k weights[:, k] times, shape (B,)."""
     kind = weights.dtype
-    scale = pairs.num_positive.sum() * pairs.num_negative.sum() or 1.0
+    all_pairs = np.outer(pairs.num_positive, pairs.num_negative)
+    scale = all_pairs.sum() or 1.0
+    # The rarer of won and lost pairs is counted: where there are none, the area is exactly 1 or 0.
+    by_loss = pairs.wins.sum() > scale / 2
+    rarer = all_pairs - pairs.wins if by_loss else pairs.wins
     # As a share of all pairs, so that single precision represents it to six digits.
-    wins = (pairs.wins / scale).astype(kind)
+    rarer = (rarer / scale).astype(kind)
     ups, downs = pairs.num_positive.astype(kind), pairs.num_negative.astype(kind)
     areas = np.full(len(weights), np.nan)
     for begin in range(0, len(weights), _AT_ONCE):
         part = slice(begin, begin + _AT_ONCE)
         first, second = weights[part, pairs.positive], weights[part, pairs.negative]
-        won = np.sum(np.multiply(first @ wins, second), axis=1, dtype=np.float64)
+        counted = np.sum(np.multiply(first @ rarer, second), axis=1, dtype=np.float64)
         count = (first @ ups).astype(np.float64) * (second @ downs) / scale
-        np.divide(won, count, out=areas[part], where=count > 0)
-    return areas
+        np.divide(counted, count, out=areas[part], where=count > 0)
+    np.clip(areas, 0, 1, out=areas)  # single precision rounds a share of 1 up now and then
+    return 1 - areas if by_loss else areas
 
 
 def pairs_of_groups(pairs: PairWins, num_groups: int) -> FloatArray:

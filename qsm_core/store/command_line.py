@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from qsm_core.errors import QsmError
 from qsm_core.store.adoption import adopt as adopt_output
@@ -64,7 +65,7 @@ def list_holdings(root: Root = DEFAULT_ROOT, stage: Stage = None, as_json: AsJso
             "" if row["seconds"] is None else f"{row['seconds']:.1f} s",
             _first_and_count(row["runs"]),
         )
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -77,8 +78,8 @@ def show(stage: str, key: str, root: Root = DEFAULT_ROOT, as_json: AsJson = Fals
     if as_json:
         _print_json({"path": str(folder), **manifest.to_json()})
         return
-    console = Console()
-    console.print(f"[bold]{stage}[/bold] {manifest.spec.key}\n{folder}")
+    console = _console()
+    console.print(Text.assemble((stage, "bold"), f" {manifest.spec.key}\n{folder}"))
     for title, values in (
         ("summary", manifest.summary),
         ("config", manifest.spec.config),
@@ -221,6 +222,11 @@ def _pairs(title: str, values: Any) -> Table:
     for name, value in values.items():
         table.add_row(str(name), value if isinstance(value, str) else json.dumps(value))
     return table
+
+
+def _console() -> Console:
+    """Return a console that prints names as they are: brackets in them are no markup."""
+    return Console(markup=False, emoji=False)
 
 
 def _print_json(value: Any) -> None:

@@ -40,6 +40,8 @@ class StageDefinition:
         package_data: Files that the code reads from its package, as globs relative to the folder
             that contains the package, such as "qsm_core/reporting/templates/*.html". They count
             as code.
+        output: What a run calls the output, where it is of one run; a cluster profile may have
+            values for it.
     """
 
     name: str
@@ -50,6 +52,7 @@ class StageDefinition:
     package_data: tuple[str, ...] = ()
     walltime: str | None = None
     memory: str | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True)

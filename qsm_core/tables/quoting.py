@@ -54,11 +54,7 @@ def split_rows(lines: Sequence[str], delimiter: str, *, first: int = 1) -> Rows:
     rows = Rows()
     alone = [_cells([line], delimiter) for line in lines]
     width = len(alone[0] or lines[0].split(delimiter)) if lines else 0
-    shapes = (
-        Counter(_shape(line.split(delimiter)[0]) for line in lines[1:])
-        if None in alone
-        else Counter()
-    )
+    shapes = _row_shapes(lines, alone, delimiter, width) if None in alone else Counter()
     at = 0
     while at < len(lines):
         cells = alone[at]
@@ -75,6 +71,17 @@ def split_rows(lines: Sequence[str], delimiter: str, *, first: int = 1) -> Rows:
         rows.add(cells, first + at)
         at = stop
     return rows
+
+
+def _row_shapes(
+    lines: Sequence[str], alone: Sequence[list[str] | None], delimiter: str, width: int
+) -> Counter[str]:
+    """Count how rows begin: of the lines that are rows by themselves, else of all lines.
+
+    A line within a cell is not counted: the same text may be in many cells.
+    """
+    whole = [line for line, cells in zip(lines, alone, strict=True) if len(cells or ()) == width]
+    return Counter(_shape(line.split(delimiter)[0]) for line in whole[1:] or lines[1:])
 
 
 def _cells(lines: Sequence[str], delimiter: str) -> list[str] | None:
@@ -104,6 +111,7 @@ def _cell_over_lines(
             return none
         swallowed = [line.split(delimiter) for line in lines[at + 1 : stop] if line.strip()]
         others = shapes - Counter(_shape(cells[0]) for cells in swallowed)
+        others[_shape(lines[at].split(delimiter)[0])] += 1
         if width > 1 and all(len(row) > 1 and _shape(row[0]) in others for row in swallowed):
             return none
         return stop, cells

@@ -211,7 +211,7 @@ class StageRunner:
             force=force,
             start=self.start,
             num_shards=num_shards,
-            definition=stage.definition,
+            definition=replace(stage.definition, output=name),
         )
         with self._lock:
             self._check(handle)

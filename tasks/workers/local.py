@@ -41,6 +41,11 @@ class LocalProfile:
         """Return the pool that serves a stage."""
         return self.gpu if definition.resource == "gpu" else self.cpu
 
+    @property
+    def named_outputs(self) -> Collection[str]:
+        """Names of single outputs of a run for which it has values: none."""
+        return ()
+
     def prepare(self, definitions: Collection[StageDefinition]) -> None:
         """Do nothing: whatever this machine lacks, the stage itself reports."""
 

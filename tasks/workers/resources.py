@@ -119,6 +119,10 @@ class ResourceProfile(Protocol):
     def name(self) -> str:
         """Name of the profile."""
 
+    @property
+    def named_outputs(self) -> Collection[str]:
+        """Names of single outputs of a run for which it has values."""
+
     def pool(self, definition: StageDefinition) -> WorkerPool:
         """Return the pool that serves a stage."""
 

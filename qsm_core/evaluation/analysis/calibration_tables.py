@@ -1,4 +1,8 @@
-"""Calibration of a system's probabilities on test: as they are, and with a temperature from dev."""
+"""Calibration of a system's probabilities on test: as they are, and with a temperature from dev.
+
+The confidence of an answer is the probability of the class that is the more probable one: the mean
+over right answers, that over wrong ones, and their gap say whether a system knows when it errs.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ from qsm_core.statistics.proportions import wilson_interval
 
 FloatArray = npt.NDArray[np.float64]
 
+_EVEN = 0.5
 RAW, TEMPERATURE = "raw", "temperature"
 
 
@@ -136,16 +141,24 @@ def _group_sums(
     losses: FloatArray,
     ensemble: Ensemble,
 ) -> FloatArray:
-    """Return sums by group: p, positives and rows of each bin, then Brier and log loss."""
+    """Return sums by group: p, positives and rows of each bin, then those of all rows.
+
+    The last six are confidence and count of right rows, the same of wrong rows, Brier and log loss.
+    """
     num_groups, num_bins = len(ensemble.strata), int(bins.max()) + 1
     cell = codes * num_bins + bins
     by_bin = [
         np.bincount(cell, weights=values, minlength=num_groups * num_bins).reshape(num_groups, -1)
         for values in (p, positive.astype(np.float64), np.ones(len(p)))
     ]
+    confidence = np.maximum(p, 1 - p)
+    right = ((p >= _EVEN) == positive).astype(np.float64)
+    of_rows = (
+        *(confidence * right, right, confidence * (1 - right), 1 - right),
+        *(brier_scores(p, positive), losses),
+    )
     by_group = [
-        np.bincount(codes, weights=values, minlength=num_groups)[:, None]
-        for values in (brier_scores(p, positive), losses)
+        np.bincount(codes, weights=values, minlength=num_groups)[:, None] for values in of_rows
     ]
     return np.concatenate([*by_bin, *by_group], axis=1)
 
@@ -163,8 +176,15 @@ def _values(sums: FloatArray, num_bins: int) -> dict[str, FloatArray]:
     sum_p, sum_positive, rows = (sums[..., i * num_bins : (i + 1) * num_bins] for i in range(3))
     count = rows.sum(axis=-1)
     count = np.where(count > 0, count, np.nan)  # without the only group no row is left
+    of_right, of_wrong = (
+        sums[..., at] / np.where(sums[..., at + 1] > 0, sums[..., at + 1], np.nan)
+        for at in (-6, -4)
+    )
     return {
         "ece": calibration_error(sum_p, sum_positive, rows),
         "brier": sums[..., -2] / count,
         "log_loss": sums[..., -1] / count,
+        "confidence_right": of_right,
+        "confidence_wrong": of_wrong,
+        "confidence_gap": of_right - of_wrong,
     }

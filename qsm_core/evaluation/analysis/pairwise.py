@@ -9,6 +9,7 @@ error. p-values are corrected within the family that the user names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ METRICS = (
 # threshold alone help, is an audio model needed at all?
 SYSTEMS, BASELINE, CALIBRATION = "systems", "calibrated baseline", "calibration"
 DETECTORS = "plain detectors"
+LIKE = "same system of another run"
 SIGN_FLIP, BOOTSTRAP_T = "cluster sign flip", "t on the bootstrap's standard error"
 SAME_ANSWERS = "the two systems gave the same answers"
 _TESTED_BY_SIGNS = ("ba_clip", "ba_conditions")
@@ -56,7 +58,8 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
     """Return the pairs of the settings, or the pairs that the names suggest.
 
     Suggested are: each system with the first; each `x_opro` with its `x`, and both with the free
-    baseline `x@dev`; each LoRA with its twin that has cross-entropy as loss. A training's seed
+    baseline `x@dev`; each LoRA with its twin that has cross-entropy as loss; where several runs
+    are compared, each system with the same one of the first run that has it. A training's seed
     stays: `lora_opro_seed43` is compared with `lora_seed43`. Whether plain detectors do better is a
     separate question, and so a separate family: how many of them are in a report does not weaken
     the comparisons of the others.
@@ -79,6 +82,11 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
         (first, other): DETECTORS if first.is_detector or other.is_detector else SYSTEMS
         for other in others
     }
+    of_first_run: dict[System, System] = {}
+    for system in (first, *others) if first.run is not None else ():
+        like = of_first_run.setdefault(replace(system, run=None), system)
+        if like != system:
+            suggested[like, system] = LIKE
     for system in (first, *others):
         before = system.unprompted
         if before != system and before in systems:

@@ -41,13 +41,14 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(SourcesConfig, context.config)
     check_inputs(config.titles, config.dev, context.inputs)
-    tables = read_systems(context.inputs, list(config.titles))
-    remarks = []
+    noted: list[str] = []
+    tables = read_systems(context.inputs, config.titles, noted)
+    remarks = [f"{text}." for text in noted]
     if config.rows == "common":
         before = {name: len(table) for name, table in tables.items()}
         tables = common_rows(tables)
         left = len(next(iter(tables.values())))
-        remarks = [
+        remarks += [
             f"{config.titles[name]}: {left:,} of its {count:,} rows are compared, those that all "
             "systems have."
             for name, count in before.items()
@@ -79,19 +80,30 @@ def run(context: StageContext) -> dict[str, Any]:
     return {"systems": len(tables), "clip_sets": len(sets)}
 
 
-def read_systems(inputs: Mapping[str, Path], names: Sequence[str]) -> dict[str, pd.DataFrame]:
+def read_systems(
+    inputs: Mapping[str, Path], titles: Mapping[str, str], remarks: list[str] | None = None
+) -> dict[str, pd.DataFrame]:
     """Read the predictions of each system.
+
+    Args:
+        inputs: `eval_<system>` of each.
+        titles: By system.
+        remarks: Takes what a reader should know of how a file was read, with its system's title.
 
     Raises:
         DataError: One cannot be read; the problems of all of them are listed.
     """
     tables, problems = {}, []
-    for name in names:
+    for name, title in titles.items():
         path = inputs[f"eval_{name}"]
+        noted: list[str] = []
         try:
-            tables[name] = read_any(path / "predictions.parquet" if path.is_dir() else path, name)
+            file = path / "predictions.parquet" if path.is_dir() else path
+            tables[name] = read_any(file, name, noted)
         except DataError as error:
-            problems += [f"{name}: {problem}" for problem in error.problems]
+            problems += [f"{title}: {problem}" for problem in error.problems]
+        if remarks is not None:
+            remarks += [f"{title}: {text}" for text in noted]
     if problems:
         raise DataError("the predictions cannot be read", problems)
     return tables

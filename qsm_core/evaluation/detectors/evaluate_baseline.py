@@ -7,8 +7,9 @@ with dev), and optionally `rirs` (impulse responses). The detector's threshold i
 renderings of the dev clips and used on those of the test clips, the same that the audio LLMs are
 evaluated on.
 
-Output: predictions.parquet, dev_predictions.parquet, metrics.json, decision.json and
-volatile/timings.json with the real-time factor (seconds of work per second of audio).
+Output: predictions.parquet and predictions.csv (for notebooks), dev_predictions.parquet,
+metrics.json, decision.json and volatile/timings.json with the real-time factor (seconds of work per
+second of audio).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from qsm_core.evaluation.analysis.decision import Decision, fit_decision
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import write_metrics
 from qsm_core.evaluation.detectors.config import BaselineConfig
+from qsm_core.evaluation.predictions.notebook_csv import NOTEBOOK_FILE, write_notebook_csv
 from qsm_core.evaluation.predictions.table import validate, write_predictions
 from qsm_core.evaluation.scoring.renderings import load_rir_bank, plan_renderings, render_plan
 from qsm_core.labels import Label, Split
@@ -75,6 +77,7 @@ def run(context: StageContext) -> dict[str, Any]:
     predictions = _predictions(tested, decision, config.detector)
     metrics = metrics_with_intervals(predictions, settings=config.bootstrap)
     write_predictions(context.out / PREDICTIONS_FILE, predictions)
+    write_notebook_csv(context.out / NOTEBOOK_FILE, predictions)
     write_predictions(
         context.out / DEV_PREDICTIONS_FILE, _predictions(dev, decision, config.detector)
     )

@@ -3,9 +3,9 @@
 Three forms are distinguished by their columns:
 
 - a predictions.parquet of this program;
-- the documented CSV: clip_id, group_id, condition, label, and p_speech or prediction or both;
-  optionally margin and raw_text (see docs/predictions.md);
-- the predictions.csv of the first system (`evaluation.original`).
+- the documented table, CSV or parquet: clip_id, group_id, condition, label, and p_speech or
+  prediction or both; optionally margin and raw_text (see docs/predictions.md);
+- the predictions of the first system (`predictions.original`).
 """
 
 from __future__ import annotations
@@ -14,38 +14,57 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from qsm_core.conditions.grid import parse_condition
-from qsm_core.errors import ConfigurationError, DataError
-from qsm_core.evaluation.predictions.original import NEEDED as ORIGINAL_COLUMNS
-from qsm_core.evaluation.predictions.original import read_original
-from qsm_core.evaluation.predictions.table import read_predictions, validate
-from qsm_core.labels import Label, parse_label
-from qsm_core.tables.delimited import header_of, read_table
+from qsm_core.errors import DataError
+from qsm_core.evaluation.predictions.answers import read_answers, read_labels
+from qsm_core.evaluation.predictions.columns import (
+    PLACE,
+    place_elsewhere,
+    place_of,
+    read_condition,
+    read_numbers,
+    read_texts,
+    with_plain_names,
+)
+from qsm_core.evaluation.predictions.original import from_original, is_original
+from qsm_core.evaluation.predictions.table import validate
+from qsm_core.labels import Label
+from qsm_core.plurals import counted
 
 REQUIRED = ("clip_id", "group_id", "condition", "label")
 ANSWERS = ("p_speech", "prediction")
 OPTIONAL = ("margin", "raw_text")
-_LEVELS = ("duration_ms", "snr_db", "t60_s", "band")
 _DIGEST = "unknown"
 
 
-def read_any(path: Path, system: str) -> pd.DataFrame:
+def read_any(path: Path, system: str, remarks: list[str] | None = None) -> pd.DataFrame:
     """Read predictions in any of the known forms, as those of a system with the given name.
+
+    Args:
+        path: The file.
+        system: Name to give the system.
+        remarks: Takes what a reader of the numbers should know of how the file was read.
 
     Raises:
         DataError: The file cannot be read or fits none of the forms; every problem is listed.
     """
+    remarks = [] if remarks is None else remarks
     if path.suffix == ".parquet":
-        return read_predictions(path).assign(system=system)
-    if set(ORIGINAL_COLUMNS) <= set(header_of(path)):
-        return read_original(path, system)
-    raw = read_table(path, numbers=("p_speech", "margin")).frame
-    # Only an empty cell is missing: a group may be called None, and an answer may be N/A.
-    return from_foreign(raw.mask(raw == ""), system, str(path))
+        found = _read_parquet(path)
+        if "instruction_digest" in found:
+            return validate(found, str(path)).assign(system=system)
+        # Other programs write answers and levels as numbers; a text is read the same everywhere.
+        raw = with_plain_names(found.astype("string").astype("object"))
+    else:
+        raw = read_texts(path, remarks)
+    read = from_original if is_original(raw.columns) else from_foreign
+    return read(raw, system, str(path), remarks)
 
 
-def from_foreign(raw: pd.DataFrame, system: str, source: str) -> pd.DataFrame:
+def from_foreign(
+    raw: pd.DataFrame, system: str, source: str, remarks: list[str] | None = None
+) -> pd.DataFrame:
     """Turn the documented columns into a predictions table.
 
     A row without a prediction gets SPEECH where p_speech is 0.5 or more, and stays unread where
@@ -54,13 +73,15 @@ def from_foreign(raw: pd.DataFrame, system: str, source: str) -> pd.DataFrame:
     Raises:
         DataError: A column is missing or unknown, or a value is not allowed.
     """
-    problems = _column_problems(raw)
+    remarks = [] if remarks is None else remarks
+    problems = [*_column_problems(raw)]
     if problems:
         raise DataError(f"{source} is no table of predictions", problems)
-    labels = _labels(raw["label"], problems)
-    conditions = _conditions(raw["condition"].astype(str))
-    p_speech = _numbers(raw, "p_speech", problems)
-    margin = _numbers(raw, "margin", problems)
+    labels = read_labels(raw["label"], "label", problems, remarks)
+    conditions = _conditions(raw["condition"], remarks)
+    p_speech = read_numbers(raw, "p_speech", problems)
+    margin = read_numbers(raw, "margin", problems)
+    prediction = _answers(raw, p_speech, problems, remarks)
     if problems:
         raise DataError(f"{source} cannot be imported", problems)
     frame = pd.DataFrame(
@@ -72,12 +93,19 @@ def from_foreign(raw: pd.DataFrame, system: str, source: str) -> pd.DataFrame:
             **conditions,
             "p_speech": p_speech,
             "margin": margin,
-            "prediction": _answers(raw, p_speech),
+            "prediction": prediction,
             "raw_text": raw.get("raw_text"),
             "parse_level": None,
         }
     )
     return validate(frame, source)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError("cannot read the predictions", [f"{path}: {error}"]) from error
 
 
 def _column_problems(raw: pd.DataFrame) -> list[str]:
@@ -97,57 +125,29 @@ def _column_problems(raw: pd.DataFrame) -> list[str]:
     return problems
 
 
-def _labels(texts: pd.Series, problems: list[str]) -> pd.Series:
-    spellings = {}
-    for text in texts.astype(str).unique():
-        try:
-            spellings[text] = parse_label(text).value
-        except DataError as error:
-            problems += [f"column label: {problem}" for problem in error.problems]
-    return texts.astype(str).map(spellings)
+def _conditions(keys: pd.Series, remarks: list[str]) -> dict[str, pd.Series]:
+    """Return condition, dimension and levels; a key of no known form has neither."""
+    empty = int(keys.isna().sum())
+    if empty:
+        clean = place_elsewhere()["condition"]
+        remarks.append(f"column condition: {counted(empty, 'empty cell')} read as {clean!r}")
+    places: dict[str | None, dict[str, object]] = {None: place_elsewhere()}
+    for key in keys.dropna().unique():
+        condition = read_condition(key)
+        # Conditions of other studies are compared as they are called.
+        places[key] = place_elsewhere(key) if condition is None else place_of(condition)
+    filled = keys.astype("object").where(keys.notna(), None)
+    return {name: filled.map(lambda key, name=name: places[key][name]) for name in PLACE}
 
 
-def _conditions(keys: pd.Series) -> dict[str, pd.Series]:
-    """Return condition, dimension and levels; a key of unknown form has only a condition."""
-    places: dict[str, dict[str, object]] = {}
-    for key in keys.unique():
-        try:
-            condition = parse_condition(key)
-        except ConfigurationError:
-            # Conditions of other studies are compared by their names.
-            places[key] = {"condition": key, "dimension": None, **dict.fromkeys(_LEVELS)}
-            continue
-        place: dict[str, object] = {
-            "condition": condition.key,
-            "dimension": condition.dimension.value,
-        }
-        places[key] = place | condition.columns()
-    names = ("condition", "dimension", *_LEVELS)
-    return {name: keys.map({k: place[name] for k, place in places.items()}) for name in names}
-
-
-def _numbers(raw: pd.DataFrame, name: str, problems: list[str]) -> pd.Series:
-    if name not in raw:
-        return pd.Series(np.nan, index=raw.index)
-    numbers = pd.to_numeric(raw[name], errors="coerce")
-    wrong = raw[name].notna() & numbers.isna()
-    if wrong.any():
-        problems.append(f"column {name}: {raw.loc[wrong, name].iloc[0]!r} is no number")
-    return numbers
-
-
-def _answers(raw: pd.DataFrame, p_speech: pd.Series) -> pd.Series:
+def _answers(
+    raw: pd.DataFrame, p_speech: pd.Series, problems: list[str], remarks: list[str]
+) -> pd.Series:
     by_score = pd.Series(
         np.where(p_speech >= 0.5, Label.SPEECH.value, Label.NONSPEECH.value), index=raw.index
     )
     by_score = by_score.where(p_speech.notna(), None)
     if "prediction" not in raw:
         return by_score
-    read: dict[str, str | None] = {}
-    for text in raw["prediction"].dropna().astype(str).unique():
-        try:
-            read[text] = parse_label(text).value
-        except DataError:
-            read[text] = None
-    given = raw["prediction"].map(lambda text: None if pd.isna(text) else read[str(text)])
+    given = read_answers(raw["prediction"], "prediction", problems, remarks)
     return given.where(raw["prediction"].notna(), by_score)

@@ -120,7 +120,7 @@ def _value_problems(frame: pd.DataFrame) -> Iterator[str]:
     for name in _REQUIRED:
         empty = frame[name].isna() | (frame[name].astype("string") == "")
         if empty.any():
-            yield f"column {name}: {_rows(empty)} empty; every row needs a value"
+            yield f"column {name}: {rows_told(empty)} empty; every row needs a value"
     yield from _unknown_words(frame, "label", LABELS, nullable=False)
     yield from _unknown_words(frame, "prediction", LABELS, nullable=True)
     yield from _unknown_words(frame, "dimension", DIMENSIONS, nullable=True)
@@ -135,7 +135,7 @@ def _unknown_words(
     if bad.any():
         values = ", ".join(repr(value) for value in frame.loc[bad, name].unique()[:3])
         null = " or null" if nullable else ""
-        yield f"column {name}: {_rows(bad)} {values}; allowed are {', '.join(allowed)}{null}"
+        yield f"column {name}: {rows_told(bad)} {values}; allowed are {', '.join(allowed)}{null}"
 
 
 def _number_problems(frame: pd.DataFrame) -> Iterator[str]:
@@ -143,21 +143,21 @@ def _number_problems(frame: pd.DataFrame) -> Iterator[str]:
         numbers = pd.to_numeric(frame[name], errors="coerce").astype("float64")
         not_a_number = frame[name].notna() & numbers.isna()
         if not_a_number.any():
-            yield f"column {name}: {_rows(not_a_number)} no number"
+            yield f"column {name}: {rows_told(not_a_number)} no number"
         infinite = pd.Series(np.isinf(numbers.to_numpy()), index=frame.index)
         if infinite.any():
-            yield f"column {name}: {_rows(infinite)} infinite; use a finite number or null"
+            yield f"column {name}: {rows_told(infinite)} infinite; use a finite number or null"
         if name == "p_speech":
             outside = (numbers < 0) | (numbers > 1)
             if outside.any():
-                yield f"column p_speech: {_rows(outside)} outside 0 to 1"
+                yield f"column p_speech: {rows_told(outside)} outside 0 to 1"
 
 
 def _agreement_problems(frame: pd.DataFrame) -> Iterator[str]:
     repeated = frame.duplicated(list(KEY))
     if repeated.any():
         first = frame.loc[repeated, list(KEY)].iloc[0].tolist()
-        yield f"{_rows(repeated)} repeated: {first} appears more than once"
+        yield f"{rows_told(repeated)} repeated: {first} appears more than once"
     for column, by in (("label", "clip_id"), ("group_id", "clip_id"), ("dimension", "condition")):
         pairs = frame[[by, column]].drop_duplicates()
         split = pairs.loc[pairs.duplicated(by), by]
@@ -165,10 +165,10 @@ def _agreement_problems(frame: pd.DataFrame) -> Iterator[str]:
             yield f"{by} {split.iloc[0]!r}: has more than one {column} ({len(split)} such {by}s)"
 
 
-def _rows(mask: pd.Series) -> str:
-    count = int(mask.sum())
-    first = int(np.flatnonzero(mask.to_numpy())[0])
-    return f"{counted(count, 'row')} (first: row {first})"
+def rows_told(mask: pd.Series) -> str:
+    """Say how many rows a mask has and where the first is, by the name of its index."""
+    count, name = int(mask.sum()), mask.index.name or "row"
+    return f"{counted(count, 'row')} (first: {name} {mask.index[mask.to_numpy()][0]})"
 
 
 def _with_schema_types(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,8 @@ Inputs: `corpus` (a prepared corpus, or a part of one), `model` (a Qwen2-Audio f
 optionally `adapter` (a LoRA folder), `instruction` (a folder with best_prompt.txt), `rirs` (impulse
 responses).
 
-Output: predictions.parquet, metrics.json, volatile/timings.json, volatile/system.json.
+Output: predictions.parquet and predictions.csv (for notebooks), metrics.json,
+volatile/timings.json, volatile/system.json.
 
 Finished answers are kept, so a stage that was killed continues after them. Answers that were scored
 elsewhere (by shards on other workers, or by an evaluation before the metrics were edited) are taken
@@ -19,12 +20,14 @@ from typing import Any
 
 from qsm_core.evaluation.analysis.intervals import metrics_with_intervals
 from qsm_core.evaluation.analysis.metrics import Metrics, write_metrics
+from qsm_core.evaluation.predictions.notebook_csv import NOTEBOOK_FILE, write_notebook_csv
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.evaluation.scoring.block_scoring import PREDICTIONS_FILE
 from qsm_core.evaluation.scoring.config import EvaluateConfig
 from qsm_core.evaluation.scoring.instructions import own_instruction
 from qsm_core.evaluation.scoring.scored_clips import score_clips
 from qsm_core.inference.answers import answer_choices
+from qsm_core.models.sizes import adapter_bytes, stored_parameters
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
@@ -47,6 +50,7 @@ def run(context: StageContext) -> dict[str, Any]:
         scored.predictions, instruction=instruction, settings=config.bootstrap
     )
     write_predictions(context.out / PREDICTIONS_FILE, scored.predictions)
+    write_notebook_csv(context.out / NOTEBOOK_FILE, scored.predictions)
     write_metrics(context.out / METRICS_FILE, metrics)
     scored.write_notes(context.out)
     return {
@@ -55,6 +59,19 @@ def run(context: StageContext) -> dict[str, Any]:
         "n_asked": scored.asked,
         "answer_format": answered,
         "answer_mass": scored.answer_mass,
+        **_sizes(context),
+    }
+
+
+def _sizes(context: StageContext) -> dict[str, int | None]:
+    """Return how large model and adapter are, for a reader who weighs them against their errors."""
+    sizes = {"parameters": stored_parameters(context.inputs["model"])}
+    adapter = context.inputs.get("adapter")
+    if adapter is None:
+        return sizes
+    return sizes | {
+        "adapter_parameters": stored_parameters(adapter),
+        "adapter_bytes": adapter_bytes(adapter),
     }
 
 

@@ -112,7 +112,7 @@ def _proposer(
     if name == "pool":
         if "pool" not in context.inputs:
             raise _lacks("pool", "the input `pool`, a file with instructions")
-        return PoolProposer(read_pool(context.inputs["pool"]))
+        return PoolProposer(read_pool(context.inputs["pool"]).entries)
     if llm is None:
         raise _lacks("llm", "`optimizer`: which LLM to use")
     return OproProposer(

@@ -1,4 +1,9 @@
-"""The output files of a search."""
+"""The output files of a search.
+
+`opro_history.json`, `opro_memory.json` and `optimization_history.json` have the names and keys of
+the first system's searches. A `reward` or accuracy in them is that of the race; for the finalists
+`score_on_dev` is that of all of dev, by which the winner is chosen.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,7 @@ from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.store.layout import VOLATILE_FOLDER
 
 CONTROLS_FILE = "controls.csv"
+_MEMORY_SIZE = 10  # of opro_memory.json
 _MEASURES = (
     "ba_clip",
     "ba_conditions",
@@ -45,6 +51,8 @@ def write_output(
     summary = _summary(search, best, winner, seed)
     _write_json(out / "best_prompt.json", summary | _dev_measures(winner, seed))
     _write_json(out / "opro_history.json", _history(search))
+    _write_json(out / "opro_memory.json", _memory(search))
+    _write_json(out / "optimization_history.json", _optimization_history(search, best, winner))
     _candidates(search).to_csv(out / "candidates.csv", index=False, lineterminator="\n")
     shutil.copyfile(trajectory, out / "trajectory.jsonl")
     _write_dev(out, best, search)
@@ -124,6 +132,48 @@ def _history(search: InstructionSearch) -> dict[str, Any]:
     }
 
 
+def _memory(search: InstructionSearch) -> list[dict[str, Any]]:
+    """Return the best candidates: the finalists by their score on dev, then others by the race."""
+    on_dev = {entry.number: entry.score for entry in search.finalists}
+    ordered = sorted(
+        search.history,
+        key=lambda entry: (
+            entry.number == search.winner.number,
+            entry.number in on_dev,
+            on_dev.get(entry.number, entry.score),
+        ),
+        reverse=True,
+    )
+    return [
+        {
+            "prompt": entry.candidate.text,
+            "reward": entry.score,
+            "ba_clip": entry.measures.ba_clip,
+            "ba_conditions": entry.measures.ba_conditions,
+            "prompt_length": len(entry.candidate.text),
+            "iteration": entry.iteration,
+            "score_on_dev": on_dev.get(entry.number),
+        }
+        for entry in ordered[:_MEMORY_SIZE]
+    ]
+
+
+def _optimization_history(
+    search: InstructionSearch, best: ScoredCandidate, winner: Finalist
+) -> dict[str, Any]:
+    """Return all candidates with their balanced accuracy, as template searches kept them."""
+    return {
+        "best_accuracy": winner.measures.ba_clip,
+        "best_prompt": best.candidate.text,
+        "history": [[entry.candidate.text, entry.measures.ba_clip] for entry in search.history],
+        "config": {
+            "num_iterations": search.steps,
+            "num_candidates": len(search.history),
+            "accuracy": "balanced accuracy over the dev rows that each candidate was scored on",
+        },
+    }
+
+
 def _candidates(search: InstructionSearch) -> pd.DataFrame:
     """Return one row per candidate, in the order of scoring; `score` is that of the race."""
     on_dev = {entry.number: entry.score for entry in search.finalists}
@@ -152,6 +202,6 @@ def _write_dev(out: Path, best: ScoredCandidate, search: InstructionSearch) -> N
     write_metrics(out / "dev_metrics.json", metrics)
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
+def _write_json(path: Path, values: object) -> None:
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")

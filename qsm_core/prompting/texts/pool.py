@@ -1,33 +1,23 @@
-"""A user's own instructions, from a file.
+"""A pool of instructions to try, from a file (`prompting.texts.lists` has the forms).
 
-    .txt   one instruction a line; empty lines are skipped
-    .csv   a header with the column `instruction` (or `text`)
-    .json  a list of texts, or of objects with `instruction` or `text`; or an object whose
-           `templates` is such a list
-
-Every instruction must be a valid candidate, so that a wrong one is reported before anything runs.
+Every instruction of a person must be a valid candidate, so that a wrong one is reported before
+anything runs. The scored list that a search wrote holds texts that it tried and that cannot be
+tried here: those are left out and named.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from qsm_core.errors import ConfigurationError
-from qsm_core.prompting.texts.candidates import clean_text, text_problem
+from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.inference.answers import answer_choices
+from qsm_core.labels import parse_label
+from qsm_core.prompting.texts.candidates import clean_text, same_text_key, text_problem
+from qsm_core.prompting.texts.lists import SUFFIXES, Listed, read_list
 
-SUFFIXES = (".txt", ".csv", ".json")
-_COLUMNS = ("instruction", "text")
 _SHOWN = 60  # characters of a text in an error
-
-
-class _FormError(ValueError):
-    """The content does not fit the suffix of the file."""
 
 
 @dataclass(frozen=True)
@@ -38,82 +28,83 @@ class PoolEntry:
     place: str
 
 
-def read_pool(path: Path) -> tuple[PoolEntry, ...]:
+@dataclass(frozen=True)
+class Pool:
+    """The instructions of a file.
+
+    Attributes:
+        entries: Each once, in their order.
+        left_out: Of what a search wrote down, the texts that cannot be tried, each with its place
+            and the reason.
+        repeated: How many say what an earlier one says.
+    """
+
+    entries: tuple[PoolEntry, ...]
+    left_out: tuple[str, ...] = ()
+    repeated: int = 0
+
+
+def read_pool(path: Path) -> Pool:
     """Read a pool.
 
     Raises:
-        ConfigurationError: The file cannot be read, holds nothing, or holds texts that cannot be
-            candidates; each is named with its place.
+        ConfigurationError: The file cannot be read, holds nothing that can be tried, or holds
+            texts of a person that cannot be candidates; each is named with its place.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if not path.name.lower().endswith(SUFFIXES):
         raise _unusable(path, [f"{path}: the name ends in none of {', '.join(SUFFIXES)}"])
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        found = list(read_list(path))
+    except DataError as error:
+        raise _unusable(path, error.problems) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(path, [f"{path}: {error}; needed is a text file in UTF-8"]) from error
-    read = {".txt": _lines, ".csv": _csv, ".json": _json}[path.suffix.lower()]
-    try:
-        entries = [PoolEntry(clean_text(text), place) for text, place in read(content)]
     except ValueError as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
-    problems = [
-        f"{path}, {entry.place}: {_short(entry.text)!r}: {problem}"
-        for entry in entries
-        if (problem := text_problem(entry.text)) is not None
-    ]
-    if not entries:
-        problems = [f"{path}: holds no instruction; needed is one at least"]
-    if problems:
-        raise _unusable(path, problems)
-    return tuple(entries)
+    return _checked(path, found)
 
 
-def _lines(content: str) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(content.splitlines(), start=1):
-        if line.strip():
-            yield line, f"line {number}"
-
-
-def _csv(content: str) -> Iterator[tuple[str, str]]:
-    rows = csv.DictReader(io.StringIO(content, newline=""))
-    column = next((name for name in _COLUMNS if name in (rows.fieldnames or ())), None)
-    if column is None:
-        there = ", ".join(rows.fieldnames or ()) or "none"
-        raise _FormError(f"needed is a column `instruction` or `text`; there are: {there}")
-    try:
-        for row in rows:
-            yield row[column] or "", f"line {rows.line_num}"
-    except csv.Error as error:
-        raise _FormError(f"line {rows.line_num}: {error}") from error
-
-
-def _json(content: str) -> Iterator[tuple[str, str]]:
-    try:
-        values = json.loads(content)
-    except RecursionError:
-        raise _FormError("is nested too deeply; needed is a list of texts") from None
-    if isinstance(values, dict):
-        values = values.get("templates")
-    if not isinstance(values, list):
-        raise _FormError("needed is a list of texts, or an object with the list `templates`")
-    for number, value in enumerate(values, start=1):
-        yield _text_of(value, number), f"entry {number}"
-
-
-def _text_of(value: Any, number: int) -> str:
-    if isinstance(value, dict):
-        value = next((value[name] for name in _COLUMNS if name in value), None)
-    if not isinstance(value, str):
-        raise _FormError(
-            f"entry {number} = {_short(repr(value))}: needed is a text, or an object with "
-            "`instruction` or `text`"
+def _checked(path: Path, found: list[Listed]) -> Pool:
+    entries: dict[str, PoolEntry] = {}
+    problems: list[str] = []
+    left_out: list[str] = []
+    for one in found:
+        text = clean_text(one.text)
+        problem = text_problem(text) or next(_mapping_problems(text, one), None)
+        if problem is None:
+            entries.setdefault(same_text_key(text), PoolEntry(text, one.place))
+        else:
+            (left_out if one.scored else problems).append(
+                f"{one.place}: {_short(text)!r}: {problem}"
+            )
+    if problems or not entries:
+        found_wrong = [f"{path}, {problem}" for problem in [*problems, *left_out]]
+        raise _unusable(
+            path, found_wrong or [f"{path}: holds no instruction; needed is one at least"]
         )
-    return value
+    repeated = len(found) - len(entries) - len(left_out)
+    return Pool(tuple(entries.values()), tuple(left_out), repeated)
+
+
+def _mapping_problems(text: str, listed: Listed) -> Iterator[str]:
+    """Yield where a list gives an option letter another meaning than the text does here."""
+    if not listed.mapping:
+        return
+    meant = {letter: label.value for letter, label in answer_choices(text).meanings.items()}
+    for letter, said in listed.mapping.items():
+        try:
+            label = parse_label(str(said)).value
+        except DataError:
+            yield f"mapping: {letter} = {said!r} is no label"
+            return
+        if str(letter).upper() in meant and meant[str(letter).upper()] != label:
+            yield f"mapping: {letter} = {said}, but by its words it is {meant[letter.upper()]}"
+            return
 
 
 def _short(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _unusable(path: Path, problems: list[str]) -> ConfigurationError:
+def _unusable(path: Path, problems: Iterable[str]) -> ConfigurationError:
     return ConfigurationError(f"the pool of instructions {path.name} cannot be used", problems)

@@ -20,6 +20,7 @@ from qsm_core.reporting.speech.alt_texts import (
     thresholds_in_words,
 )
 from qsm_core.reporting.speech.figures.confusion import confusion_by_condition
+from qsm_core.reporting.speech.figures.course import course, lines_over
 from qsm_core.reporting.speech.figures.curves import MOST_IN_ONE_PANEL, psychometric_curves
 from qsm_core.reporting.speech.figures.forest import forest
 from qsm_core.reporting.speech.figures.heat_map import heat_map
@@ -54,6 +55,17 @@ def _as_answered(sources: Sources) -> dict[str, str]:
 def _of_systems(sources: Sources) -> Iterator[Named]:
     analysis, titles = sources.analysis, sources.titles
     yield "overview", _overview(sources)
+    if sources.ordered and (lines := lines_over(_as_answered(sources))):
+        yield (
+            "course",
+            ReportFigure(
+                "Balanced accuracy from source to source",
+                "Runs or files in the order in which they were given, with intervals. Sources on "
+                "different clips differ by their clips as well.",
+                systems_in_words(analysis.systems, titles),
+                lambda: course(analysis.systems, lines),
+            ),
+        )
     pairs = analysis.comparisons[analysis.comparisons["metric"] == "ba_clip"]
     if len(pairs):
         yield (

@@ -26,6 +26,7 @@ from qsm_core.reporting.speech.content import ReportContent, report_tables
 from qsm_core.reporting.speech.gallery import report_figures
 from qsm_core.reporting.speech.hardest_clips import hardest_clips
 from qsm_core.reporting.speech.sections import report_sections
+from qsm_core.reporting.speech.side_by_side import side_by_side
 from qsm_core.reporting.speech.sources import read_sources
 from qsm_core.reporting.speech.summary import report_pieces
 from qsm_core.stage.context import StageContext, parse_config
@@ -65,7 +66,8 @@ def run(context: StageContext) -> dict[str, Any]:
         figures=content.figures,
         pieces=report_pieces(content),
         results=results_values(config.title, content),
-        run_card=run_card(context.inputs, settings, [CLIP_PROMPTS]),
+        run_card=side_by_side(sources, context.inputs)
+        | run_card(context.inputs, settings, [CLIP_PROMPTS]),
         footer=_FOOTER,
     )
     write_report(context.out, report)

@@ -17,6 +17,7 @@ from qsm_core.reporting.speech.content import CANDIDATES_OF, CONTROLS_OF, Report
 from qsm_core.reporting.speech.detectors import detector_sentence
 from qsm_core.reporting.speech.hardest_clips import HardClip
 from qsm_core.reporting.speech.prompt_tables import gain_sentences
+from qsm_core.reporting.speech.side_by_side import SIDE_BY_SIDE
 
 _DEFINITIONS = "definitions.json"
 _MOST_TILES = 8
@@ -35,6 +36,7 @@ def report_sections(content: ReportContent) -> list[Section]:
         _hardest(content),
         _data(content),
         _caveats(content),
+        Section("size", "Size, errors and time", tables=[SIDE_BY_SIDE]),
         *RUN_CARD_SECTIONS,
         _definitions(),
     ]
@@ -75,7 +77,7 @@ def _results(content: ReportContent) -> Section:
     return Section(
         "results",
         "Results on test",
-        figures=_figures(content, "overview", "differences"),
+        figures=_figures(content, "overview", "course", "differences"),
         tables=_tables(content, "results", "comparisons"),
         folded=_tables(content, "comparisons_more", "confusion"),
     )

@@ -68,6 +68,7 @@ class Sources:
         remarks: What a reader should know about the origin of the predictions.
         sets: Which systems answered the same clips; usually a single set.
         prompts: The gains of the searches on test, if they were analyzed.
+        ordered: Whether the systems come from sources in an order of the user.
     """
 
     analysis: Analysis
@@ -79,6 +80,7 @@ class Sources:
     remarks: tuple[str, ...] = ()
     sets: tuple[tuple[str, ...], ...] = ()
     prompts: PromptTables | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def read_sources(
         remarks=described.remarks,
         sets=described.sets or (analysis.order,),
         prompts=read_prompt_tables(prompts) if prompts else None,
+        ordered=(inputs["analysis"] / SYSTEMS_FILE).is_file(),
     )
 
 

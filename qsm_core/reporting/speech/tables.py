@@ -27,6 +27,14 @@ RESULT_METRICS = (
     "criterion",
     "unparseable_rate",
 )
+_CALIBRATION = (
+    "ece",
+    "brier",
+    "log_loss",
+    "confidence_right",
+    "confidence_wrong",
+    "confidence_gap",
+)
 _COUNTS = ("n_rows", "n_clips", "n_groups")
 _COMPARED = ("ba_clip", "ba_conditions", "auroc", "d_prime")
 _TESTED = (
@@ -148,16 +156,16 @@ def conditions_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def calibration_table(analysis: Analysis, titles: Titles) -> pd.DataFrame:
-    """Return one row a system x variant: expected calibration error, Brier score, log loss."""
+    """Return one row a system x variant: calibration error, losses, and confidence of answers."""
     rows = []
     table = analysis.calibration
     for key, found in table.groupby(["system", "variant"], sort=False):
         by_metric = found.set_index("metric")
         row: dict[str, Any] = {"system": key[0], "title": titles[str(key[0])], "variant": key[1]}
-        for metric in ("ece", "brier", "log_loss"):
+        for metric in _CALIBRATION:
             row |= _with_ends(metric, by_metric, metric)
         rows.append(row | {"temperature": _value(by_metric, "temperature")})
-    columns = ["system", "title", "variant", *_ends_of(("ece", "brier", "log_loss"))]
+    columns = ["system", "title", "variant", *_ends_of(_CALIBRATION)]
     return pd.DataFrame(rows, columns=[*columns, "temperature"])
 
 

@@ -56,6 +56,11 @@ class SlurmProfile:
         """Folder of the jobs' logs."""
         return self.cluster.logs or self.scratch / "logs"
 
+    @property
+    def named_outputs(self) -> Collection[str]:
+        """Names of single outputs of a run for which it has values."""
+        return tuple(self.cluster.outputs)
+
     def pool(self, definition: StageDefinition) -> WorkerPool:
         """Return the pool that serves a stage, with what its job asks for."""
         resource, request = self.cluster.request(definition)

@@ -15,28 +15,31 @@ _GPU_OPTIONS = ("--gpus", "-G", "--gpus-per-node", "--gpus-per-task", "--gpus-pe
 _NODES = ("--nodes", "-N")
 # One task a job, which is the worker.
 _TASK_OPTIONS = ("--ntasks-per-node", "--ntasks-per-core", "--ntasks-per-socket")
+_OVERRIDES = ("stages", "outputs")  # sections with values for single stages and outputs
 _REPEATABLE = ("--mail-type",)
 
 
 def unknown_names(values: Any, stages: Collection[str] | None) -> Iterator[tuple[FieldPath, str]]:
-    """Yield the stages and classes that are named and are not there.
+    """Yield the stages and classes that are named and do not exist.
 
     Args:
         values: The file as it was read, whether or not its fields are right.
         stages: Names of the stages that there are; None: these names are not checked.
     """
-    if not isinstance(values, dict) or not isinstance(values.get("stages"), dict):
+    if not isinstance(values, dict):
         return
     resources = values.get("resources")
     classes = list(resources) if isinstance(resources, dict) else []
-    for name, override in values["stages"].items():
-        if stages is not None and name not in stages:
-            known = ", ".join(sorted(stages))
-            yield ("stages", name), f"stages.{name}: no such stage; known stages: {known}"
-        chosen = override.get("resource") if isinstance(override, dict) else None
-        if isinstance(chosen, str) and classes and chosen not in classes:
-            text = f"= {chosen!r}: no such class; classes of this profile: {', '.join(classes)}"
-            yield ("stages", name, "resource"), f"stages.{name}.resource {text}"
+    for section in _OVERRIDES:
+        given = values.get(section)
+        for name, override in given.items() if isinstance(given, dict) else ():
+            if section == "stages" and stages is not None and name not in stages:
+                known = ", ".join(sorted(stages))
+                yield ("stages", name), f"stages.{name}: no such stage; known stages: {known}"
+            chosen = override.get("resource") if isinstance(override, dict) else None
+            if isinstance(chosen, str) and classes and chosen not in classes:
+                text = f"= {chosen!r}: no such class; classes of this profile: {', '.join(classes)}"
+                yield (section, name, "resource"), f"{section}.{name}.resource {text}"
 
 
 def contradictions(profile: ClusterProfile) -> Iterator[tuple[FieldPath, str]]:
@@ -52,13 +55,14 @@ def contradictions(profile: ClusterProfile) -> Iterator[tuple[FieldPath, str]]:
                 f"{format_duration(limit)} (stop_margin)"
             )
             yield ("resources", name, "timeout"), f"resources.{name}.timeout {text}"
-    for name, override in profile.stages.items():
-        base = profile.resources.get(override.resource or "cpu")
-        if base is None or override.walltime is None:
-            continue
-        if override.walltime < 2 * base.stop_margin:
-            text = "is less than twice the stop_margin of its class"
-            yield ("stages", name, "walltime"), f"stages.{name}.walltime {text}"
+    for section in _OVERRIDES:
+        for name, override in getattr(profile, section).items():
+            base = profile.resources.get(override.resource or "cpu")
+            if base is None or override.walltime is None:
+                continue
+            if override.walltime < 2 * base.stop_margin:
+                text = "is less than twice the stop_margin of its class"
+                yield (section, name, "walltime"), f"{section}.{name}.walltime {text}"
 
 
 def _of_directives(resource: ResourceClass) -> Iterator[tuple[int, str]]:

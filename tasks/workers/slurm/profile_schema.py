@@ -127,7 +127,7 @@ class ResourceClass(_Strict):
 
 
 class StageOverride(_Strict):
-    """Values for one stage that replace those of its class."""
+    """Values for one stage, or one output of a run, that replace those of its class."""
 
     resource: str | None = Field(None, description="Resource class of this profile.")
     walltime: Duration | None = Field(None, description="Longest time of one job.")
@@ -156,6 +156,10 @@ class ClusterProfile(_Strict):
     stages: dict[str, StageOverride] = Field(
         default_factory=dict, description="Values for single stages."
     )
+    outputs: dict[str, StageOverride] = Field(
+        default_factory=dict,
+        description="Values for single outputs of a run, by the names that its plan shows.",
+    )
 
     @model_validator(mode="after")
     def _classes_are_there(self) -> Self:
@@ -170,20 +174,26 @@ class ClusterProfile(_Strict):
     def request(self, definition: StageDefinition) -> tuple[str, ResourceClass]:
         """Return the class that serves a stage, and what its job asks for.
 
-        The profile's values for the stage override its definition's, which override the class's.
+        The profile's values for the output override those for its stage, which override its
+        definition's, which override the class's.
         """
-        override = self.stages.get(definition.name)
-        name = override.resource if override and override.resource else definition.resource
+        named = (self.stages.get(definition.name), self.outputs.get(definition.output or ""))
+        overrides = [override for override in named if override is not None]
+        classes = [override.resource for override in overrides if override.resource]
+        name = classes[-1] if classes else definition.resource
         of_class = self.resources[name]
         changes: dict[str, Any] = {}
         if definition.walltime:
             changes["walltime"] = parse_duration(definition.walltime)
         if definition.memory and not of_class.memory_directives:
             changes["memory"] = parse_memory(definition.memory)
-        if override and override.walltime:
-            changes["walltime"] = override.walltime
-        if override and override.memory is not None:
-            by_core = of_class.memory_directives
-            changes["memory"] = override.memory
-            changes["directives"] = tuple(one for one in of_class.directives if one not in by_core)
+        by_core = of_class.memory_directives
+        for override in overrides:
+            if override.walltime:
+                changes["walltime"] = override.walltime
+            if override.memory is not None:
+                changes["memory"] = override.memory
+                changes["directives"] = tuple(
+                    one for one in of_class.directives if one not in by_core
+                )
         return name, of_class.model_copy(update=changes)

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from flows.terminal.display import TerminalDisplay
+from flows.run.console import console_table
+from flows.terminal.display import TerminalDisplay, terminal_display
 from flows.terminal.stage_line import clock
 from tasks.run.events import StageEvent
 
@@ -84,6 +85,19 @@ def test_results_are_printed_at_once_and_on_the_other_console() -> None:
         display.conclude("report: " + "a/long/path/" * 5)
         assert _text(results) == "report: " + "a/long/path/" * 5 + "\n"  # never broken into lines
     assert _text(progress) == ""
+
+
+def test_names_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    names = "[red]my[vad] v2[/]:dog:"
+    with terminal_display() as display:
+        display.print(names)
+        display.print(console_table(names, [{names: names}]))
+        display.on_event(StageEvent(names, "failed", message=names))
+        display.conclude(names)
+        display.conclude(console_table(names, [{names: names}]))
+    told = capsys.readouterr()
+    assert told.err.count(names) == 1 + 3 + 2
+    assert told.out.count(names) == 1 + 3
 
 
 def test_clock() -> None:

@@ -8,6 +8,7 @@ from qsm_core.errors import ConfigurationError, InterruptedStageError, ModelErro
 from qsm_core.evaluation.analysis.metrics import compute_metrics
 from qsm_core.evaluation.predictions.table import read_predictions
 from qsm_core.prompting.optimize import run
+from qsm_core.prompting.texts.pool import read_pool
 from qsm_core.prompting.texts.templates import baseline
 from tests.support.chat_server import Reply, chat_server
 from tests.support.corpora import make_corpus
@@ -28,6 +29,8 @@ FILES = (
     "best_prompt.txt",
     "best_prompt.json",
     "opro_history.json",
+    "opro_memory.json",
+    "optimization_history.json",
     "candidates.csv",
     "trajectory.jsonl",
     "dev_metrics.json",
@@ -126,6 +129,21 @@ def test_history_is_complete(optimized):
     for one in history["candidates"]:
         counts = one["measures"]["counts"].values()
         assert sum(row[0] + row[2] for row in counts) == one["rows"]
+
+
+def test_files_that_notebooks_look_for_begin_with_the_winner(optimized):
+    out, summary = optimized
+    memory = json.loads((out / "opro_memory.json").read_text())
+    assert 2 <= len(memory) <= 10
+    assert memory[0]["prompt"] == summary["instruction"]
+    assert memory[0]["score_on_dev"] == summary["score_on_dev"]
+    assert set(memory[0]) >= {"prompt", "reward", "ba_clip", "ba_conditions", "iteration"}
+    history = json.loads((out / "optimization_history.json").read_text())
+    assert history["best_prompt"] == summary["instruction"]
+    assert history["best_accuracy"] == pytest.approx(summary["ba_clip_on_dev"])
+    assert len(history["history"]) == summary["num_candidates"]
+    for name in ("opro_memory.json", "optimization_history.json"):
+        assert read_pool(out / name).entries  # and another search can start from them
 
 
 @pytest.mark.parametrize("runtime", [{"candidates_at_once": 1}, {"candidates_at_once": 5}])

@@ -75,6 +75,22 @@ def test_single_precision_is_enough() -> None:
     np.testing.assert_allclose(resampled_areas(pairs, weights), exact, atol=2e-6)
 
 
+def test_no_resample_leaves_zero_to_one() -> None:
+    # In single precision the share of pairs won comes out as 1.0000001 now and then.
+    positive = np.arange(3000) % 3 == 0
+    groups = np.arange(3000) // 6
+    pairs = count_wins(positive.astype(float), positive, groups)
+    strata = np.zeros(500, dtype=np.int64)
+    (weights,) = draw_weights(strata, num_resamples=200, rng=np.random.default_rng(3))
+    assert np.all(resampled_areas(pairs, weights) == 1)
+    reversed_pairs = count_wins(-positive.astype(float), positive, groups)
+    assert np.all(resampled_areas(reversed_pairs, weights) == 0)
+    few = count_wins(np.where(np.arange(3000) == 0, -1.0, positive), positive, groups)
+    areas = resampled_areas(few, weights)
+    assert areas.min() > 0.99
+    assert areas.max() == 1  # where the one lost row is not drawn
+
+
 def test_monotone_scores_change_nothing() -> None:
     rng = np.random.default_rng(2)
     scores, positive, groups = rng.normal(size=60), np.arange(60) % 3 == 0, np.arange(60) // 4

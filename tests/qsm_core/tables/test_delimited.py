@@ -134,3 +134,11 @@ def test_each_line_is_a_row_or_is_named(tmp_path_factory, lines, delimiter):
         shown = error.problems
     assert read == [f"clip_{n}.wav" for n in range(len(lines))] or shown
     assert all(f"{file}, line " in text or text.startswith("and ") for text in shown)
+
+
+def test_a_line_that_many_cells_share_is_no_row(read):
+    cell = '"Does this hold speech?\nAnswer SPEECH or NONSPEECH."'
+    rows = "".join(f"run_{n},{n},{cell},0.5\n" for n in range(20))
+    table = read(f"file,iteration,prompt,score\nrun_9,9,short,0.4\n{rows}".encode())
+    assert len(table.frame) == 21
+    assert table.frame["prompt"][20] == "Does this hold speech?\nAnswer SPEECH or NONSPEECH."

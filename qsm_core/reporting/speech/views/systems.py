@@ -237,14 +237,25 @@ def calibration_view(calibration: pd.DataFrame) -> TableView:
             str(row["title"]),
             names.get(str(row["variant"]), str(row["variant"])),
             *(decimal_of_row(row, name) for name in ("ece", "brier", "log_loss")),
+            *(decimal_of_row(row, f"confidence_{of}", 2) for of in ("right", "wrong", "gap")),
             decimal(row["temperature"], 2),
         )
         for row in calibration.to_dict("records")
     ]
     return TableView(
         caption="How far the probabilities can be believed, with 95 % intervals; the temperature "
-        "is fitted on dev",
-        headers=("System", "Probabilities", "ECE", "Brier", "Log loss", "Temperature"),
+        "is fitted on dev. The confidence of an answer is the probability of its class",
+        headers=(
+            "System",
+            "Probabilities",
+            "ECE",
+            "Brier",
+            "Log loss",
+            "Confidence, right answers",
+            "Confidence, wrong answers",
+            "Gap",
+            "Temperature",
+        ),
         rows=tuple(rows),
         text_columns=frozenset({0, 1}),
     )

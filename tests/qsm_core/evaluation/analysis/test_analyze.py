@@ -457,3 +457,28 @@ def test_groups_that_differ_alike_do_not_show_that_everything_is_detectable(tabl
     row = _value(made, metric="ba_clip")
     assert (row["value"], row["standard_error"]) == (-1, 0)
     assert np.isnan(row["minimum_detectable"])
+
+
+def test_confidence_of_right_and_wrong_answers(tables, analysis) -> None:
+    table = tables["lora"]
+    p = table["p_speech"].to_numpy()
+    right = (p >= 0.5) == (table["label"] == "SPEECH").to_numpy()
+    confidence = np.maximum(p, 1 - p)
+    expected = {
+        "confidence_right": confidence[right].mean(),
+        "confidence_wrong": confidence[~right].mean(),
+    }
+    expected["confidence_gap"] = expected["confidence_right"] - expected["confidence_wrong"]
+    for metric, value in expected.items():
+        row = _value(analysis.calibration, system="lora", variant="raw", metric=metric)
+        assert row["value"] == pytest.approx(value)
+        assert row["low"] < value < row["high"]
+
+
+def test_no_limit_of_a_share_leaves_zero_to_one(analysis) -> None:
+    shares = ["ba_clip", "ba_conditions", "speech_acc", "nonspeech_acc", "auroc"]
+    for table in (analysis.systems, analysis.conditions):
+        rows = table[table["metric"].isin([*shares, "ba"])]
+        ends = rows[["value", "low", "high"]].to_numpy()
+        assert np.nanmin(ends) >= 0
+        assert np.nanmax(ends) <= 1

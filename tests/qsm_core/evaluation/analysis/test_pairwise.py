@@ -183,3 +183,14 @@ def test_a_difference_that_few_groups_carry_has_few_degrees_of_freedom() -> None
     found = _only(_compare(tables, [("a", "b")]))
     assert found["degrees"] < 3  # of 38 by all groups
     assert found["high"] - found["value"] > 2 * found["standard_error"]
+
+
+def test_like_systems_of_several_runs_are_paired() -> None:
+    names = ["a.base", "a.lora", "b.base", "b.lora", "c.lora", "c.silero"]
+    pairs = pairs_to_compare(names, ())
+    like = {(pair.first, pair.second) for pair in pairs if pair.family.startswith("same system")}
+    assert like == {("a.base", "b.base"), ("a.lora", "b.lora"), ("a.lora", "c.lora")}
+    systems = {(pair.first, pair.second) for pair in pairs if pair.family == "systems"}
+    assert systems == {("a.base", "a.lora"), ("a.base", "b.lora"), ("a.base", "c.lora")}
+    of_one_run = pairs_to_compare(["base", "lora"], ())
+    assert [pair.family for pair in of_one_run] == ["systems"]

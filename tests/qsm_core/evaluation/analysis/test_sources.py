@@ -50,7 +50,7 @@ def test_every_form_of_file_is_one_set(tmp_path: Path) -> None:
         "eval_csv": write_foreign(tmp_path / "other.csv", table),
         "eval_first": write_original(tmp_path / "predictions.csv", table),
     }
-    tables = read_systems(inputs, ["ours", "csv", "first"])
+    tables = read_systems(inputs, {name: name for name in ("ours", "csv", "first")})
     assert clip_sets(tables) == [("ours", "csv", "first")]
     assert {len(one) for one in tables.values()} == {64}
 
@@ -82,7 +82,7 @@ def test_common_rows_are_what_all_have(tmp_path: Path) -> None:
         "eval_fewer": write_foreign(tmp_path / "fewer.csv", fewer),
     }
     with pytest.raises(DataError, match=r"fewer has 48 rows, all has 64, and only 48 of them"):
-        comparable_sets(read_systems(inputs, ["all", "fewer"]))
+        comparable_sets(read_systems(inputs, {"all": "all", "fewer": "fewer"}))
     analysis, described = _analyze(tmp_path, inputs, rows="common")
     rows = analysis.systems[analysis.systems["metric"] == "n_rows"]
     assert rows["value"].to_list() == [48, 48]
@@ -140,6 +140,6 @@ def test_all_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("")
     inputs = {"eval_a": tmp_path / "a.csv", "eval_b": tmp_path / "b.csv"}
     with pytest.raises(DataError) as caught:
-        read_systems(inputs, ["a", "b"])
+        read_systems(inputs, {"a": "a", "b": "b"})
     assert [problem.split(":")[0] for problem in caught.value.problems] == ["a", "b"]
     assert "missing columns" in caught.value.problems[0]

@@ -54,7 +54,7 @@ def test_all_problems_at_once(table: pd.DataFrame) -> None:
     assert "column group_id: 1 row (first: row 1) empty" in text
     assert "column p_speech: 1 row (first: row 2) outside 0 to 1" in text
     assert "column margin: 1 row (first: row 3) infinite" in text
-    assert "'rir'; allowed are duration, snr, reverb, filter or null" in text
+    assert "'rir'; allowed are duration, snr, reverb, filter, crossed or null" in text
     assert "repeated" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,19 @@ def test_a_job_serves_a_stage_that_it_is_known_to_be_large_enough_for(write):
     assert not has_room(None, 1024), "what a site gives is not known"
     assert not has_room(1024, None)
     assert not cpu.has_room_for(cpu.model_copy(update={"cores": 5}))
+
+
+def test_an_output_of_a_run_has_the_very_last_word(write):
+    profile = load_profile(write(GOOD + 'outputs:\n  opro_lora:\n    walltime: "02:30:00"\n'))
+    of_lora, of_base = (
+        profile.request(replace(train_lora.definition, output=name))
+        for name in ("opro_lora", "opro_base")
+    )
+    assert of_lora[1].walltime == 2.5 * 3600
+    assert of_base == profile.request(train_lora.definition)
+    assert (of_lora[0], of_lora[1].memory) == (of_base[0], of_base[1].memory)
+    with pytest.raises(ConfigurationError, match=r"outputs\.opro_lora\.resource = 'huge': no such"):
+        load_profile(write(GOOD + "outputs:\n  opro_lora:\n    resource: huge\n"))
 
 
 def test_every_mistake_is_reported_at_once(write):
