@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components, maximum_bipartite_matchin
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-# Decimal times such as 4.4 - 4.2 must count as 0.2 s apart.
+# The times 4.4 and 4.2 must count as 0.2 s apart.
 _ROUNDED_DECIMALS = 9
 _MOST_CELLS = 4_000_000
 
@@ -85,11 +85,15 @@ class Collar:
         onset_s: Largest distance of the begins.
         offset_s: Largest distance of the ends; None: the ends do not matter.
         offset_share: The ends may also differ by this share of the annotation's length.
+        exact: Compare times in floating point as they are, as mir_eval does for onsets: a begin
+            of 4.4 is then farther than 0.2 from 4.2. Otherwise distances are rounded to
+            nanoseconds first.
     """
 
     onset_s: Annotated[float, Field(ge=0)] = 0.2
     offset_s: Annotated[float, Field(ge=0)] | None = 0.2
     offset_share: Annotated[float, Field(ge=0)] = 0.5
+    exact: bool = False
 
     def pairs(self, truth: Events, found: Events) -> Pairs:
         """Return all pairs within the collars; their closeness is that of the begins."""
@@ -99,13 +103,24 @@ class Collar:
         high = np.searchsorted(begins, truth.begin + reach, side="right")
         t, position = _ranges(low, high)
         f = order[position]
-        apart = _distance(truth.begin[t], found.begin[f])
-        close = apart <= self.onset_s
+        close = self._within(truth.begin[t], found.begin[f], self.onset_s)
         if self.offset_s is not None:
             length = truth.end[t] - truth.begin[t]
             collar = np.maximum(self.offset_s, self.offset_share * length)
-            close &= _distance(truth.end[t], found.end[f]) <= collar
-        return Pairs(t[close], f[close], 1 / (1 + apart[close]))
+            close &= self._within(truth.end[t], found.end[f], collar)
+        t, f = t[close], f[close]
+        return Pairs(t, f, 1 / (1 + np.abs(truth.begin[t] - found.begin[f])))
+
+    def _within(
+        self, truth: FloatArray, found: FloatArray, collar: FloatArray | float
+    ) -> npt.NDArray[np.bool_]:
+        if self.exact:
+            exactly: npt.NDArray[np.bool_] = (truth - collar <= found) & (found <= truth + collar)
+            return exactly
+        rounded: npt.NDArray[np.bool_] = (
+            np.round(np.abs(truth - found), _ROUNDED_DECIMALS) <= collar
+        )
+        return rounded
 
 
 def overlapping_pairs(truth: Events, found: Events) -> Pairs:
@@ -186,11 +201,6 @@ def _ranges(low: npt.NDArray[np.intp], high: npt.NDArray[np.intp]) -> tuple[IntA
     rows = np.repeat(np.arange(len(low)), counts)
     starts = np.repeat(low - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
     return rows.astype(np.int64), (np.arange(len(rows)) + starts).astype(np.int64)
-
-
-def _distance(first: FloatArray, second: FloatArray) -> FloatArray:
-    rounded: FloatArray = np.round(np.abs(first - second), _ROUNDED_DECIMALS)
-    return rounded
 
 
 def _components(
