@@ -12,6 +12,8 @@ Recordings, one row each:
     channel         the channel to listen to, counted from 0; null: the mean of all
     sha256          of the file
     split           train | dev | test | null (not divided yet)
+    source_path     the longer file that this one was cut out of; null where there is none
+    source_offset_s where in that file this one begins
 
 Annotations, one row for each event that a person marked:
 
@@ -55,6 +57,8 @@ RECORDING_COLUMNS: Mapping[str, str] = {
     "channel": "Int64",
     "sha256": "str",
     "split": "str",
+    "source_path": "str",
+    "source_offset_s": "float64",
 }
 _EVENT_COLUMNS: Mapping[str, str] = {
     "recording_id": "str",

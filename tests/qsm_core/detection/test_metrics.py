@@ -138,9 +138,9 @@ def test_segments_equal_the_naive_definition(marked: list[Row], detected: list[R
     counts, rate = segment_counts(truth, found, 1.0)
     swapped = deleted = inserted = total = 0
     for recording in ("a", "b"):
+        active = [{x: seconds(each, recording, x) for x in ("x", "y")} for each in (truth, found)]
         for second in range(20):
-            t = {x for x in ("x", "y") if second in seconds(truth, recording, x)}
-            f = {x for x in ("x", "y") if second in seconds(found, recording, x)}
+            t, f = ({x for x in own if second in own[x]} for own in active)
             total += len(t)
             swapped += min(len(t - f), len(f - t))
             deleted += max(len(t - f) - len(f - t), 0)
