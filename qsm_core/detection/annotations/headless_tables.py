@@ -9,6 +9,7 @@ is a backslash, the lowest and the highest frequency. RTTM writes
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ def is_audacity(lines: Sequence[str]) -> bool:
 
 def is_rttm(lines: Sequence[str]) -> bool:
     """Return whether the first line is one of RTTM."""
-    cells = lines[0].split() if lines else []
+    cells = _words(lines[0]) if lines else []
     return len(cells) >= _RTTM_CELLS and cells[0] in ("SPEAKER", "NON-SPEECH", "LEXEME", "NOSCORE")
 
 
@@ -68,7 +69,7 @@ def read_rttm(path: Path, lines: Sequence[str]) -> Marks:
     marks: list[Mark] = []
     problems: list[str] = []
     for line, text in enumerate(lines, 1):
-        cells = text.split()
+        cells = _words(text)
         if not cells or cells[0] != "SPEAKER":
             continue
         try:
@@ -96,6 +97,11 @@ def read_bare(path: Path, lines: Sequence[str]) -> Marks:
         except (ValueError, IndexError):
             problems.append(f"{path}, line {line}: {cells} is not begin, end and label")
     return Marks(path, "csv", tuple(marks), tuple(problems))
+
+
+def _words(text: str) -> list[str]:
+    """Return what stands between blanks and tabs; no-break spaces are part of a word."""
+    return [word for word in re.split("[ \t]+", text) if word]
 
 
 def _cells(lines: Sequence[str]) -> list[list[str]]:

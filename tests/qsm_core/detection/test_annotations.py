@@ -159,13 +159,13 @@ def test_every_wrong_row_is_listed_with_its_line(tmp_path: Path) -> None:
 
 
 def test_what_is_no_table_is_refused_with_its_first_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no table of events(.|\n)*'name,colour'"):
+    with pytest.raises(DataError, match=r"is no table of events(.|\n)*'name,colour'"):
         read_table(table(tmp_path / "a.csv", "name,colour", "x,y"))
     with pytest.raises(DataError, match="looks like audacity, not raven"):
         read_table(table(tmp_path / "a.txt", "0\t1\tx"), "raven")
+    broken = tmp_path / "b.txt"
+    broken.write_bytes(b"a\0b")
     with pytest.raises(DataError, match="is no text"):
-        broken = tmp_path / "b.txt"
-        broken.write_bytes(b"a\0b")
         read_table(broken)
 
 
