@@ -21,7 +21,7 @@ Annotations, one row for each event that a person marked:
     begin_s, end_s  in the recording's own clock: 0 is the first sample of its file
     low_hz, high_hz null where the annotation has no frequencies
     label           what the sound is
-    quality         1 is best; null where nobody said
+    quality         a whole number that the annotator gave; null where nobody did
     is_unsure       whether the annotator could not say that it is this sound (UNK of DCASE):
                     neither a hit nor a false alarm
     origin          file and line from which the row was read

@@ -28,7 +28,11 @@ _SPELLINGS = {
     "sha256": ("sha256",),
     "source_path": ("source_path",),
     "source_offset_s": ("source_offset_s",),
+    "sample_rate_hz": ("sample_rate_hz",),
+    "channels": ("channels",),
+    "num_samples": ("num_samples",),
 }
+_NUMBERS = ("channel", "source_offset_s", "sample_rate_hz", "channels", "num_samples")
 _SPLITS = {"train": "train", "dev": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 
@@ -103,7 +107,7 @@ def _recordings(path: Path) -> pd.DataFrame:
         (frame["path"].isna() | frame["recording_id"].isna(), "path or name is empty", None),
         (twice, "appears twice", "recording_id"),
     ]
-    for column in ("channel", "source_offset_s"):
+    for column in _NUMBERS:
         if column in frame:
             numbers = pd.to_numeric(frame[column], errors="coerce")
             wrong.append((frame[column].notna() & numbers.isna(), "is no number", column))
@@ -122,7 +126,7 @@ def _recordings(path: Path) -> pd.DataFrame:
     frame = frame.assign(
         **{
             column: frame[f"{column} read"]
-            for column in ("channel", "source_offset_s", "split")
+            for column in (*_NUMBERS, "split")
             if f"{column} read" in frame
         }
     )
