@@ -1,4 +1,4 @@
-"""Training sets: noise keeps away from calls, groups stay together, users find what they look for."""
+"""Training sets: noise keeps away from calls, groups stay together, files are where users look."""
 
 import json
 from dataclasses import asdict
@@ -111,7 +111,7 @@ def test_every_strategy_divides_all_clips(tmp_path: Path, strategy: str) -> None
     names = {
         split: (out / f"{split}.csv").read_text().split() for split in ("train", "val", "test")
     }
-    assert sorted(sum(names.values(), [])) == sorted(index["fn"])
+    assert sorted(name for listed in names.values() for name in listed) == sorted(index["fn"])
     assert sorted(index["fn"]) == sorted(path.name for path in out.glob("*.wav"))
     for split, listed in names.items():
         assert listed
@@ -188,9 +188,9 @@ def test_a_full_clip_takes_its_noise_from_the_longer_file(tmp_path: Path) -> Non
 
 def test_too_few_groups_and_no_target_say_what_to_do(tmp_path: Path) -> None:
     prepared = recordings(tmp_path / "in", groups=2)
-    with pytest.raises(DataError, match="2 groups with calls .T0, T1.; by_group needs 3"):
+    with pytest.raises(DataError, match=r"2 groups with calls \(T0, T1\); by_group needs 3"):
         build(tmp_path, prepared)
-    with pytest.raises(DataError, match="no call is a target .40 calls_below_min_quality"):
+    with pytest.raises(DataError, match=r"no call is a target \(40 calls_below_min_quality"):
         build(tmp_path, prepared, min_quality=9)
 
 
