@@ -38,9 +38,10 @@ Both are events. A table of events is sorted by recording and begin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -150,8 +151,13 @@ class RecordingSet:
                 channel=None if pd.isna(row.channel) else int(row.channel),
                 split=None if pd.isna(row.split) else row.split,
             )
-            for row in self.recordings.itertuples()
+            for row in rows_of(self.recordings)
         ]
+
+
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows of a table; columns are attributes, whose types pandas does not know."""
+    yield from frame.itertuples()
 
 
 def as_recordings(frame: pd.DataFrame) -> pd.DataFrame:
@@ -181,14 +187,7 @@ def no_detections() -> pd.DataFrame:
 
 
 def _typed(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            name: frame[name].astype(kind)
-            if name in frame
-            else pd.Series([None] * len(frame), index=frame.index).astype(kind)
-            for name, kind in columns.items()
-        }
-    )
+    return frame.reindex(columns=list(columns)).astype(dict(columns))
 
 
 def _in_order(events: pd.DataFrame) -> pd.DataFrame:

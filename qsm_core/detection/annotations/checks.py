@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from qsm_core.detection.recordings import RecordingSet, as_annotations
+from qsm_core.detection.recordings import RecordingSet, as_annotations, rows_of
 from qsm_core.errors import DataError, StoreError
 from qsm_core.plurals import counted
 from qsm_core.store.digests import DigestMemo, digest_file
@@ -124,7 +124,7 @@ def check_recordings(
 def _probe_all(
     found: RecordingSet, settings: CheckSettings, memo: DigestMemo | None, report: Report | None
 ) -> tuple[RecordingSet, list[Problem]]:
-    rows = found.recordings.to_dict("records")
+    rows: list[dict[Any, Any]] = found.recordings.to_dict("records")
     problems: list[Problem] = []
     filled = []
     with ThreadPoolExecutor(settings.threads) as pool:
@@ -137,7 +137,7 @@ def _probe_all(
             else:
                 wrong = _rate_problem(row, probe, settings)
                 problems += [wrong] if wrong else []
-            filled.append(row if isinstance(probe, Problem) else {**row, **probe})
+            filled.append(row if isinstance(probe, Problem) else row | probe)
             if report is not None:
                 report(number, len(rows), "recordings probed")
     frame = pd.DataFrame(filled, columns=list(found.recordings.columns))
@@ -179,7 +179,7 @@ def _rate_problem(
 
 
 def _channel_problems(recordings: pd.DataFrame, settings: CheckSettings) -> Iterator[Problem]:
-    for row in recordings.itertuples():
+    for row in rows_of(recordings):
         if pd.isna(row.channels):
             continue
         if row.channels > 1 and pd.isna(row.channel) and settings.channel != "mix":
@@ -259,7 +259,7 @@ def _event_problems(
             lambda row: f"label {row.label!r} is unknown; known are {', '.join(sorted(labels))}",
         )
     for kind, (rows, explain) in wrong.items():
-        for row in events[rows].itertuples():
+        for row in rows_of(events[rows]):
             where = row.recording_id if pd.isna(row.origin) else row.origin
             yield Problem(kind, str(where), explain(row))
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from qsm_core.detection.annotations.audio_files import base_name
 from qsm_core.detection.annotations.clock import DECIMALS
+from qsm_core.detection.recordings import rows_of
 
 ExportForm = Literal["raven", "raven-combined", "audacity", "csv", "rttm"]
 EXPORT_FORMS: tuple[ExportForm, ...] = get_args(ExportForm)
@@ -100,7 +101,7 @@ def write_audacity(
     written = []
     for path, own, _ in _by_recording(folder, events, recordings, AUDACITY_ENDING):
         lines = []
-        for row in own.itertuples():
+        for row in rows_of(own):
             lines.append("\t".join((_text(row.begin_s), _text(row.end_s), _clean(row.label))))
             if not (pd.isna(row.low_hz) and pd.isna(row.high_hz)):
                 edges = [-1.0 if pd.isna(edge) else edge for edge in (row.low_hz, row.high_hz)]
@@ -138,7 +139,7 @@ def write_rttm(folder: Path, events: pd.DataFrame, _recordings: Mapping[str, flo
                 _NOTHING,
             )
         )
-        for row, score in zip(events.itertuples(), scores, strict=True)
+        for row, score in zip(rows_of(events), scores, strict=True)
     ]
     _write_lines(path, lines)
     return [path]

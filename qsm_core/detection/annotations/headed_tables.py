@@ -156,9 +156,7 @@ def _marks(
     for name, place in classes:
         value = _cell(row, place)
         if value != _NEG:
-            yield Mark(
-                **{**mark.__dict__, "label": name, "is_unsure": value == _UNK}  # type: ignore[arg-type]
-            )
+            yield Mark(**{**mark.__dict__, "label": name, "is_unsure": value == _UNK})
 
 
 def _span(row: Sequence[str], columns: Columns) -> Span:

@@ -88,12 +88,11 @@ def outcomes(truth: pd.DataFrame, found: pd.DataFrame, compared: Comparison) -> 
 
     Columns: kind (annotation or detection), outcome, and those of events.
     """
-    hit_truth, hit_found = compared.pairs["truth"], compared.pairs["found"]
     missed = truth.assign(kind="annotation", outcome="miss")
     missed.loc[truth["is_unsure"], "outcome"] = "unsure"
-    missed.iloc[hit_truth, missed.columns.get_indexer(["outcome"])[0]] = "hit"
+    missed.loc[missed.index[compared.pairs["truth"]], "outcome"] = "hit"
     alarms = found.assign(kind="detection", outcome="false alarm")
-    alarms.iloc[hit_found, alarms.columns.get_indexer(["outcome"])[0]] = "hit"
+    alarms.loc[alarms.index[compared.pairs["found"]], "outcome"] = "hit"
     return pd.concat([missed, alarms], ignore_index=True)
 
 

@@ -90,7 +90,8 @@ def after_shots(events: pd.DataFrame, shots: int = SHOTS) -> pd.DataFrame:
     sure = events[~events["is_unsure"]]
     if len(sure) < shots:
         return events.iloc[:0]
-    return events[events["end_s"] > sure["end_s"].iloc[shots - 1]]
+    last = float(sure["end_s"].to_numpy(np.float64)[shots - 1])
+    return events.loc[events["end_s"].to_numpy(np.float64) > last]
 
 
 def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:

@@ -49,6 +49,10 @@ class Pairs(NamedTuple):
     found: IntArray
     closeness: FloatArray
 
+    def at(self, places: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Pairs:
+        """Return some of the pairs."""
+        return Pairs(self.truth[places], self.found[places], self.closeness[places])
+
 
 class Criterion(Protocol):
     """Says which pairs may be matched."""
@@ -74,7 +78,7 @@ class Overlap:
         """Return all pairs that overlap enough."""
         pairs = overlapping_pairs(truth, found)
         enough = pairs.closeness > self.iou if self.strict else pairs.closeness >= self.iou
-        return Pairs(*(each[enough] for each in pairs))
+        return pairs.at(enough)
 
 
 @dataclass(frozen=True)
@@ -167,12 +171,11 @@ def match(pairs: Pairs, num_truth: int, num_found: int) -> Pairs:
     chosen = [np.flatnonzero(alone)]
     open_pairs = np.flatnonzero(~alone)
     chosen += [
-        members[_assign(Pairs(*(each[members] for each in pairs)))]
+        members[_assign(pairs.at(members))]
         for members in _components(pairs, open_pairs, num_truth, num_found)
     ]
     kept = np.concatenate(chosen)
-    kept = kept[np.argsort(pairs.truth[kept], kind="stable")]
-    return Pairs(*(each[kept] for each in pairs))
+    return pairs.at(kept[np.argsort(pairs.truth[kept], kind="stable")])
 
 
 def match_greedily(pairs: Pairs, truth: Events) -> Pairs:
@@ -192,7 +195,7 @@ def match_greedily(pairs: Pairs, truth: Events) -> Pairs:
             free[pairs.found[best]] = False
             chosen.append(best)
     kept = np.array(sorted(chosen, key=lambda pair: pairs.truth[pair]), dtype=np.int64)
-    return Pairs(*(each[kept] for each in pairs))
+    return pairs.at(kept)
 
 
 def _ranges(low: npt.NDArray[np.intp], high: npt.NDArray[np.intp]) -> tuple[IntArray, IntArray]:

@@ -117,7 +117,7 @@ def intersections(
     return Intersections(
         labels=tuple(names),
         n_truth=np.bincount(t_label, minlength=size).astype(np.float64),
-        truth_s=np.bincount(t_label, weights=t_length, minlength=size),
+        truth_s=np.bincount(t_label, weights=t_length, minlength=size).astype(np.float64),
         tp=np.bincount(t_label[hit], minlength=size).astype(np.float64),
         fp=np.bincount(f_label[~relevant], minlength=size).astype(np.float64),
         cross=cross,

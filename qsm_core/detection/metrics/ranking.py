@@ -76,10 +76,11 @@ def _walk(
     is_hit, is_ignored = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
     places = found.groupby(names).indices
     score = found["score"].to_numpy(np.float64)
-    for key, t in truth.groupby(names).indices.items():
+    for key, marked in truth.groupby(names).indices.items():
         if key not in places:
             continue
-        f = places[key]
+        t = np.asarray(marked, dtype=np.int64)
+        f = np.asarray(places[key], dtype=np.int64)
         pairs = criterion.pairs(events_of(truth, t), events_of(found, f))
         free = np.ones(len(t), dtype=bool)
         for number in np.argsort(-score[f], kind="stable"):

@@ -45,7 +45,7 @@ def summary(compared: Comparison) -> dict[str, float]:
     mean errors (negative: too early). NaN where undefined.
     """
     sums = compared.counts.drop(columns=["recording_id", "label"]).sum()
-    values = {name: float(value) for name, value in sums.items()}
+    values = {str(name): float(value) for name, value in sums.items()}
     found = rates(sums["tp"], sums["n_truth"], sums["n_found"])
     values |= {name: float(value) for name, value in found._asdict().items()}
     return values | boundary_errors(compared.pairs)
@@ -82,11 +82,9 @@ def by_recording(counts: pd.DataFrame, durations_s: Mapping[str, float]) -> pd.D
     """
     table = counts.drop(columns="label").groupby("recording_id", as_index=False).sum()
     found = rates(table["tp"], table["n_truth"], table["n_found"])
-    hours = table["recording_id"].map(dict(durations_s)).astype("float64") / 3600
+    hours = np.array([durations_s.get(name, np.nan) for name in table["recording_id"]]) / 3600
     each = table.assign(**found._asdict())
-    return each.assign(
-        detections_per_hour=_over(each["n_found"].to_numpy(np.float64), hours.to_numpy())
-    )
+    return each.assign(detections_per_hour=_over(each["n_found"].to_numpy(np.float64), hours))
 
 
 def count_correlations(table: pd.DataFrame) -> dict[str, float]:

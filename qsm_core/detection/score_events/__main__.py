@@ -10,8 +10,9 @@ Raven's and Audacity's tables, CSV, DCASE's and RTTM are read, each by what it l
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -146,10 +147,10 @@ def _view(title: str, frame: pd.DataFrame) -> Table:
     return view
 
 
-def _cell(name: str, value: object) -> str:
+def _cell(name: str, value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
-    if pd.isna(value):
+    if math.isnan(value):
         return ""
     if name in COUNTS:
         return f"{value:.0f}"

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import soundfile
 
-from qsm_core.detection.recordings import Recording
+from qsm_core.detection.recordings import Recording, rows_of
 from qsm_core.errors import DataError
 
 FloatArray = npt.NDArray[np.float32]
@@ -43,11 +43,11 @@ def event_features(waveform: FloatArray, sample_rate_hz: int) -> dict[str, float
     bands = max(min(40, window // 4), N_MFCC)
     mel = librosa.filters.mel(sr=sample_rate_hz, n_fft=window, n_mels=bands)
     mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel @ power), n_mfcc=N_MFCC)
-    rate = {"sr": sample_rate_hz}
+    rate = sample_rate_hz
     spectral = {
-        "centroid": librosa.feature.spectral_centroid(S=magnitude, **rate),
-        "bandwidth": librosa.feature.spectral_bandwidth(S=magnitude, **rate),
-        "rolloff": librosa.feature.spectral_rolloff(S=magnitude, **rate),
+        "centroid": librosa.feature.spectral_centroid(S=magnitude, sr=rate),
+        "bandwidth": librosa.feature.spectral_bandwidth(S=magnitude, sr=rate),
+        "rolloff": librosa.feature.spectral_rolloff(S=magnitude, sr=rate),
         "flatness": librosa.feature.spectral_flatness(S=magnitude),
         "zero_crossings": librosa.feature.zero_crossing_rate(
             padded, frame_length=window, hop_length=hop
@@ -73,7 +73,7 @@ def table_of_features(recording: Recording, events: pd.DataFrame) -> pd.DataFram
     rows = []
     try:
         with soundfile.SoundFile(recording.path) as stream:
-            for event in events.itertuples():
+            for event in rows_of(events):
                 begin = min(max(round(event.begin_s * stream.samplerate), 0), stream.frames)
                 end = min(max(round(event.end_s * stream.samplerate), begin), stream.frames)
                 stream.seek(begin)

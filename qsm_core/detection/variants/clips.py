@@ -14,7 +14,7 @@ import soundfile
 
 from qsm_core.detection.annotations.audio_files import base_name
 from qsm_core.detection.annotations.clock import Span, to_source
-from qsm_core.detection.recordings import Recording, RecordingSet
+from qsm_core.detection.recordings import Recording, RecordingSet, rows_of
 from qsm_core.detection.variants.config import VariantConfig
 from qsm_core.detection.variants.mining import FreeSpace, Stretch, wanted_clips
 from qsm_core.errors import DataError
@@ -188,7 +188,7 @@ class _Sources:
         self._path = {name: found.root / path for name, path in known["source_path"].items()}
         self._offset = known["source_offset_s"].to_dict()
         self._events: defaultdict[Path, list[Span]] = defaultdict(list)
-        for event in found.annotations.itertuples():
+        for event in rows_of(found.annotations):
             name = event.recording_id
             if name in self._path:
                 span = to_source(Span(event.begin_s, event.end_s), self._offset[name])

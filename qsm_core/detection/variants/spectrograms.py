@@ -28,7 +28,7 @@ def write_spectrogram(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> 
     level = 20 * np.log10(np.abs(spectrum[frequency <= _HIGHEST_HZ]) + _QUIET)
     top = float(level.max())
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the metadata, which names the version of matplotlib.
+    # An empty name in place of matplotlib's and its version.
     image.imsave(
         path,
         np.clip(level, top - _RANGE_DB, top),
@@ -36,5 +36,5 @@ def write_spectrogram(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> 
         vmax=top,
         cmap="magma",
         origin="lower",
-        metadata={"Software": None},
+        metadata={"Software": ""},
     )
