@@ -131,7 +131,7 @@ def write_rttm(folder: Path, events: pd.DataFrame, _recordings: Mapping[str, flo
                 _word(base_name(str(row.recording_id))),
                 "1",
                 _text(row.begin_s),
-                _text(row.end_s - row.begin_s),
+                _text(_rounded(row.end_s) - _rounded(row.begin_s)),
                 _NOTHING,
                 _NOTHING,
                 _word(str(row.label)),
@@ -178,8 +178,8 @@ def _raven_lines(
             "Selection": str(number),
             "View": "Spectrogram 1" if has_band else "Waveform 1",
             "Channel": "1",
-            "Begin Time (s)": _text(row["begin_s"] + start),
-            "End Time (s)": _text(row["end_s"] + start),
+            "Begin Time (s)": _text(_rounded(row["begin_s"]) + start),
+            "End Time (s)": _text(_rounded(row["end_s"]) + start),
             "Begin Path": name,
             "File Offset (s)": _text(row["begin_s"]),
         }
@@ -199,6 +199,10 @@ def _text(value: float, decimals: int | None = DECIMALS) -> str:
     number = float(value) if decimals is None else round(float(value), decimals)
     text = repr(number)
     return f"{number:.{DECIMALS}f}".rstrip("0") if "e" in text and decimals is not None else text
+
+
+def _rounded(seconds: float) -> float:
+    return round(float(seconds), DECIMALS)
 
 
 def _clean(value: object) -> str:

@@ -15,7 +15,8 @@ FloatArray = npt.NDArray[np.float32]
 
 N_MFCC = 13
 _FRAME_S = 0.025
-_FEWEST_SAMPLES = 64
+_SHORTEST_WINDOW = 256  # samples; below, some of the mel bands would hold no frequency
+_MEL_BANDS = 26
 _SPECTRAL = ("centroid", "bandwidth", "rolloff", "flatness", "zero_crossings", "level_db")
 FEATURES: tuple[str, ...] = (
     "duration_s",
@@ -28,20 +29,16 @@ def event_features(waveform: FloatArray, sample_rate_hz: int) -> dict[str, float
     """Return the features of one event.
 
     Args:
-        waveform: Mono, shape (T,); shorter ones than 64 samples are padded with zeros.
+        waveform: Mono, shape (T,); one shorter than a window of 25 ms is padded with zeros.
         sample_rate_hz: Its rate.
     """
     duration = len(waveform) / sample_rate_hz
-    missing = max(_FEWEST_SAMPLES - len(waveform), 0)
-    padded = np.pad(waveform, (0, missing)).astype(np.float32)
-    wanted = 2 ** int(np.ceil(np.log2(_FRAME_S * sample_rate_hz)))
-    window = min(wanted, 2 ** int(np.log2(len(padded))))
-    hop = max(window // 2, 1)
+    window = max(2 ** int(np.ceil(np.log2(_FRAME_S * sample_rate_hz))), _SHORTEST_WINDOW)
+    padded = np.pad(waveform, (0, max(window - len(waveform), 0))).astype(np.float32)
+    hop = window // 2
     magnitude = np.abs(librosa.stft(padded, n_fft=window, hop_length=hop))
     power = magnitude**2
-    # As many bands as a short window can tell apart.
-    bands = max(min(40, window // 4), N_MFCC)
-    mel = librosa.filters.mel(sr=sample_rate_hz, n_fft=window, n_mels=bands)
+    mel = librosa.filters.mel(sr=sample_rate_hz, n_fft=window, n_mels=_MEL_BANDS)
     mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel @ power), n_mfcc=N_MFCC)
     rate = sample_rate_hz
     spectral = {
