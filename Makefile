@@ -5,7 +5,7 @@ BIN := .venv/bin
 # uv leaves it to Python to compile a module when it is first used; not so each process anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo ui slurm test check bench clean
+.PHONY: help setup demo ui slurm test quick check bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -25,8 +25,14 @@ ui: setup ## Prefect server on loopback, deployments and a worker; Ctrl-C stops 
 slurm: setup ## a SLURM of one node on loopback, to try things (root; slurm-wlm, munge)
 	@$(BIN)/python -m tests.support.slurm
 
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: setup ## every test that CI runs
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) --durations=10 $(ARGS)
+
+# A test says by a marker what it starts, and that it takes long; the rest runs in process.
+quick: setup ## the tests that start nothing and take no minutes
+	$(PYTEST) -m "not (slow or server or browser or slurm)" $(ARGS)
 
 bench: setup ## scoring and training, stock against ours, on this CPU (minutes)
 	@$(BIN)/python -m benchmarks.scoring $(ARGS)

@@ -52,13 +52,13 @@ class Simulated:
 
     Attributes:
         truth: Balanced accuracy of each candidate over all published rows, (N,).
-        correct: Whether each answers right, (N, rows), in the order of `rows`.
+        margin: That of each answer towards SPEECH, (N, rows), in the order of `rows`.
         rows: Dev.
         plan: The same as a table.
     """
 
     truth: np.ndarray
-    correct: np.ndarray
+    margin: np.ndarray
     rows: Rows
     plan: pd.DataFrame
 
@@ -105,7 +105,7 @@ def simulate(
     own *= _NOISE / np.sqrt(2)
     moved = margin + shifts[:, None, None] * towards + gains[:, None, None] + own
     plan = _plan(published.is_speech[chosen], margin.shape[1])
-    return Simulated(truth, moved.reshape(num_candidates, -1) > 0, Rows.of(plan), plan)
+    return Simulated(truth, (moved * towards).reshape(num_candidates, -1), Rows.of(plan), plan)
 
 
 def _gain(

@@ -31,7 +31,7 @@ from qsm_core.models.loaded_audio_llm import AudioLLM
 from qsm_core.models.savings import Savings
 from qsm_core.prompting.config import BLOCK_CLIPS, SearchSettings
 from qsm_core.prompting.proposers import Chain, RecombinationProposer, TemplateProposer
-from qsm_core.prompting.search.blocks import blocks_within, deal_blocks
+from qsm_core.prompting.search.blocks import deal_blocks
 from qsm_core.prompting.search.dev_blocks import DevBlocks
 from qsm_core.prompting.search.dev_scorer import DevScorer, score_blocks
 from qsm_core.prompting.search.instruction_search import InstructionSearch
@@ -50,7 +50,6 @@ _SETTINGS = SearchSettings(
     candidates=8,
     objective="reward",
     patience=0,
-    finalists=2,
 )
 
 
@@ -102,7 +101,7 @@ def _make_dev(folder: Path, clips: int) -> tuple[DevBlocks, list[np.ndarray]]:
     keys = [one.key for one in STANDARD_GRID if one.dimension is not Dimension.REVERB]
     plan = plan_renderings(corpus, keys, "dev")
     blocks = deal_blocks(plan, BLOCK_CLIPS, seed=1)
-    dev = DevBlocks(plan, blocks, blocks_within(blocks, len(plan) // 2))
+    dev = DevBlocks(plan, blocks, len(blocks))
     return dev, render_plan(corpus, plan, RenderSettings(seed=1))
 
 

@@ -79,7 +79,8 @@ def _on_slurm(store: Path, stages: int, cluster: str, plain_s: float) -> None:
     """Time plain jobs, stages in one job, and the same again from the store."""
     profile = slurm_profile(cluster, store)
     partition = profile.cluster.resources["cpu"].partition
-    command = ["sbatch", "--wait", "--output=/dev/null", f"--partition={partition}", "--wrap=true"]
+    command = ["sbatch", "--wait", "--output=/dev/null", "--wrap=true"]
+    command += [f"--partition={partition}"] if partition else []
     seconds = []
     for _ in range(_SBATCH_ROUNDS):
         began = time.monotonic()

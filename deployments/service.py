@@ -29,6 +29,7 @@ from flows.terminal.permissions import restrict_new_files
 from flows.terminal.processes import adopt_orphans, end_descendants, end_with_parent
 from flows.terminal.server_process import loopback_server
 from qsm_core.errors import ConfigurationError, QsmError
+from qsm_core.typed_arguments import refuse_empty_arguments
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WORKER_STOP_S = 30.0
@@ -149,4 +150,5 @@ def _run_worker() -> None:
 
 
 if __name__ == "__main__":
+    refuse_empty_arguments()
     typer.run(main)

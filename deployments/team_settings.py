@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import typer
 
 from qsm_core.errors import ConfigurationError, QsmError
+from qsm_core.typed_arguments import refuse_empty_arguments
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _QUIET = {
@@ -123,4 +124,5 @@ def checked_address(url: str) -> str:
 
 
 if __name__ == "__main__":
+    refuse_empty_arguments()
     typer.run(main)

@@ -50,13 +50,16 @@ def seven_stages(parameters: PipelineParameters, run: RunStages) -> None:
     stages = SpeechStages(parameters, run)
     stages.prepare_corpus()
     stages.make_rirs()
-    for lora in stages.lora_systems():
+    loras = stages.lora_systems()
+    for lora in loras:
         adapter = stages.train_lora(lora)  # stage 2
         stages.evaluate(lora, adapter=adapter)  # stage 3b
         instruction = stages.optimize_prompt(  # stage 5
             lora, given=parameters.instruction_lora, adapter=adapter
         )
         stages.evaluate(lora.prompted, adapter=adapter, instruction=instruction)  # stage 7
+        stages.evaluate_twin(lora)  # the same with cross-entropy, where the loss is another one
+    stages.evaluate_ensembles(loras)
     stages.evaluate(BASE)  # stages 1 and 3a
     instruction = stages.optimize_prompt(BASE, given=parameters.instruction_base)  # stage 4
     stages.evaluate(BASE.prompted, instruction=instruction)  # stage 6

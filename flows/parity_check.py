@@ -32,6 +32,7 @@ from flows.run.session import Session
 from flows.run.stages import RunStages
 from flows.speech.corpus import Clips, submit_corpus
 from flows.speech.memory import MEMORY_TABLE, RunMemory
+from flows.speech.model_files import ADAPTER_TABLE, adapter_rows, check_model_and_adapter
 from flows.speech.parity_parameters import PANELS, ParityParameters, parse_parity_parameters
 from flows.speech.publish import publish_parity
 from flows.speech.roles import Parity
@@ -48,11 +49,13 @@ _OTHER_SPLITS = 4
 
 def parity_stages(p: ParityParameters, run: RunStages) -> None:
     """Submit the corpus and the check."""
+    check_model_and_adapter(str(p.model), p.model_revision, p.adapter)
     model = model_input(str(p.model), p.model_revision)
     run.tables[MEMORY_TABLE] = RunMemory.of_parity(p, model.path).rows
     inputs: dict[str, Input] = {"corpus": submit_corpus(run, clips_of(p)), "model": model}
     if p.adapter is not None:
         inputs["adapter"] = run.digest(p.adapter)
+        run.tables[ADAPTER_TABLE] = adapter_rows(p.adapter, str(p.model), model.path)
     config = ParityConfig(
         instruction=p.instruction,
         quantization=p.quantization or "none",

@@ -88,11 +88,35 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNO
 
 
-def as_qsm_error(error: Exception) -> QsmError:
-    """Return any error as one of ours, which can be passed on to another process."""
+def is_failure(error: BaseException) -> bool:
+    """Return whether an exception ended the work itself, and nobody stopped it from outside.
+
+    Beside errors these are `sys.exit` of some library and the panics of those written in Rust,
+    which are no `Exception`. Ctrl-C and a cancellation are none.
+    """
+    return isinstance(error, Exception | SystemExit) or type(error).__name__ == "PanicException"
+
+
+def as_qsm_error(error: BaseException) -> QsmError:
+    """Return any error as one of ours; its text says what it was and where it was raised."""
     if isinstance(error, QsmError):
         return error
     kind = TransientError if is_transient(error) else StageError
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
-    return kind(f"{type(error).__name__}: {error} ({place})")
+    return kind(f"{in_words(error)}{_place_of(error)}")
+
+
+def in_words(error: BaseException) -> str:
+    """Return the class and the text of an error; it may have no text, or fail to make it."""
+    try:
+        text = str(error)
+    except Exception as failed:  # noqa: BLE001 - a class may do anything there
+        text = f"its text cannot be made ({type(failed).__name__})"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _place_of(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f" ({Path(last.filename).name}, line {last.lineno}, in {last.name})"

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from qsm_core.errors import DataError
+from qsm_core.spelling import caseless
 
 
 class Label(StrEnum):
@@ -37,7 +38,7 @@ def parse_label(text: str) -> Label:
     Raises:
         DataError: The text is no spelling of either label.
     """
-    folded = re.sub(r"[\s_-]+", "", str(text)).upper()
+    folded = re.sub(r"[\s_-]+", "", caseless(str(text))).upper()
     if folded not in _SPELLINGS:
         allowed = "SPEECH or NONSPEECH (also: non-speech, non_speech, no speech, voice, noise)"
         raise DataError("unknown label", [f"label {text!r}: allowed is {allowed}"])

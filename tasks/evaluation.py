@@ -5,6 +5,7 @@ from __future__ import annotations
 from qsm_core.evaluation.analysis.settings import AnalyzeConfig, SourcesConfig
 from qsm_core.evaluation.detectors.config import BaselineConfig
 from qsm_core.evaluation.detectors.workload import detector_work
+from qsm_core.evaluation.ensembles.config import EnsembleConfig
 from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
 from qsm_core.evaluation.scoring.config import EvaluateConfig, FurtherConfig, ScoreShardConfig
 from qsm_core.evaluation.scoring.workload import (
@@ -107,6 +108,16 @@ def evaluate_further(call: StageCall) -> Receipt:
 )
 def evaluate_baseline(call: StageCall) -> Receipt:
     """Score every clip in every condition with a plain detector; its threshold comes from dev."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.evaluation.ensembles.evaluate_ensemble",
+    config=EnsembleConfig,
+    libraries=(*TABLES, "scikit-learn", "scipy"),
+)
+def evaluate_ensemble(call: StageCall) -> Receipt:
+    """Average the stored scores of several training seeds into one system; no model is loaded."""
     return call.run()
 
 

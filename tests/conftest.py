@@ -40,6 +40,7 @@ pytest_plugins = [
     "tests.support.toys",
     "tests.support.prefect_home",
     "tests.support.pipeline",
+    "tests.support.finished",
     "tests.support.prefect_api",
     "tests.support.nvidia_smi",
     "tests.support.slurm",
@@ -48,18 +49,21 @@ pytest_plugins = [
 ]
 
 
-# The files that take minutes, the longest first: a process of pytest-xdist must not end on one.
+# The files that take minutes, the longest first: a process of pytest-xdist must not end on one. The
+# first makes the finished run that others copy, the second needs none.
 LONGEST = (
-    "flows/test_faults.py",
-    "slurm/test_disturbances.py",
     "flows/test_complete_pipeline.py",
-    "slurm/test_pipeline.py",
+    "slurm/test_disturbances.py",
+    "flows/test_faults.py",
     "deployments/test_service.py",
+    "slurm/test_pipeline.py",
+    "tasks/run/test_runner.py",
     "flows/test_resume.py",
     "ui/test_prefect_ui.py",
     "deployments/test_automations.py",
     "deployments/test_team.py",
-    "tasks/test_stage.py",
+    "flows/test_server_loss.py",
+    "flows/test_optimize_prompt.py",
     "qsm_core/prompting/test_optimize.py",
 )
 # Files that stand on the same expensive thing, by what that is: one process runs them all.
@@ -72,6 +76,8 @@ TOGETHER = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, then the others that have slow tests."""
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    if missing := [str(path) for path in ranks if not path.exists()]:
+        raise pytest.UsageError(f"LONGEST in {__file__} names files that do not exist: {missing}")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (ranks.get(item.path, len(ranks)), item.path not in slow))
 

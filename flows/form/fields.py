@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import MISSING, BaseModel, BeforeValidator, Field, TypeAdapter, WithJsonSchema
+
+from flows.form.validation import is_blank
 
 _SPELLING = {
     "lora": "LoRA",
@@ -40,9 +43,10 @@ def form_arguments(
         title = model.model_fields[argument.name].title or field_title(argument.name, group)
         extra: Any = {"title": f"{group} · {title}" if group and title != group else title}
         # As an extra, because Prefect writes the name of the argument over any other title.
-        details: list[Any] = [Field(json_schema_extra=extra)]
+        empty = BeforeValidator(partial(_without_empty_boxes, argument.default))
+        details: list[Any] = [Field(json_schema_extra=extra), empty]
         if argument.default is None:
-            details += [BeforeValidator(_none_if_empty), _without_null(argument.annotation)]
+            details.append(_without_null(argument.annotation))
             # None as default would be sent by the form, and refused by the server as no number.
             argument = argument.replace(default=MISSING)
         annotation: Any = Annotated[(argument.annotation, *details)]
@@ -63,9 +67,14 @@ def field_title(name: str, group: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _none_if_empty(value: Any) -> Any:
-    """Take an empty box, and one that was not sent, as no value."""
-    return None if value is MISSING or value == "" else value
+def _without_empty_boxes(default: Any, value: Any) -> Any:
+    """Take an empty box, and one that was not sent, as the default; leave empty rows of a list out.
+
+    Nobody sees whether a box is empty or holds a space.
+    """
+    if value is MISSING or (is_blank(value) and default is not inspect.Parameter.empty):
+        return default
+    return [one for one in value if not is_blank(one)] if isinstance(value, list) else value
 
 
 def _without_null(annotation: Any) -> WithJsonSchema:

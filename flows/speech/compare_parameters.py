@@ -18,7 +18,7 @@ from pydantic import Field
 from flows.form.validation import parse_model
 from flows.run.settings import RunName, RunSettings, settings_problems
 from flows.speech.compare_pairs import read_pairs
-from flows.speech.roles import DevEvaluation, Search, evaluation_of_link
+from flows.speech.roles import DevEvaluation, Evaluation, Search, evaluation_of_link
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.settings import AnalysisSettings, DevRows, Pair
@@ -27,6 +27,7 @@ from qsm_core.evaluation.systems import System
 PANELS = {"sources": "Sources", "title": "Report", "seed": "Run"}
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _PREDICTIONS = "predictions.parquet"
+_DEV = "dev_predictions.parquet"
 _TITLED = re.compile(r"(?P<title>[^=/]+)=(?P<path>.+)")
 
 
@@ -192,11 +193,14 @@ def _systems_of_run(folder: Path, *, alone: bool) -> list[FoundSystem]:
 
 def _dev_of(folder: Path, system: System) -> tuple[Path, DevRows] | None:
     """Return where a system's predictions on dev are: its own, or with the search."""
+    if system.ensemble:
+        ensemble = folder / Evaluation(system).links[-1]
+        return (ensemble, "ensemble") if (ensemble / _DEV).is_file() else None
     own = folder / DevEvaluation(system).name
     if (own / _PREDICTIONS).is_file():
         return own, "evaluation"
     search = folder / Search(system.unprompted).name
-    if not (search / "dev_predictions.parquet").is_file():
+    if not (search / _DEV).is_file():
         return None
     return search, "first" if system.instruction is None else "winner"
 

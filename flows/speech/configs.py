@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import TypeVar, cast
 
 from flows.speech.corpus import Clips
-from flows.speech.lists import control_names, detector_names, proposer_names
+from flows.speech.lists import (
+    class_weights,
+    control_names,
+    detector_names,
+    proposer_names,
+    training_seeds,
+)
 from flows.speech.optimizer import optimizer_settings
 from flows.speech.parameters import PipelineParameters
 from qsm_core.conditions.config import Conditions, RenderSettings
-from qsm_core.data.config import PrepareConfig, SyntheticConfig
+from qsm_core.data.config import PrepareConfig, SelectionConfig, SyntheticConfig
 from qsm_core.evaluation.detectors.config import BaselineConfig
 from qsm_core.evaluation.scoring.config import EvaluateConfig, FurtherConfig
-from qsm_core.evaluation.systems import System
+from qsm_core.evaluation.systems import CROSS_ENTROPY, System
 from qsm_core.inference.config import Quantization
 from qsm_core.labels import Split
 from qsm_core.models.baselines.names import DetectorName
@@ -48,6 +54,14 @@ def clips_of(p: PipelineParameters, needed_splits: tuple[Split, ...] | None) -> 
             group_pattern=p.group_pattern,
             own_splits=p.own_splits,
             needed_splits=needed_splits or splits_read(p),
+            headroom_db=p.headroom_db,
+            selection=SelectionConfig(
+                min_snr_db=p.min_snr_db,
+                min_duration_ms=p.min_duration_ms,
+                min_active_share=p.min_active_share,
+                balance_classes=p.balance_classes,
+                limit=p.limit,
+            ),
         ),
         data=p.data,
         audio_root=p.audio_root,
@@ -68,12 +82,16 @@ def render_settings(p: PipelineParameters) -> RenderSettings:
     return RenderSettings(seed=p.seed, snr_reference=p.snr_reference)
 
 
-def training_config(p: PipelineParameters, seed: int, conditions: Conditions) -> LoraTraining:
-    """Return how LoRA is trained."""
+def training_config(p: PipelineParameters, system: System, conditions: Conditions) -> LoraTraining:
+    """Return how the LoRA of a system is trained; its data and noise depend on `seed` alone."""
     return LoraTraining(
-        seed=seed,
+        seed=training_seeds(p)[0] if system.seed is None else system.seed,
+        data_seed=p.seed,
+        loss="cross_entropy" if system.adapter == CROSS_ENTROPY else p.loss,
+        focal_gamma=p.focal_gamma,
+        class_weights=class_weights(p),
         instructions=(p.instruction,),
-        targets=p.lora_targets,
+        targets=_filled(p.lora_targets, "lora_targets"),
         tune_encoder=p.tune_encoder,
         rank=_filled(p.lora_rank, "lora_rank"),
         alpha=_filled(p.lora_alpha, "lora_alpha"),
@@ -84,6 +102,7 @@ def training_config(p: PipelineParameters, seed: int, conditions: Conditions) ->
         patience=p.patience,
         gradient_checkpointing=p.gradient_checkpointing,
         effective_batch_size=p.effective_batch_size,
+        micro_batch_size=p.micro_batch_size,
         quantization=quantization(p),
         conditions=conditions,
         renderings_per_clip=p.renderings_per_clip,
@@ -139,7 +158,7 @@ def search_config(p: PipelineParameters, conditions: Conditions) -> OptimizeProm
         patience=p.opro_patience,
         objective=p.opro_objective,
         length_penalty=p.opro_length_penalty,
-        alpha=p.opro_alpha,
+        tolerance=p.opro_tolerance,
         block_clips=p.opro_block_clips,
         finalists=p.opro_finalists,
         controls=cast("tuple[ControlName, ...]", tuple(control_names(p))),

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from flows.run.settings import settings_problems
 from flows.speech.budget import budget_problems
-from flows.speech.lists import condition_keys, control_names, detector_names
+from flows.speech.lists import (
+    class_weights,
+    condition_keys,
+    control_names,
+    detector_names,
+    training_seeds,
+)
 from flows.speech.optimizer import optimizer_problems
 from flows.speech.parameters import PipelineParameters
 from qsm_core.data.clip_counts import count_conditions
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.baselines.registry import baseline_problems
 from qsm_core.prompting.config import CONTROLS
+from qsm_core.training.config import training_problems
 
 
 def contradictions(parameters: PipelineParameters) -> list[str]:
@@ -27,11 +34,13 @@ def contradictions(parameters: PipelineParameters) -> list[str]:
             f"{parameters.dev_fraction + parameters.test_fraction:g}: "
             "nothing is left for training; their sum must be below 1"
         )
-    if parameters.adapter is not None and parameters.num_seeds > 1:
-        problems.append(
-            f"num_seeds = {parameters.num_seeds}: an existing adapter is given, so nothing is "
-            "trained; leave num_seeds at 1"
-        )
+    problems += _seed_problems(parameters)
+    problems += training_problems(
+        parameters.lora_targets or "attention",
+        parameters.tune_encoder,
+        parameters.micro_batch_size,
+        parameters.effective_batch_size,
+    )
     problems += settings_problems(parameters)
     problems += baseline_problems(detector_names(parameters))
     wrong_conditions = _condition_problems(parameters.conditions)
@@ -42,6 +51,29 @@ def contradictions(parameters: PipelineParameters) -> list[str]:
             problems += budget_problems(parameters)
         problems += _control_problems(parameters)
         problems += optimizer_problems(parameters)
+    return problems
+
+
+def _seed_problems(parameters: PipelineParameters) -> list[str]:
+    p = parameters
+    given = f"lora_seeds = {p.lora_seeds!r}" if p.lora_seeds else f"num_seeds = {p.num_seeds}"
+    problems = []
+    if p.adapter is not None and (p.lora_seeds or p.num_seeds > 1):
+        problems.append(
+            f"{given}: an existing adapter is given, so nothing is trained; leave num_seeds at 1 "
+            "and lora_seeds empty"
+        )
+    if p.adapter is not None and p.loss != "cross_entropy":
+        problems.append(f"loss = {p.loss!r}: an existing adapter is given, so nothing is trained")
+    if p.lora_seeds and p.num_seeds > 1:
+        problems.append(
+            f"{given}: num_seeds = {p.num_seeds} would name other seeds; give one of the two"
+        )
+    for read in (training_seeds, class_weights):
+        try:
+            read(p)
+        except ConfigurationError as error:
+            problems += error.problems
     return problems
 
 

@@ -34,6 +34,7 @@ class ModelUse:
         batch_size: Clips scored at once; None: as many as fit.
         lora: What is trained on top of it.
         effective_batch_size: Clips of one update of that training.
+        micro_batch_size: Clips of one of its forward passes; None: as many as fit.
     """
 
     model: str
@@ -45,6 +46,7 @@ class ModelUse:
     batch_size: int | None = None
     lora: LoraShape = field(default_factory=LoraShape)
     effective_batch_size: int = 1
+    micro_batch_size: int | None = None
 
 
 class RunMemory:
@@ -69,6 +71,7 @@ class RunMemory:
             lora=use.lora,
             device=self._device,
             scoring_batch=use.batch_size,
+            micro_batch=use.micro_batch_size,
             effective_batch=use.effective_batch_size,
             available_bytes=model_memory_bytes(use.device) if use.is_local else None,
         )
@@ -82,7 +85,7 @@ class RunMemory:
         """Return the prediction for the model of the main job."""
         lora = LoraShape(
             rank=p.lora_rank or 1,
-            targets=p.lora_targets,
+            targets=p.lora_targets or "attention",
             tune_encoder=p.tune_encoder,
             dropout=p.lora_dropout,
             gradient_checkpointing=p.gradient_checkpointing,
@@ -97,6 +100,7 @@ class RunMemory:
             batch_size=p.batch_size,
             lora=lora,
             effective_batch_size=p.effective_batch_size,
+            micro_batch_size=p.micro_batch_size,
         )
         return cls(use)
 

@@ -17,8 +17,8 @@ from flows.speech.roles import BASE, LORA
 from qsm_core.evaluation.systems import System
 
 # Of the main job, and nothing for a search: how an adapter is trained, and other detectors.
-_WITHOUT = {"instruction_base", "instruction_lora", "baselines", "num_seeds"}
-_TRAINING = ("lora_targets", "effective_batch_size")  # from the first to the last of them
+_WITHOUT = {"instruction_base", "instruction_lora", "baselines", "num_seeds", "lora_seeds"}
+_TRAINING = ("lora_targets", "class_weights")  # from the first to the last of them
 
 PANELS = {
     **{name: text for name, text in PIPELINE_PANELS.items() if name not in {*_WITHOUT, "adapter"}},

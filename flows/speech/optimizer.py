@@ -117,16 +117,23 @@ def optimizer_settings(parameters: PipelineParameters) -> OptimizerSettings | No
     )
 
 
+def local_optimizer(parameters: PipelineParameters) -> str | None:
+    """Return the name of the LLM that a search loads here, None where it needs none."""
+    p = parameters
+    needed = p.searches and uses_llm(p) and p.optimizer_url is None
+    return str(p.optimizer_model) if needed else None
+
+
 def optimizer_inputs(parameters: PipelineParameters) -> dict[str, StageInput]:
     """Return the optimizer LLM as an input of a search, where no server runs it.
 
     Raises:
         ModelError: The model is missing, incomplete or not pinned.
     """
-    p = parameters
-    if not uses_llm(p) or p.optimizer_url is not None:
+    name = local_optimizer(parameters)
+    if name is None:
         return {}
-    found = model_input(str(p.optimizer_model), p.optimizer_revision, TEXT_LLM)
+    found = model_input(name, parameters.optimizer_revision, TEXT_LLM)
     return {"optimizer": found}
 
 

@@ -14,12 +14,13 @@ from pydantic import Field
 from flows.run.settings import RunSettings
 from flows.speech.presets import PresetName
 from qsm_core.conditions.config import STANDARD, SnrReference
-from qsm_core.data.config import DataKind, PrepareConfig
-from qsm_core.evaluation.systems import System
+from qsm_core.data.config import DataKind, PrepareConfig, SelectionConfig
+from qsm_core.evaluation.systems import CROSS_ENTROPY, System
 from qsm_core.inference.config import Quantization
 from qsm_core.models.attention_names import AttentionName
+from qsm_core.models.lora_projections import Targets
 from qsm_core.prompting.config import Objective, OptimizePrompt, OptimizerSettings
-from qsm_core.training.config import LoraTraining, Targets
+from qsm_core.training.config import LoraTraining, Loss
 
 BASELINE_INSTRUCTION = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 
@@ -30,7 +31,8 @@ class PipelineParameters(RunSettings):
     preset: PresetName = Field(
         "embedded",
         description="embedded: small model and synthetic speech, minutes on a CPU. "
-        "qwen2-audio-7b: Qwen2-Audio-7B-Instruct in 4 bits on a GPU.",
+        "qwen2-audio-7b: Qwen2-Audio-7B-Instruct in 4 bits on a GPU. qwen2-audio-7b-v1: the same "
+        "with the LoRA of the first system's version 1.",
     )
     data: str | None = Field(
         None,
@@ -69,6 +71,40 @@ class PipelineParameters(RunSettings):
     short_clips: Literal["refuse", "keep"] = Field(
         PrepareConfig.short_clips,
         description="What to do with clips that are shorter than clip_ms.",
+    )
+    limit: int | None = Field(
+        None,
+        ge=2,
+        le=10_000_000,
+        description="Clips of `data` at most, for a quick look; spread over splits, classes and "
+        "groups.",
+    )
+    min_snr_db: float | None = Field(
+        None,
+        ge=-100,
+        le=100,
+        description="Leave out clips of `data` whose table gives a lower SNR.",
+    )
+    min_duration_ms: float | None = Field(
+        None, gt=0, le=3_600_000, description="Leave out clips of `data` that are shorter."
+    )
+    min_active_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Leave out clips of `data` with less sound: the share of frames within 40 dB "
+        "of the loudest.",
+    )
+    balance_classes: bool = Field(
+        SelectionConfig.balance_classes,
+        description="Use as many clips of one class as of the other.",
+    )
+    headroom_db: float = Field(
+        PrepareConfig.headroom_db,
+        ge=0,
+        le=40,
+        description="How far below 0.9 of full scale the peak of each clip is set; the first "
+        "system's older sets have 3.",
     )
     train_clips: int | None = Field(
         None, ge=4, le=100_000, description="Clips of the synthetic corpus for training."
@@ -118,8 +154,10 @@ class PipelineParameters(RunSettings):
     adapter: str | None = Field(
         None, description="Folder of an existing adapter, used instead of stage 2."
     )
-    lora_targets: Targets = Field(
-        LoraTraining.targets, description="Which projections of the language model get LoRA."
+    lora_targets: Targets | None = Field(
+        None,
+        description="Which projections of the language model get LoRA. everything: q, k, v of the "
+        "audio encoder as well, as the first system had it.",
     )
     tune_encoder: bool = Field(
         LoraTraining.tune_encoder, description="Give the audio encoder LoRA as well."
@@ -150,8 +188,33 @@ class PipelineParameters(RunSettings):
     effective_batch_size: int = Field(
         LoraTraining.effective_batch_size, ge=1, le=4096, description="Clips of one update."
     )
+    micro_batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="Clips of one forward pass in training; divides effective_batch_size. Empty: "
+        "as many as fit, up to 8.",
+    )
+    loss: Loss = Field(
+        LoraTraining.loss,
+        description="Training loss. focal: what is answered right already weighs less; the same "
+        "LoRA is trained with cross-entropy as well, to compare at equal budget.",
+    )
+    focal_gamma: float = Field(
+        LoraTraining.focal_gamma, ge=0, le=10, description="How much less, for loss focal."
+    )
+    class_weights: str = Field(
+        str(LoraTraining.class_weights),
+        description="Weights of the classes in the training loss: equal, balanced, or those of "
+        "SPEECH and NONSPEECH, such as 2,1.",
+    )
     num_seeds: int = Field(
         1, ge=1, le=20, description="How many LoRA models to train: seed, seed + 1, ..."
+    )
+    lora_seeds: str | None = Field(
+        None,
+        description="Seeds of the LoRA models instead, with commas between, such as "
+        "42,123,456,789,2024. Data and noise stay those of `seed`.",
     )
 
     instruction_base: str | None = Field(
@@ -193,11 +256,12 @@ class PipelineParameters(RunSettings):
         le=1,
         description="What 100 characters of an instruction take off its score.",
     )
-    opro_alpha: float = Field(
-        OptimizePrompt.alpha,
+    opro_tolerance: float = Field(
+        OptimizePrompt.tolerance,
         gt=0,
         lt=1,
-        description="How often a race may drop a candidate to which no other is superior.",
+        description="A race drops a candidate when what it would gain over the leader on average "
+        "is at most this, in units of the objective: 0.0015 is 0.15 points of balanced accuracy.",
     )
     opro_block_clips: int = Field(
         OptimizePrompt.block_clips,
@@ -209,7 +273,8 @@ class PipelineParameters(RunSettings):
         OptimizePrompt.finalists,
         ge=1,
         le=50,
-        description="Best candidates that are scored on all of dev, beside the first instruction.",
+        description="The most candidates that are scored on all of dev, beside the first "
+        "instruction, if a race ends undecided.",
     )
     opro_controls: str = Field(
         ",".join(OptimizePrompt.controls),
@@ -277,6 +342,8 @@ class PipelineParameters(RunSettings):
 
     def is_searched(self, system: System) -> bool:
         """Say whether an instruction is searched for the model of a system, with its dev clips."""
+        if system.adapter == CROSS_ENTROPY:
+            return False
         given = self.instruction_base if system.adapter is None else self.instruction_lora
         return given is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows.form.validation import parse_model
+from flows.speech.clip_fields import SYNTHETIC_FIELDS, wrong_for_clips
 from flows.speech.contradictions import contradictions
 from flows.speech.optimizer import optimizer_fields_to_leave
 from flows.speech.parameters import PipelineParameters
@@ -20,8 +21,9 @@ def parse_parameters(values: dict[str, Any]) -> PipelineParameters:
     Raises:
         ConfigurationError: Names every field that is wrong, its value and what is allowed.
     """
-    parameters = filled(parse_model(PipelineParameters, values))
-    problems = contradictions(parameters)
+    given = parse_model(PipelineParameters, values)
+    parameters = filled(given)
+    problems = [*wrong_for_clips(given), *contradictions(parameters)]
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
     return parameters
@@ -36,6 +38,8 @@ def filled(parameters: PipelineParameters) -> PipelineParameters:
         **values,
     }
     empty = {name: value for name, value in missing.items() if getattr(parameters, name) is None}
+    if parameters.data is not None:
+        empty = {name: value for name, value in empty.items() if name not in SYNTHETIC_FIELDS}
     for name in optimizer_fields_to_leave(parameters, str(values["opro_proposers"])):
         empty.pop(name, None)
     return parameters.model_copy(update=empty)

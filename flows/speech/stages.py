@@ -5,12 +5,14 @@ Which stages there are, and in which order, stands in the flow. The same code pl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flows.run.stages import RunStages
 from flows.speech.budget import check_search
+from flows.speech.clip_fields import check_conditions, check_tables
 from flows.speech.configs import (
     clips_of,
     detector_config,
@@ -23,8 +25,9 @@ from flows.speech.configs import (
 )
 from flows.speech.corpus import submit_corpus
 from flows.speech.inputs import check_inputs
-from flows.speech.lists import condition_keys, detector_names
+from flows.speech.lists import condition_keys, detector_names, training_seeds
 from flows.speech.memory import MEMORY_TABLE, RunMemory
+from flows.speech.model_files import ADAPTER_TABLE, adapter_rows
 from flows.speech.optimizer import check_key, optimizer_inputs, optimizer_runtime
 from flows.speech.parameters import PipelineParameters
 from flows.speech.roles import (
@@ -44,6 +47,7 @@ from qsm_core.conditions.config import RirConfig
 from qsm_core.conditions.grid import Dimension, parse_conditions
 from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.settings import AnalysisSettings, AnalyzeConfig, DevRows
+from qsm_core.evaluation.ensembles.config import EnsembleConfig
 from qsm_core.evaluation.instruction_gains.config import InstructionsConfig
 from qsm_core.evaluation.scoring.instructions import ASK, INSTRUCTION_FILE
 from qsm_core.evaluation.systems import System
@@ -57,6 +61,7 @@ from tasks.evaluation import (
     analyze_instructions,
     evaluate,
     evaluate_baseline,
+    evaluate_ensemble,
     evaluate_further,
 )
 from tasks.prompting import optimize_prompt
@@ -101,6 +106,10 @@ class SpeechStages:
         self._model = model_input(str(parameters.model), parameters.model_revision)
         self.memory = RunMemory.of_pipeline(parameters, self._model.path)
         run.tables[MEMORY_TABLE] = self.memory.rows  # further work adds rows to it
+        if parameters.adapter is not None:
+            run.tables[ADAPTER_TABLE] = adapter_rows(
+                parameters.adapter, str(parameters.model), self._model.path
+            )
         self._corpus: StageHandle | None = None
         self._rirs: StageHandle | None = None
         self._tests: dict[System, StageHandle] = {}
@@ -116,30 +125,34 @@ class SpeechStages:
             needed_splits: Splits without which the clips are refused; None: those that the stages
                 of the main job read.
         """
+        check_tables(self.parameters)
         clips = clips_of(self.parameters, needed_splits)
         self._corpus = submit_corpus(self._run, clips)
         made = self._run.finished(self._corpus) if clips.of_user else None
+        if made is not None:
+            splits = clips.preparation.needed_splits
+            check_conditions(self.parameters.conditions, made.path, splits)
         if made is not None and self.parameters.searches:
             check_search(self.parameters, made.path)
 
     def lora_systems(self) -> list[System]:
-        """Return the LoRA models, one for each seed of their training."""
-        first, number = self.parameters.seed, self.parameters.num_seeds
-        return [LORA, *(replace(LORA, seed=seed) for seed in range(first + 1, first + number))]
+        """Return the LoRA models, one for each seed of their training; the first has no suffix."""
+        return [LORA, *(replace(LORA, seed=seed) for seed in training_seeds(self.parameters)[1:])]
 
     def make_rirs(self) -> None:
         """Make the impulse responses that the conditions with reverberation need."""
         p = self.parameters
         levels = tuple(
-            float(one.level)
+            part.level
             for one in parse_conditions(self._rendered)
-            if one.dimension is Dimension.REVERB and one.level is not None
+            for part in one.parts
+            if part.dimension is Dimension.REVERB and isinstance(part.level, float)
         )
         if levels:
             recorded = (
                 {} if p.recorded_rirs is None else {"recorded": self._digest(p.recorded_rirs)}
             )
-            config = RirConfig(t60s_s=levels, seed=p.seed)
+            config = RirConfig(t60s_s=tuple(dict.fromkeys(levels)), seed=p.seed)
             self._rirs = self._run.submit(make_rirs, config, role=Rirs(), inputs=recorded)
 
     def given_adapter(self) -> StageInput | None:
@@ -152,8 +165,7 @@ class SpeechStages:
         if given is not None:
             return given
         self.memory.add_training()
-        p = self.parameters
-        config = training_config(p, system.seed or p.seed, self._conditions)
+        config = training_config(self.parameters, system, self._conditions)
         inputs = self._inputs(train=self._split("train"), dev=self._split("dev"))
         adapter = self._run.submit(
             train_lora, config, role=Training(system), inputs=inputs, runtime=self._runtime
@@ -191,6 +203,38 @@ class SpeechStages:
                 runtime=self._runtime,
             )
             self._dev[system] = on_dev, "evaluation"
+
+    def evaluate_twin(self, system: System) -> None:
+        """Train and evaluate the same LoRA with cross-entropy, where it has another loss.
+
+        It has the same clips, seed and number of updates: what the loss is worth at equal budget.
+        """
+        if self.parameters.adapter is None and self.parameters.loss != "cross_entropy":
+            twin = system.with_cross_entropy
+            self.evaluate(twin, adapter=self.train_lora(twin))
+
+    def evaluate_ensembles(self, systems: Sequence[System]) -> None:
+        """Average the scores of the models of all seeds, with either instruction."""
+        for members in (systems, [system.prompted for system in systems]):
+            if len(members) < 2:
+                continue
+            ensemble = members[0].of_all_seeds
+            dev = {one.name: self._dev[one][1] for one in members if one in self._dev}
+            on_dev = {f"dev_{one.name}": self._dev[one][0] for one in members if one in self._dev}
+            tests = {f"eval_{one.name}": self._tests[one] for one in members}
+            self._tests[ensemble] = self._run.submit(
+                evaluate_ensemble,
+                EnsembleConfig(
+                    system=ensemble.name,
+                    members=tuple(one.name for one in members),
+                    dev=dev,
+                    bootstrap=self._analysis.bootstrap,
+                ),
+                role=Evaluation(ensemble),
+                inputs=tests | on_dev,
+            )
+            if dev:
+                self._dev[ensemble] = self._tests[ensemble], "ensemble"
 
     def evaluate_baselines(self) -> None:
         """Score the test clips in every condition with each plain detector."""

@@ -23,6 +23,7 @@ from flows.terminal.interrupts import INTERRUPTED_EXIT
 from flows.terminal.permissions import restrict_new_files
 from flows.terminal.terminal_run import plan_flow, run_flow
 from flows.terminal.typed_command import program_name, typed_command
+from flows.terminal.working_folder import folder_problem
 from qsm_core.errors import QsmError
 
 _ERROR_EXIT = 2
@@ -58,6 +59,12 @@ def run_from_terminal(
                 run_flow(flow, values, ending)
         except QsmError as error:
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(_ERROR_EXIT) from error
+        except OSError as error:
+            problem = folder_problem(error)
+            if problem is None:
+                raise
+            typer.secho(f"error: {problem}", fg=typer.colors.RED, err=True)
             raise typer.Exit(_ERROR_EXIT) from error
         except KeyboardInterrupt as interrupt:
             text = f"stopped; what is finished is reused by: {typed_command(module)}"

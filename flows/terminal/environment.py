@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
+from urllib.parse import urlsplit
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -45,7 +46,9 @@ def loopback_without_proxy(current: Mapping[str, str]) -> dict[str, str]:
     other programs the upper-case one, so both get the whole list.
     """
     names = ("no_proxy", "NO_PROXY")
-    listed = [one.strip() for name in names for one in current.get(name, "").split(",")]
+    given = [one.strip() for name in names for one in current.get(name, "").split(",")]
+    # httpx takes brackets for a port, and makes no client.
+    listed = [one.strip("[]") if one.endswith("]") else one for one in given]
     hosts = dict.fromkeys(one for one in (*listed, *_LOOPBACK) if one)
     # A star counts only where it stands alone.
     value = "*" if "*" in hosts else ",".join(hosts)
@@ -56,12 +59,18 @@ def unusable_proxies(current: Mapping[str, str]) -> list[str]:
     """Return the names of the variables whose proxy no library here can speak to.
 
     With a SOCKS proxy in ALL_PROXY, as it is set on many clusters, httpx refuses to make any
-    client at all, even for this machine itself, unless `socksio` is installed.
+    client at all, even for this machine itself, unless `socksio` is installed; likewise with one
+    that is no address.
     """
-    if importlib.util.find_spec("socksio") is not None:
-        return []
-    return [
-        name
-        for name, value in current.items()
-        if name.lower() in _PROXIES and value.lower().startswith("socks")
-    ]
+    socks = importlib.util.find_spec("socksio") is not None
+    known = ("http", "https", *(("socks5", "socks5h") if socks else ()))
+    proxies = {key: value for key, value in current.items() if key.lower() in _PROXIES}
+    return [name for name, value in proxies.items() if value and not _is_proxy(value, known)]
+
+
+def _is_proxy(value: str, schemes: Collection[str]) -> bool:
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        return parts.scheme.lower() in schemes and parts.port != 0
+    except ValueError:  # of the port
+        return False

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.terminal.configured_api import configured_api, require_api
 from flows.terminal.loopback import answers
 from flows.terminal.server_process import ServerProcess
 
@@ -45,12 +46,15 @@ def prefect_api(home: Path, say: Callable[[str], None]) -> Iterator[PrefectApi]:
         say: Shows a line to the user, where the start takes long.
 
     Raises:
-        ConfigurationError: From `wait_until_ready`: the server did not start; names its log.
+        ConfigurationError: At PREFECT_API_URL is no Prefect server. From `wait_until_ready`: the
+            server did not start; names its log.
     """
     home = home.resolve()
+    if (configured := configured_api()) is not None:
+        require_api(configured)
     found = find_api(home)
     if found is not None:
-        if "PREFECT_API_URL" not in os.environ:
+        if configured is None:
             os.environ.update(PREFECT_HOME=str(home), PREFECT_API_URL=found)
         yield PrefectApi(found, stays=True)
         return
@@ -65,7 +69,7 @@ def prefect_api(home: Path, say: Callable[[str], None]) -> Iterator[PrefectApi]:
 
 def find_api(home: Path) -> str | None:
     """Return the address of the API that is there without us: configured, or of `make ui`."""
-    return os.environ.get("PREFECT_API_URL") or service_url(home)
+    return configured_api() or service_url(home)
 
 
 def service_url(home: Path) -> str | None:

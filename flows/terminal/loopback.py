@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
 
 from qsm_core.errors import ConfigurationError
 
 # The environment may lead every request to a proxy; one to this machine must not go there.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is one of this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def loopback_socket(port: int) -> socket.socket:
@@ -39,7 +50,7 @@ def free_port() -> int:
 def answers(url: str, *, timeout_s: float = 2.0) -> bool:
     """Whether a Prefect API of this machine is there and healthy."""
     try:
-        with _DIRECT.open(f"{url}/health", timeout=timeout_s) as answer:
+        with DIRECT.open(f"{url}/health", timeout=timeout_s) as answer:
             return bool(answer.status == 200)
     except urllib.error.HTTPError as error:
         error.close()  # it holds the connection

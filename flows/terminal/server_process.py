@@ -24,6 +24,7 @@ from flows.terminal.server_upkeep import (
     note_upkeep,
     upkeep_is_due,
 )
+from flows.terminal.working_folder import full_disk_reason
 from qsm_core.errors import ConfigurationError
 
 _START_TIMEOUT_S = 180.0
@@ -108,7 +109,7 @@ class ServerProcess:
         if not ready:
             kept = self.log.with_suffix(".failed.log")
             self.log.replace(kept)
-            reason = self._why_not_ready(kept)
+            reason = full_disk_reason(self._home) or self._why_not_ready(kept)
             raise ConfigurationError(
                 f"the Prefect server did not start; its log is {kept}", [reason]
             )

@@ -1,5 +1,7 @@
 """Reading audio files: any format of libsndfile, any rate, mixed down to one channel.
 
+The one reader of audio, for checks, data, rooms and whatever else hears files: lengths come from
+decoding (`audio.decoding`), and whatever is wrong with a file is one kind of error.
 Resampling is soxr's high-quality setting, so a 48 kHz file and its 16 kHz copy agree below 7 kHz.
 """
 
@@ -12,11 +14,17 @@ import numpy as np
 import soundfile
 import soxr
 
+from qsm_core.audio.decoding import Decoded, decode
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.level import Waveform
 from qsm_core.errors import DataError
+from qsm_core.spelling import printable
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif")
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif"),
+    *(".au", ".snd", ".caf", ".w64", ".rf64", ".sph"),
+)
+_TITLE = "cannot read audio"
 
 
 @dataclass(frozen=True)
@@ -28,39 +36,57 @@ class Recording:
         source_rate_hz: Rate of the file.
         channels: Channels of the file, before they were mixed down.
         num_frames: Frames of the file, at its own rate.
+        fault: Why the file is not whole, such as a header that promises more; None where it is.
     """
 
     waveform: Waveform
     source_rate_hz: int
     channels: int
     num_frames: int
+    fault: str | None = None
 
 
-def read_audio(path: Path, *, channel: int | None = None) -> Recording:
-    """Read a WAV, FLAC, OGG or MP3 file as 16 kHz mono.
+def read_audio(path: Path, *, channel: int | None = None, keep_faulty: bool = False) -> Recording:
+    """Read a WAV, FLAC, OGG, MP3 or AIFF file as 16 kHz mono.
 
     Args:
         path: The file.
         channel: Take this channel alone, counted from 0. By default the mean of all is taken.
+        keep_faulty: Return what there is of a file that was cut off, with its fault.
+
+    Raises:
+        DataError: The file is missing, no audio, cut off, has no such channel, or holds no samples.
+    """
+    decoded = read_samples(path, channel=channel)
+    if decoded.fault is not None and not keep_faulty:
+        raise _refusal(path, f"was cut off: {decoded.fault}")
+    frames, rate_hz = decoded.samples.size, decoded.rate_hz
+    if frames * SAMPLE_RATE_HZ < rate_hz:
+        raise _refusal(path, f"{frames} frames at {rate_hz} Hz are no sample at 16 kHz")
+    try:
+        waveform = to_16khz(decoded.samples, rate_hz)
+    except MemoryError as error:
+        raise _too_long(path) from error
+    if waveform.size == 0:
+        raise _refusal(path, f"{frames} frames at {rate_hz} Hz are no sample at 16 kHz")
+    return Recording(waveform, rate_hz, decoded.channels, frames, decoded.fault)
+
+
+def read_samples(path: Path, *, channel: int | None = None) -> Decoded:
+    """Read an audio file at its own rate, mixed down to one channel.
 
     Raises:
         DataError: The file is missing, no audio, has no such channel, or holds no samples.
     """
     try:
-        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:  # soundfile's own error is a RuntimeError
-        raise DataError("cannot read audio", [_explain(path, error)]) from error
-    if samples.shape[0] == 0:
-        raise DataError("cannot read audio", [f"{path}: the file holds no samples"])
-    if channel is not None and channel >= samples.shape[1]:
-        problem = f"{path}: there is no channel {channel}; there are {samples.shape[1]}"
-        raise DataError("cannot read audio", [problem])
-    mono = samples.mean(axis=1) if channel is None else samples[:, channel]
-    waveform = to_16khz(mono, rate_hz)
-    if waveform.size == 0:
-        problem = f"{path}: {samples.shape[0]} frames at {rate_hz} Hz are no sample at 16 kHz"
-        raise DataError("cannot read audio", [problem])
-    return Recording(waveform, rate_hz, samples.shape[1], samples.shape[0])
+        decoded = decode(path, channel=channel)
+    except MemoryError as error:
+        raise _too_long(path) from error
+    except (OSError, RuntimeError, ValueError) as error:  # soundfile's own are RuntimeErrors
+        raise _refusal(path, _reason(path, error)) from error
+    if decoded.samples.size == 0:
+        raise _refusal(path, f"the file holds no samples{_silent_header(path)}")
+    return decoded
 
 
 def to_16khz(waveform: Waveform, rate_hz: int) -> Waveform:
@@ -71,9 +97,36 @@ def to_16khz(waveform: Waveform, rate_hz: int) -> Waveform:
     return np.asarray(resampled, dtype=np.float32)
 
 
-def _explain(path: Path, error: Exception) -> str:
-    if not path.exists():
-        return f"{path}: there is no such file"
-    if path.stat().st_size == 0:
-        return f"{path}: the file is empty (0 bytes)"
-    return f"{path}: cannot be decoded ({error}); WAV, FLAC, OGG and MP3 can be read"
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return str(error)
+    try:
+        if not path.exists():
+            return "there is no such file"
+        if path.stat().st_size == 0:
+            return "the file is empty (0 bytes)"
+    except OSError as reason:
+        return f"cannot be opened ({reason.strerror})"
+    if isinstance(error, OSError):
+        return f"cannot be opened ({error.strerror})"
+    said = getattr(error, "error_string", str(error)).removesuffix(".")
+    return f"cannot be decoded ({said}); WAV, FLAC, OGG and MP3 can be read"
+
+
+def _silent_header(path: Path) -> str:
+    """Say where bytes follow a header that says there are none: its writer was stopped."""
+    try:
+        follow = path.stat().st_size - soundfile.info(path).frames - 44
+    except (OSError, RuntimeError):
+        return ""
+    if follow <= 0:
+        return ""
+    return f": its header says so, though about {follow} bytes follow; write the file anew"
+
+
+def _too_long(path: Path) -> DataError:
+    return _refusal(path, "is too long for the memory of this machine; cut it into shorter files")
+
+
+def _refusal(path: Path, reason: str) -> DataError:
+    return DataError(_TITLE, [f"{printable(str(path))}: {reason}"])

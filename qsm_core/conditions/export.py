@@ -5,7 +5,8 @@
 writes one 16-bit WAV per clip and condition, and `renderings.csv` with what was decided (gain,
 room) and what was measured from the audio: duration and levels; where noise was added, the SNR over
 the clip, with the noise found by subtracting the dry clip from the mixture; where there is a room,
-the T60 of a click that is rendered in the clip's place.
+the T60 of a click that is rendered in the clip's place. Of crossed conditions the levels alone are
+measured.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from qsm_core.conditions.grid import STANDARD_GRID, Condition, Dimension, parse_
 from qsm_core.conditions.rendering import Rendering, clip_problems, render_clip
 from qsm_core.conditions.rirs import RirBank, load_rirs, simulate_rirs
 from qsm_core.errors import DataError, QsmError
+from qsm_core.typed_arguments import refuse_empty_arguments
 
 TABLE_FILE = "renderings.csv"
 
@@ -143,8 +145,12 @@ def _check_stems(paths: tuple[Path, ...]) -> None:
         raise DataError("clips have the same name", problems)
 
 
+def _reverberates(part: Condition) -> bool:
+    return part.dimension is Dimension.REVERB
+
+
 def _bank(conditions: tuple[Condition, ...], seed: int, folder: Path | None) -> RirBank | None:
-    wanted = {c.level for c in conditions if c.dimension is Dimension.REVERB}
+    wanted = {part.level for one in conditions for part in one.parts if _reverberates(part)}
     t60s_s = sorted(level for level in wanted if isinstance(level, float))
     if not t60s_s:
         return None
@@ -184,4 +190,5 @@ def main(
 
 
 if __name__ == "__main__":
+    refuse_empty_arguments()
     typer.run(main)

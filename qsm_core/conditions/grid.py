@@ -3,6 +3,10 @@
 22 conditions in four dimensions: 8 durations, 6 signal-to-noise ratios, 4 reverberation times and
 4 filters. Neutral is 1000 ms, no noise, no reverberation, no filter; three of the 22
 (`dur_1000ms`, `reverb_none`, `filter_none`) are that same audio apart from the padding noise.
+
+Beside the grid there are crossed conditions, which change several dimensions at once, such as
+`dur_100ms+snr_0dB`: the first system's first sets are durations by SNRs. They form a dimension of
+their own in every table.
 """
 
 from __future__ import annotations
@@ -13,8 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Union
 
 from qsm_core.errors import ConfigurationError
+from qsm_core.spelling import caseless
 
 
 class Dimension(StrEnum):
@@ -24,6 +30,7 @@ class Dimension(StrEnum):
     SNR = "snr"
     REVERB = "reverb"
     FILTER = "filter"
+    CROSSED = "crossed"
 
 
 class Band(StrEnum):
@@ -35,7 +42,7 @@ class Band(StrEnum):
     HIGHPASS = "highpass"
 
 
-Level = float | Band | None
+Level = Union[float, Band, "tuple[Condition, ...]", None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Condition:
 
     Args:
         dimension: What is changed.
-        level: Duration in ms, SNR in dB, T60 in seconds (None: dry), or a band.
+        level: Duration in ms, SNR in dB, T60 in seconds (None: dry), a band, or the conditions
+            that are crossed, of a dimension each.
 
     Raises:
         ConfigurationError: The level does not belong to the dimension, or cannot be rendered.
@@ -55,12 +63,14 @@ class Condition:
 
     def __post_init__(self) -> None:
         """Refuse levels without meaning; normalise 20 to 20.0 and -0.0 to 0.0."""
-        if self.dimension is Dimension.FILTER:
+        if self.dimension is Dimension.CROSSED:
+            object.__setattr__(self, "level", _crossed_parts(self))
+        elif self.dimension is Dimension.FILTER:
             if not isinstance(self.level, Band):
                 raise _no_level(self, "one of " + ", ".join(Band))
         elif self.dimension is not Dimension.REVERB or self.level is not None:
             lowest, highest, unit = _LIMITS[self.dimension]
-            level = math.nan if isinstance(self.level, str | None) else float(self.level)
+            level = float(self.level) if isinstance(self.level, int | float) else math.nan
             if not lowest <= level <= highest:
                 raise _no_level(self, f"between {lowest:g} and {highest:g} {unit}")
             object.__setattr__(self, "level", level + 0.0)
@@ -68,6 +78,8 @@ class Condition:
     @property
     def key(self) -> str:
         """Name of the condition in tables and flags, such as `dur_20ms` or `snr_-10dB`."""
+        if isinstance(self.level, tuple):
+            return "+".join(part.key for part in self.level)
         if self.level is None:
             return "reverb_none"
         if isinstance(self.level, str):
@@ -78,16 +90,32 @@ class Condition:
             text = text.removesuffix(".0")
         return _KEYS[self.dimension].format(text)
 
+    @property
+    def parts(self) -> tuple[Condition, ...]:
+        """The conditions of one dimension each; itself, where it is not crossed."""
+        return self.level if isinstance(self.level, tuple) else (self,)
+
+    def part(self, dimension: Dimension) -> Condition | None:
+        """Return what is changed of one dimension; None where nothing is."""
+        return next((part for part in self.parts if part.dimension is dimension), None)
+
     def columns(self) -> dict[str, float | str | None]:
         """Return the condition as the columns of a table; what it does not change is None."""
-        return {
-            "duration_ms": _number(self.level) if self.dimension is Dimension.DURATION else None,
-            "snr_db": _number(self.level) if self.dimension is Dimension.SNR else None,
-            "t60_s": _t60(self.level) if self.dimension is Dimension.REVERB else None,
-            "band": str(self.level) if self.dimension is Dimension.FILTER else None,
-        }
+        columns: dict[str, float | str | None] = dict.fromkeys(_COLUMNS.values())
+        for part in self.parts:
+            value = part.level
+            if part.dimension is Dimension.REVERB and value is None:
+                value = 0.0
+            columns[_COLUMNS[part.dimension]] = str(value) if isinstance(value, str) else value  # type: ignore[assignment]
+        return columns
 
 
+_COLUMNS = {
+    Dimension.DURATION: "duration_ms",
+    Dimension.SNR: "snr_db",
+    Dimension.REVERB: "t60_s",
+    Dimension.FILTER: "band",
+}
 _LIMITS = {
     Dimension.DURATION: (1.0, 30_000.0, "ms"),
     Dimension.SNR: (-100.0, 100.0, "dB"),
@@ -105,12 +133,29 @@ def _no_level(condition: Condition, allowed: str) -> ConfigurationError:
     return ConfigurationError("there is no such condition", [problem])
 
 
-def _number(level: Level) -> float | None:
-    return level if isinstance(level, float) else None
+def _crossed_parts(condition: Condition) -> tuple[Condition, ...]:
+    """Return crossed conditions in the order of the dimensions.
+
+    Raises:
+        ConfigurationError: They are fewer than two, or two change one dimension.
+    """
+    parts = condition.level if isinstance(condition.level, tuple) else ()
+    order = list(_COLUMNS)
+    known = [part for part in parts if part.dimension in _COLUMNS]
+    if len(known) < 2 or len({part.dimension for part in known}) < len(parts):
+        raise _no_level(condition, "two or more conditions, of a dimension each")
+    return tuple(sorted(known, key=lambda part: order.index(part.dimension)))
 
 
-def _t60(level: Level) -> float:
-    return level if isinstance(level, float) else 0.0
+def cross(conditions: Sequence[Condition]) -> Condition:
+    """Return the condition that makes several changes at once, of a dimension each.
+
+    Raises:
+        ConfigurationError: There is none, or two change one dimension.
+    """
+    if len(conditions) == 1:
+        return conditions[0]
+    return Condition(Dimension.CROSSED, tuple(conditions))
 
 
 DURATIONS_MS = (20.0, 40.0, 60.0, 80.0, 100.0, 200.0, 500.0, 1000.0)
@@ -124,9 +169,12 @@ STANDARD_GRID: tuple[Condition, ...] = (
     *(Condition(Dimension.FILTER, level) for level in Band),
 )
 
+_BETWEEN_PARTS = re.compile(r"\+(?=[a-z])")
+# How the first system writes a duration and an SNR at once.
+_DURATION_AND_SNR = re.compile(r"dur_?(\d+(?:\.\d+)?)(?:ms)?_snr_?([+-]?\d+(?:\.\d+)?)(?:db)?")
 _FORMS = {
     Dimension.DURATION: re.compile(r"dur_(\d+(?:\.\d+)?)ms"),
-    Dimension.SNR: re.compile(r"snr_([+-]?\d+(?:\.\d+)?)dB"),
+    Dimension.SNR: re.compile(r"snr_([+-]?\d+(?:\.\d+)?)db"),
     Dimension.REVERB: re.compile(r"reverb_(?:none|(\d+(?:\.\d+)?)s)"),
 }
 
@@ -134,17 +182,25 @@ _FORMS = {
 def parse_condition(key: str) -> Condition:
     """Read a condition from its key; levels outside the grid (`snr_-15dB`) are allowed.
 
+    Capitals, a space around it and another sign for minus change nothing. Crossed conditions have
+    a plus between them: `dur_100ms+snr_0dB`.
+
     Raises:
         ConfigurationError: The key has another form (the error names those of the grid), or its
             level is outside what can be rendered.
     """
+    text = caseless(key).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
+    both = _DURATION_AND_SNR.fullmatch(text)
+    parts = [f"dur_{both[1]}ms", f"snr_{both[2]}db"] if both else _BETWEEN_PARTS.split(text)
+    if len(parts) > 1:
+        return cross([parse_condition(part) for part in parts])
     for dimension, form in _FORMS.items():
-        match = form.fullmatch(key)
+        match = form.fullmatch(text)
         if match:
             level = match.group(1)
             return Condition(dimension, None if level is None else float(level))
-    if key.startswith("filter_") and key.removeprefix("filter_") in set(Band):
-        return Condition(Dimension.FILTER, Band(key.removeprefix("filter_")))
+    if text.startswith("filter_") and text.removeprefix("filter_") in set(Band):
+        return Condition(Dimension.FILTER, Band(text.removeprefix("filter_")))
     known = ", ".join(condition.key for condition in STANDARD_GRID)
     raise ConfigurationError("unknown condition", [f"{key!r}: the standard conditions are {known}"])
 

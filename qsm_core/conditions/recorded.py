@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from qsm_core.audio.files import audio_files, walk_files
 from qsm_core.audio.level import Waveform
-from qsm_core.audio.reading import SUFFIXES, read_audio
+from qsm_core.audio.reading import read_audio
 from qsm_core.conditions.decay import measure_t60_s
 from qsm_core.errors import DataError
 
@@ -51,10 +52,12 @@ def read_response(path: Path) -> Waveform:
 
 
 def _response_files(folder: Path) -> list[Path]:
-    lists = sorted(folder.rglob(LIST_NAME))
+    lists = sorted(
+        path for path, reason in walk_files(folder) if path.name == LIST_NAME and reason is None
+    )
     if lists:
         return sorted({path for file in lists for path in _listed(file)})
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = list(audio_files(folder).files)
     if not paths:
         raise DataError("no impulse responses", [f"{folder}: there is no audio file below it"])
     return paths

@@ -1,6 +1,7 @@
 """Rendering: the audio of one clip in one condition.
 
-The clip is changed (cut, filtered, reverberated, made noisy), then centred in a container and
+The clip is changed (cut, filtered, reverberated, made noisy, in this order where a condition is
+crossed), then centred in a container and
 padded with white noise at -80 dBFS. Everything that is random comes from the seed, the clip and
 the condition, so a rendering does not depend on order, batch or worker.
 
@@ -24,7 +25,7 @@ from qsm_core.audio.framing import (
 from qsm_core.audio.level import Waveform
 from qsm_core.conditions.config import RenderSettings
 from qsm_core.conditions.filtering import apply_band
-from qsm_core.conditions.grid import Band, Condition, Dimension
+from qsm_core.conditions.grid import Band, Condition, Dimension, Level
 from qsm_core.conditions.noise import add_noise, is_silent, padding_noise
 from qsm_core.conditions.reverberation import reverberate
 from qsm_core.conditions.rirs import RirBank, RoomResponse
@@ -122,12 +123,11 @@ def clip_problems(waveform: Waveform, condition: Condition | None) -> list[str]:
         return ["it holds no samples"]
     if not np.isfinite(waveform).all():
         return ["it holds values that are not finite"]
-    if condition is not None and condition.dimension is Dimension.DURATION:
-        needed = _duration_samples(condition)
-        if waveform.size < needed:
-            lasts = f"it lasts {duration_ms(waveform.size):g} ms"
-            advice = "prepare longer clips, or leave the condition out"
-            return [f"{lasts}, but {condition.key} needs {duration_ms(needed):g} ms: {advice}"]
+    needed = _duration_samples(condition)
+    if condition is not None and needed is not None and waveform.size < needed:
+        lasts = f"it lasts {duration_ms(waveform.size):g} ms"
+        advice = "prepare longer clips, or leave the condition out"
+        return [f"{lasts}, but {condition.key} needs {duration_ms(needed):g} ms: {advice}"]
     return []
 
 
@@ -135,34 +135,39 @@ def _room(
     condition: Condition | None, clip_id: str, settings: RenderSettings, rirs: RirBank | None
 ) -> RoomResponse | None:
     """Choose the room of a reverberant condition; None for all others."""
-    if condition is None or condition.dimension is not Dimension.REVERB:
-        return None
-    if not isinstance(condition.level, float):
+    level = _level(condition, Dimension.REVERB)
+    if condition is None or not isinstance(level, float):
         return None
     if rirs is None:
         raise DataError("no impulse response", [f"{condition.key}: no bank was given"])
-    return rirs.choose(condition.level, derive_rng(settings.seed, "room", clip_id, condition.key))
+    return rirs.choose(level, derive_rng(settings.seed, "room", clip_id, condition.key))
 
 
 def _change(waveform: Waveform, condition: Condition | None, room: RoomResponse | None) -> Waveform:
     """Return the clip alone, cut, filtered or reverberated, shape (T,) or shorter."""
-    if room is not None:
-        return reverberate(waveform, room.samples)
-    if condition is not None and isinstance(condition.level, Band):
-        return apply_band(waveform, condition.level)
-    if condition is not None and condition.dimension is Dimension.DURATION:
-        return center_crop(waveform, _duration_samples(condition))
-    return waveform
+    needed = _duration_samples(condition)
+    if needed is not None:
+        waveform = center_crop(waveform, needed)
+    band = _level(condition, Dimension.FILTER)
+    if isinstance(band, Band):
+        waveform = apply_band(waveform, band)
+    return waveform if room is None else reverberate(waveform, room.samples)
 
 
-def _duration_samples(condition: Condition) -> int:
-    return num_samples(condition.level) if isinstance(condition.level, float) else 0
+def _level(condition: Condition | None, dimension: Dimension) -> Level:
+    """Return the level of one dimension; None where nothing is changed in it."""
+    part = None if condition is None else condition.part(dimension)
+    return None if part is None else part.level
+
+
+def _duration_samples(condition: Condition | None) -> int | None:
+    level = _level(condition, Dimension.DURATION)
+    return num_samples(level) if isinstance(level, float) else None
 
 
 def _snr_db(condition: Condition | None) -> float | None:
-    if condition is None or condition.dimension is not Dimension.SNR:
-        return None
-    return condition.level if isinstance(condition.level, float) else None
+    level = _level(condition, Dimension.SNR)
+    return level if isinstance(level, float) else None
 
 
 def _limit(waveform: Waveform, gain: float = 1.0) -> tuple[Waveform, float]:

@@ -50,6 +50,7 @@ class Card:
         self.rates_hz[clip.source_rate_hz] += 1
         self.changed["resampled"] += clip.source_rate_hz != SAMPLE_RATE_HZ
         self.changed["mixed_down"] += clip.channels > 1
+        self.changed["offset_removed"] += clip.offset_removed
         self.changed["cropped_at_centre"] += clip.cut == "cropped"
         self.changed["cut_from_longer_file"] += clip.cut == "span"
         self.changed["kept_shorter"] += clip.cut == "short"

@@ -153,7 +153,8 @@ def _groups_across_splits(frame: pd.DataFrame) -> Iterator[ClipProblem]:
             )
             yield ClipProblem(
                 f"group {group} is in {len(counts)} splits ({where} clips): a speaker or recording "
-                "must stay in one; correct group_id or split, or have the clips divided by group",
+                "must stay in one; correct group_id or split, or have the clips divided anew by "
+                "group (--own-splits ignore)",
                 "group in two splits",
             )
 

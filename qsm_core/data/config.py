@@ -52,6 +52,35 @@ class SyntheticConfig:
 
 
 @dataclass(frozen=True)
+class SelectionConfig:
+    """Which clips of a table are used; None leaves no clip out.
+
+    Args:
+        min_snr_db: Rows with a lower SNR are left out; those whose SNR is not known stay.
+        min_duration_ms: Of a clip before it is cut.
+        min_active_share: Share of the clip's frames within 40 dB of its loudest.
+        balance_classes: Keep as many clips of one class as of the other, in each split.
+        limit: Clips at most, spread over splits, classes and groups.
+    """
+
+    min_snr_db: Annotated[float, Field(ge=-100, le=100)] | None = None
+    min_duration_ms: Annotated[float, Field(gt=0, le=3_600_000)] | None = None
+    min_active_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    balance_classes: bool = False
+    limit: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
+
+    @property
+    def chooses(self) -> bool:
+        """Whether any clip can be left out."""
+        return self != SelectionConfig()
+
+    @property
+    def reads_audio(self) -> bool:
+        """Whether a filter needs what a clip measures."""
+        return self.min_duration_ms is not None or self.min_active_share is not None
+
+
+@dataclass(frozen=True)
 class PrepareConfig:
     """How a user's clips become a corpus.
 
@@ -71,6 +100,8 @@ class PrepareConfig:
             groups: for a check that trains, chooses and measures nothing.
         needed_splits: Splits that must have clips.
         crops_per_recording: Clips cut from one recording of VoxConverse at most.
+        headroom_db: How far below 0.9 of full scale the peak of each clip is.
+        selection: Which clips of `source` are used.
     """
 
     seed: Seed
@@ -86,3 +117,5 @@ class PrepareConfig:
     divided: bool = True
     needed_splits: tuple[Split, ...] = SPLITS
     crops_per_recording: Annotated[int, Field(ge=1)] = 5
+    headroom_db: Annotated[float, Field(ge=0, le=40)] = 0.0
+    selection: SelectionConfig = SelectionConfig()

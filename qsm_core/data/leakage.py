@@ -5,8 +5,8 @@ same audio under two names. A table that was divided row by row, as an early ver
 system was, fails the first: its 96 test clips came from 13 groups, all of them in training.
 
 Two clips count as the same audio when they have the same length and the correlation of their
-samples at lag zero is at least 0.999 in magnitude, so a copy at another level or with reversed
-sign is found, and one that is shifted in time is not.
+samples at lag zero, about their means, is at least 0.999 in magnitude. So a copy at another level,
+with an offset or with reversed sign is found, and one that is shifted in time is not.
 """
 
 from __future__ import annotations
@@ -206,15 +206,17 @@ def _sketches(corpus: Corpus, rows: np.ndarray) -> np.ndarray:
     sketches = np.empty((len(rows), _SKETCH_SIZE), dtype=np.float32)
     for start in range(0, len(rows), _BLOCK):
         block = np.stack([corpus.waveform(int(row)) for row in rows[start : start + _BLOCK]])
+        block -= block.mean(axis=1, keepdims=True)
         sketches[start : start + _BLOCK] = block @ projection
     norms = np.linalg.norm(sketches, axis=1, keepdims=True)
     return np.asarray(sketches / np.maximum(norms, np.finfo(np.float32).tiny))
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the cosine of two waveforms; 0 where one is silent."""
+    """Return the correlation of two waveforms about their means; 0 where one is silent."""
+    one, other = (samples - samples.mean(dtype=np.float64) for samples in (one, other))
     norm = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return float(np.dot(one.astype(np.float64), other)) / norm if norm > 0 else 0.0
+    return float(np.dot(one, other)) / norm if norm > 0 else 0.0
 
 
 def _pair(clips: pd.DataFrame, first: int, second: int, correlation: float) -> DuplicateAudio:

@@ -12,9 +12,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qsm_core.data.csv_table import read_csv_table
-from qsm_core.data.schema import COLUMNS, SCHEMA, parse_rows, rows_to_frame, with_schema_types
+from qsm_core.data.schema import (
+    COLUMNS,
+    NUMBERS,
+    SCHEMA,
+    parse_rows,
+    rows_to_frame,
+    spelling_notes,
+    with_schema_types,
+)
 from qsm_core.errors import DataError
+from qsm_core.tables.delimited import read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +94,9 @@ def make_table(
     Raises:
         DataError: A row does not fit the schema, or there are no rows.
     """
+    records = list(records)
     rows = parse_rows(records, str(origin))
+    notes = [*notes, *spelling_notes(records, rows)]
     if not rows:
         raise DataError(f"{origin} holds no clips", [f"read as {kind}: not a single row"])
     return ManifestTable(rows_to_frame(rows), root, kind, origin, tuple(notes))
@@ -107,17 +117,27 @@ def load(path: Path, audio_root: Path | None = None) -> ManifestTable:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Read a parquet or CSV file; the cells of a CSV stay text.
+    """Read a parquet or delimited table; the cells of a delimited one stay text.
+
+    Raises:
+        DataError: The file is missing or is neither.
+    """
+    return read_named(path)[0]
+
+
+def read_named(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table as `read_frame` does, with notes of what was found out about its form.
 
     Raises:
         DataError: The file is missing or is neither.
     """
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return read_csv_table(path)
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path), []
+        table = read_table(path, numbers=NUMBERS)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError("cannot read the table", [f"{path}: {error}"]) from error
+    return table.frame, list(table.notes)
 
 
 def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:

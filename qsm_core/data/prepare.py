@@ -36,6 +36,7 @@ from qsm_core.data.leakage import LeakageReport, audit
 from qsm_core.data.manifest import ManifestTable, records_of
 from qsm_core.data.reading import PEAK, CutSettings, read_clips
 from qsm_core.data.schema import parse_rows
+from qsm_core.data.selection import select_clips
 from qsm_core.data.splits import split_by_group
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.labels import Split
@@ -56,7 +57,7 @@ def run(context: StageContext) -> dict[str, Any]:
     _check_inputs(context.inputs)
     card = Card()
     base = Corpus.open(context.inputs["corpus"]) if "corpus" in context.inputs else None
-    tables = _import_all(context.inputs, config, card, base)
+    tables = _import_all(context, config, card, base)
     _check_splits(tables, base, config)
     clips = _clips(tables, base, config, card, context)
     corpus = write_divided_corpus(context.out, clips)
@@ -87,14 +88,24 @@ def _check_inputs(inputs: Mapping[str, Path]) -> None:
 
 
 def _import_all(
-    inputs: Mapping[str, Path], config: PrepareConfig, card: Card, base: Corpus | None
+    context: StageContext, config: PrepareConfig, card: Card, base: Corpus | None
 ) -> list[ManifestTable]:
     """Read the tables and give every clip its split and a unique name."""
+    inputs = context.inputs
     tables: list[ManifestTable] = []
     used_names = set() if base is None else set(base.clips["clip_id"])
     if "source" in inputs:
         options = _options(config, inputs.get("audio_root"), config.group_pattern)
         table = import_manifest(inputs["source"], config.kind, options=options)
+        if config.selection.chooses:
+            table = select_clips(
+                table if config.own_splits == "keep" else _undivided(table),
+                config.selection,
+                _settings(config),
+                seed=config.seed,
+                threads=_threads(context),
+                report=context.report,
+            )
         card.add_source("source", table)
         tables.append(_divided(table, config, card, test_apart="test_data" in inputs))
         used_names = set(table.frame["clip_id"])
@@ -105,6 +116,18 @@ def _import_all(
         frame = _with_free_names(table.frame, used_names)
         tables.append(table.with_frame(frame.assign(split="test")))
     return tables
+
+
+def _undivided(table: ManifestTable) -> ManifestTable:
+    return table.with_frame(table.frame.assign(split=None))
+
+
+def _settings(config: PrepareConfig) -> CutSettings:
+    return CutSettings(config.clip_ms, config.short_clips, headroom_db=config.headroom_db)
+
+
+def _threads(context: StageContext) -> int:
+    return int(context.runtime.get("threads", 4))
 
 
 def _options(
@@ -168,7 +191,7 @@ def _check_splits(tables: list[ManifestTable], base: Corpus | None, config: Prep
             TITLE,
             [
                 f"no clips in split {split}: the manifest's own column split has none; add some, "
-                "or set own_splits=ignore to have the clips divided anew by group"
+                "or give --own-splits ignore to have the clips divided anew by group"
                 for split in missing
             ],
         )
@@ -184,8 +207,7 @@ def _clips(
     if base is not None:
         card.notes.append("train and dev come from a prepared corpus; its test clips were left out")
         yield from _base_clips(base, config.clip_ms)
-    settings = CutSettings(config.clip_ms, config.short_clips)
-    threads = int(context.runtime.get("threads", 4))
+    settings, threads = _settings(config), _threads(context)
     for table in tables:
         rows = parse_rows(records_of(table.frame), str(table.origin))
         read = read_clips(table, settings, threads=threads, report=context.report)

@@ -7,7 +7,7 @@ clips can be reported together. A file that adjacent rows are cut from is read o
 from __future__ import annotations
 
 import hashlib
-import re
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop, num_samples
-from qsm_core.audio.level import Waveform, dbfs, peak_normalize
+from qsm_core.audio.level import Waveform, amplitude, dbfs, peak_normalize, rms
 from qsm_core.audio.reading import SUFFIXES, Recording, read_audio
 from qsm_core.data.config import PrepareConfig, ShortClips
 from qsm_core.data.manifest import ManifestTable
 from qsm_core.errors import DataError
+from qsm_core.spelling import printable
 
 LOWEST_RATE_HZ = 4_000
 HIGHEST_RATE_HZ = 192_000
@@ -33,10 +33,11 @@ SILENCE_DBFS = -70.0
 # Rendered clips are padded at -80 dBFS: a file at that level is nothing but padding.
 RENDERED_SILENCE_DBFS = -78.0
 PEAK = 0.9
+# A constant offset is not heard. Below a hundredth of a clip's power it moves no level by more
+# than 0.05 dB; from there on it is taken out, since levels and SNR would be those of the offset.
+LARGEST_OFFSET_SHARE = 0.01
 
 _FILES_AT_ONCE = 64
-_UNKNOWN_LENGTH = 0xFFFF_FF00  # lengths above this are written when a WAV goes to a pipe
-_LENGTH_OF_WAV = re.compile(r"^data\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 Report = Callable[[int, int, str], None]
 
@@ -49,11 +50,13 @@ class CutSettings:
         clip_ms: Length of a clip; a longer one loses its ends.
         short_clips: What happens to a shorter clip: refuse it, or keep it at its own length.
         longest_s: A file that is to be one clip and lasts longer than this is refused.
+        headroom_db: How far below 0.9 the peak of a clip is set.
     """
 
     clip_ms: int = PrepareConfig.clip_ms
     short_clips: ShortClips = PrepareConfig.short_clips
     longest_s: float = 60.0
+    headroom_db: float = PrepareConfig.headroom_db
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ class ReadClip:
         channels: Channels of the file; 0 where it could not be read.
         cut: How it got its length: whole, cropped, span, short or rendered.
         sha256: Of the file.
+        offset_removed: A constant offset was taken out of the clip.
+        gain: Factor that set its peak; 1 where it was not changed.
+        source_ms: Length of the file, or of the part that the table names, before it was cut.
     """
 
     row: int
@@ -91,6 +97,9 @@ class ReadClip:
     channels: int = 0
     cut: str = ""
     sha256: str | None = None
+    offset_removed: bool = False
+    gain: float = 1.0
+    source_ms: float = 0.0
 
 
 def read_clips(
@@ -137,13 +146,13 @@ def _read_file(table: ManifestTable, rows: range, settings: CutSettings) -> list
     if refusal is not None:
         return [_bad(row, str(text), *refusal) for row in rows]
     try:
-        recording = read_audio(path)
-        faults = list(_file_faults(path, recording))
-    except (DataError, OSError, RuntimeError) as error:
+        recording = read_audio(path, keep_faulty=True)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except (DataError, OSError) as error:
         reason = "; ".join(error.problems) if isinstance(error, DataError) else str(error)
         return [_bad(row, str(text), "unreadable", reason) for row in rows]
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    faults = list(_file_faults(recording))
     return [_read_clip(table.frame, row, recording, settings, faults, sha256) for row in rows]
 
 
@@ -152,6 +161,10 @@ def _bad(row: int, path: str | None, kind: str, text: str) -> ReadClip:
 
 
 def _reason_not_to_open(path: Path, root: Path) -> tuple[str, str] | None:
+    if path.is_symlink() and not path.exists():
+        target = printable(str(path.readlink()))
+        text = f"a link to {target}, which is not there; get its content (git annex get, dvc pull)"
+        return "missing", text
     if not path.is_file():
         return (
             "missing",
@@ -166,7 +179,7 @@ def _reason_not_to_open(path: Path, root: Path) -> tuple[str, str] | None:
     return None
 
 
-def _file_faults(path: Path, recording: Recording) -> Iterator[tuple[str, str]]:
+def _file_faults(recording: Recording) -> Iterator[tuple[str, str]]:
     """Yield (kind, text) of each problem of the file as a whole."""
     rate_hz = recording.source_rate_hz
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
@@ -174,12 +187,8 @@ def _file_faults(path: Path, recording: Recording) -> Iterator[tuple[str, str]]:
             "rate",
             f"a sample rate of {rate_hz} Hz; allowed is {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz",
         )
-    header = soundfile.info(path)
-    declared = _LENGTH_OF_WAV.search(header.extra_info)
-    if declared and int(declared[1]) < _UNKNOWN_LENGTH:
-        yield "length", f"its header says {declared[1]} bytes of audio, it holds {declared[2]}"
-    elif recording.num_frames != header.frames and header.format != "MP3":
-        yield "length", f"its header says {header.frames} frames, it holds {recording.num_frames}"
+    if recording.fault is not None:
+        yield "length", f"was cut off: {recording.fault}"
 
 
 def _read_clip(
@@ -197,8 +206,13 @@ def _read_clip(
         problems.append(("changed", "the file is not the one of the manifest: its sha256 differs"))
     if not cut_faults:
         problems += _signal_faults(waveform, rendered=cut == "rendered")
+    offset = _has_offset(waveform) and cut != "rendered"
+    gain = 1.0
     if not problems and cut != "rendered":
-        waveform = peak_normalize(waveform, PEAK)
+        centred = waveform - waveform.mean(dtype=np.float64) if offset else waveform
+        largest = float(np.abs(centred).max())
+        waveform = peak_normalize(centred, PEAK * amplitude(-settings.headroom_db))
+        gain = float(np.abs(waveform).max()) / largest
     path = str(values["path"])
     return ReadClip(
         row=row,
@@ -208,7 +222,16 @@ def _read_clip(
         channels=recording.channels,
         cut=cut,
         sha256=sha256,
+        offset_removed=offset,
+        gain=gain,
+        source_ms=_source_ms(recording.waveform, values),
     )
+
+
+def _source_ms(waveform: Waveform, values: pd.Series) -> float:
+    start_ms = 0.0 if pd.isna(values["start_ms"]) else float(values["start_ms"])
+    stop_ms = values["stop_ms"]
+    return (_milliseconds(waveform) if pd.isna(stop_ms) else float(stop_ms)) - start_ms
 
 
 def _cut(
@@ -260,11 +283,22 @@ def _signal_faults(waveform: Waveform, *, rendered: bool) -> list[tuple[str, str
     if not np.isfinite(waveform).all():
         return [("not finite", "holds NaN or infinite values")]
     limit = RENDERED_SILENCE_DBFS if rendered else SILENCE_DBFS
-    level = dbfs(waveform)
+    level = dbfs(waveform - waveform.mean(dtype=np.float64))
     if level < limit:
-        text = f"silent: {level:.0f} dBFS in the part that is used, the limit is {limit:g} dBFS"
+        beside = " beside a constant offset" if dbfs(waveform) >= limit else ""
+        text = (
+            f"silent: {level:.0f} dBFS{beside} in the part that is used, the limit is "
+            f"{limit:g} dBFS"
+        )
         return [("silent", text)]
     return []
+
+
+def _has_offset(waveform: Waveform) -> bool:
+    if waveform.size == 0 or not np.isfinite(waveform).all():
+        return False
+    offset = abs(float(waveform.mean(dtype=np.float64)))
+    return bool(offset > math.sqrt(LARGEST_OFFSET_SHARE) * rms(waveform))
 
 
 def _milliseconds(waveform: Waveform) -> float:

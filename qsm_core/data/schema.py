@@ -38,6 +38,8 @@ from pydantic import (
 from qsm_core.conditions.grid import parse_condition
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.labels import Label, Split, parse_label
+from qsm_core.plurals import counted
+from qsm_core.spelling import caseless, normalized
 
 KEY = ("clip_id", "condition")
 CONDITION_COLUMNS = ("condition", "duration_ms", "snr_db", "t60_s", "band")
@@ -65,13 +67,27 @@ def _read_label(value: object) -> Label:
 def _read_split(value: object) -> Split | None:
     if value is None:
         return None
-    folded = str(value).strip().lower()
-    if folded not in _SPLIT_SPELLINGS:
+    split = split_named(str(value))
+    if split is None:
         raise ValueError(f"split {value!r}: allowed is train, dev (also: val, validation), test")
-    return _SPLIT_SPELLINGS[folded]
+    return split
 
 
-_Name = Annotated[str, Field(min_length=1)]
+def split_named(text: str) -> Split | None:
+    """Return the split that a word names; None where it names none."""
+    return _SPLIT_SPELLINGS.get(caseless(text))
+
+
+def _read_name(value: object) -> object:
+    return normalized(value) if isinstance(value, str) else value
+
+
+def _read_digest(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+_Name = Annotated[str, BeforeValidator(_read_name), Field(min_length=1)]
+_Path = Annotated[str, Field(min_length=1)]
 
 
 def _read_condition(value: object) -> str | None:
@@ -92,15 +108,17 @@ class ClipRow(BaseModel):
 
     clip_id: _Name
     group_id: _Name
-    path: _Name | None = None
+    path: _Path | None = None
     start_ms: Annotated[float, Field(ge=0)] | None = None
     stop_ms: Annotated[float, Field(gt=0)] | None = None
     label: Annotated[Label, BeforeValidator(_read_label)]
     split: Annotated[Split | None, BeforeValidator(_read_split)] = None
     source: _Name
-    category: str | None = None
+    category: _Name | None = None
     licence: str | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: (
+        Annotated[str, BeforeValidator(_read_digest), Field(pattern=r"^[0-9a-f]{64}$")] | None
+    ) = None
     condition: Annotated[str | None, BeforeValidator(_read_condition)] = None
     duration_ms: float | None = None
     snr_db: float | None = None
@@ -153,7 +171,7 @@ def with_schema_types(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def parse_rows(records: Iterable[Mapping[str, Any]], where: str) -> list[ClipRow]:
-    """Validate raw rows; an empty text and NaN count as null.
+    """Validate raw rows; a text without letters and NaN count as null.
 
     Args:
         records: One mapping a row, by column name.
@@ -178,6 +196,21 @@ def parse_rows(records: Iterable[Mapping[str, Any]], where: str) -> list[ClipRow
     if problems:
         raise DataError(f"{where} is no clip manifest", problems)
     return rows
+
+
+def spelling_notes(records: Iterable[Mapping[str, Any]], rows: Iterable[ClipRow]) -> list[str]:
+    """Say which names were made equal to others, or trimmed, when they were read."""
+    changed: dict[str, dict[str, str]] = {}
+    for record, row in zip(records, rows, strict=True):
+        for name in ("clip_id", "group_id", "source", "category"):
+            raw, read = record.get(name), getattr(row, name)
+            if isinstance(raw, str) and raw and raw != read:
+                changed.setdefault(name, {})[raw] = read
+    return [
+        f"{name}: {counted(len(names), 'name')} read without spaces or marks that are not seen, "
+        f"such as {next(iter(names))!r} as {next(iter(names.values()))!r}"
+        for name, names in changed.items()
+    ]
 
 
 def duplicate_problems(rows: Iterable[ClipRow]) -> list[str]:
@@ -207,7 +240,9 @@ def _with_condition_columns(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_null(value: object) -> bool:
-    return value is None or value is pd.NA or value == "" or value != value
+    if isinstance(value, str):
+        return not normalized(value)
+    return value is None or value is pd.NA or value != value
 
 
 def _explain(problem: Any) -> str:

@@ -1,11 +1,14 @@
 """The systems that are evaluated, and the only place where their names are written and parsed.
 
     lora_opro_seed43             adapter, optimized instruction, seed of the adapter's training
+    lora_ensemble                the mean over the models of all training seeds
+    lora_cross_entropy           the adapter trained with that loss, where `lora` has another one
     silero                       a plain detector
     base@dev                     the same answers with a threshold chosen on dev
     embedded-seed42.lora_opro    of the run `embedded-seed42`, where several runs are compared
 
-Any other text names a foreign system; its name too may say `_opro`, `_seed43` or `@dev`.
+Any other text names a foreign system; its name too may say `_opro`, `_seed43`, `_ensemble` or
+`@dev`.
 """
 
 from __future__ import annotations
@@ -18,23 +21,39 @@ from qsm_core.errors import ConfigurationError
 from qsm_core.models.baselines.names import DETECTORS
 
 BASE, LORA, OPRO = "base", "lora", "opro"
+CROSS_ENTROPY = "lora_cross_entropy"
 # The end of the title of a system with a threshold from dev.
 CALIBRATED_TITLE = ", dev threshold"
 
 _FORM = re.compile(
-    r"(?P<start>.+?)(?P<instruction>_opro)?(_seed(?P<seed>0|[1-9][0-9]*))?(?P<calibrated>@dev)?",
+    r"(?P<start>.+?)(?P<instruction>_opro)?(_seed(?P<seed>0|[1-9][0-9]*)|(?P<ensemble>_ensemble))?"
+    r"(?P<calibrated>@dev)?",
     re.DOTALL,
 )
 _TITLES = {
     BASE: "Base",
     LORA: "LoRA",
+    CROSS_ENTROPY: "LoRA with cross-entropy",
     "silero": "Silero VAD",
     "webrtc": "WebRTC VAD",
     "energy": "Energy threshold",
 }
-_MODEL_TITLES = {BASE: "Base model", LORA: "LoRA model"}
-_OWN = frozenset({BASE, LORA, *DETECTORS})
-_FOUR = ((None, None), (LORA, None), (None, OPRO), (LORA, OPRO))  # adapter, instruction
+_MODEL_TITLES = {
+    BASE: "Base model",
+    LORA: "LoRA model",
+    CROSS_ENTROPY: "LoRA model with cross-entropy",
+}
+_ADAPTERS = (LORA, CROSS_ENTROPY)
+_OWN = frozenset({BASE, *_ADAPTERS, *DETECTORS})
+# Adapter and instruction, in the order of tables.
+_KINDS = (
+    (None, None),
+    (LORA, None),
+    (CROSS_ENTROPY, None),
+    (None, OPRO),
+    (LORA, OPRO),
+    (CROSS_ENTROPY, OPRO),
+)
 
 
 @dataclass(frozen=True)
@@ -43,11 +62,12 @@ class System:
 
     Args:
         model: "base", the name of a plain detector, or that of a foreign system.
-        adapter: "lora", or None.
+        adapter: "lora"; "lora_cross_entropy", its twin with that loss; or None.
         instruction: "opro" for the best instruction that was found or given, None for the first.
         seed: Seed of the adapter's training; None for the first seed.
         calibrated: The same answers with a threshold chosen on dev.
         run: Name of the run that it comes from, if several are compared.
+        ensemble: The mean over the models of all training seeds.
 
     Raises:
         ConfigurationError: The name of the system would be read as another one.
@@ -59,6 +79,7 @@ class System:
     seed: int | None = None
     calibrated: bool = False
     run: str | None = None
+    ensemble: bool = False
 
     def __post_init__(self) -> None:
         if _read(self.name) != astuple(self):
@@ -123,20 +144,33 @@ class System:
     @property
     def family(self) -> System:
         """The system without seed, instruction and threshold: what its variants have in common."""
-        return self._other(instruction=None, seed=None, calibrated=False)
+        return self._other(instruction=None, seed=None, calibrated=False, ensemble=False)
 
     @property
-    def place(self) -> tuple[bool, bool, int]:
-        """Its sort key in tables: the four systems, other seeds, detectors and foreign systems."""
+    def of_all_seeds(self) -> System:
+        """The mean over the models of all training seeds, with the same instruction."""
+        return self._other(seed=None, ensemble=True)
+
+    @property
+    def with_cross_entropy(self) -> System:
+        """The same system trained with cross-entropy."""
+        return self._other(adapter=CROSS_ENTROPY)
+
+    @property
+    def place(self) -> tuple[bool, bool, bool, int]:
+        """Its sort key: systems of a run, other seeds, ensembles, detectors and foreign ones."""
         kind = (self.adapter, self.instruction)
         ours = self.model == BASE
-        return not ours, self.seed is not None, _FOUR.index(kind) if ours else 0
+        order = _KINDS.index(kind) if ours else 0
+        return not ours, self.ensemble, self.seed is not None, order
 
     @property
     def _start(self) -> str:
         return self.model if self.adapter is None else self.adapter
 
     def _with_seed(self, title: str) -> str:
+        if self.ensemble:
+            return f"{title}, ensemble of seeds"
         return title if self.seed is None else f"{title}, seed {self.seed}"
 
     def _other(self, **changes: Any) -> System:
@@ -160,15 +194,16 @@ def _name(
     seed: int | None,
     calibrated: bool,
     run: str | None,
+    ensemble: bool,
 ) -> str:
     start = model if adapter is None else adapter
     before = "" if run is None else f"{run}."
     words = "" if instruction is None else f"_{instruction}"
-    trained = "" if seed is None else f"_seed{seed}"
+    trained = "_ensemble" if ensemble else "" if seed is None else f"_seed{seed}"
     return f"{before}{start}{words}{trained}{'@dev' if calibrated else ''}"
 
 
-def _read(name: str) -> tuple[str, str | None, str | None, int | None, bool, str | None]:
+def _read(name: str) -> tuple[str, str | None, str | None, int | None, bool, str | None, bool]:
     """Return the fields of the system that a name stands for, in their order."""
     found = _FORM.fullmatch(name)
     if found is None:
@@ -177,10 +212,11 @@ def _read(name: str) -> tuple[str, str | None, str | None, int | None, bool, str
     # A dot in the name of a foreign system has no meaning.
     start = own if run and own in _OWN else found["start"]
     return (
-        BASE if start == LORA else start,
-        LORA if start == LORA else None,
+        BASE if start in _ADAPTERS else start,
+        start if start in _ADAPTERS else None,
         None if found["instruction"] is None else OPRO,
         None if found["seed"] is None else int(found["seed"]),
         found["calibrated"] is not None,
         run if run and own in _OWN else None,
+        found["ensemble"] is not None,
     )

@@ -2,13 +2,16 @@
 
 PEFT drops weights whose names it cannot map and leaves the adapter at zero: the base model then
 answers, without any error. Here every tensor of the file must be used, every tensor of the adapter
-must be filled, and the logits must change.
+must be filled, and the logits must change. Names of transformers 4 become those of today, so that
+the logits equal those of PEFT in the layout that an adapter was made with.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,14 +19,12 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, set_peft_model_state_dict
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from qsm_core.errors import ModelError
+from qsm_core.models.adapter_files import CARD_FILE, CONFIG_FILE, PREFIX, WEIGHTS_FILE
+from qsm_core.models.adapter_fit import FittedAdapter, fit_adapter
 
-WEIGHTS_FILE = "adapter_model.safetensors"
-CONFIG_FILE = "adapter_config.json"
-CARD_FILE = "adapter_card.json"
 _SHOWN = 3
 
 # PEFT uses the old name of this attribute of transformers; the user can do nothing about it.
@@ -40,30 +41,33 @@ class LoadedAdapter:
     notes: tuple[str, ...]
 
 
-def load_adapter(model: Any, folder: Path) -> LoadedAdapter:
+def load_adapter(model: Any, model_folder: Path, folder: Path) -> LoadedAdapter:
     """Put the adapter of `folder` around `model`.
+
+    Args:
+        model: As it was loaded.
+        model_folder: Where it was loaded from.
+        folder: Of the adapter.
 
     Raises:
         ModelError: Files are missing or damaged, tensors do not fit or are not mapped, or every
             lora_B is zero, so that the adapter changes nothing.
     """
-    config = _read_config(folder)
-    weights = _read_weights(folder)
-    wrapped = PeftModel(model, config)
+    fitted = fit_adapter(folder, model_folder)
+    wrapped = PeftModel(model, _config_of(fitted))
     try:
-        result = set_peft_model_state_dict(wrapped, weights)
+        result = set_peft_model_state_dict(wrapped, _weights_of(fitted))
     except (RuntimeError, KeyError, ValueError) as error:
         raise ModelError(f"adapter {folder}: its weights do not fit this model: {error}") from error
     _check_keys(folder, result)
     _check_not_zero(folder, wrapped)
     wrapped.requires_grad_(False)  # for inference only
-    return LoadedAdapter(wrapped.eval(), _version_notes(folder))
+    return LoadedAdapter(wrapped.eval(), (*_layout_notes(fitted), *_version_notes(folder)))
 
 
-def _read_config(folder: Path) -> PeftConfig:
-    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]
-    if missing:
-        raise ModelError(f"adapter {folder}: {' and '.join(missing)} missing; give a PEFT folder")
+def _config_of(fitted: FittedAdapter) -> PeftConfig:
+    """Return the settings of the adapter with every module that it adapts by its name today."""
+    folder = fitted.stored.folder
     try:
         config = PeftConfig.from_pretrained(str(folder))
     except (ValueError, TypeError, KeyError) as error:
@@ -71,14 +75,24 @@ def _read_config(folder: Path) -> PeftConfig:
     if not isinstance(config, LoraConfig):
         raise ModelError(f"adapter {folder}: peft_type {config.peft_type}: only LORA is supported")
     config.inference_mode = True
+    config.target_modules = set(fitted.ranks)
+    config.exclude_modules = config.layers_to_transform = config.layers_pattern = None
+    config.modules_to_save = fitted.saved_modules
+    config.rank_pattern = _unlike(fitted.ranks, config.r)
+    config.alpha_pattern = _unlike(fitted.alphas, config.lora_alpha)
     return config
 
 
-def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    try:
-        return dict(load_file(folder / WEIGHTS_FILE))
-    except SafetensorError as error:
-        raise ModelError(f"adapter {folder}: {WEIGHTS_FILE} is damaged: {error}") from error
+def _unlike(values: Mapping[str, float], usual: float) -> dict[str, Any]:
+    return {re.escape(name): value for name, value in values.items() if value != usual}
+
+
+def _weights_of(fitted: FittedAdapter) -> dict[str, torch.Tensor]:
+    weights = load_file(fitted.stored.folder / WEIGHTS_FILE)
+    return {
+        f"{PREFIX}{fitted.names[name.removeprefix(PREFIX)]}": value
+        for name, value in weights.items()
+    }
 
 
 def _check_keys(folder: Path, result: Any) -> None:
@@ -108,6 +122,10 @@ def _is_of_adapter(name: str) -> bool:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _layout_notes(fitted: FittedAdapter) -> tuple[str, ...]:
+    return ("the adapter has the names of transformers 4; they were mapped",) * fitted.is_older
 
 
 def _version_notes(folder: Path) -> tuple[str, ...]:

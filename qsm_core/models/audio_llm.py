@@ -81,13 +81,13 @@ def load_audio_llm(
     )
     if self_test:
         check_hears_audio(llm)
-    return llm if adapter is None else _with_adapter(llm, Path(adapter))
+    return llm if adapter is None else _with_adapter(llm, folder, Path(adapter))
 
 
-def _with_adapter(llm: AudioLLM, folder: Path) -> AudioLLM:
+def _with_adapter(llm: AudioLLM, model_folder: Path, folder: Path) -> AudioLLM:
     """Add an adapter to the model and prove that it changes the logits."""
     before = probe_logits(llm)
-    loaded = load_adapter(llm.model, folder)
+    loaded = load_adapter(llm.model, model_folder, folder)
     adapted = dataclasses.replace(llm, model=loaded.model, notes=(*llm.notes, *loaded.notes))
     if not differ(before, probe_logits(adapted)):
         raise ModelError(

@@ -8,15 +8,13 @@ branch or tag is refused, because the weights behind it can change unnoticed.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from qsm_core.errors import ModelError, TransientError
-from qsm_core.models.architectures import ARCHITECTURES
-from qsm_core.models.weight_files import weight_problems
+from qsm_core.models.folder_problems import model_folder_problems, text_model_problems
 from qsm_core.store.digests import digest_folder
 from qsm_core.store.spec import StageInput
 
@@ -86,51 +84,6 @@ def check_model_folder(folder: Path, name: str, kind: ModelKind) -> None:
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise ModelError(f"model {name!r} cannot be used:\n{lines}\n{kind.advice}")
-
-
-def model_folder_problems(folder: Path) -> list[str]:
-    """List what keeps `folder` from being a loadable audio LLM."""
-    if not folder.is_dir():
-        return [f"{folder} is no folder"]
-    problems = _architecture_problems(folder / "config.json")
-    problems += weight_problems(folder)
-    problems += _tokenizer_problems(folder)
-    processors = ("processor_config.json", "preprocessor_config.json")
-    if not any((folder / name).is_file() for name in processors):
-        problems.append("processor_config.json (or preprocessor_config.json) is missing")
-    return problems
-
-
-def text_model_problems(folder: Path) -> list[str]:
-    """List what keeps `folder` from being a loadable text model that follows instructions."""
-    if not folder.is_dir():
-        return [f"{folder} is no folder"]
-    problems = [] if (folder / "config.json").is_file() else ["config.json is missing"]
-    problems += [*weight_problems(folder), *_tokenizer_problems(folder)]
-    settings = folder / "tokenizer_config.json"
-    has_template = settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8")
-    if not has_template and not (folder / "chat_template.jinja").is_file():
-        problems.append("chat_template.jinja is missing: needed is an instruction-tuned model")
-    return problems
-
-
-def _tokenizer_problems(folder: Path) -> list[str]:
-    if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-        return []
-    return ["tokenizer.json is missing"]
-
-
-def _architecture_problems(path: Path) -> list[str]:
-    if not path.is_file():
-        return ["config.json is missing"]
-    try:
-        found = json.loads(path.read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError):
-        return ["config.json is not a JSON object"]
-    if found not in ARCHITECTURES:
-        allowed = ", ".join(map(repr, ARCHITECTURES))
-        return [f"config.json has model_type {found!r}: supported are {allowed}"]
-    return []
 
 
 def _is_hub_id(source: str | Path) -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from qsm_core.models.lora_projections import LoraProjections, Targets
 from qsm_core.models.shape import ModelShape
 
 Device = Literal["cpu", "cuda"]
@@ -75,10 +76,15 @@ class LoraShape:
     """The settings of a LoRA training that change its memory."""
 
     rank: int = 16
-    targets: str = "attention"
+    targets: Targets = "attention"
     tune_encoder: bool = False
     dropout: float = 0.05
     gradient_checkpointing: bool = False
+
+    @property
+    def projections(self) -> LoraProjections:
+        """The projections that get LoRA."""
+        return LoraProjections.of(self.targets, tune_encoder=self.tune_encoder)
 
 
 def plan_memory(
@@ -164,21 +170,18 @@ class Account:
     def training(self, batch: int, clip_ms: float, lora: LoraShape) -> int:
         """The peak of a step with `batch` clips: forward, backward, optimizer."""
         kept = self._kept_text(batch, clip_ms, lora)
-        if lora.tune_encoder:
+        if lora.projections.encoder:
             kept += self._kept_encoder(batch, clip_ms, lora)
         learned = 4 * _FLOAT32 * self.lora_parameters(lora)  # itself, gradient, two moments
         return self._on_device(self._weights() + self._unpacked() + learned + kept)
 
     def lora_parameters(self, lora: LoraShape) -> int:
         """Parameters of the adapter."""
-        s = self.shape
-        h, d = s.width, s.encoder_width
-        text, encoder = 4 * h + 2 * (h + s.kv_width), 8 * d
-        if lora.targets == "attention+mlp":
-            text += 3 * (h + s.ffn)
-            encoder += 2 * (d + s.encoder_ffn)
-        layers = s.layers * text + (s.encoder_layers * encoder if lora.tune_encoder else 0)
-        return lora.rank * layers
+        s, projections = self.shape, lora.projections
+        sizes, encoder_sizes = s.language_sizes, s.encoder_sizes
+        text = sum(sum(sizes[name]) for name in projections.language)
+        encoder = sum(sum(encoder_sizes[name]) for name in projections.encoder)
+        return lora.rank * (s.layers * text + s.encoder_layers * encoder)
 
     def _weights(self) -> int:
         linear = _NF4_BYTES if self.quantization == "nf4" else self.e
@@ -228,7 +231,7 @@ class Account:
         layer = 2 * h * _FLOAT32 + (2 * h + 2 * kv) * e + s.heads * _FLOAT32
         layer += 3 * s.ffn * e  # gate, its activation, up
         layer += self._lora_inputs([h, h, h, h], lora)
-        if lora.targets == "attention+mlp":
+        if "gate_proj" in lora.projections.language:
             layer += self._lora_inputs([h, h, s.ffn], lora)
         if e < _FLOAT32:
             layer += 2 * h * e  # the residual stream itself, beside its float32 copies
@@ -244,8 +247,9 @@ class Account:
         """The same for the audio encoder, if LoRA tunes it too."""
         s, e = self.shape, self.e
         d = s.encoder_width
-        layer = (2 * d + 4 * d + s.encoder_ffn) * e + self._lora_inputs([d, d, d, d], lora)
-        if lora.targets == "attention+mlp":
+        attention = [d for name in lora.projections.encoder if not name.startswith("fc")]
+        layer = (2 * d + 4 * d + s.encoder_ffn) * e + self._lora_inputs(attention, lora)
+        if "fc1" in lora.projections.encoder:
             layer += self._lora_inputs([d, s.encoder_ffn], lora)
         layers = s.encoder_layers * layer
         if lora.gradient_checkpointing:

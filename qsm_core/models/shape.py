@@ -87,6 +87,20 @@ class ModelShape:
         return self.width // self.heads * self.kv_heads
 
     @property
+    def language_sizes(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of the projections in a layer of the language model."""
+        h, kv, ffn = self.width, self.kv_width, self.ffn
+        attention = {"q_proj": (h, h), "k_proj": (h, kv), "v_proj": (h, kv), "o_proj": (h, h)}
+        return attention | {"gate_proj": (h, ffn), "up_proj": (h, ffn), "down_proj": (ffn, h)}
+
+    @property
+    def encoder_sizes(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of the projections in a layer of the audio encoder."""
+        d, ffn = self.encoder_width, self.encoder_ffn
+        attention = dict.fromkeys(("q_proj", "k_proj", "v_proj", "out_proj"), (d, d))
+        return attention | {"fc1": (d, ffn), "fc2": (ffn, d)}
+
+    @property
     def linear_parameters(self) -> int:
         """Weights of the linear layers that are quantized: all but the output matrix."""
         d, h = self.encoder_width, self.width

@@ -32,9 +32,9 @@ USE_LLM: frozenset[ProposerName] = frozenset({"llm", "paraphrase"})
 # Holds the key of the server that runs the optimizer LLM.
 API_KEY_VARIABLE = "QSM_OPTIMIZER_API_KEY"
 
-ALPHA = 0.2
+TOLERANCE = 0.0015
 BLOCK_CLIPS = 30
-FINALISTS = 2
+FINALISTS = 1
 PROPOSAL_TRIES = 3  # calls of a proposer to fill a step with new texts
 
 
@@ -49,9 +49,11 @@ class SearchSettings:
         candidates: New candidates in one iteration.
         objective: What is maximised.
         patience: End after this many iterations without a better candidate; 0: never.
-        finalists: Best candidates that are scored on all of dev, with the first instruction.
+        finalists: The most candidates that are scored on all of dev, with the first instruction, if
+            the race ends undecided.
         budget: Clip-prompts that the search may score, finals included; null: no limit.
-        alpha: Highest probability of dropping a candidate to which no other is superior.
+        tolerance: A candidate is dropped when its expected gain over the leader on all of dev is
+            at most this, in units of the objective.
         length_penalty: Reduction of the score per 100 characters.
     """
 
@@ -63,7 +65,7 @@ class SearchSettings:
     patience: Annotated[int, Field(ge=0, le=1000)] = 5
     finalists: Annotated[int, Field(ge=1, le=50)] = FINALISTS
     budget: Annotated[int, Field(ge=1)] | None = None
-    alpha: Annotated[float, Field(gt=0, lt=1)] = ALPHA
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = TOLERANCE
     length_penalty: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @property

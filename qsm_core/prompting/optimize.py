@@ -38,6 +38,7 @@ from qsm_core.prompting.search.budget import Budget
 from qsm_core.prompting.search.controls import control_table
 from qsm_core.prompting.search.dev_blocks import DevBlocks
 from qsm_core.prompting.search.dev_scorer import DevScorer, score_blocks
+from qsm_core.prompting.search.fruitless import require_answers
 from qsm_core.prompting.search.instruction_search import InstructionSearch
 from qsm_core.prompting.search.live_page import LiveSearch
 from qsm_core.prompting.search.output_files import scored_once, write_controls, write_output
@@ -72,7 +73,8 @@ def run(context: StageContext) -> dict[str, Any]:
         InterruptedStageError: The stage was asked to stop; every scored block is kept.
         ConfigurationError: The configuration cannot work.
         DataError: Dev lacks a class or a condition, or the work folder is that of another search.
-        ModelError: The model or the adapter cannot be used.
+        ModelError: The model or the adapter cannot be used, or the optimizer LLM wrote nothing that
+            can be scored.
     """
     started = time.monotonic()
     config = parse_config(OptimizePrompt, context.config)
@@ -88,9 +90,10 @@ def run(context: StageContext) -> dict[str, Any]:
     ready = _prepare(config, context, corpus, dev)
     prepared = time.monotonic()
     with open_proposers(_proposing(config, ready), context, ready.llm) as proposers:
-        trajectory = Trajectory(context.work / TRAJECTORY_FILE)
+        trajectory = Trajectory(path)
         search = InstructionSearch(config, proposers.of_search, trajectory, ready.problem_of, dev)
         _run_search(search, ready.scorer, context)
+        require_answers(trajectory, path, context.work / ANSWERS_FILE)
         raced: dict[str, InstructionSearch] = {}
         for name in config.controls:
             proposer = proposers.of_control(name)

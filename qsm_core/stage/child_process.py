@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from qsm_core.errors import is_failure
 from qsm_core.stage.context import StageContext
 from qsm_core.stage.launch import run_in_process
 from qsm_core.stage.outcome import write_error, write_launched
@@ -90,8 +91,10 @@ def main(path: Path) -> None:
     outcome = Path(order.outcome)
     try:
         launched = run_in_process(StageSpec.from_json(order.spec), context, path.parent)
-    except Exception as error:  # noqa: BLE001 - passed on to the parent process
-        write_error(outcome, error)
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        write_error(outcome, error)  # passed on to the parent process
     else:
         write_launched(outcome, launched)
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import logging
 import shutil
 import socket
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qsm_core.errors import InterruptedStageError, StoreError
+from qsm_core.errors import InterruptedStageError, StoreError, in_words, is_failure
 from qsm_core.stage.attempts import Attempts
 from qsm_core.stage.context import Report, StageContext, StopCheck, never_stop
+from qsm_core.stage.crossing import traceback_text
 from qsm_core.stage.launch import Launch, run_in_process
 from qsm_core.stage.progress import ProgressFile, ignore_progress
 from qsm_core.store.claim import claim, discard
@@ -154,10 +154,12 @@ def _recording_failures(root: Path, work: WorkFolder) -> Iterator[None]:
     except InterruptedStageError as error:
         Attempts(work.attempts).end("interrupted", str(error))
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         if not is_full_disk(error):
-            work.error.write_text("".join(traceback.format_exception(error)))
-            Attempts(work.attempts).end("failed", f"{type(error).__name__}: {error}")
+            work.error.write_text(traceback_text(error), encoding="utf-8")
+            Attempts(work.attempts).end("failed", in_words(error))
             raise
         full = full_disk_error(error, root=root, work=work.path)
         shutil.rmtree(work.out, ignore_errors=True)

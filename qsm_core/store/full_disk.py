@@ -6,7 +6,7 @@ import errno
 import shutil
 from pathlib import Path
 
-from qsm_core.errors import StoreError
+from qsm_core.errors import StoreError, in_words
 
 _FULL_ERRNO = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # Libraries in Rust and C++ pass on the system's message, but not its errno.
@@ -16,10 +16,12 @@ _FULL_WORDS = ("no space left on device", "disk quota exceeded")
 def is_full_disk(error: BaseException) -> bool:
     """Return whether an error, or one of its causes, means that the disk is full."""
     current: BaseException | None = error
-    while current is not None:
+    seen = set[int]()  # a chain of causes may lead back into itself
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
         if isinstance(current, OSError) and current.errno in _FULL_ERRNO:
             return True
-        if any(words in str(current).lower() for words in _FULL_WORDS):
+        if any(words in in_words(current).lower() for words in _FULL_WORDS):
             return True
         current = current.__cause__ or current.__context__
     return False

@@ -10,10 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from qsm_core.models.adapters import CARD_FILE
+from qsm_core.models.adapter_files import CARD_FILE
 from qsm_core.training.config import LoraTraining
 
 _VERSIONS = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
+
+_LOSSES = {
+    "cross_entropy": "negative log-probability of the answer and its end of turn",
+    "focal": "focal loss of the answer, with focal_gamma; negative log-probability of its end",
+}
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,10 @@ def make_card(
         "model_class": model_class,
         "quantization": config.quantization,
         "scope": scope,
-        "encoder_tuned": config.tune_encoder,
+        "encoder_tuned": bool(config.projections.encoder),
         "answers": answers,
-        "loss": "negative log-probability of the answer and its end of turn, nats an answer",
+        "loss": _LOSSES[config.loss],
+        "dev_loss": "negative log-probability of the answer and its end of turn, nats an answer",
         "data": data,
         "outcome": asdict(outcome),
         "configuration": asdict(config),

@@ -47,9 +47,9 @@ def read_clips(
     plan = plan_renderings(corpus, config.conditions, split)
     _check_classes(plan, split)
     if config.renderings_per_clip is not None and not as_recorded:
-        plan = draw_conditions(plan, config.renderings_per_clip, config.seed)
+        plan = draw_conditions(plan, config.renderings_per_clip, config.seed_of_data)
     settings = RenderSettings(
-        seed=config.seed,
+        seed=config.seed_of_data,
         container_ms=config.container_ms,
         padding_dbfs=config.padding_dbfs,
         snr_reference=config.snr_reference,

@@ -16,11 +16,14 @@ from qsm_core.inference.config import (
     Quantization,
     ShortClips,
 )
+from qsm_core.models.lora_projections import LoraProjections, Targets
 from qsm_core.seeding import Seed
 
-Targets = Literal["attention", "attention+mlp"]
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 TrainedFormat = Literal["auto", "labels", "ab"]  # formats with one answer for each label
+Loss = Literal["cross_entropy", "focal"]
+_Weight = Annotated[float, Field(gt=0, le=1000)]
+ClassWeights = Literal["equal", "balanced"] | tuple[_Weight, _Weight]
 _LARGEST_MICRO_BATCH = 8
 
 Count = Annotated[int, Field(ge=1)]
@@ -32,15 +35,17 @@ class LoraTraining:
     """Configuration of the stage `train_lora`.
 
     Args:
-        seed: Seed of the initial weights, the order of clips, dropout, conditions and instructions.
+        seed: Seed of the initial weights, the order of clips and dropout.
         instructions: Texts given to the model. Each rendering gets one of them, drawn by clip and
             condition. To train as you evaluate, give the instruction of the evaluation.
         answer_format: "auto", "labels" or "ab"; the answer that is trained is the one scored.
         system_prompt: The system turn.
         targets: Projections of the language model that get LoRA: attention (q, k, v, o), or
-            attention and MLP (gate, up, down).
+            attention and MLP (gate, up, down). "everything": these names wherever they are, so q,
+            k, v of the audio encoder too, as the first system had it; "everything+mlp" likewise.
         tune_encoder: Give the same kinds of projections of the audio encoder LoRA too. Then audio
-            is encoded in every step instead of once.
+            is encoded in every step instead of once. Not with "everything", which has its own part
+            of the encoder.
         rank: LoRA rank.
         alpha: LoRA alpha; the update is scaled by alpha / rank.
         dropout: LoRA dropout.
@@ -66,10 +71,18 @@ class LoraTraining:
         padding_dbfs: Level of the noise around a rendered clip.
         snr_reference: Where SNR is measured.
         short_clips: "refuse", or "pad" clips too short for the model.
+        data_seed: Seed of what is trained on: the conditions, noise and instruction of each clip.
+            Null: `seed`. Trainings that differ in `seed` alone then hear the same renderings.
+        loss: "cross_entropy", or "focal" (Lin et al., arXiv:1708.02002), which gives answers that
+            are right already less weight. The dev loss is cross-entropy for both.
+        focal_gamma: How strongly; 0 is cross-entropy.
+        class_weights: Weights of SPEECH and of NONSPEECH in the training loss: "equal" (1 and 1),
+            "balanced" (inverse to the number of renderings, 1 on average), or two numbers.
         base_model: Name of the base model for the adapter's card.
 
     Raises:
-        ConfigurationError: The micro-batch does not divide the effective batch.
+        ConfigurationError: The micro-batch does not divide the effective batch, or both
+            "everything" and `tune_encoder` are given.
     """
 
     seed: Seed
@@ -99,13 +112,33 @@ class LoraTraining:
     padding_dbfs: float = RenderSettings.padding_dbfs
     snr_reference: SnrReference = RenderSettings.snr_reference
     short_clips: ShortClips = "refuse"
+    data_seed: Seed | None = None
+    loss: Loss = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    class_weights: ClassWeights = "equal"
     base_model: str = "not named"
 
     def __post_init__(self) -> None:
-        micro, batch = self.micro_batch_size, self.effective_batch_size
-        if micro is not None and batch % micro:
-            problem = f"micro_batch_size = {micro}: has to divide effective_batch_size = {batch}"
-            raise ConfigurationError("the training cannot start", [problem])
+        problems = training_problems(
+            self.targets, self.tune_encoder, self.micro_batch_size, self.effective_batch_size
+        )
+        if problems:
+            raise ConfigurationError("the training cannot start", problems)
+
+    @property
+    def seed_of_data(self) -> int:
+        """Seed of the conditions, noise and instructions."""
+        return self.seed if self.data_seed is None else self.data_seed
+
+    @property
+    def gamma(self) -> float:
+        """Exponent of the training loss; 0 for cross-entropy."""
+        return self.focal_gamma if self.loss == "focal" else 0.0
+
+    @property
+    def projections(self) -> LoraProjections:
+        """The projections that get LoRA."""
+        return LoraProjections.of(self.targets, tune_encoder=self.tune_encoder)
 
     @property
     def micro_batch(self) -> int:
@@ -119,6 +152,25 @@ class LoraTraining:
     def accumulation_steps(self) -> int:
         """Forward passes in one update."""
         return self.effective_batch_size // self.micro_batch
+
+
+def training_problems(
+    targets: Targets, tune_encoder: bool, micro_batch_size: int | None, effective_batch_size: int
+) -> list[str]:
+    """List what contradicts itself between these settings of a training."""
+    problems = []
+    if micro_batch_size is not None and effective_batch_size % micro_batch_size:
+        problems.append(
+            f"micro_batch_size = {micro_batch_size}: has to divide effective_batch_size = "
+            f"{effective_batch_size}"
+        )
+    if tune_encoder and targets.startswith("everything"):
+        other = targets.replace("everything", "attention")
+        problems.append(
+            f"tune_encoder = True: {targets!r} has its own part of the audio encoder; leave "
+            f"tune_encoder out, or take targets {other!r}"
+        )
+    return problems
 
 
 def check_updates(config: LoraTraining, renderings: int) -> None:

@@ -37,10 +37,12 @@ class Example:
     Attributes:
         token_ids: The whole sequence, (S,).
         labels: The same tokens where the loss looks, `IGNORED` elsewhere, (S,).
+        weight: Weight of its class in the training loss.
     """
 
     token_ids: tuple[int, ...]
     labels: tuple[int, ...]
+    weight: float = 1.0
 
 
 class ExampleMaker:
@@ -63,11 +65,13 @@ class ExampleMaker:
         }
         self._audio_token_id = llm.audio_token_id
 
-    def make(self, instruction: str, label: Label, audio_tokens: int) -> Example:
+    def make(
+        self, instruction: str, label: Label, audio_tokens: int, *, weight: float = 1.0
+    ) -> Example:
         """Return the example of a clip with `audio_tokens` audio tokens."""
         before, after, answer = self._spans[instruction, label]
         prompt = (*before, *[self._audio_token_id] * audio_tokens, *after)
-        return Example((*prompt, *answer), (*[IGNORED] * len(prompt), *answer))
+        return Example((*prompt, *answer), (*[IGNORED] * len(prompt), *answer), weight)
 
 
 def training_answers(instruction: str, answer_format: str) -> Mapping[Label, str]:
@@ -129,6 +133,7 @@ class AnswerExamples(Dataset[dict[str, object]]):
         return {
             "token_ids": example.token_ids,
             "labels": example.labels,
+            "weight": example.weight,
             "audio": self._audio[index],
         }
 
@@ -142,7 +147,7 @@ def collate(rows: Sequence[Mapping[str, object]], pad_token_id: int) -> dict[str
     """Pad examples on the right to one length.
 
     Returns:
-        token_ids, attention_mask and labels, (B, S), and audio, a list of B.
+        token_ids, attention_mask and labels, (B, S), weight, (B,), and audio, a list of B.
     """
     token_ids = [torch.tensor(row["token_ids"]) for row in rows]
     labels = [torch.tensor(row["labels"]) for row in rows]
@@ -152,6 +157,7 @@ def collate(rows: Sequence[Mapping[str, object]], pad_token_id: int) -> dict[str
         "token_ids": pad(token_ids, batch_first=True, padding_value=pad_token_id),
         "labels": pad(labels, batch_first=True, padding_value=IGNORED),
         "attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(),
+        "weight": torch.tensor([row["weight"] for row in rows]),
         "audio": [row["audio"] for row in rows],
     }
 

@@ -22,7 +22,7 @@ import numpy as np
 from torch import Tensor
 
 from qsm_core.labels import Label, Split
-from qsm_core.models.adapters import CONFIG_FILE, WEIGHTS_FILE
+from qsm_core.models.adapter_files import CONFIG_FILE, WEIGHTS_FILE
 from qsm_core.models.architectures import architecture_in
 from qsm_core.models.audio_llm import load_audio_llm
 from qsm_core.models.encoder import encode_clips, prepare_clips
@@ -44,6 +44,7 @@ from qsm_core.training.examples import (
 )
 from qsm_core.training.fitting import fit
 from qsm_core.training.lora_scope import count_parameters, put_lora, target_modules
+from qsm_core.training.loss import class_weights
 from qsm_core.training.progress import best_step, dev_losses, write_log
 from qsm_core.training.trainer import free_memory, seeded
 
@@ -137,10 +138,11 @@ def _examples(
     context: StageContext,
 ) -> AnswerExamples:
     waveforms = prepare_clips(clips.waveforms, config.short_clips)
-    instructions = draw_instructions(clips.plan, config.instructions, config.seed)
-    labels = clips.plan["label"]
+    instructions = draw_instructions(clips.plan, config.instructions, config.seed_of_data)
+    labels = [Label(label) for label in clips.plan["label"]]
+    weights = class_weights(config.class_weights, labels)
     examples = [
-        maker.make(instruction, Label(label), audio_tokens_of(waveform))
+        maker.make(instruction, label, audio_tokens_of(waveform), weight=weights[label])
         for instruction, label, waveform in zip(instructions, labels, waveforms, strict=True)
     ]
     return AnswerExamples(examples, _audio(llm, config, waveforms, context))
@@ -150,7 +152,7 @@ def _audio(
     llm: AudioLLM, config: LoraTraining, waveforms: Sequence[np.ndarray], context: StageContext
 ) -> Sequence[Tensor] | Sequence[np.ndarray]:
     """Return audio embeddings if the encoder stays frozen, else the waveforms."""
-    if config.tune_encoder:
+    if config.projections.encoder:
         return waveforms
 
     def advance(done: int) -> None:
@@ -197,7 +199,7 @@ def _write_output(
     card = make_card(
         config,
         trained.outcome,
-        scope=target_modules(config.targets, tune_encoder=config.tune_encoder),
+        scope=target_modules(config.projections),
         base_digest=digest_folder(context.inputs["model"]),
         model_class=architecture_in(context.inputs["model"]).model_class,
         answers=trained.answers,

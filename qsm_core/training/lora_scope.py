@@ -2,7 +2,7 @@
 
 `q_proj`, `k_proj` and `v_proj` exist in the language model and in the audio encoder. A bare name
 would tune the encoder unintentionally, and audio embeddings could not be computed
-once for base model and adapter.
+once for base model and adapter. Who wants that scope takes targets "everything".
 """
 
 from __future__ import annotations
@@ -12,31 +12,15 @@ from typing import Any
 from peft import LoraConfig, get_peft_model
 
 from qsm_core.errors import ModelError
-from qsm_core.training.config import LoraTraining, Targets
-
-_LANGUAGE: dict[Targets, tuple[str, ...]] = {
-    "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
-    "attention+mlp": (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-        "gate_proj",
-        "up_proj",
-        "down_proj",
-    ),
-}
-_ENCODER: dict[Targets, tuple[str, ...]] = {
-    "attention": ("q_proj", "k_proj", "v_proj", "out_proj"),
-    "attention+mlp": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
-}
+from qsm_core.models.lora_projections import LoraProjections
+from qsm_core.training.config import LoraTraining
 
 
-def target_modules(targets: Targets, *, tune_encoder: bool) -> str:
+def target_modules(projections: LoraProjections) -> str:
     """Return the scope as a regular expression, which PEFT matches against whole module names."""
-    scopes = [f"language_model.*\\.({'|'.join(_LANGUAGE[targets])})"]
-    if tune_encoder:
-        scopes.append(f"audio_tower.*\\.({'|'.join(_ENCODER[targets])})")
+    scopes = [f"language_model.*\\.({'|'.join(projections.language)})"]
+    if projections.encoder:
+        scopes.append(f"audio_tower.*\\.({'|'.join(projections.encoder)})")
     return ".*(" + "|".join(scopes) + ")" if len(scopes) > 1 else f".*{scopes[0]}"
 
 
@@ -53,7 +37,7 @@ def put_lora(model: Any, config: LoraTraining) -> Any:
     Raises:
         ModelError: A trainable parameter is outside the scope, or there is none.
     """
-    scope = target_modules(config.targets, tune_encoder=config.tune_encoder)
+    scope = target_modules(config.projections)
     adapter = LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
@@ -65,7 +49,7 @@ def put_lora(model: Any, config: LoraTraining) -> Any:
     if config.gradient_checkpointing:
         # Without reentrance, gradients reach the adapter although no input requires a gradient.
         model.activation_checkpointing_enable({"use_reentrant": False})
-    _check_scope(wrapped, tune_encoder=config.tune_encoder)
+    _check_scope(wrapped, tune_encoder=bool(config.projections.encoder))
     return wrapped
 
 

@@ -1,8 +1,8 @@
 """The training loop: transformers' Trainer with the loss on the answer, one device, safe restarts.
 
 The logits are computed at the answer's positions alone; over all positions of a batch those of a
-large vocabulary would take gigabytes. The loss is the mean over the clips of the answer's negative
-log-probability, in nats.
+large vocabulary would take gigabytes. The dev loss is the mean over the clips of the answer's
+negative log-probability, in nats, whatever the training loss is: it can be compared between them.
 
 Legend: B examples of a batch, S tokens, H width of the language model, V vocabulary.
 """
@@ -36,6 +36,7 @@ from qsm_core.stage.context import StageContext
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.curves import LiveCurves
 from qsm_core.training.examples import IGNORED, AnswerExamples, collate
+from qsm_core.training.loss import loss_of_answers
 from qsm_core.training.progress import CHECKPOINT_MARK, dev_losses, is_exhausted, is_new_best
 
 _LONGEST_INTERVAL = 200  # updates between two checkpoints, by default
@@ -43,13 +44,22 @@ _DEV_BATCH = 32
 _KEPT = 2
 
 
-def answer_loss(llm: AudioLLM, batch: Mapping[str, Any], short_clips: str) -> Tensor:
-    """Return the negative log-probability of the answers, a scalar: their mean over the batch.
+def answer_loss(
+    llm: AudioLLM,
+    batch: Mapping[str, Any],
+    short_clips: str,
+    *,
+    gamma: float = 0.0,
+    weighted: bool = False,
+) -> Tensor:
+    """Return the loss of the answers, a scalar: its mean over the batch.
 
     Args:
         llm: The model, with its adapter.
         batch: As `collate` makes it; `audio` holds embeddings (A, H), or waveforms to encode.
         short_clips: What to do with waveforms too short for the encoder.
+        gamma: Exponent of the focal loss; 0: negative log-probability.
+        weighted: Whether the clips have the weights of the batch.
     """
     audio = batch["audio"]
     if not isinstance(audio[0], Tensor):
@@ -63,7 +73,8 @@ def answer_loss(llm: AudioLLM, batch: Mapping[str, Any], short_clips: str) -> Te
     targets = batch["labels"].to(hidden.device)[:, 1:]
     answer = targets != IGNORED
     logits = llm.core.lm_head(hidden[:, :-1][answer]).float()
-    return nn.functional.cross_entropy(logits, targets[answer], reduction="sum") / len(targets)
+    weights = batch["weight"] if weighted else None
+    return loss_of_answers(logits, targets, answer, gamma=gamma, weights=weights)
 
 
 class _OneDevice(TrainingArguments):  # type: ignore[misc] # transformers is taken as untyped
@@ -86,18 +97,26 @@ class AnswerTrainer(Trainer):  # type: ignore[misc] # transformers is taken as u
         )
         self._llm = llm
         self._short_clips = config.short_clips
+        self._gamma, self._weighted = config.gamma, config.class_weights != "equal"
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
 
     def compute_loss(
         self,
-        model: nn.Module,  # noqa: ARG002 - the same model, reached through its parts
+        model: nn.Module,
         inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - the signature of Trainer
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of one micro-batch."""
-        loss = answer_loss(self._llm, inputs, self._short_clips)
+        """Return the loss of one micro-batch: in training as configured, on dev cross-entropy."""
+        learns = bool(model.training)
+        loss = answer_loss(
+            self._llm,
+            inputs,
+            self._short_clips,
+            gamma=self._gamma if learns else 0.0,
+            weighted=self._weighted and learns,
+        )
         return (loss, {}) if return_outputs else loss
 
 

@@ -16,6 +16,7 @@ import typer
 from qsm_core.errors import QsmError
 from qsm_core.models.identity import EMBEDDED_FOLDER
 from qsm_core.store.digests import digest_file
+from qsm_core.typed_arguments import refuse_empty_arguments
 
 
 def main(
@@ -44,4 +45,5 @@ def main(
 
 
 if __name__ == "__main__":
+    refuse_empty_arguments()
     typer.run(main)

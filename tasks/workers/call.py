@@ -15,11 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+import tblib.pickling_support
 from prefect.context import TaskRunContext
 from prefect.states import Completed
 
-from qsm_core.errors import InterruptedStageError, QsmError, StageError, as_qsm_error, is_transient
+from qsm_core.errors import (
+    InterruptedStageError,
+    QsmError,
+    StageError,
+    is_failure,
+    is_transient,
+)
 from qsm_core.stage.context import LIVE_FILE
+from qsm_core.stage.crossing import detached_error
 from qsm_core.stage.launch import Launch, run_in_process
 from qsm_core.stage.making import make_output
 from qsm_core.stage.stop import StopRequest
@@ -32,6 +40,10 @@ from tasks.workers.run_log import run_logger
 from tasks.workers.secrets import SecretSource
 from tasks.workers.shutdown import stop_requests
 from tasks.workers.stage_process import StageProcess
+
+# The errors of Prefect's engine, which no stage raises, return to the flow as they are. Dask has
+# taught pickle the classes that existed when it was imported; those of Prefect came later.
+tblib.pickling_support.install()
 
 # Names in the runtime that this module reads; the stage does not see them.
 SUBPROCESS, TIMEOUT_S, SECRET = "subprocess", "timeout_s", "secret"
@@ -95,10 +107,20 @@ class StageCall:
 
         Raises:
             QsmError: As the stage raised it; any other error becomes a StageError, or a
-                TransientError where another try can help.
+                TransientError where another try can help. What caused it is its text alone, so that
+                it can be unpickled anywhere.
         """
         # Prefect prints on the terminal what keeps a line of a log from its server.
         logging.raiseExceptions = False
+        try:
+            return self._receipt()
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            failure = detached_error(error)
+        raise failure  # here, where the error itself does not become its context
+
+    def _receipt(self) -> Receipt:
         spec = StageSpec.from_json(self.spec)
         if spec.key != self.key:
             raise StageError(
@@ -107,12 +129,7 @@ class StageCall:
             )
         if self.reuse:
             return cast("Receipt", Completed(name="Cached", data=self._reused(spec)))
-        try:
-            output = self._make(spec)
-        except QsmError:
-            raise
-        except Exception as error:
-            raise as_qsm_error(error) from error
+        output = self._make(spec)
         run_logger().info("%s %s: %s", spec.stage, spec.key8, output.path)
         return receipt(output)
 

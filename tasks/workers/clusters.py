@@ -21,7 +21,15 @@ from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 from qsm_core.errors import StageError
 from tasks.workers.errors import LostWorkerError, StoppedError
 from tasks.workers.job import Job
+from tasks.workers.memory_kills import MemoryKills
 from tasks.workers.resources import AcquiredJob, JobPool, WorkerPool
+
+# By whether the kernel counted a kill for lack of memory; None: it does not count them.
+_END_OF_WORKER = {
+    True: "its worker was killed because memory ran out; use fewer workers or a smaller batch",
+    False: "its worker was killed from outside, or crashed; memory had not run out",
+    None: "its worker was killed, or crashed",
+}
 
 
 @dataclass
@@ -40,6 +48,7 @@ class Place:
 
     runner: DaskTaskRunner
     job: AcquiredJob | None
+    memory_kills: MemoryKills = field(default_factory=MemoryKills)
 
     def submit(
         self,
@@ -73,7 +82,7 @@ class Place:
     def loss_reason(self) -> StageError:
         """Return why the worker is gone."""
         if self.job is None:
-            return LostWorkerError("its worker was killed (out of memory, or stopped from outside)")
+            return LostWorkerError(_END_OF_WORKER[self.memory_kills.seen()])
         return self.job.loss_reason()
 
     def discard(self) -> None:

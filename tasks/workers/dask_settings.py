@@ -6,6 +6,10 @@ DASK_SETTINGS = {
     # A worker that dies takes its task with it: whether and where to try again is decided where
     # the reason is known.
     "distributed.scheduler.allowed-failures": 0,
+    # A worker that shows no sign of life for some minutes need not be dead: the lid of a laptop was
+    # closed, a job suspended (SIGSTOP, `scontrol suspend`), Python's lock held by a library. One
+    # that died closes its connection, a machine that died stops answering TCP: that is noticed.
+    "distributed.scheduler.worker-ttl": None,
     # The profiler reads the frames of running threads a hundred times a second. On Python 3.11 that
     # races with them: a worker was seen to end in a segmentation fault (compare CPython's issue
     # 106883). Dask leaves its other profiler, that of the event loop, out there for this reason.

@@ -25,6 +25,7 @@ from qsm_core.stage.outcome import read_outcome
 from qsm_core.stage.stop import StopRequest
 from qsm_core.store.layout import VOLATILE_FOLDER
 from qsm_core.store.spec import StageSpec
+from tasks.workers.memory_kills import MemoryKills
 from tasks.workers.process_group import ProcessGroup
 from tasks.workers.process_log import LOG, OnLine, ProcessLog
 from tasks.workers.resources import THREAD_VARIABLES
@@ -67,6 +68,7 @@ class StageProcess:
         outcome = folder / "outcome.json"
         outcome.unlink(missing_ok=True)
         log = ProcessLog(folder, self.on_line)
+        memory_kills = MemoryKills()
         with self._process_group(spec, context, folder) as group:
             with group.readers(log, context.report):
                 self._supervise(spec, group)
@@ -80,7 +82,7 @@ class StageProcess:
             message = str(error).replace(STOPPED_BY_SIGTERM, reason)
             raise InterruptedStageError(message) from error
         if launched is None:
-            raise self._exit_error(spec, code, peak_mib, log)
+            raise self._exit_error(spec, _exit(code, peak_mib, memory_kills.seen()), code, log)
         return launched
 
     @contextmanager
@@ -143,13 +145,13 @@ class StageProcess:
                 )
             time.sleep(_POLL_S)
 
-    def _exit_error(self, spec: StageSpec, code: int, peak_mib: float, log: ProcessLog) -> QsmError:
+    def _exit_error(self, spec: StageSpec, how: str, code: int, log: ProcessLog) -> QsmError:
         """Return the error for a process that ended without reporting an outcome."""
         reason = self.stop()
         if reason is not None and code == -signal.SIGTERM:
             return InterruptedStageError(f"{reason}; it ended at once")
         end = f"The end of its log:\n{log.tail}\nAll of it: {log.path}" if log.tail else ""
-        return StageError(f"the process of {spec.stage} {_exit(code, peak_mib)}. {end}".strip())
+        return StageError(f"the process of {spec.stage} {how}. {end}".strip())
 
 
 def child_environment(environment: Mapping[str, str], threads: object) -> dict[str, str]:
@@ -180,13 +182,23 @@ def _signal_mask(number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _exit(code: int, peak_mib: float) -> str:
-    """Say how a process ended."""
+def _exit(code: int, peak_mib: float, memory_ran_out: bool | None) -> str:
+    """Say how a process ended.
+
+    Args:
+        code: Its exit code; negative: the signal that ended it.
+        peak_mib: Its largest memory.
+        memory_ran_out: Whether the kernel killed a process for that; None: it is not known.
+    """
+    peak = f"its peak was {peak_mib:.0f} MiB"
     if code in (-signal.SIGKILL, _KILLED_IN_SHELL):
-        return (
-            "was killed (SIGKILL), most likely because memory ran out: its peak was "
-            f"{peak_mib:.0f} MiB. Raise `memory` in the cluster profile, or use a smaller batch"
-        )
+        if memory_ran_out:
+            return (
+                f"was killed (SIGKILL) because memory ran out: {peak}. Raise `memory` in the "
+                "cluster profile, or use a smaller batch"
+            )
+        seen = "" if memory_ran_out is None else "memory had not run out, "
+        return f"was killed (SIGKILL) from outside: {seen}{peak}"
     if code < 0:
         return f"was ended by {signal.Signals(-code).name} ({signal.strsignal(-code)})"
     return f"ended with exit code {code} without reporting an error"

@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from flows.terminal.loopback import free_port
+from tests.support.finished import FinishedRun
 from tests.support.pipeline import TINY
 from tests.support.prefect_home import MakeHome
 from tests.support.server_records import Server
@@ -201,8 +202,11 @@ def test_taken_port_is_refused(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_run_from_another_terminal_and_from_the_command_line(service: Service) -> None:
-    values = {**TINY, "seed": 7, "name": "watched"}
+def test_run_from_another_terminal_and_from_the_command_line(
+    service: Service, finished_run: FinishedRun
+) -> None:
+    finished_run.copy_store(service.folder / ".qsm" / "store", without=["baseline", "report"])
+    values = {**finished_run.parameters, "name": "watched"}
     given = [part for key, value in values.items() for part in ("--param", f"{key}={value}")]
     command = ["prefect", "deployment", "run", "complete-pipeline/embedded", *given, "--watch"]
     watched = subprocess.run(
@@ -220,9 +224,9 @@ def test_run_from_another_terminal_and_from_the_command_line(service: Service) -
     assert (results / "eval_base" / "metrics.json").exists()
 
     before = len(service.flow_runs())
-    flags = [f"--{key.replace('_', '-')}={value}" for key, value in TINY.items()]
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in values.items()]
     again = subprocess.run(
-        [sys.executable, "-m", "flows.complete_pipeline", *flags, "--seed=7", "--name=watched"],
+        [sys.executable, "-m", "flows.complete_pipeline", *flags],
         cwd=service.folder,
         env=_environment(),
         capture_output=True,

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.support.pipeline import TINY
+from tests.support.finished import FinishedRun
 from tests.support.team import SECRETS, Team, bare_environment
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -27,9 +27,14 @@ pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
-def watched(team: Team) -> subprocess.CompletedProcess[str]:
-    """A tiny run, started from a terminal and done by the worker."""
-    values = {**TINY, "seed": 7, "name": "watched"}
+def watched(team: Team, finished_run: FinishedRun) -> subprocess.CompletedProcess[str]:
+    """A run that was started from a terminal; its worker finds part of it in its store."""
+    store = team.folder / ".qsm" / "store"
+    finished_run.copy_store(store, without=["baseline", "lora", "report"])
+    for path in (store, *store.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~stat.S_IRWXO)  # as its worker leaves them
+    values = {**finished_run.parameters, "name": "watched"}
     flags = [part for key, value in values.items() for part in ("--param", f"{key}={value}")]
     return team.command(
         "prefect", "deployment", "run", "complete-pipeline/embedded", *flags, "--watch"

@@ -38,7 +38,7 @@ def _compare(
 
 @pytest.mark.server
 def test_sources_of_three_kinds_in_one_report_and_again_from_the_store(
-    prefect_service: PrefectService, tmp_path: Path
+    prefect_service: PrefectService, prefect_api: str, tmp_path: Path
 ) -> None:
     run = write_run(tmp_path / "seed42", {"base": 0.5, "lora": 1.5})
     foreign = write_foreign(tmp_path / "my_vad.csv", answers("vad", skill=1.0))
@@ -60,10 +60,10 @@ def test_sources_of_three_kinds_in_one_report_and_again_from_the_store(
     assert (results / "methods.md").read_text(encoding="utf-8").startswith("# Methods")
 
     outputs = sorted((tmp_path / "store" / "outputs").glob("*/*/manifest.json"))
-    again = _compare(prefect_service, tmp_path, *sources)
-    assert again.returncode == 0, again.stdout + again.stderr
+    folders = {name: str(tmp_path / name) for name in ("store", "results")}
+    compare_models(sources=list(sources), num_resamples=100, **folders)
     assert sorted((tmp_path / "store" / "outputs").glob("*/*/manifest.json")) == outputs
-    server = Server(prefect_service.api_url)
+    server = Server(prefect_api)
     first, second = server.flow_runs(tmp_path / "results")
     assert set(server.states(first["id"]).values()) == {"Completed"}
     assert server.states(second["id"]) == {"analysis": "Cached", "report": "Cached"}

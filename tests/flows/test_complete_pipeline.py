@@ -8,7 +8,9 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +18,19 @@ import psutil
 import pytest
 import soundfile
 
+from flows.complete_pipeline import complete_pipeline, seven_stages
+from flows.run.session import Session
+from flows.speech.parsing import parse_parameters
+from qsm_core.errors import ModelError
 from qsm_core.store.manifest import Manifest, read_manifest
+from tasks.plan.tables import plan_rows
 from tests.support.audio_files import write_audio, write_class_folders
+from tests.support.finished import CONDITIONS, SIZES, FinishedRun
 from tests.support.pipeline import (
     STAGES,
     TINY,
     PrefectService,
+    last_states,
     run_pipeline,
     start_pipeline,
     worker_processes,
@@ -36,19 +45,17 @@ EVALUATIONS = ("eval_baseline", "eval_base", "eval_lora", "eval_base_opro", "eva
 ADAPTER = "checkpoints/lora/final/adapter_model.safetensors"
 # The stages that a second seed adds.
 SECOND_SEED = tuple(
-    f"{name}_seed43"
-    for name in ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora")
+    f"{name}_seed8" for name in ("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora")
 )
 INSTRUCTIONS = {"base": "Is there a human voice? Answer SPEECH or NONSPEECH.", "lora": "Voice?"}
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that ended well: its folder, what it printed, and what the server knows of it."""
+    """A run that ended well: its folder, and what the server knows of it."""
 
     folder: Path
     name: str
-    printed: str
     states: dict[str, str]
 
     @property
@@ -63,42 +70,33 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture(scope="module")
-def run(prefect_service: PrefectService, small_model_folder: Path) -> Run:
-    """Run a tiny pipeline in a folder, and ask the server about it."""
+def run(prefect_api: str, small_model_folder: Path) -> Run:
+    """Run a pipeline in this process, its store and results in a folder."""
 
-    def go(folder: Path, name: str = "tiny", **parameters: object) -> Ran:
-        given = {"name": name, "model": small_model_folder, **parameters}
-        done = run_pipeline(prefect_service, folder, **given)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return Ran(folder, name, done.stdout + done.stderr, _states(prefect_service, folder))
+    def go(folder: Path, **parameters: Any) -> Ran:
+        places = {name: str(folder / name) for name in ("store", "results")}
+        values = {**TINY, "name": "tiny", "model": str(small_model_folder)} | places | parameters
+        state: Any = complete_pipeline(**values, return_state=True)
+        state.result()
+        states = Server(prefect_api).states(str(state.state_details.flow_run_id))
+        return Ran(folder, values["name"], states)
 
     return go
 
 
-def _states(service: PrefectService, folder: Path) -> dict[str, str]:
-    server = Server(service.api_url)
-    latest = server.flow_runs(folder / "results")[-1]
-    return server.states(latest["id"])
-
-
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Ran:
-    """The first run of all; only to be looked at and copied."""
-    return run(tmp_path_factory.mktemp("first"), workers=2)
-
-
-@pytest.fixture(scope="module")
-def changed(first: Ran, tmp_path_factory: pytest.TempPathFactory, run: Run) -> Ran:
+def changed(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory, run: Run) -> Ran:
     """A run on what the first one made: with one seed more, and the training made again."""
     folder = tmp_path_factory.mktemp("changed")
-    shutil.copytree(first.folder / "store", folder / "store")
-    return run(folder, workers=2, num_seeds=2, force="lora")
+    finished_run.copy_store(folder / "store")
+    more = {"workers": 2, "num_seeds": 2, "force": ["lora"]}
+    return run(folder, **finished_run.parameters | more)
 
 
 @pytest.fixture
-def folder(first: Ran, tmp_path: Path) -> Path:
+def folder(finished_run: FinishedRun, tmp_path: Path) -> Path:
     """A folder of our own with a store in which everything of the first run is."""
-    shutil.copytree(first.folder / "store", tmp_path / "store")
+    finished_run.copy_store(tmp_path / "store")
     return tmp_path
 
 
@@ -108,17 +106,19 @@ def _outputs(folder: Path) -> dict[str, float]:
     return {str(path.relative_to(folder)): path.stat().st_mtime for path in found}
 
 
-def test_first_run_makes_every_file(first: Ran) -> None:
+def test_first_run_makes_every_file(finished_run: FinishedRun) -> None:
+    first = finished_run
     assert first.states == MADE
     for evaluation in EVALUATIONS:
         metrics = json.loads(first.content(f"{evaluation}/metrics.json"))
-        assert metrics["n_samples"] == TINY["test_clips"] * 5
+        assert metrics["n_samples"] == SIZES["test_clips"] * len(CONDITIONS)
         predictions = pd.read_parquet(first.results / evaluation / "predictions.parquet")
         assert len(predictions) == metrics["n_samples"]
     for search in ("opro_base", "opro_lora"):
         assert first.content(f"{search}/best_prompt.txt").strip()
         history = json.loads(first.content(f"{search}/opro_history.json"))
-        assert len(history["candidates"]) == 1 + TINY["opro_candidates"]
+        proposed = SIZES["opro_iterations"] * SIZES["opro_candidates"]
+        assert len(history["candidates"]) == 1 + proposed
     gains = pd.read_csv(first.results / "instructions" / "search_gains.csv")
     assert list(gains["way"]) == 2 * ["search", "seed", "calibration", "templates", "paraphrases"]
     assert gains.groupby("model")["best_on_dev"].sum().to_dict() == {"base": 1, "lora": 1}
@@ -128,14 +128,19 @@ def test_first_run_makes_every_file(first: Ran) -> None:
     assert json.loads(first.content("checkpoints/lora/final/adapter_config.json"))["r"] == 4
     assert len(first.content(ADAPTER)) > 1000
     assert first.content("report.html").startswith(b"<!")
-    assert str(Path("results") / "tiny" / "report.html") in first.printed.replace("\n", "")
+    report = Path("results") / str(SIZES["name"]) / "report.html"
+    assert str(report) in first.printed.replace("\n", "")
 
 
-def test_stage_1_and_stage_3a_are_one_evaluation(first: Ran) -> None:
-    assert (first.results / "eval_base").resolve() == (first.results / "eval_baseline").resolve()
+def test_stage_1_and_stage_3a_are_one_evaluation(finished_run: FinishedRun) -> None:
+    results = finished_run.results
+    assert (results / "eval_base").resolve() == (results / "eval_baseline").resolve()
 
 
-def test_evaluations_use_the_adapter_and_the_instructions_that_were_found(first: Ran) -> None:
+def test_evaluations_use_the_adapter_and_the_instructions_that_were_found(
+    finished_run: FinishedRun,
+) -> None:
+    first = finished_run
     shown = {name: json.loads(first.content(f"{name}/metrics.json")) for name in EVALUATIONS}
     for model in ("base", "lora"):
         found = first.content(f"opro_{model}/best_prompt.txt").decode().strip()
@@ -149,33 +154,34 @@ def test_evaluations_use_the_adapter_and_the_instructions_that_were_found(first:
 
 
 def test_second_run_is_cached_starts_no_worker_and_costs_nothing(
-    first: Ran, folder: Path, prefect_service: PrefectService, small_model_folder: Path
+    finished_run: FinishedRun, folder: Path, prefect_service: PrefectService
 ) -> None:
     before = _outputs(folder)
-    process = start_pipeline(prefect_service, folder, name="tiny", model=small_model_folder)
+    process = start_pipeline(prefect_service, folder, **finished_run.parameters)
     family, workers = psutil.Process(process.pid), set()
     while process.poll() is None:
         workers |= worker_processes(family)
         time.sleep(0.2)
     assert process.returncode == 0, (folder / "log.txt").read_text()
-    assert _states(prefect_service, folder) == CACHED
+    assert last_states(prefect_service, folder) == CACHED
     assert workers == set()
     assert _outputs(folder) == before
-    assert (folder / "results/tiny/report.html").read_bytes() == first.content("report.html")
-    cost = json.loads(first.content("cost.json"))
-    spared = json.loads((folder / "results/tiny/cost.json").read_bytes())
+    results = folder / "results" / str(SIZES["name"])
+    assert (results / "report.html").read_bytes() == finished_run.content("report.html")
+    cost = json.loads(finished_run.content("cost.json"))
+    spared = json.loads((results / "cost.json").read_bytes())
     assert not any(one["made"] for one in spared["stages"])
     assert spared["totals"]["seconds"] == 0
     assert spared["totals"]["seconds_spared"] == cost["totals"]["seconds"]
 
 
-def test_a_run_tells_what_it_cost(first: Ran) -> None:
-    cost = json.loads(first.content("cost.json"))
+def test_a_run_tells_what_it_cost(finished_run: FinishedRun) -> None:
+    cost = json.loads(finished_run.content("cost.json"))
     assert {one["stage"] for one in cost["stages"]} == set(STAGES)
     assert all(one["made"] and one["seconds"] > 0 for one in cost["stages"])
     assert all(one["peak_memory_mib"] > 50 for one in cost["stages"])
     assert cost["totals"]["stages_made"] == len(STAGES)
-    assert f"Cost: {len(STAGES)} stages made" in first.printed
+    assert f"Cost: {len(STAGES)} stages made" in finished_run.printed
 
 
 def test_a_seed_more_and_a_forced_training_run_themselves_and_nothing_else(changed: Ran) -> None:
@@ -184,22 +190,22 @@ def test_a_seed_more_and_a_forced_training_run_themselves_and_nothing_else(chang
     assert changed.states == {**CACHED, **dict.fromkeys(made, "Completed")}
 
 
-def test_forced_training_has_the_same_bits(first: Ran, changed: Ran) -> None:
-    assert changed.content(ADAPTER) == first.content(ADAPTER)
+def test_forced_training_has_the_same_bits(finished_run: FinishedRun, changed: Ran) -> None:
+    assert changed.content(ADAPTER) == finished_run.content(ADAPTER)
     assert _manifest(changed, "checkpoints/lora/final").generation == 2
 
 
 def test_further_seeds_are_trained_side_by_side_and_are_in_the_report(changed: Ran) -> None:
-    second = changed.content("checkpoints/lora_seed43/final/adapter_model.safetensors")
+    second = changed.content("checkpoints/lora_seed8/final/adapter_model.safetensors")
     assert second != changed.content(ADAPTER)
     trained = [
         _manifest(changed, f"checkpoints/{name}/final").provenance
-        for name in ("lora", "lora_seed43")
+        for name in ("lora", "lora_seed8")
     ]
     starts, ends = ([one[f"{when}_at"] for one in trained] for when in ("started", "finished"))
     assert max(starts) < min(ends), "two workers trained two seeds one after the other"
     report = _manifest(changed, "report").spec.inputs
-    for seed in ("", "_seed43"):
+    for seed in ("", "_seed8"):
         for system in (f"eval_lora{seed}", f"eval_lora_opro{seed}"):
             assert report[system] == _manifest(changed, system).digest
 
@@ -208,57 +214,62 @@ def _manifest(ran: Ran, name: str) -> Manifest:
     return read_manifest((ran.results / name).resolve())
 
 
-@pytest.fixture
-def plan(
-    folder: Path, prefect_service: PrefectService, small_model_folder: Path
-) -> Callable[..., dict[str, list[str]]]:
-    """Plan a run on what the first one made; returns the sentences of the plan by stage."""
-    wide = PrefectService(
-        prefect_service.api_url, {**prefect_service.environment, "COLUMNS": "200"}
-    )
+Plan = dict[str, dict[str, Any]]
 
-    def go(**parameters: object) -> dict[str, list[str]]:
-        given = {"name": "tiny", "model": small_model_folder, "workers": 2, **parameters}
+
+@pytest.fixture
+def plan(finished_run: FinishedRun, folder: Path) -> Callable[..., Plan]:
+    """Plan a run on what the first one made; returns its rows by stage."""
+
+    def go(**parameters: Any) -> Plan:
+        places = {"store": str(folder / "store"), "results": str(folder / "results")}
+        given = parse_parameters(finished_run.parameters | places | parameters)
         before = _outputs(folder)
-        planned = run_pipeline(wide, folder, "--plan-only", **given)
-        assert planned.returncode == 0, planned.stderr
-        assert Server(prefect_service.api_url).flow_runs(folder / "results") == []
+        planned = Session(given).plan(partial(seven_stages, given))
         assert _outputs(folder) == before
         assert not (folder / "results").exists()
-        assert f"cpu: workers 2, cores {max(1, (os.cpu_count() or 1) // 2)}" in planned.stderr
-        plan_of_stages = planned.stderr.partition("\nTime: ")[0]  # prices of searches come behind
-        return {line.split()[0]: line.split()[1:] for line in plan_of_stages.splitlines() if line}
+        return {row["stage"]: row for row in plan_rows(planned.stages)}
 
     return go
 
 
-def test_a_plan_for_another_search_runs_both_searches(
-    plan: Callable[..., dict[str, list[str]]],
-) -> None:
+def test_a_plan_for_another_search_runs_both_searches(plan: Callable[..., Plan]) -> None:
     shown = plan(opro_candidates=3)
     for name in ("opro_base", "opro_lora"):
-        assert shown[name][0] == "runs"
-        assert "candidates changed from 4 to 3" in " ".join(shown[name])
+        assert shown[name]["plan"] == "runs"
+        assert "candidates changed from 2 to 3" in shown[name]["why"]
     reused = ("corpus", "rirs", "baseline", "lora", "eval_lora")
-    assert {name: shown[name][0] for name in reused} == dict.fromkeys(reused, "reused")
+    assert {name: shown[name]["plan"] for name in reused} == dict.fromkeys(reused, "reused")
     for waiting, needed in {"eval_base_opro": "opro_base", "eval_lora_opro": "opro_lora"}.items():
-        assert shown[waiting][0] == "waits"
-        assert f"is decided after {needed}" in " ".join(shown[waiting])
+        assert shown[waiting]["plan"] == "waits"
+        assert f"is decided after {needed}" in shown[waiting]["why"]
 
 
 def test_a_plan_runs_nothing_and_says_each_verdict(
-    plan: Callable[..., dict[str, list[str]]],
+    finished_run: FinishedRun, folder: Path, prefect_service: PrefectService
 ) -> None:
-    shown = plan(lora_rank=2)
+    wide = PrefectService(
+        prefect_service.api_url, {**prefect_service.environment, "COLUMNS": "200"}
+    )
+    given = finished_run.parameters | {"workers": 2, "lora_rank": 2}
+    before = _outputs(folder)
+    planned = run_pipeline(wide, folder, "--plan-only", **given)
+    assert planned.returncode == 0, planned.stderr
+    assert Server(prefect_service.api_url).flow_runs(folder / "results") == []
+    assert _outputs(folder) == before
+    assert not (folder / "results").exists()
+    assert f"cpu: workers 2, cores {max(1, (os.cpu_count() or 1) // 2)}" in planned.stderr
+    plan_of_stages = planned.stderr.partition("\nTime: ")[0]  # prices of searches come behind
+    shown = {line.split()[0]: line.split()[1:] for line in plan_of_stages.splitlines() if line}
     assert [shown[name][0] for name in ("corpus", "rirs", "baseline", "opro_base")] == [
         "reused"
     ] * 4
     assert shown["eval_base_opro"][0] == "reused"
     assert shown["lora"][0] == "runs"
-    # 12 clips, each in 2 conditions, are 24 renderings: two steps of 16.
-    assert "at most 2 training steps" in " ".join(shown["lora"])
+    # 24 clips, each in 2 conditions, are 48 renderings: three epochs of three steps of 16.
+    assert "at most 9 training steps" in " ".join(shown["lora"])
     assert "(1 earlier run)" in " ".join(shown["lora"])
-    assert "40 predictions" in " ".join(shown["eval_lora"])
+    assert "288 predictions" in " ".join(shown["eval_lora"])
     assert "rank changed from 4 to 2" in " ".join(shown["lora"])
     for waiting, needed in {
         "eval_lora": "lora",
@@ -287,17 +298,18 @@ def _write_external_test(folder: Path) -> Path:
 
 
 def test_an_external_test_set_reaches_neither_training_nor_search(
-    first: Ran, folder: Path, run: Run, tmp_path: Path
+    finished_run: FinishedRun, folder: Path, run: Run, tmp_path: Path
 ) -> None:
-    ran = run(folder, "external", test_data=_write_external_test(tmp_path / "external"))
+    other_clips = str(_write_external_test(tmp_path / "external"))
+    ran = run(folder, **finished_run.parameters | {"test_data": other_clips})
     _check_external_test(ran)
     # Their keys hold the digests of their clips: nothing of the test set can be among them.
     untouched = ("training_corpus", "rirs", "lora", "opro_base", "opro_lora")
     assert ran.states == {**MADE, **dict.fromkeys(untouched, "Cached")}
     for name in ("checkpoints/lora/final", "opro_base", "opro_lora"):
-        assert (ran.results / name).resolve().name == (first.results / name).resolve().name
+        assert (ran.results / name).resolve().name == (finished_run.results / name).resolve().name
     table = "eval_base/predictions.parquet"
-    assert ran.content(table) != first.content(table)
+    assert ran.content(table) != finished_run.content(table)
 
 
 def _check_external_test(ran: Ran) -> None:
@@ -305,7 +317,7 @@ def _check_external_test(ran: Ran) -> None:
     external = {f"{label}/{label}{n}" for label in ("speech", "nonspeech") for n in range(3)}
     in_test = clips["split"] == "test"
     assert set(clips.loc[in_test, "clip_id"]) == external
-    assert len(clips[~in_test]) == TINY["train_clips"] + TINY["dev_clips"]
+    assert len(clips[~in_test]) == SIZES["train_clips"] + SIZES["dev_clips"]
     assert not set(clips.loc[~in_test, "sha256"]) & set(clips.loc[in_test, "sha256"])
     for name in EVALUATIONS:
         asked = pd.read_parquet(ran.results / name / "predictions.parquet")
@@ -317,19 +329,19 @@ def _check_external_test(ran: Ran) -> None:
 
 
 def test_own_clips_with_an_existing_adapter_and_instructions(
-    first: Ran, run: Run, tmp_path: Path
+    finished_run: FinishedRun, run: Run, tmp_path: Path
 ) -> None:
     clips = write_class_folders(tmp_path / "clips", groups=6, clips=2)
     adapter = tmp_path / "adapter"
     shutil.copytree(
-        first.results / "checkpoints" / "lora" / "final",
+        finished_run.results / "checkpoints" / "lora" / "final",
         adapter,
         ignore=shutil.ignore_patterns("manifest.json", "volatile"),
     )
-    files = {f"instruction_{model}": tmp_path / f"{model}.txt" for model in INSTRUCTIONS}
-    for (_, path), text in zip(files.items(), INSTRUCTIONS.values(), strict=True):
-        path.write_text(f"{text}\n")
-    ran = run(tmp_path, data=clips, adapter=adapter, test_fraction=0.34, **files)
+    files = {f"instruction_{model}": str(tmp_path / f"{model}.txt") for model in INSTRUCTIONS}
+    for path, text in zip(files.values(), INSTRUCTIONS.values(), strict=True):
+        Path(path).write_text(f"{text}\n")
+    ran = run(tmp_path, data=str(clips), adapter=str(adapter), test_fraction=0.34, **files)
 
     left_out = ("lora", "opro_base", "opro_lora")
     assert ran.states == {name: "Completed" for name in STAGES if name not in left_out}
@@ -373,15 +385,16 @@ def test_clips_that_cannot_be_used_are_reported_together_and_nothing_is_queued(
         assert [line for line in error.splitlines() if name in line], name
     assert "s00_0.wav" not in error
     assert "4 problems" in error
-    assert _states(prefect_service, tmp_path) == {"corpus": "Failed"}
+    assert last_states(prefect_service, tmp_path) == {"corpus": "Failed"}
     assert list(tmp_path.glob("store/outputs/*/*")) == []
 
 
 def test_a_model_that_does_not_exist_is_reported_before_anything_runs(
-    prefect_service: PrefectService, tmp_path: Path
+    prefect_api: str, tmp_path: Path
 ) -> None:
-    done = run_pipeline(prefect_service, tmp_path, model=tmp_path / "nowhere", name="tiny")
-    assert done.returncode == 2
-    assert f"{tmp_path / 'nowhere'} is no folder" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert _states(prefect_service, tmp_path) == {}
+    places = {name: str(tmp_path / name) for name in ("store", "results")}
+    state: Any = complete_pipeline(model=str(tmp_path / "nowhere"), **places, return_state=True)
+    with pytest.raises(ModelError, match="nowhere is no folder"):
+        state.result()
+    assert state.is_failed()
+    assert Server(prefect_api).states(str(state.state_details.flow_run_id)) == {}

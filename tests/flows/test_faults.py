@@ -1,8 +1,8 @@
 """The pipeline under kill -9, a full disk, and a second pipeline on the same store.
 
 A process that dies in the middle must cost no more than what it was doing, and must not change
-one bit of the result. The runs of this module have enough work in each stage for that: several
-checkpoints, several steps of the search, several blocks.
+one bit of the result. What a test disturbs is taken out of a copy of a finished store, in which
+each stage has enough work for that: several checkpoints, steps of the search, blocks of clips.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flows.complete_pipeline import complete_pipeline
 from qsm_core.store.manifest import Manifest, read_manifest
+from tests.support.finished import FinishedRun
 from tests.support.holding import BLOCK, CHECKPOINT, SEARCH_EVENT, SHARD_BLOCK, Hold
 from tests.support.pipeline import (
     STAGES,
     PrefectService,
+    last_states,
     processes_with,
     run_pipeline,
     start_pipeline,
@@ -31,17 +35,8 @@ from tests.support.server_records import Server, wait_for
 # Several pipelines stand behind one test: on a busy machine they take their time.
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1500)]
 
-SIZES = {
-    "workers": 2,
-    "train_clips": 24,
-    "test_clips": 36,
-    "epochs": 3,
-    "opro_iterations": 2,
-    "opro_candidates": 2,
-    "name": "run",
-}
+CACHED = dict.fromkeys(STAGES, "Cached")
 MARK = "QSM_TEST_RUN"
-Start = Callable[[dict[str, str]], subprocess.Popen[bytes]]
 # Adds a line to a file for each output that is begun, whoever begins it.
 COUNT_THE_WORK = """
 import os, sys
@@ -65,51 +60,35 @@ def _manifests(folder: Path) -> dict[tuple[str, str], Manifest]:
     return {(one.spec.stage, one.spec.key): one for one in manifests}
 
 
-def _states(service: PrefectService, folder: Path) -> dict[str, str]:
-    server = Server(service.api_url)
-    return server.states(server.flow_runs(folder / "results")[-1]["id"])
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory,
-    prefect_service: PrefectService,
-    small_model_folder: Path,
-) -> Path:
-    """Two pipelines with the same parameters, started together on one store."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    hook = folder / "hook"
+def test_two_pipelines_on_one_store_do_each_work_once(
+    prefect_service: PrefectService, small_model_folder: Path, tmp_path: Path
+) -> None:
+    """Two pipelines with the same parameters are started together on an empty store."""
+    hook, begun = tmp_path / "hook", tmp_path / "begun.txt"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(COUNT_THE_WORK)
-    watched = {"PYTHONPATH": str(hook), "QSM_TEST_LOG": str(folder / "begun.txt")}
+    watched = {"PYTHONPATH": str(hook), "QSM_TEST_LOG": str(begun)}
     processes = [
         start_pipeline(
-            prefect_service, folder, environment=watched, model=small_model_folder, **SIZES
+            prefect_service, tmp_path, environment=watched, model=small_model_folder, name="run"
         )
         for _ in range(2)
     ]
     codes = [process.wait(timeout=500) for process in processes]
-    assert codes == [0, 0], (folder / "log.txt").read_text()
-    return folder
-
-
-def test_two_pipelines_on_one_store_do_each_work_once(
-    undisturbed: Path, prefect_service: PrefectService
-) -> None:
-    begun = (undisturbed / "begun.txt").read_text().splitlines()
-    made = _manifests(undisturbed)
-    assert sorted(begun) == sorted(f"{stage}/{key}" for stage, key in made)
+    assert codes == [0, 0], (tmp_path / "log.txt").read_text()
+    made = _manifests(tmp_path)
+    assert sorted(begun.read_text().splitlines()) == sorted(f"{stage}/{key}" for stage, key in made)
     assert len(made) == len(STAGES)
     assert {one.generation for one in made.values()} == {1}
     server = Server(prefect_service.api_url)
-    runs = server.flow_runs(undisturbed / "results")
+    runs = server.flow_runs(tmp_path / "results")
     assert [run["state_type"] for run in runs] == ["COMPLETED"] * 2
     for run in runs:
         states = server.states(run["id"])
         assert set(states) == set(STAGES)
         assert set(states.values()) <= {"Completed", "Cached"}
-    assert not (undisturbed / "store" / "aside").exists()
-    assert list((undisturbed / "store" / "work").glob("*/*")) == []
+    assert not (tmp_path / "store" / "aside").exists()
+    assert list((tmp_path / "store" / "work").glob("*/*")) == []
 
 
 def _checkpoints(folder: Path) -> int:
@@ -127,37 +106,8 @@ def _blocks(folder: Path) -> int:
 
 # Where a worker holds in each of the three kinds of work: at its second checkpoint, in the middle
 # of the search's first step, at its second block.
-HOLDS = {
-    "training": (CHECKPOINT, 2, _checkpoints),
-    "search": (SEARCH_EVENT, 7, _scored_candidates),
-    "evaluation": (BLOCK, 2, _blocks),
-}
-
-
-def _kill_flow_while_held(folder: Path, waiting: set[str], start: Start) -> set[str]:
-    """Start a run, and kill the flow's own process, and nothing else, while its workers hold.
-
-    Args:
-        folder: A new one, for the hold.
-        waiting: The kinds of work that may hold.
-        start: Starts the run in an environment.
-
-    Returns:
-        What held: as many kinds of work as there are workers, if that many were waiting.
-    """
-    places = {kind: HOLDS[kind][:2] for kind in waiting}
-    hold = Hold.make(folder, places)
-    process = start({MARK: str(folder), **hold.environment})
-
-    def held() -> set[str]:
-        return {kind for kind in waiting if hold.held(kind)}
-
-    enough = min(len(waiting), int(SIZES["workers"]))
-    wait_for(lambda: len(held()) >= enough, "workers that hold", timeout_s=500)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(timeout=60) == -signal.SIGKILL
-    _wait_for_workers_to_end(str(folder))
-    return held()
+HOLDS = {"lora": (CHECKPOINT, 2), "opro_base": (SEARCH_EVENT, 7), "baseline": (BLOCK, 2)}
+KEPT = {"lora": _checkpoints, "opro_base": _scored_candidates, "baseline": _blocks}
 
 
 def _wait_for_workers_to_end(mark: str) -> None:
@@ -165,78 +115,65 @@ def _wait_for_workers_to_end(mark: str) -> None:
     wait_for(lambda: not processes_with(MARK, mark), "the end of the killed run's workers")
 
 
-def test_killed_runs_go_on_and_end_with_the_same_bits(
-    undisturbed: Path,
-    prefect_service: PrefectService,
-    small_model_folder: Path,
-    tmp_path: Path,
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
+    finished_run: FinishedRun, prefect_service: PrefectService, tmp_path: Path
 ) -> None:
-    def start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        return start_pipeline(
-            prefect_service, tmp_path, environment=environment, model=small_model_folder, **SIZES
-        )
+    """The flow's own process is killed, and nothing else, while training, search and evaluation
+    are all in the middle of their work.
+    """
+    finished_run.copy_store(tmp_path / "store", without=HOLDS)
+    kept = {key: one.finished_at for key, one in _manifests(tmp_path).items()}
+    assert len(kept) == len(STAGES) - len(HOLDS)
+    hold = Hold.make(tmp_path / "hold", HOLDS)
+    environment = {MARK: str(tmp_path), **hold.environment}
+    given = {**finished_run.parameters, "workers": len(HOLDS)}
+    process = start_pipeline(prefect_service, tmp_path, environment=environment, **given)
+    for stage in HOLDS:
+        hold.wait(stage)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    _wait_for_workers_to_end(str(tmp_path))
+    for stage, count in KEPT.items():
+        assert count(tmp_path) > 0, f"nothing was kept of the killed {stage}"
+    (trajectory,) = tmp_path.glob("store/work/optimize_prompt/*/resume/trajectory.jsonl")
+    begun = trajectory.read_bytes()
 
-    kept: dict[tuple[str, str], str] = {}
-    resumable: dict[Path, bytes] = {}
-    waiting = set(HOLDS)
-    while waiting:
-        killed = _kill_flow_while_held(tmp_path / f"hold{len(waiting)}", waiting, start)
-        for kind in killed:
-            assert HOLDS[kind][2](tmp_path) > 0, f"nothing was kept of the killed {kind}"
-        waiting -= killed
-        resumable |= {
-            path: path.read_bytes()
-            for path in tmp_path.glob("store/work/optimize_prompt/*/resume/trajectory.jsonl")
-        }
-        finished = _manifests(tmp_path)
-        assert kept.items() <= {key: one.finished_at for key, one in finished.items()}.items()
-        kept = {key: one.finished_at for key, one in finished.items()}
-
-    last = run_pipeline(prefect_service, tmp_path, model=small_model_folder, **SIZES)
+    last = run_pipeline(prefect_service, tmp_path, **finished_run.parameters)
     assert last.returncode == 0, last.stderr
     finished = _manifests(tmp_path)
     assert kept.items() <= {key: one.finished_at for key, one in finished.items()}.items()
-    states = _states(prefect_service, tmp_path)
-    assert list(states.values()).count("Cached") == len(kept)
-    assert set(states.values()) == {"Cached", "Completed"}
-    _check_resumed(finished, resumable, tmp_path)
-    _check_same(tmp_path, undisturbed)
-
-
-def _check_resumed(
-    finished: dict[tuple[str, str], Manifest], resumable: dict[Path, bytes], folder: Path
-) -> None:
+    # What depends on the three is reused, as they are what they were.
+    states = last_states(prefect_service, tmp_path)
+    assert states == {**CACHED, **dict.fromkeys(HOLDS, "Completed")}
     resumed = {stage for (stage, _), one in finished.items() if one.provenance["resumed"]}
-    assert resumed >= {"train_lora", "optimize_prompt", "evaluate"}
-    assert resumable
-    for path, content in resumable.items():
-        key = path.parent.parent.name
-        trajectory = (
-            folder / "store/outputs/optimize_prompt" / key / "trajectory.jsonl"
-        ).read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        assert whole.count(b'"event": "scored"') > 0
-        assert trajectory.startswith(whole), "what was scored before the kill was scored again"
-        events = [json.loads(line) for line in trajectory.splitlines()]
-        texts = [event["text"] for event in events if event["event"] == "scored"]
-        assert len(texts) == len(set(texts))
+    assert resumed == {"train_lora", "optimize_prompt", "evaluate"}
+    _check_search(begun, tmp_path / "store/outputs/optimize_prompt" / trajectory.parents[1].name)
+    _check_same(tmp_path, finished_run)
 
 
-def _check_same(folder: Path, reference: Path) -> None:
-    """The outputs are those of the other run, bit for bit.
+def _check_search(begun: bytes, output: Path) -> None:
+    """What was scored before the kill was not scored again."""
+    trajectory = (output / "trajectory.jsonl").read_bytes()
+    whole = begun[: begun.rfind(b"\n") + 1]
+    assert whole.count(b'"event": "scored"') > 0
+    assert trajectory.startswith(whole)
+    events = [json.loads(line) for line in trajectory.splitlines()]
+    texts = [event["text"] for event in events if event["event"] == "scored"]
+    assert len(texts) == len(set(texts))
 
-    The report is left out: it tells when and how fast the others were made.
-    """
+
+def _check_same(folder: Path, finished: FinishedRun) -> None:
+    """The outputs are those of the finished run, bit for bit."""
+    digests = [
+        {key: one.digest for key, one in _manifests(where).items()}
+        for where in (folder, finished.folder)
+    ]
+    assert len(digests[0]) == len(STAGES)
+    assert digests[0] == digests[1]
     for name in ("eval_base", "eval_lora", "eval_base_opro", "eval_lora_opro"):
         for file in ("metrics.json", "predictions.parquet"):
-            path = Path("results", "run", name, file)
-            assert (folder / path).read_bytes() == (reference / path).read_bytes(), path
-    digests = [
-        {key: one.digest for key, one in _manifests(where).items() if key[0] != "make_report"}
-        for where in (folder, reference)
-    ]
-    assert len(digests[0]) == len(STAGES) - 1
-    assert digests[0] == digests[1]
+            path = folder / "results" / finished.results.name / name / file
+            assert path.read_bytes() == finished.content(f"{name}/{file}"), path
 
 
 def _shards(folder: Path) -> dict[str, Manifest]:
@@ -248,16 +185,11 @@ def _shards(folder: Path) -> dict[str, Manifest]:
 
 
 def test_an_evaluation_in_shards_outlives_a_worker_and_has_the_same_bits(
-    undisturbed: Path,
-    prefect_service: PrefectService,
-    small_model_folder: Path,
-    tmp_path: Path,
+    finished_run: FinishedRun, prefect_service: PrefectService, prefect_api: str, tmp_path: Path
 ) -> None:
-    store = tmp_path / "store"
-    shutil.copytree(undisturbed / "store", store)
-    evaluated = (undisturbed / "results" / "run" / "eval_base").resolve()
-    shutil.rmtree(store / "outputs" / "evaluate" / evaluated.name)
-    sharded = {**SIZES, "model": small_model_folder, "eval_shards": 2}
+    finished_run.copy_store(tmp_path / "store", without=["baseline"])
+    key = (finished_run.results / "eval_base").resolve().name
+    sharded = {**finished_run.parameters, "workers": 2, "eval_shards": 2}
     hold = Hold.make(tmp_path / "hold", {"shard": (SHARD_BLOCK, 1)})
     process = start_pipeline(prefect_service, tmp_path, environment=hold.environment, **sharded)
     os.kill(hold.wait("shard").pid, signal.SIGKILL)
@@ -271,18 +203,17 @@ def test_an_evaluation_in_shards_outlives_a_worker_and_has_the_same_bits(
     after = _shards(tmp_path)
     assert set(after) == {"0", "1"}
     assert all(after[number].finished_at == one.finished_at for number, one in before.items())
-    states = _states(prefect_service, tmp_path)
+    states = last_states(prefect_service, tmp_path)
     assert states["baseline"] == "Completed"
     shards = {states["baseline_shard1of2"], states["baseline_shard2of2"]}
     assert shards <= {"Cached", "Completed"}
-    made, whole = (
-        _manifests(folder)["evaluate", evaluated.name] for folder in (tmp_path, undisturbed)
-    )
+    made, whole = (_manifests(at)["evaluate", key] for at in (tmp_path, finished_run.folder))
     assert made.digest == whole.digest
-    plain = run_pipeline(prefect_service, tmp_path, **{**sharded, "eval_shards": 5})
-    assert plain.returncode == 0, plain.stderr
-    assert set(_states(prefect_service, tmp_path).values()) == {"Cached"}
-    assert set(_states(prefect_service, tmp_path)) == set(STAGES)
+
+    places = {name: str(tmp_path / name) for name in ("store", "results")}
+    plain: Any = complete_pipeline(**{**sharded, **places, "eval_shards": 5}, return_state=True)
+    plain.result()
+    assert Server(prefect_api).states(str(plain.state_details.flow_run_id)) == CACHED
 
 
 @pytest.fixture
@@ -314,32 +245,22 @@ def _fill(folder: Path, *, leave: int) -> Path:
 
 
 def test_a_full_disk_is_reported_and_the_next_run_continues(
-    undisturbed: Path,
-    small_disk: Path,
-    prefect_service: PrefectService,
-    small_model_folder: Path,
-    tmp_path: Path,
+    finished_run: FinishedRun, small_disk: Path, prefect_service: PrefectService, tmp_path: Path
 ) -> None:
-    parameters = {"store": small_disk / "store", "model": small_model_folder, **SIZES}
+    store = small_disk / "store"
+    finished_run.copy_store(store, without=["corpus"])
+    parameters = {**finished_run.parameters, "store": store}
     for leave in (0, 1_000_000):  # before anything is queued, and while the corpus is written
         ballast = _fill(small_disk, leave=leave)
         failed = run_pipeline(prefect_service, tmp_path, **parameters)
         ballast.unlink()
         assert failed.returncode == 2, failed.stderr
         assert "the disk is full" in failed.stderr
-        assert f"free at {small_disk / 'store'}" in failed.stderr
+        assert f"free at {store}" in failed.stderr
         assert "Traceback" not in failed.stderr
-        assert list(small_disk.glob("store/outputs/make_corpus/*")) == []
+        assert list(store.glob("outputs/make_corpus/*")) == []
 
-    # Given what a run without faults found, corpus and evaluations are all that is made here.
-    found = undisturbed / "results" / "run"
-    given = {
-        "adapter": found / "checkpoints" / "lora" / "final",
-        "instruction_base": found / "opro_base" / "best_prompt.txt",
-        "instruction_lora": found / "opro_lora" / "best_prompt.txt",
-    }
-    again = run_pipeline(prefect_service, tmp_path, **parameters, **given)
+    again = run_pipeline(prefect_service, tmp_path, **parameters)
     assert again.returncode == 0, again.stderr
-    for name in ("eval_base", "eval_lora_opro"):
-        path = Path("results", "run", name, "predictions.parquet")
-        assert (tmp_path / path).read_bytes() == (undisturbed / path).read_bytes()
+    # All that was made of the corpus is reused, as it is what it was.
+    assert last_states(prefect_service, tmp_path) == {**CACHED, "corpus": "Completed"}

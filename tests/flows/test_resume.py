@@ -7,6 +7,7 @@ and the run ends well.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,26 +19,26 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.support.finished import FinishedRun, remove_outputs
 from tests.support.holding import SEARCH_EVENT, Hold
-from tests.support.pipeline import ROOT, STAGES, TINY, PrefectService, processes_with
+from tests.support.pipeline import ROOT, STAGES, PrefectService, processes_with
 from tests.support.server_records import ENDED, Server, wait_for
-from tests.support.small_model import build_small_model
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 MARK = "QSM_TEST_SERVED"
 CACHED = dict.fromkeys(STAGES, "Cached")
-AFTER_TRAINING = (
-    *("lora", "eval_lora", "opro_lora", "eval_lora_opro", "further_lora"),
-    *("analysis", "instructions", "report"),
-)
 
 
 @dataclass(frozen=True)
 class Served:
-    """A worker that serves the deployments, and the folder in which its runs work."""
+    """A worker that serves the deployments, and the folder in which its runs work.
+
+    Its store is a copy of that of the finished run, without an evaluation, a search and the report.
+    """
 
     service: PrefectService
+    finished: FinishedRun
     folder: Path
     worker: psutil.Process
     hold: Hold
@@ -50,15 +51,14 @@ class Served:
     def model(self) -> Path:
         return self.folder / "model"
 
-    def run_deployment(self, **parameters: Any) -> str:
+    def run_deployment(self) -> str:
         """Start a run of the deployment, as the form of the UI does; return its id."""
         deployment = self.server.ask("deployments/name/complete-pipeline/embedded")
         values = {
-            **TINY,
+            **self.finished.parameters,
             "model": str(self.model),
             "store": str(self.folder / "store"),
             "results": str(self.folder / "results"),
-            **parameters,
         }
         body = {"parameters": values, "state": {"type": "SCHEDULED"}}
         return str(self.server.ask(f"deployments/{deployment['id']}/create_flow_run", body)["id"])
@@ -72,11 +72,6 @@ class Served:
 
         wait_for(ended, f"the end of attempt {run_count} of the run", timeout_s=500)
         return self.server.flow_run(flow_run_id)
-
-    def found_for_lora(self) -> bytes:
-        """Return the instruction that the search of the last run has found for the LoRA model."""
-        (path,) = self.folder.glob("results/*/opro_lora/best_prompt.txt")
-        return path.read_bytes()
 
     def outputs(self) -> set[str]:
         """Return the first digits of the keys of all finished outputs."""
@@ -99,10 +94,13 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(
-    prefect_service: PrefectService, tmp_path_factory: pytest.TempPathFactory
+    finished_run: FinishedRun,
+    prefect_service: PrefectService,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    build_small_model(folder / "model")
+    shutil.copytree(finished_run.model, folder / "model")
+    finished_run.copy_store(folder / "store", without=["baseline", "opro_base", "report"])
     hold = Hold.make(folder / "hold", {"search": (SEARCH_EVENT, 2)})
     environment = {
         **prefect_service.environment,
@@ -124,7 +122,7 @@ def served(
         )
     serving = psutil.Process(worker.pid)
     try:
-        yield Served(prefect_service, folder, serving, hold)
+        yield Served(prefect_service, finished_run, folder, serving, hold)
         # A worker that is stopped while a run of its ends may hang for good.
         wait_for(lambda: not serving.children(), "the end of the last run's process")
     finally:
@@ -179,12 +177,14 @@ def test_retry_of_the_ui_after_a_kill(retried_in_the_ui: Resumed) -> None:
     assert resumed.ended["id"] == resumed.crashed["id"]
     assert resumed.ended["parameters"] == resumed.crashed["parameters"]
     assert set(resumed.states) == set(STAGES)
-    assert 2 <= len(resumed.finished_before) < len(STAGES)
-    expected = {
+    # The evaluation had ended when the search was killed.
+    assert resumed.keys["baseline"] in resumed.finished_before
+    # Its worker may end the search when it is asked to stop; the report needs the flow.
+    assert resumed.keys["report"] not in resumed.finished_before
+    assert resumed.states == {
         stage: "Cached" if key in resumed.finished_before else "Completed"
         for stage, key in resumed.keys.items()
     }
-    assert resumed.states == expected
 
 
 @pytest.mark.usefixtures("retried_in_the_ui")
@@ -210,11 +210,12 @@ def test_retry_of_the_command_line_after_a_missing_model(served: Served) -> None
 
 @pytest.mark.usefixtures("retried_in_the_ui")
 def test_another_run_of_the_deployment_after_a_stage_failed(served: Served) -> None:
+    remove_outputs(served.folder / "store", ["baseline"])
     weights = served.model / "model.safetensors"
     whole = weights.read_bytes()
     # A file that is whole, so that only a stage can find that its tensors are not the model's.
     weights.write_bytes(whole.replace(b"language_model", b"languagg_model"))
-    failed = served.wait_for_end(served.run_deployment(lora_dropout=0.2))
+    failed = served.wait_for_end(served.run_deployment())
     assert failed["state_name"] == "Failed"
     shown = failed["state"]["message"]
     assert "stage lora failed" in shown
@@ -223,10 +224,6 @@ def test_another_run_of_the_deployment_after_a_stage_failed(served: Served) -> N
     assert served.server.states(failed["id"])["corpus"] == "Cached"
 
     weights.write_bytes(whole)
-    before = served.found_for_lora()
-    ended = served.wait_for_end(served.run_deployment(lora_dropout=0.2))
+    ended = served.wait_for_end(served.run_deployment())
     assert ended["state_name"] == "Completed"
-    expected = {**CACHED, **dict.fromkeys(AFTER_TRAINING, "Completed")}
-    if served.found_for_lora() != before:
-        expected["further_base"] = "Completed"  # the base model is asked it as well
-    assert served.server.states(ended["id"]) == expected
+    assert served.server.states(ended["id"]) == {**CACHED, "baseline": "Completed"}

@@ -145,6 +145,20 @@ def test_the_prefect_server_is_away_for_half_a_minute(
     assert run.attempts == 1
 
 
+def test_a_job_that_was_suspended_goes_on(cluster: ToyCluster, slurm: Slurm) -> None:
+    """Dask would give up a worker that is silent for `worker-ttl`; one second is taken as five."""
+    run = cluster.start(n=150, environment={"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"})
+    run.wait_for_step(3)
+    (job,) = slurm.running("cpu")
+    slurm.command("scontrol", "suspend", job)
+    asleep_at = run.steps
+    time.sleep(10)
+    assert asleep_at <= run.steps <= asleep_at + 1, run.output
+    slurm.command("scontrol", "resume", job)
+    assert run.result()["first_step"] == 0
+    assert run.attempts == 1
+
+
 def test_a_stage_longer_than_the_walltime_continues_in_a_new_job(
     cluster: ToyCluster, slurm: Slurm, record_property: Record
 ) -> None:

@@ -1,14 +1,13 @@
-"""The whole pipeline as jobs: GPU stages in one partition, CPU stages in another.
+"""The pipeline as jobs: GPU stages in one partition, CPU stages in another.
 
-The stages that a test disturbs are taken out of a copy of a finished store. When the run ends with
-everything after them `Cached`, their outputs were made again with the same bits. The undisturbed
-run spreads each evaluation over two shards and the disturbed one does not, so these have the same
-bits as well.
+The stages that a test has made or disturbed are taken out of a copy of the store of a run on this
+machine. When the run ends with everything after them `Cached`, jobs made their outputs with the
+same bits. The undisturbed run spreads its evaluation over two shards and the disturbed one does
+not, so these have the same bits as well.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,13 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.finished import FinishedRun
 from tests.support.holding import BLOCK, CHECKPOINT, SEARCH_EVENT, Hold
-from tests.support.pipeline import (
-    STAGES,
-    PrefectService,
-    run_pipeline,
-    start_pipeline,
-)
+from tests.support.pipeline import STAGES, PrefectService, run_pipeline, start_pipeline
 from tests.support.server_records import Server, wait_for
 from tests.support.slurm import EndedJob, Record, Slurm, empty_queue
 
@@ -34,16 +29,13 @@ pytestmark = [
     pytest.mark.timeout(1500),
 ]
 
-# Three pieces of work in each stage that is disturbed: checkpoints, candidates, blocks of clips.
-SIZES = {
-    "test_clips": 36,
-    "epochs": 3,
-    "opro_candidates": 2,
-    "eval_shards": 2,
-    "name": "run",
-}
-SHARDED = ("baseline", "eval_lora", "eval_base_opro", "eval_lora_opro")
-FURTHER = ("further_base", "further_lora")  # spread too, where they have something to ask
+CACHED = dict.fromkeys(STAGES, "Cached")
+# A stage of each kind. Of these, shards do the work of the evaluation, and that of the further
+# instructions where there is something to ask.
+MADE = (
+    *("corpus", "rirs", "baseline", "lora", "opro_base"),
+    *("further_base", "analysis", "instructions", "report"),
+)
 # Stages that are disturbed, and what each is about to keep a second piece of when it is.
 DISTURBED = {"lora": CHECKPOINT, "opro_base": SEARCH_EVENT, "baseline": BLOCK}
 
@@ -54,13 +46,13 @@ class Cluster:
 
     slurm: Slurm
     service: PrefectService
-    model: Path
+    here: FinishedRun
     profile: Path
 
     @property
     def parameters(self) -> dict[str, object]:
         """The parameters that all runs have in common."""
-        return {**SIZES, "model": self.model, "cluster": self.profile}
+        return {**self.here.parameters, "eval_shards": 2, "cluster": self.profile}
 
     @property
     def on_slurm(self) -> PrefectService:
@@ -97,13 +89,13 @@ class Cluster:
 def cluster(
     slurm: Slurm,
     prefect_service: PrefectService,
-    small_model_folder: Path,
+    finished_run: FinishedRun,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Cluster:
     # A job is kept for the next stage of its class for long enough, also on a busy machine.
     path = tmp_path_factory.mktemp("profile") / "profile.yaml"
     profile = slurm.write_profile(path, keep_idle='"00:01:00"')
-    return Cluster(slurm, prefect_service, small_model_folder, profile)
+    return Cluster(slurm, prefect_service, finished_run, profile)
 
 
 @dataclass(frozen=True)
@@ -117,6 +109,7 @@ class Finished:
 @pytest.fixture(scope="module")
 def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = tmp_path_factory.mktemp("finished")
+    cluster.here.copy_store(folder / "store", without=MADE)
     before = len(cluster.slurm.ended())
     done = cluster.run(folder)
     assert done.returncode == 0, done.stderr + done.stdout
@@ -130,16 +123,6 @@ def _nothing_left(slurm: Slurm, record_property: Record) -> Iterator[None]:
         yield
 
 
-def _copy_without(finished: Finished, folder: Path, *stages: str) -> None:
-    """Copy a finished run's store without the outputs of some stages of it."""
-    shutil.copytree(finished.folder / "store", folder / "store", symlinks=True)
-    outputs = (finished.folder / "store" / "outputs").resolve()
-    for stage in stages:
-        shown = (finished.folder / "results" / "run" / stage).resolve()
-        stage_and_key = shown.relative_to(outputs).parts[:2]
-        shutil.rmtree(folder.joinpath("store", "outputs", *stage_and_key))
-
-
 def test_each_class_has_jobs_of_its_own(
     finished: Finished, cluster: Cluster, record_property: Record
 ) -> None:
@@ -149,12 +132,14 @@ def test_each_class_has_jobs_of_its_own(
         assert job.name.startswith("qsm-")
         assert job.name.endswith(f"-{job.partition}")
     # Jobs are shared by the stages of their class: fewer jobs than stages.
-    assert len(finished.jobs) < len(STAGES)
+    assert len(finished.jobs) < len(MADE)
     assert len({job.name for job in finished.jobs}) == 2
-    results = finished.folder / "results" / "run"
-    asked = [name for name in FURTHER if (results / name / "predictions.parquet").exists()]
-    shards = {f"{name}_shard{one}of2" for name in (*SHARDED, *asked) for one in (1, 2)}
-    assert cluster.states(finished.folder) == dict.fromkeys([*STAGES, *shards], "Completed")
+    results = finished.folder / "results" / cluster.here.results.name
+    asked = (results / "further_base" / "predictions.parquet").exists()
+    sharded = ("baseline", "further_base") if asked else ("baseline",)
+    shards = [f"{name}_shard{one}of2" for name in sharded for one in (1, 2)]
+    expected = {**CACHED, **dict.fromkeys([*MADE, *shards], "Completed")}
+    assert cluster.states(finished.folder) == expected
 
 
 def test_a_second_run_submits_nothing(finished: Finished, cluster: Cluster) -> None:
@@ -162,7 +147,7 @@ def test_a_second_run_submits_nothing(finished: Finished, cluster: Cluster) -> N
     done = cluster.run(finished.folder)
     assert done.returncode == 0, done.stderr
     assert cluster.slurm.submitted() == before
-    assert cluster.states(finished.folder) == dict.fromkeys(STAGES, "Cached")
+    assert cluster.states(finished.folder) == CACHED
 
 
 def test_the_plan_submits_nothing(finished: Finished, cluster: Cluster, tmp_path: Path) -> None:
@@ -173,11 +158,10 @@ def test_the_plan_submits_nothing(finished: Finished, cluster: Cluster, tmp_path
 
 
 def test_cancelled_jobs_cost_what_they_were_doing(
-    finished: Finished, cluster: Cluster, tmp_path: Path, record_property: Record
+    cluster: Cluster, tmp_path: Path, record_property: Record
 ) -> None:
     """Training, search and evaluation each lose their job in the middle of their work."""
-    _copy_without(finished, tmp_path, "checkpoints/lora/final", "opro_base", "eval_base")
-    shutil.rmtree(tmp_path / "store" / "outputs" / "score_shard")  # they hold the answers
+    cluster.here.copy_store(tmp_path / "store", without=DISTURBED)
     places = {stage: (pattern, 2) for stage, pattern in DISTURBED.items()}
     hold, log = Hold.make(tmp_path / "hold", places), tmp_path / "log.txt"
     # None waits for the place of another that is held.
@@ -198,10 +182,7 @@ def test_cancelled_jobs_cost_what_they_were_doing(
         record_property(f"recovery_s of {stage}", again_s)
     assert process.wait(timeout=500) == 0, log.read_text()
     assert sorted(cluster.crashed(tmp_path)) == sorted(DISTURBED)
-    states = cluster.states(tmp_path)
-    again = {name for name, state in states.items() if state == "Completed"}
-    assert again == set(DISTURBED)
-    assert states == {**dict.fromkeys(STAGES, "Cached"), **dict.fromkeys(again, "Completed")}
+    assert cluster.states(tmp_path) == {**CACHED, **dict.fromkeys(DISTURBED, "Completed")}
     for stage in ("lora", "baseline"):
         kept = hold.kept(stage)
         assert kept.count(kept[0]) == 1, f"{kept[0]} was finished and made again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ class Reply:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     hangs: bool = False
+    finish: str = "stop"
 
 
 def failure(status: int, message: str = "scripted failure", **headers: str) -> Reply:
@@ -53,7 +55,7 @@ def in_turn(*replies: Reply | str) -> Script:
 
 
 @contextmanager
-def chat_server(script: Script) -> Iterator[ChatServer]:
+def chat_server(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[ChatServer]:
     """Run a server whose reply to request number n (from 0) is `script(n, request)`."""
     release, lock = threading.Event(), threading.Lock()
 
@@ -69,7 +71,7 @@ def chat_server(script: Script) -> Iterator[ChatServer]:
                 release.wait(30)
                 self.close_connection = True
                 return
-            body = reply.body if reply.body is not None else _completion(request, reply.text)
+            body = reply.body if reply.body is not None else _completion(request, reply)
             self.send_response(reply.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -82,7 +84,10 @@ def chat_server(script: Script) -> Iterator[ChatServer]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    shown = ChatServer(f"http://127.0.0.1:{server.server_address[1]}/v1")
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if tls is None else "https"
+    shown = ChatServer(f"{scheme}://127.0.0.1:{server.server_address[1]}/v1")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -94,9 +99,9 @@ def chat_server(script: Script) -> Iterator[ChatServer]:
         server.server_close()
 
 
-def _completion(request: Mapping[str, Any], text: str | None) -> bytes:
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+def _completion(request: Mapping[str, Any], reply: Reply) -> bytes:
+    message = {"role": "assistant", "content": reply.text}
+    choice = {"index": 0, "message": message, "finish_reason": reply.finish}
     return json.dumps(
         {
             "id": "chatcmpl-scripted",

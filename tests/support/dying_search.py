@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qsm_core.models.text import cached
+from qsm_core.models.text.protocol import Answer
 from qsm_core.prompting.optimize import run
 from qsm_core.prompting.search import trajectory
 from qsm_core.stage.context import StageContext
@@ -34,7 +35,7 @@ def dying(context: StageContext) -> dict[str, Any]:
 
     original = cached.CachedLLM.answers
 
-    def answers(self: cached.CachedLLM, prompt: str, seeds: Sequence[int]) -> list[str]:
+    def answers(self: cached.CachedLLM, prompt: str, seeds: Sequence[int]) -> list[Answer]:
         texts = original(self, prompt, seeds)
         given = [event for event in self._events if "answers" in event]
         if context.runtime["die_at"] == "answers" and len(given) >= _EVENTS:

@@ -69,7 +69,7 @@ def wait():
 def asked_to_stop():
     """Say whether this worker has heard the SIGTERM of its end."""
     shutdown = sys.modules.get("tasks.workers.shutdown")
-    return shutdown is not None and shutdown._shutdown().request.asked
+    return shutdown is not None and shutdown._shutdown().request.is_set
 
 
 sys.addaudithook(hold)

@@ -16,6 +16,7 @@ from flows.terminal.environment import offline_environment
 from flows.terminal.loopback import free_port
 from flows.terminal.server_process import loopback_server
 from tests.support.prefect_home import MakeHome
+from tests.support.server_records import Server
 
 ROOT = Path(__file__).parents[2]
 # The smallest numbers with which every stage has something to do. A second worker would import all
@@ -127,6 +128,12 @@ def start_pipeline(
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+
+
+def last_states(service: PrefectService, folder: Path) -> dict[str, str]:
+    """Return how each stage ended of the last run whose results lie in `folder`."""
+    server = Server(service.api_url)
+    return server.states(server.flow_runs(folder / "results")[-1]["id"])
 
 
 def worker_processes(process: psutil.Process) -> set[int]:

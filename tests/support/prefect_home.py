@@ -7,8 +7,6 @@ all the rest of its start. Servers that find none are started by
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 
 from flows.terminal.loopback import free_port
 from flows.terminal.server_process import loopback_server
+from tests.support.once import made_once
 
 MakeHome = Callable[[Path], Path]
 
@@ -24,21 +23,15 @@ MakeHome = Callable[[Path], Path]
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> MakeHome:
     """Give what makes a folder the home of a server, with an empty database in it."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent  # each process has a folder of its own in it
-    template = shared / "prefect-home"
-    with (shared / "prefect-home.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel gives it back, however this ends
-        if not template.exists():
-            fresh = shared / f"prefect-home-{os.getpid()}"
-            fresh.mkdir()
-            with loopback_server(fresh, free_port()):
-                pass
-            fresh.rename(template)
+    template = made_once(tmp_path_factory, "prefect-home", _start_a_server)
 
     def make(folder: Path) -> Path:
         shutil.copytree(template, folder, dirs_exist_ok=True)
         return folder
 
     return make
+
+
+def _start_a_server(home: Path) -> None:
+    with loopback_server(home, free_port()):
+        pass

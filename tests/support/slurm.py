@@ -29,6 +29,8 @@ import pytest
 from flows.terminal.loopback import free_port
 from tests.support.server_records import wait_for
 
+# A test may put programs of its own before SLURM's, which are not for looking at what it did.
+_ENVIRONMENT = dict(os.environ)
 DAEMONS = ("munged", "slurmctld", "slurmd")
 INSTALL = "apt-get install slurm-wlm munge"
 
@@ -117,7 +119,7 @@ class Slurm:
         """Run one of SLURM's commands and return what it printed."""
         return subprocess.run(
             words,
-            env={**os.environ, **self.environment},
+            env={**_ENVIRONMENT, **self.environment},
             capture_output=True,
             text=True,
             timeout=60,

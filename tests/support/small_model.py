@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.once import made_once
+
 TEXTS = (
     "You classify audio content.",
     "Does this audio contain human speech? Answer SPEECH or NONSPEECH.",
@@ -31,7 +33,7 @@ def build_small_model(folder: Path, **changes: Any) -> Path:
 @pytest.fixture(scope="session")
 def small_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small model, built once a test session."""
-    return build_small_model(tmp_path_factory.mktemp("small_model") / "model")
+    return made_once(tmp_path_factory, "small-model", build_small_model)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ It stands in a module of its own because workers import it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ CONFIG: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Watch:
-    """What was seen of a run in this process."""
+    """What was seen of a run in this process, and whether it has workers of its own."""
 
+    own_workers: bool = False
     events: list[StageEvent] = field(default_factory=list)
     clusters: int = 0
     plan: tuple[PlannedStage, ...] = ()
@@ -66,9 +68,23 @@ class Watch:
 WATCHES: list[Watch] = []
 
 
+_SHARED: list[Any] = []
+
+
+@contextmanager
+def shared_worker() -> Iterator[None]:
+    """Let runs in the block share a cluster of one worker: its start takes most of their time."""
+    with local_profile(1, gpus=0).cpu.make_cluster() as cluster:
+        _SHARED.append(cluster)
+        try:
+            yield
+        finally:
+            _SHARED.pop()
+
+
 @dataclass(frozen=True)
 class CountingProfile:
-    """The local profile; counts the clusters that are made."""
+    """The local profile; counts the clusters that a run takes."""
 
     watch: Watch
     local: LocalProfile
@@ -80,6 +96,8 @@ class CountingProfile:
 
         def make() -> Any:
             self.watch.clusters += 1
+            if _SHARED and not self.watch.own_workers:
+                return nullcontext(_SHARED[-1])  # the run leaves it open
             return pool.make_cluster()
 
         return WorkerPool(pool.name, make, pool.threads)
@@ -163,9 +181,17 @@ class Ran:
             return [entry.message for entry in client.read_logs(log_filter=only)]
 
 
-def run_toys(store: Path, package: str, **options: Any) -> Ran:
-    """Run the flow and read from the server how its task runs ended."""
-    watch = Watch()
+def run_toys(store: Path, package: str, *, own_workers: bool = False, **options: Any) -> Ran:
+    """Run the flow and read from the server how its task runs ended.
+
+    Args:
+        store: Root of the store.
+        package: Name of the toy core.
+        own_workers: Whether no worker is shared with other runs: a process that has imported the
+            toys refuses to run them after an edit.
+        options: Of the flow, where they are not the plain ones.
+    """
+    watch = Watch(own_workers or options.get("workers", 1) > 1)
     WATCHES.append(watch)
     defaults: dict[str, Any] = {
         "config": {},

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from flows.complete_pipeline import complete_pipeline
 from flows.speech.parameters import PipelineParameters
+from tests.support.finished import FinishedRun
 from tests.support.pipeline import STAGES, PrefectService, run_pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -30,8 +31,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# A curve needs three levels.
-CONDITIONS = "dur_100ms,dur_500ms,dur_1000ms,snr_-10dB,snr_0dB,snr_10dB,reverb_0.3s"
 PICTURES = ("overview", "differences", "by-duration", "by-snr", "thresholds", "conditions",
             "confusion", "reliability", "search", "training-loss")  # fmt: skip
 SYSTEMS = ("Base", "LoRA", "Base + OPRO", "LoRA + OPRO")
@@ -61,7 +60,7 @@ long_stage()
 
 @dataclass(frozen=True)
 class Shown:
-    """A server with one finished run, and the artifacts of it by key."""
+    """A server with one run, which had to train and reused the rest, and its artifacts by key."""
 
     service: PrefectService
     artifacts: dict[str, dict[str, Any]]
@@ -96,9 +95,14 @@ def _python(service: PrefectService, code: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def shown(prefect_service: PrefectService, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+def shown(
+    finished_run: FinishedRun,
+    prefect_service: PrefectService,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Shown:
     folder = tmp_path_factory.mktemp("ui")
-    done = run_pipeline(prefect_service, folder, conditions=CONDITIONS, opro_clips=16, name="shown")
+    finished_run.copy_store(folder / "store", without=["lora"])
+    done = run_pipeline(prefect_service, folder, **finished_run.parameters | {"name": "shown"})
     assert done.returncode == 0, done.stderr
     _python(prefect_service, SHOW_PROGRESS)
     runs = _ask(prefect_service, "flow_runs/filter", {})

@@ -8,10 +8,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qsm_core.data.csv_table import csv_header
 from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, is_canonical, make_table, read_frame, records_of
+from qsm_core.tables.delimited import header_of
 
 KIND: Final = "manifest"
 
@@ -19,7 +19,7 @@ KIND: Final = "manifest"
 def columns_of(path: Path) -> list[str]:
     """Return the column names of a parquet or CSV file; none where it is neither."""
     if path.suffix.lower() == ".csv" and path.is_file():
-        return csv_header(path)
+        return header_of(path)
     if path.suffix.lower() != ".parquet" or not path.is_file():
         return []
     try:

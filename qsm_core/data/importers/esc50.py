@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import soundfile
 
+from qsm_core.audio.reading import read_samples
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, make_table, read_frame, records_of
 from qsm_core.errors import DataError
@@ -69,16 +69,17 @@ def loudest_start_ms(file: Path, clip_ms: int) -> float | None:
         is not longer than the window: the check of the clips reports what is wrong with it.
     """
     try:
-        samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError):
+        decoded = read_samples(file)
+    except DataError:
         return None
+    samples, rate_hz = decoded.samples, decoded.rate_hz
     window = round(clip_ms * rate_hz / 1000)
-    if samples.shape[0] <= window:
+    if samples.size <= window:
         return None
-    energy = np.square(samples.mean(axis=1), dtype=np.float64)
+    energy = np.square(samples - samples.mean(dtype=np.float64), dtype=np.float64)
     total = np.concatenate([[0.0], np.cumsum(energy)])
     hop = max(1, round(HOP_MS * rate_hz / 1000))
-    starts = np.arange(0, samples.shape[0] - window + 1, hop)
+    starts = np.arange(0, samples.size - window + 1, hop)
     loudest = int(np.argmax(total[starts + window] - total[starts]))
     return float(loudest * HOP_MS)
 

@@ -1,7 +1,9 @@
 """A folder with `speech/` and `nonspeech/`.
 
 The group of a file comes from a `metadata.csv` with `path` and `group_id` beside the two folders,
-else from `group_pattern`, else from the rule of `qsm_core.data.importers.groups`.
+else from `group_pattern`, else from the rule of `qsm_core.data.importers.groups`. Where each class
+is divided into `train/`, `dev/` and `test/`, those are the splits. Audio outside the two folders is
+left out, and a note counts it.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from qsm_core.audio.files import AudioFiles, audio_files, left_out_note
 from qsm_core.data.importers.groups import RULE, group_by_rule, groups_by_pattern
-from qsm_core.data.importers.paths import audio_files, with_forward_slashes
+from qsm_core.data.importers.metadata_csv import find_metadata
+from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
-from qsm_core.data.manifest import ManifestTable, make_table, read_frame, records_of
+from qsm_core.data.manifest import ManifestTable, make_table, read_named, records_of
+from qsm_core.data.schema import split_named
 from qsm_core.errors import DataError
 from qsm_core.labels import Label
+from qsm_core.spelling import normalized
 
 KIND: Final = "folder"
-METADATA_FILE = "metadata.csv"
 _FOLDER_NAMES = {
     "speech": Label.SPEECH,
     "nonspeech": Label.NONSPEECH,
@@ -46,17 +51,25 @@ def read(path: Path, options: ImportOptions) -> ManifestTable:
             f"{path} is no folder of clips",
             [f"{path}: no folder {label.lower()}/ in it" for label in missing],
         )
-    files = {
-        file.relative_to(path).as_posix(): label
-        for folder, label in sorted(folders.items())
-        for file in audio_files(folder)
-    }
-    extra, notes = _extra_columns(path, list(files), options)
+    seen = audio_files(path, used=(".csv", ".tsv", ".gz"))
+    labels = {folder.name: label for folder, label in folders.items()}
+    taken = {name: labels[top] for name in seen.names() if (top := _top(name)) in labels}
+    extra, notes = _extra_columns(path, list(taken), options)
     records = [
         {"source": options.source or path.resolve().name, **extra[name], **_row(name, label)}
-        for name, label in files.items()
+        for name, label in taken.items()
     ]
-    return make_table(records, path, KIND, origin=path, notes=notes)
+    return make_table(records, path, KIND, origin=path, notes=[*notes, *_notes(seen, set(taken))])
+
+
+def _notes(seen: AudioFiles, taken: set[str]) -> list[str]:
+    outside = [name for name in seen.names() if name not in taken]
+    notes = [left_out_note(outside, "outside speech/ and nonspeech/")] if outside else []
+    return notes + seen.notes()
+
+
+def _top(name: str) -> str:
+    return PurePosixPath(name).parts[0]
 
 
 def _row(name: str, label: Label) -> dict[str, Any]:
@@ -81,33 +94,63 @@ def _extra_columns(
         note = f"groups were read from the paths by group_pattern {options.group_pattern!r}"
         pairs = zip(names, groups, strict=True)
         return {name: {"group_id": group} for name, group in pairs}, [note]
-    if (path / METADATA_FILE).is_file():
-        return _from_metadata(path / METADATA_FILE, names), []
-    return {name: {"group_id": _group(name)} for name in names}, [RULE]
+    metadata = find_metadata(path)
+    if metadata is not None:
+        return columns_of_clips(metadata, names)
+    splits = _splits_inside(names)
+    if not splits:
+        return {name: {"group_id": _group(name)} for name in names}, [RULE]
+    rows = {name: {"group_id": _group(name, 2), "split": split} for name, split in splits.items()}
+    return rows, [RULE, "the splits are the folders in speech/ and nonspeech/"]
 
 
-def _group(name: str) -> str:
-    return group_by_rule(PurePosixPath(*PurePosixPath(name).parts[1:]))
+def _splits_inside(names: list[str]) -> dict[str, str]:
+    """Return the split of each file of `speech/train/...`; empty where the folders are others."""
+    splits = {name: split_named(PurePosixPath(name).parts[1]) for name in names}
+    if len(set(splits.values())) < 2:
+        return {}
+    found = {name: str(split) for name, split in splits.items() if split is not None}
+    return found if len(found) == len(names) else {}
 
 
-def _from_metadata(file: Path, names: list[str]) -> dict[str, dict[str, Any]]:
-    frame = read_frame(file)
+def _group(name: str, folders: int = 1) -> str:
+    return group_by_rule(PurePosixPath(*PurePosixPath(name).parts[folders:]))
+
+
+def columns_of_clips(file: Path, names: list[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return what a table with `path` and `group_id` says of clips in its folder, and notes.
+
+    Args:
+        file: The table.
+        names: The clips, relative to the folder of the table.
+
+    Raises:
+        DataError: A column is missing, a clip is not named, or two rows of a clip differ.
+    """
+    frame, notes = read_named(file)
     missing = [column for column in ("path", "group_id") if column not in frame]
     if missing:
         raise DataError(f"{file} cannot be used", [f"missing column {name}" for name in missing])
-    known = {
-        with_forward_slashes(row["path"]): {
-            key: row[key] for key in _METADATA_COLUMNS if key in row
-        }
-        for row in records_of(frame)
-    }
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise DataError(
-            f"{file} does not name every clip",
-            [f"{name}: is in the folder but not in {METADATA_FILE}" for name in unknown],
-        )
-    return known
+    paths = relocate(frame["path"].tolist(), file.parent)
+    known: dict[str, dict[str, Any]] = {}
+    problems = []
+    for path, row in zip(paths, records_of(frame), strict=True):
+        columns = {key: row[key] for key in _METADATA_COLUMNS if key in row}
+        if known.setdefault(normalized(path), columns) != columns:
+            problems.append(f"{path}: two rows of {file.name} say different things of it")
+    keys = {name: normalized(name) for name in names}
+    problems += [
+        f"{name}: is in the folder but not in {file.name}"
+        for name, key in keys.items()
+        if key not in known
+    ]
+    if problems:
+        raise DataError(f"{file} does not name every clip once", problems)
+    unused = sorted(set(known) - set(keys.values()))
+    if unused:
+        without = f"rows of {file.name} without a clip in the folder: {len(unused)}"
+        notes.append(f"{without}, such as {unused[0]}")
+    return {name: known[key] for name, key in keys.items()}, notes
 
 
 IMPORTER = Importer(

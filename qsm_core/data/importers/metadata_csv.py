@@ -9,15 +9,16 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from qsm_core.data.csv_table import csv_header
+from qsm_core.audio.files import audio_files, left_out_note
 from qsm_core.data.importers.groups import groups_by_pattern
 from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
-from qsm_core.data.manifest import ManifestTable, is_canonical, make_table, read_frame, records_of
+from qsm_core.data.manifest import ManifestTable, is_canonical, make_table, read_named, records_of
 from qsm_core.errors import DataError
+from qsm_core.tables.delimited import header_of, is_delimited
 
 KIND: Final = "metadata_csv"
-FILE_NAME = "metadata.csv"
+FILE_NAMES = ("metadata.csv", "metadata.tsv", "metadata.csv.gz")
 _OPTIONAL = ("clip_id", "split", "source", "category", "licence", "start_ms", "stop_ms", "sha256")
 
 _HINTS = {"group_id": " (speaker or source recording): add it, or give group_pattern"}
@@ -25,10 +26,10 @@ _HINTS = {"group_id": " (speaker or source recording): add it, or give group_pat
 
 def recognizes(path: Path) -> bool:
     """Return whether this is such a CSV file, or a folder with a `metadata.csv`."""
-    file = path / FILE_NAME if path.is_dir() else path
-    if file.suffix.lower() != ".csv" or not file.is_file():
+    file = find_metadata(path) if path.is_dir() else path
+    if file is None or not is_delimited(file) or not file.is_file():
         return False
-    columns = csv_header(file)
+    columns = header_of(file)
     return {"path", "label"} <= set(columns) and not is_canonical(columns)
 
 
@@ -38,8 +39,8 @@ def read(path: Path, options: ImportOptions) -> ManifestTable:
     Raises:
         DataError: A column is missing or a row does not fit.
     """
-    file = path / FILE_NAME if path.is_dir() else path
-    frame = read_frame(file)
+    file = (find_metadata(path) if path.is_dir() else path) or path / FILE_NAMES[0]
+    frame, notes = read_named(file)
     needed = ["path", "label"] + (["group_id"] if options.group_pattern is None else [])
     problems = [
         f"missing column {name}{_HINTS.get(name, '')}; there are {', '.join(frame.columns)}"
@@ -55,9 +56,25 @@ def read(path: Path, options: ImportOptions) -> ManifestTable:
     if options.group_pattern is not None:
         frame["group_id"] = groups_by_pattern(frame["path"].tolist(), options.group_pattern)
     source = options.source or file.resolve().parent.name
-    notes = [f"columns of {file.name} that were not read: {', '.join(ignored)}"] if ignored else []
+    if ignored:
+        notes.append(f"columns of {file.name} that were not read: {', '.join(ignored)}")
+    if path.is_dir() and options.audio_root is None:
+        notes += _left_out(path, set(frame["path"]))
     records = [_row(row, source) for row in records_of(frame)]
     return make_table(records, root, KIND, origin=file, notes=notes)
+
+
+def find_metadata(folder: Path) -> Path | None:
+    """Return the table of clips in a folder; None where there is none."""
+    return next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
+
+
+def _left_out(folder: Path, named: set[str]) -> list[str]:
+    """Say which audio files of a folder its table does not name."""
+    seen = audio_files(folder, used=(".csv", ".tsv", ".gz"))
+    unnamed = [name for name in seen.names() if name not in named]
+    notes = [left_out_note(unnamed, "not named in the table")] if unnamed else []
+    return notes + seen.notes()
 
 
 def _row(row: dict[str, Any], source: str) -> dict[str, Any]:

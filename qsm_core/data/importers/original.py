@@ -1,47 +1,40 @@
 """The tables of the first system: rendered clips, one row a clip x condition.
 
-Two generations, each with its own spellings:
+Three generations, each with its own spellings:
 
     qsm_parquet  one parquet: NON-SPEECH, variant types `band` and `rir`, back-slashed paths,
                  T60 in bins, rows of silent segments, label and ground_truth side by side
-    qsm_csv      {train,dev,test}_metadata.csv: variant types `filter` and `reverb`
+    qsm_csv      {train,dev,test}_metadata.csv with variant types `filter` and `reverb`; or, older
+                 (`experimental_variants`, `normalized_clips`), without variant types: each row is a
+                 duration and an SNR at once, which becomes a crossed condition
 
-Base clip and group are read from the file names, `voxconverse_<recording>_<start>_...` and
-`esc50_<fold>-<recording>-<take>-<class>_...`, because the tables' own groups separate the takes of
-one recording. A bin of T60 gets the key of its nominal value (0.2, 0.6, 1.1 s); `t60_s` keeps the
-measured value.
+Base clip and group are read from the file names (`conditions.original_names`), because the tables'
+own groups separate the takes of one recording. A bin of T60 gets the key of its nominal value;
+`t60_s` keeps the measured value.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from qsm_core.conditions.grid import Band, Condition, Dimension, Level
+from qsm_core.conditions.grid import Condition, Dimension, Level, cross
+from qsm_core.conditions.original_names import BaseClip, band_of, base_clip, nominal_t60_s
 from qsm_core.data.importers.canonical import columns_of
-from qsm_core.data.importers.paths import relocate, with_forward_slashes
+from qsm_core.data.importers.paths import relocate
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, make_table, read_frame, records_of
-from qsm_core.errors import DataError
+from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.labels import SPLITS, Label, parse_label
 
 PARQUET_KIND: Final = "qsm_parquet"
 CSV_KIND: Final = "qsm_csv"
-NEEDED = ("clip_id", "variant_type", "duration_ms", "snr_db", "T60", "band_filter", "audio_path")
+NEEDED = ("clip_id", "duration_ms", "snr_db", "audio_path")
+NEEDED_WITH_TYPES = ("T60", "band_filter")
 _CSV_FILES = {f"{split}_metadata.csv": split for split in SPLITS}
-
-_VARIANT = re.compile(
-    r"_(?:dur\d+ms|snr[+-]?\d+db|reverb(?:none|[\d.]+s)|filter[a-z]+|band[a-z0-9]+|"
-    r"rir_t60_[\d.]+-[\d.]+)$",
-    re.IGNORECASE,
-)
-_SPEECH_NAME = re.compile(r"^(?P<group>voxconverse_[^_]+)_[\d.]+")
-_SOUND_NAME = re.compile(r"^(?:esc50_)?(?P<group>\d-\d+)-(?P<take>[A-Z])-(?P<category>\d+)(?:_|$)")
 
 _DIMENSIONS = {
     "duration": Dimension.DURATION,
@@ -51,47 +44,6 @@ _DIMENSIONS = {
     "rir": Dimension.REVERB,
     "reverb": Dimension.REVERB,
 }
-_BANDS = {
-    "none": Band.NONE,
-    "telephony": Band.BANDPASS,
-    "bandpass": Band.BANDPASS,
-    "lp3400": Band.LOWPASS,
-    "lowpass": Band.LOWPASS,
-    "hp300": Band.HIGHPASS,
-    "highpass": Band.HIGHPASS,
-}
-_NOMINAL_T60_S = {"T60_0.0-0.4": 0.2, "T60_0.4-0.8": 0.6, "T60_0.8-1.5": 1.1}
-
-
-@dataclass(frozen=True)
-class BaseClip:
-    """What a file name of the first system says."""
-
-    clip_id: str
-    group_id: str
-    source: str
-    category: str | None
-    label: Label
-
-
-def base_clip(stem: str) -> BaseClip:
-    """Read the name of a rendered file, without its suffix.
-
-    Raises:
-        ValueError: The name has neither form.
-    """
-    clip_id = _VARIANT.sub("", stem)
-    speech = _SPEECH_NAME.match(clip_id)
-    if speech:
-        return BaseClip(clip_id, speech["group"], "voxconverse", None, Label.SPEECH)
-    sound = _SOUND_NAME.match(clip_id)
-    if sound:
-        group = f"esc50_{sound['group']}"
-        return BaseClip(clip_id, group, "esc50", sound["category"], Label.NONSPEECH)
-    raise ValueError(
-        f"file name {stem!r}: needed is voxconverse_<recording>_<start>... or "
-        "esc50_<fold>-<recording>-<take>-<class>..."
-    )
 
 
 def recognizes_parquet(path: Path) -> bool:
@@ -135,7 +87,9 @@ def read_csv(path: Path, options: ImportOptions) -> ManifestTable:
 
 
 def _is_original(file: Path) -> bool:
-    return {"variant_type", "audio_path", "clip_id"} <= set(columns_of(file))
+    columns = set(columns_of(file))
+    crossed = {"duration_ms", "snr_db", "ground_truth"} <= columns
+    return {"audio_path", "clip_id"} <= columns and ("variant_type" in columns or crossed)
 
 
 def _csv_files(path: Path) -> list[Path]:
@@ -147,20 +101,24 @@ def _csv_files(path: Path) -> list[Path]:
 def _to_table(
     frame: pd.DataFrame, origin: Path, folder: Path, kind: str, options: ImportOptions
 ) -> ManifestTable:
-    missing = [name for name in NEEDED if name not in frame]
+    needed = (*NEEDED, *(NEEDED_WITH_TYPES if "variant_type" in frame else ()))
+    missing = [name for name in needed if name not in frame]
     if not {"label", "ground_truth"} & set(frame.columns):
         missing.append("label")
     if missing:
         raise DataError(f"{origin} cannot be used", [f"missing column {name}" for name in missing])
     root = options.audio_root or folder
     kept, notes = _without_silence(records_of(frame))
+    kept, more = _with_snr(kept)
+    notes += more
     paths = relocate([str(row["audio_path"]) for row in kept], root)
     records, problems = [], []
     for number, (row, path) in enumerate(zip(kept, paths, strict=True)):
         try:
             records.append(_record(row, path))
-        except ValueError as error:
-            problems.append(f"row {number} ({row['audio_path']}): {error}")
+        except (ValueError, ConfigurationError) as error:
+            reason = "; ".join(getattr(error, "problems", (str(error),)))
+            problems.append(f"row {number} ({row['audio_path']}): {reason}")
     if problems:
         raise DataError(f"{origin} cannot be used", problems)
     return make_table(records, root, kind, origin=origin, notes=notes)
@@ -177,12 +135,21 @@ def _without_silence(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], 
     return kept, [f"left out: {left_out} rows of {len(silent)} silent clips ({names})"]
 
 
+def _with_snr(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Leave out crossed rows without an SNR: the first system wrote none for silent clips."""
+    without = [row for row in rows if "variant_type" not in row and _is_empty(row["snr_db"])]
+    if not without:
+        return rows, []
+    kept = [row for row in rows if row not in without]
+    first = without[0]["audio_path"]
+    return kept, [f"left out: {len(without)} rows of silent clips, without an SNR, such as {first}"]
+
+
 def _record(row: Mapping[str, Any], path: str) -> dict[str, Any]:
-    stem = PurePosixPath(with_forward_slashes(str(row["audio_path"]))).stem
-    base = base_clip(stem)
+    base = base_clip(str(row["audio_path"]))
     if str(row["clip_id"]) != base.clip_id:
         raise ValueError(f"clip_id {row['clip_id']!r} is not the {base.clip_id!r} of the file name")
-    condition, measured = _condition(row)
+    condition, measured = _condition(row, base)
     columns = condition.columns()
     return {
         "clip_id": base.clip_id,
@@ -215,8 +182,10 @@ def _label(row: Mapping[str, Any], base: BaseClip) -> Label:
     return base.label
 
 
-def _condition(row: Mapping[str, Any]) -> tuple[Condition, float | None]:
+def _condition(row: Mapping[str, Any], base: BaseClip) -> tuple[Condition, float | None]:
     """Return the condition of a row, and the measured T60 where it stands in a bin."""
+    if "variant_type" not in row:
+        return _crossed(row, base), None
     kind = str(row["variant_type"])
     if kind not in _DIMENSIONS:
         raise ValueError(f"variant_type {kind!r}: known are {', '.join(_DIMENSIONS)}")
@@ -228,34 +197,40 @@ def _condition(row: Mapping[str, Any]) -> tuple[Condition, float | None]:
     elif dimension is Dimension.SNR:
         level = _number(row, "snr_db")
     elif dimension is Dimension.FILTER:
-        level = _band(row["band_filter"])
+        level = band_of(str(row["band_filter"]))
     elif not _is_empty(row.get("T60_bin")):
-        level, measured = _t60_bin(str(row["T60_bin"])), _number(row, "T60")
+        level, measured = nominal_t60_s(str(row["T60_bin"])), _number(row, "T60")
     else:
         t60_s = 0.0 if _is_empty(row["T60"]) else _number(row, "T60")
         level = t60_s or None
     return Condition(dimension, level), measured
 
 
+def _crossed(row: Mapping[str, Any], base: BaseClip) -> Condition:
+    """Return the duration and SNR of a row, and refuse a contradiction with the file name."""
+    condition = cross(
+        [
+            Condition(Dimension.DURATION, _number(row, "duration_ms")),
+            Condition(Dimension.SNR, _number(row, "snr_db")),
+        ]
+    )
+    named = cross(base.conditions) if base.conditions else condition
+    if named != condition:
+        raise ValueError(f"the file name says {named.key}, the columns say {condition.key}")
+    return condition
+
+
 def _number(row: Mapping[str, Any], column: str) -> float:
     if _is_empty(row[column]):
-        raise ValueError(f"{column} is empty for variant_type {row['variant_type']!r}")
+        raise ValueError(f"{column} is empty{_for_type(row)}")
     try:
         return float(row[column])
     except ValueError:
         raise ValueError(f"{column} {row[column]!r}: is no number") from None
 
 
-def _band(text: Any) -> Band:
-    if str(text) not in _BANDS:
-        raise ValueError(f"band_filter {text!r}: known are {', '.join(_BANDS)}")
-    return _BANDS[str(text)]
-
-
-def _t60_bin(text: str) -> float:
-    if text not in _NOMINAL_T60_S:
-        raise ValueError(f"T60_bin {text!r}: known are {', '.join(_NOMINAL_T60_S)}")
-    return _NOMINAL_T60_S[text]
+def _for_type(row: Mapping[str, Any]) -> str:
+    return f" for variant_type {row['variant_type']!r}" if "variant_type" in row else ""
 
 
 def _is_empty(value: Any) -> bool:
@@ -270,8 +245,8 @@ PARQUET_IMPORTER = Importer(
 )
 CSV_IMPORTER = Importer(
     CSV_KIND,
-    "the CSVs of the first system ({train,dev,test}_metadata.csv with clip_id, variant_type, "
-    "audio_path, ...)",
+    "the CSVs of the first system ({train,dev,test}_metadata.csv with clip_id, audio_path, and "
+    "variant_type or duration_ms and snr_db)",
     recognizes_csv,
     read_csv,
 )

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import soundfile
 
+from qsm_core.audio.files import is_taken
+from qsm_core.audio.reading import read_samples
 from qsm_core.data.importers.protocol import Importer, ImportOptions
 from qsm_core.data.manifest import ManifestTable, make_table
 from qsm_core.errors import DataError
@@ -46,7 +47,12 @@ def read(path: Path, options: ImportOptions) -> ManifestTable:
         raise DataError(f"{path} is no VoxConverse folder", ["no .wav file in it"])
     records: list[dict[str, object]] = []
     problems: list[str] = []
-    for stem, file in sorted(recordings.items()):
+    for stem, (file, *more) in sorted(recordings.items()):
+        twice = [file, *more] if more else rttms.get(stem, [])
+        if len(twice) > 1:
+            names = " and ".join(other.relative_to(path).as_posix() for other in twice[:2])
+            problems.append(f"{stem}: {names} have one name; take one of them out")
+            continue
         if stem not in rttms:
             problems.append(
                 f"{file.name}: no {stem}.rttm; get the annotations of VoxConverse and put them "
@@ -54,7 +60,7 @@ def read(path: Path, options: ImportOptions) -> ManifestTable:
             )
             continue
         try:
-            regions = _regions(file, rttms[stem])
+            regions = _regions(file, rttms[stem][0])
         except ValueError as error:
             problems.append(str(error))
             continue
@@ -105,10 +111,10 @@ def join_turns(turns: Iterable[Region]) -> list[Region]:
 def _regions(file: Path, rttm: Path) -> list[Region]:
     """Return where speech is, cut at the end of the recording."""
     try:
-        info = soundfile.info(file)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"{file}: cannot be read ({error})") from error
-    end_ms = int(info.frames / info.samplerate * 1000)
+        decoded = read_samples(file)
+    except DataError as error:
+        raise ValueError("; ".join(error.problems)) from error
+    end_ms = int(decoded.samples.size / decoded.rate_hz * 1000)
     return [(start, min(stop, end_ms)) for start, stop in join_turns(read_rttm(rttm))]
 
 
@@ -141,11 +147,15 @@ def _record(stem: str, path: str, start: int, options: ImportOptions) -> dict[st
     }
 
 
-def _by_stem(path: Path, suffix: str) -> dict[str, Path]:
+def _by_stem(path: Path, suffix: str) -> dict[str, list[Path]]:
     """Find files by their stem, down to the depth at which the downloads unpack."""
-    patterns = ["/".join(["*"] * depth) for depth in range(1, _DEPTH + 1)]
-    files = sorted(file for pattern in patterns for file in path.glob(pattern + suffix))
-    return {file.stem: file for file in reversed(files) if not file.name.startswith(".")}
+    found: dict[str, list[Path]] = {}
+    for depth in range(1, _DEPTH + 1):
+        for file in sorted(path.glob("/".join(["*"] * depth) + suffix)):
+            folders = [path.joinpath(*file.relative_to(path).parts[:n]) for n in range(1, depth)]
+            if not file.name.startswith(".") and all(map(is_taken, folders)):
+                found.setdefault(file.stem, []).append(file)
+    return found
 
 
 IMPORTER = Importer(

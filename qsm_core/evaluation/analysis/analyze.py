@@ -36,6 +36,7 @@ from qsm_core.evaluation.analysis.curve_tables import (
 )
 from qsm_core.evaluation.analysis.curves import Curve, curves_of
 from qsm_core.evaluation.analysis.dev_test_gap import gap_table
+from qsm_core.evaluation.analysis.ensembles import ensemble_table
 from qsm_core.evaluation.analysis.operating_point import (
     OperatingPoint,
     choose_threshold,
@@ -282,8 +283,10 @@ def _add_gaps_and_seeds(draft: _Draft, dev: Mapping[str, pd.DataFrame]) -> None:
     systems = [system for system in map(System.read, draft.tables) if not system.calibrated]
     ensemble, statistics = draft.ensemble, draft.statistics
     draft.rows["gaps"] = gap_table(ensemble, statistics, dev)
-    draft.rows["seeds"], draft.rows["seed_summary"] = seed_tables(ensemble, statistics, systems)
-    draft.rows["variance"] = variance_table(ensemble, statistics, systems)
+    draft.rows["ensembles"] = ensemble_table(ensemble, statistics, systems, dev)
+    single = [system for system in systems if not system.ensemble]
+    draft.rows["seeds"], draft.rows["seed_summary"] = seed_tables(ensemble, statistics, single)
+    draft.rows["variance"] = variance_table(ensemble, statistics, single)
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -340,7 +343,7 @@ def _read_test(path: Path) -> pd.DataFrame:
 
 
 def read_dev(path: Path, which: DevRows) -> pd.DataFrame:
-    """Read predictions on dev: of an evaluation, or of a search with one of its instructions.
+    """Read predictions on dev: of an evaluation, an ensemble, or a search with an instruction.
 
     Raises:
         DataError: They cannot be read, or the search has none with that instruction.
@@ -349,6 +352,8 @@ def read_dev(path: Path, which: DevRows) -> pd.DataFrame:
         return _read_test(path)
     file = path / "dev_predictions.parquet"
     table = read_predictions(file)
+    if which == "ensemble":
+        return table
     rows = table[table["system"] == SYSTEM_OF_ROWS[which]]
     if rows.empty:
         problem = f"{file}: no rows of system {SYSTEM_OF_ROWS[which]!r}"

@@ -118,15 +118,16 @@ def is_correct(predictions: pd.DataFrame) -> npt.NDArray[np.bool_]:
 def condition_order(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the conditions with their levels, in the order of the grid, whatever the row order.
 
-    Dimensions come as duration, SNR, reverberation, filter, none; within one the physical level
-    rises, and "none" comes first. `level` is that physical level, NaN where there is none.
+    Dimensions come as duration, SNR, reverberation, filter, crossed, none; within one the physical
+    level rises, and "none" comes first. `level` is that physical level, NaN where there is none.
     """
     columns = ["condition", "dimension", "duration_ms", "snr_db", "t60_s", "band"]
     order = predictions[columns].drop_duplicates("condition").copy()
     order["rank"] = order["dimension"].map({name: i for i, name in enumerate(DIMENSIONS)})
     order["named_none"] = ~order["condition"].str.endswith("_none")
     order["level"] = [_level(row) for row in order.to_dict("records")]
-    order = order.sort_values(["rank", "named_none", "level", "condition"], na_position="last")
+    by = ["rank", "named_none", "level", *_LEVEL_COLUMNS.values(), "condition"]
+    order = order.sort_values(by, na_position="last")
     return order[[*columns, "level"]].reset_index(drop=True)
 
 

@@ -33,7 +33,7 @@ def fit_row(system: str, curve: Curve) -> dict[str, Any]:
     """Return the fitted parameters of a curve."""
     row: dict[str, Any] = {
         "system": system,
-        "dimension": curve.axis.dimension,
+        "dimension": curve.axis.place,
         "measure": curve.measure,
         "reason": curve.reason,
     }
@@ -72,7 +72,7 @@ def threshold_rows(
         yield {
             "system": system,
             "threshold": _name(curve, target),
-            "dimension": curve.axis.dimension,
+            "dimension": curve.axis.place,
             "measure": curve.measure,
             "unit": curve.axis.unit,
             "target": target,
@@ -91,9 +91,9 @@ def difference_rows(
     targets: Sequence[float],
 ) -> Iterator[dict[str, Any]]:
     """Yield the differences of thresholds that both systems of a pair have."""
-    seconds = {(c.axis.name, c.measure): c for c in curves[pair.second]}
+    seconds = {(c.axis.name, c.axis.at, c.measure): c for c in curves[pair.second]}
     for first in curves[pair.first]:
-        second = seconds.get((first.axis.name, first.measure))
+        second = seconds.get((first.axis.name, first.axis.at, first.measure))
         if second is None:
             continue
         for target in targets:
@@ -154,7 +154,7 @@ def _interval(drawn: Any, confidence: float, tail: float) -> Interval:
 def _place(system: str, curve: Curve, level: Any, x: Any) -> dict[str, Any]:
     return {
         "system": system,
-        "dimension": curve.axis.dimension,
+        "dimension": curve.axis.place,
         "measure": curve.measure,
         "level": float(level),
         "x": float(x),
@@ -162,4 +162,5 @@ def _place(system: str, curve: Curve, level: Any, x: Any) -> dict[str, Any]:
 
 
 def _name(curve: Curve, target: float) -> str:
-    return f"{curve.axis.name}{100 * target:g}"
+    at = "" if curve.axis.at is None else f" at {curve.axis.at}"
+    return f"{curve.axis.name}{100 * target:g}{at}"

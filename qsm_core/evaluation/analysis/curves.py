@@ -5,19 +5,20 @@ the classes are separated; it is the measure of the published thresholds. "speec
 yes/no curve of hits with a free guess rate; a detector that always answers SPEECH reaches every
 threshold on it, so the false-alarm rate of each level is shown with it.
 
-Durations are fitted on log10 of ms, SNRs in dB.
+Durations are fitted on log10 of ms, SNRs in dB. Of durations crossed with SNRs, the durations at
+each SNR are a curve of their own, and the SNRs at each duration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qsm_core.conditions.grid import Dimension
+from qsm_core.conditions.grid import Condition, Dimension
 from qsm_core.evaluation.analysis.replicates import Ensemble, Replicated
 from qsm_core.statistics.psychometric import Bounds, Fits, deviance, fit
 from qsm_core.statistics.thresholds import Threshold, crossings, threshold_of
@@ -44,12 +45,19 @@ class Axis:
         column: Column of the level in the predictions.
         unit: Of the level.
         name: What its thresholds are called: DT75, SNR75.
+        at: The condition that stays while the level changes, of crossed conditions: `snr_0dB`.
     """
 
     dimension: str
     column: str
     unit: str
     name: str
+    at: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The dimension as tables name it: `duration`, or `duration at snr_0dB`."""
+        return self.dimension if self.at is None else f"{self.dimension} at {self.at}"
 
     def x(self, level: npt.ArrayLike) -> FloatArray:
         """Return levels in the units of the fit."""
@@ -151,13 +159,28 @@ def curves_of(ensemble: Ensemble, system: str, levels: pd.DataFrame) -> Iterator
         system: Its name.
         levels: The conditions in order with the columns of `condition_order`.
     """
-    for axis in AXES:
-        conditions = levels[(levels["dimension"] == axis.dimension) & levels[axis.column].notna()]
+    for axis, conditions in [*_single(levels), *_crossed(levels)]:
         conditions = conditions.sort_values(axis.column, kind="stable")
         if len(conditions) < min(_FEWEST_LEVELS.values()):
             continue
         for measure in MEASURES:
             yield _curve(ensemble, system, axis, measure, conditions)
+
+
+def _single(levels: pd.DataFrame) -> Iterator[tuple[Axis, pd.DataFrame]]:
+    for axis in AXES:
+        yield axis, levels[(levels["dimension"] == axis.dimension) & levels[axis.column].notna()]
+
+
+def _crossed(levels: pd.DataFrame) -> Iterator[tuple[Axis, pd.DataFrame]]:
+    """Yield the curves along one dimension at each level of the other."""
+    both = levels[(levels["dimension"] == Dimension.CROSSED.value)]
+    both = both[both["duration_ms"].notna() & both["snr_db"].notna()]
+    both = both[both["t60_s"].isna() & both["band"].isna()]
+    for axis, other in zip(AXES, reversed(AXES), strict=True):
+        for level, rows in both.groupby(other.column, sort=True):
+            at = Condition(Dimension(other.dimension), float(str(level))).key
+            yield replace(axis, at=at), rows
 
 
 def _curve(

@@ -19,7 +19,7 @@ from qsm_core.evaluation.analysis.alignment import Rows
 from qsm_core.evaluation.analysis.counts import GroupCounts, rates_from
 from qsm_core.evaluation.analysis.replicates import Ensemble, Replicated
 from qsm_core.evaluation.analysis.settings import AnalysisSettings, Pair
-from qsm_core.evaluation.systems import System
+from qsm_core.evaluation.systems import LORA, System
 from qsm_core.seeding import derive_rng
 from qsm_core.statistics.few_groups import Freedom
 from qsm_core.statistics.mcnemar import mcnemar_exact
@@ -56,9 +56,10 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
     """Return the pairs of the settings, or the pairs that the names suggest.
 
     Suggested are: each system with the first; each `x_opro` with its `x`, and both with the free
-    baseline `x@dev`. A training's seed stays: `lora_opro_seed43` is compared with `lora_seed43`.
-    Whether plain detectors do better is a separate question, and so a separate family: how many
-    of them are in a report does not weaken the comparisons of the others.
+    baseline `x@dev`; each LoRA with its twin that has cross-entropy as loss. A training's seed
+    stays: `lora_opro_seed43` is compared with `lora_seed43`. Whether plain detectors do better is a
+    separate question, and so a separate family: how many of them are in a report does not weaken
+    the comparisons of the others.
 
     Raises:
         ConfigurationError: A pair names a system that does not exist, or one system twice.
@@ -84,6 +85,8 @@ def pairs_to_compare(names: Sequence[str], pairs: Sequence[Pair]) -> tuple[Pair,
             suggested.setdefault((before, system), SYSTEMS)
             if before.at_dev_threshold in systems:
                 suggested[before.at_dev_threshold, system] = BASELINE
+        if system.adapter == LORA and system.with_cross_entropy in systems:
+            suggested[system.with_cross_entropy, system] = SYSTEMS
         if system.at_dev_threshold in systems:
             suggested[system, system.at_dev_threshold] = CALIBRATION
     return tuple(Pair(a.name, b.name, family) for (a, b), family in suggested.items())

@@ -10,6 +10,7 @@ import numpy as np
 from qsm_core.evaluation.analysis.pairwise import interval_columns
 from qsm_core.evaluation.analysis.replicates import Ensemble, Replicated
 from qsm_core.evaluation.systems import System
+from qsm_core.statistics.crossed import crossed_interval
 from qsm_core.statistics.variance import variance_shares
 
 Statistics = Mapping[str, Mapping[str, Replicated]]
@@ -111,13 +112,17 @@ def _pooled(ensemble: Ensemble, runs: Sequence[Replicated]) -> dict[str, Any]:
         _mean([run.jackknife for run in runs]),
         _mean([run.parts for run in runs]),
     )
+    columns = interval_columns(ensemble.interval(mean))
+    low, high = crossed_interval(values, columns["low"], columns["high"], columns["confidence"])
     return {
         "seeds": len(values),
         "mean": float(values.mean()),
         "spread": float(values.std(ddof=1)),
         "lowest": float(values.min()),
         "highest": float(values.max()),
-        **interval_columns(ensemble.interval(mean)),
+        **columns,
+        "seeds_low": low,
+        "seeds_high": high,
     }
 
 

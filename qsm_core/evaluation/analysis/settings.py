@@ -10,8 +10,8 @@ from pydantic import Field
 from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings, Share
 
 # Which predictions on dev: those of an evaluation, or those that a search for an instruction
-# stores, with its winner or with the instruction that it started from.
-DevRows = Literal["evaluation", "winner", "first"]
+# stores, with its winner or with the instruction that it started from, or those of an ensemble.
+DevRows = Literal["evaluation", "winner", "first", "ensemble"]
 # The name of the system in the rows of a search.
 SYSTEM_OF_ROWS: dict[DevRows, str] = {"winner": "best_instruction", "first": "seed_instruction"}
 

@@ -145,6 +145,19 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "lowest",
         "highest",
         *_INTERVAL,
+        "seeds_low",
+        "seeds_high",
+    ),
+    "ensembles": (
+        "system",
+        "members",
+        "best_member",
+        "dev_ba_clip_best",
+        "dev_ba_clip",
+        "ba_clip_best",
+        "ba_clip",
+        "value",
+        *_INTERVAL,
     ),
     "variance": ("family", "source", "variance", "share", "levels", "reason"),
     "clips": (
@@ -200,7 +213,10 @@ class Analysis:
         gaps: What an instruction scored on dev, where it was chosen, and on test. `what` is
             "ba_clip" or "gain" (winner minus seed instruction).
         seeds: A row for each training seed of a family of systems.
-        seed_summary: Mean over seeds with the interval over clips, and the spread over seeds.
+        seed_summary: Mean over seeds with the interval over clips, and the spread over seeds;
+            `seeds_low` and `seeds_high` are the interval over seeds and clips.
+        ensembles: A row for each ensemble of seeds: its gain on test (`value`, ba_clip) over the
+            member that is best on dev.
         variance: Shares of the variance of one run's balanced accuracy: clips, seeds, prompts and
             seeds x prompts.
         clips: Clips by the share of right answers over all systems and conditions, worst first.
@@ -224,6 +240,7 @@ class Analysis:
     gaps: pd.DataFrame
     seeds: pd.DataFrame
     seed_summary: pd.DataFrame
+    ensembles: pd.DataFrame
     variance: pd.DataFrame
     clips: pd.DataFrame
     settings: AnalysisSettings = field(default_factory=AnalysisSettings)

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.conditions.grid import parse_condition
-from qsm_core.data.csv_table import csv_header, read_csv_table
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.predictions.original import NEEDED as ORIGINAL_COLUMNS
 from qsm_core.evaluation.predictions.original import read_original
 from qsm_core.evaluation.predictions.table import read_predictions, validate
 from qsm_core.labels import Label, parse_label
+from qsm_core.tables.delimited import header_of, read_table
 
 REQUIRED = ("clip_id", "group_id", "condition", "label")
 ANSWERS = ("p_speech", "prediction")
@@ -38,9 +38,9 @@ def read_any(path: Path, system: str) -> pd.DataFrame:
     """
     if path.suffix == ".parquet":
         return read_predictions(path).assign(system=system)
-    if set(ORIGINAL_COLUMNS) <= set(csv_header(path)):
+    if set(ORIGINAL_COLUMNS) <= set(header_of(path)):
         return read_original(path, system)
-    raw = read_csv_table(path)
+    raw = read_table(path, numbers=("p_speech", "margin")).frame
     # Only an empty cell is missing: a group may be called None, and an answer may be N/A.
     return from_foreign(raw.mask(raw == ""), system, str(path))
 

@@ -27,12 +27,21 @@ def read_instruction(place: Path) -> str:
     """Read an instruction from a file, or from the output of a search.
 
     Raises:
-        DataError: There is no such file.
+        DataError: There is no such file, it cannot be read, or it is empty.
     """
     path = place / INSTRUCTION_FILE if place.is_dir() else place
+    title = "the instruction is not clear"
     if not path.is_file():
-        raise DataError("the instruction is not clear", [f"{path}: there is no such file"])
-    return path.read_text(encoding="utf-8").strip()
+        raise DataError(title, [f"{path}: there is no such file"])
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"{path}: {error}; needed is a text file in UTF-8 that holds one instruction"
+        raise DataError(title, [problem]) from error
+    if not text or "\0" in text:
+        what = "holds bytes that are no text" if text else "is empty"
+        raise DataError(title, [f"{path}: {what}; needed is a text file with one instruction"])
+    return text
 
 
 def own_instruction(instruction: str | None, inputs: Mapping[str, Path]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qsm_core.models.text.protocol import TextLLM
+from qsm_core.models.text.protocol import Answer, TextLLM
 from qsm_core.stage.journal import append_line, read_lines
 
 
@@ -30,16 +30,20 @@ class CachedLLM:
         self.at_once = llm.at_once
         self._events = read_lines(path, "the record of the optimizer LLM")
 
-    def answers(self, prompt: str, seeds: Sequence[int]) -> list[str]:
+    def answers(self, prompt: str, seeds: Sequence[int]) -> list[Answer]:
         """Return one answer a seed; see `TextLLM`."""
         digest = hashlib.sha256(prompt.encode()).hexdigest()
         for event in self._events:
             if event.get("to") == digest and event["seeds"] == list(seeds):
-                return list(event["answers"])
+                faults = event.get("faults", [""] * len(seeds))
+                return [Answer(*one) for one in zip(event["answers"], faults, strict=True)]
         if not any(event.get("prompt_digest") == digest for event in self._events):
             self._append({"prompt_digest": digest, "prompt": prompt})
         answers = self._llm.answers(prompt, seeds)
-        self._append({"to": digest, "seeds": list(seeds), "answers": answers})
+        event = {"to": digest, "seeds": list(seeds), "answers": [one.text for one in answers]}
+        if any(one.fault for one in answers):
+            event["faults"] = [one.fault for one in answers]
+        self._append(event)
         return answers
 
     def _append(self, event: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from qsm_core.models.quantization import (
     use_portable_layers,
 )
 from qsm_core.models.text.device_sharing import Sharing, needed_bytes, sharing_of
+from qsm_core.models.text.protocol import Answer
 
 DEFAULT_MAX_NEW_TOKENS = 256
 
@@ -96,7 +97,7 @@ class LocalLLM:
         """Whether the weights are in memory."""
         return self._loaded is not None
 
-    def answers(self, prompt: str, seeds: Sequence[int]) -> list[str]:
+    def answers(self, prompt: str, seeds: Sequence[int]) -> list[Answer]:
         """Return one answer a seed, all in one batch; see `TextLLM`.
 
         Raises:
@@ -123,7 +124,7 @@ class LocalLLM:
             torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def _write(self, model: Any, tokenizer: Any, prompt: str, seeds: Sequence[int]) -> list[str]:
+    def _write(self, model: Any, tokenizer: Any, prompt: str, seeds: Sequence[int]) -> list[Answer]:
         settings = self._settings
         turns = [{"role": "user", "content": prompt}]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
@@ -144,7 +145,11 @@ class LocalLLM:
             )
         new = written[:, inputs["input_ids"].shape[1] :]
         texts = tokenizer.batch_decode(new, skip_special_tokens=True)
-        return [str(answer) for answer in texts] * (len(seeds) // count)
+        cut = f"was cut off at {settings.max_new_tokens} tokens"
+        ends = {*_as_list(model.generation_config.eos_token_id), _pad_token(tokenizer, model)}
+        whole = [bool(ends & set(row.tolist())) for row in new]
+        made = [Answer(str(t), "" if w else cut) for t, w in zip(texts, whole, strict=True)]
+        return made * (len(seeds) // count)
 
 
 def _needed(folder: Path, stored: Quantization, placement: Placement) -> int:
@@ -184,5 +189,8 @@ def _load(folder: Path, stored: Quantization, placement: Placement) -> tuple[Any
 def _pad_token(tokenizer: Any, model: Any) -> int:
     if tokenizer.pad_token_id is not None:
         return int(tokenizer.pad_token_id)
-    ends = model.generation_config.eos_token_id
-    return int(ends[0] if isinstance(ends, list | tuple) else ends)
+    return _as_list(model.generation_config.eos_token_id)[0]
+
+
+def _as_list(token: int | list[int] | None) -> list[int]:
+    return [] if token is None else [token] if isinstance(token, int) else list(token)

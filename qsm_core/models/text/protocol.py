@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of a text LLM.
+
+    Attributes:
+        text: As the model wrote it; may be empty.
+        fault: Why the text is not a whole answer, such as "was cut off at 256 tokens"; empty if it
+            is one.
+    """
+
+    text: str
+    fault: str = ""
 
 
 class TextLLM(Protocol):
@@ -15,8 +30,8 @@ class TextLLM(Protocol):
 
     at_once: int | None
 
-    def answers(self, prompt: str, seeds: Sequence[int]) -> list[str]:
-        """Return one answer a seed, as the model wrote them; any of them may be empty.
+    def answers(self, prompt: str, seeds: Sequence[int]) -> list[Answer]:
+        """Return one answer a seed.
 
         Args:
             prompt: The user turn.

@@ -37,6 +37,8 @@ def condition_in_words(key: str) -> str:
     except ConfigurationError:
         return key.replace("_", " ")
     level = condition.level
+    if isinstance(level, tuple):
+        return ", ".join(condition_in_words(part.key) for part in level)
     if condition.dimension is Dimension.DURATION:
         return f"only {level:g} ms of sound"
     if condition.dimension is Dimension.SNR:

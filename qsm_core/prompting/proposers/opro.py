@@ -15,13 +15,14 @@ import numpy as np
 
 from qsm_core.inference.answers import AUTO, AnswerFormat
 from qsm_core.inference.config import LONGEST_INSTRUCTION
-from qsm_core.models.text.protocol import TextLLM
+from qsm_core.models.text.protocol import Answer, TextLLM
 from qsm_core.prompting.candidate_scores import CONDITIONS_WEIGHT, ScoredCandidate
 from qsm_core.prompting.proposers.feedback import error_summary
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.language import language_problem
-from qsm_core.prompting.texts.llm_answers import read_instructions
+from qsm_core.prompting.texts.llm_answers import read_answer
 
+ORIGIN = "optimizer LLM"
 MAX_SHOWN = 20
 _NUM_SEEDS = 2**31 - 1
 
@@ -89,40 +90,42 @@ class OproProposer:
         prompt = meta_prompt(history, self._objective, self._answer_format)
         answers = answers_in_batches(self._llm, prompt, seeds, self._before_call)
         like = history[0].candidate.text
-        origin = f"optimizer LLM, step {1 + max(entry.iteration for entry in history)}"
+        origin = f"{ORIGIN}, step {1 + max(entry.iteration for entry in history)}"
         return [item for answer in answers for item in sanitized(answer, like, origin)]
 
 
 def answers_in_batches(
     llm: TextLLM, prompt: str, seeds: Sequence[int], before_call: Callable[[], None]
-) -> list[str]:
+) -> list[Answer]:
     """Return one answer per seed, requesting as many at once as suits the model."""
     size = llm.at_once or len(seeds) or 1
-    answers: list[str] = []
+    answers: list[Answer] = []
     for start in range(0, len(seeds), size):
         before_call()
         answers += llm.answers(prompt, seeds[start : start + size])
     return answers
 
 
-def sanitized(answer: str, like: str, origin: str) -> list[Candidate | Refusal]:
-    """Return the instructions of an answer; those in a foreign language are refused.
+def sanitized(answer: Answer, like: str, origin: str) -> list[Candidate | Refusal]:
+    """Return the instructions of an answer, and why what else it holds is refused.
 
     Length, special tokens and label words are checked by the search, for every proposer.
 
     Args:
-        answer: As the LLM wrote it.
+        answer: As the LLM gave it.
         like: An instruction in the required language.
         origin: Origin of the candidates.
     """
-    texts = [clean_text(text) for text in read_instructions(answer)]
-    if not texts:
-        return [Refusal(answer, "the optimizer LLM gave an empty answer")]
+    found = read_answer(answer.text, whole=not answer.fault)
+    if answer.fault and not found.instructions:
+        return [Refusal(answer.text, f"the answer {answer.fault}", origin)]
     checked: list[Candidate | Refusal] = []
-    for text in texts:
+    for text in map(clean_text, found.instructions):
         problem = language_problem(text, like)
-        checked.append(Candidate(text, origin) if problem is None else Refusal(text, problem))
-    return checked
+        accepted = problem is None
+        checked.append(Candidate(text, origin) if accepted else Refusal(text, str(problem), origin))
+    reasons = found.reasons
+    return checked + [Refusal(answer.text, f"the answer {why}", origin) for why in reasons]
 
 
 def meta_prompt(

@@ -29,6 +29,7 @@ from qsm_core.prompting.texts.candidates import (
     text_problem,
 )
 
+ORIGIN_BY_LLM = "paraphrase by the LLM"
 _TRIES = 40
 _CHANGED = 0.7  # chance that a phrase is replaced
 _SWAPPED = 0.3  # chance that the labels swap places
@@ -69,7 +70,7 @@ class ParaphraseProposer:
             seeds = [int(seed) for seed in rng.integers(_NUM_SEEDS, size=count)]
             request = _REQUEST.format(text=text, max_chars=LONGEST_INSTRUCTION)
             answers = answers_in_batches(self._llm, request, seeds, self._before_call)
-            return [item for a in answers for item in sanitized(a, text, "paraphrase by the LLM")]
+            return [item for a in answers for item in sanitized(a, text, ORIGIN_BY_LLM)]
         seen = {same_text_key(entry.candidate.text) for entry in history}
         paraphrases: list[Candidate | Refusal] = []
         for _ in range(_TRIES * count):

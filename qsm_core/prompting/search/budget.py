@@ -47,19 +47,24 @@ class Budget:
         ends = self._dev.ends
         return least_budget(ends[-1], ends[1], candidates, self._finalists)
 
-    def affords(self, seed: int, others: Sequence[int], until: int) -> bool:
+    def affords(
+        self, seed: int, others: Sequence[int], until: int, *, seed_races: bool = True
+    ) -> bool:
         """Return whether candidates can be scored on the first blocks, and finalists on all of dev.
 
         Args:
             seed: How many blocks the seed instruction has been scored on.
             others: The same for each other candidate that is to be scored on these blocks.
             until: How many blocks all of them are to be scored on.
+            seed_races: Whether the seed instruction is, too.
         """
         if self.limit is None:
             return True
-        cost = sum(self._dev.rows_between(done, until) for done in (seed, *others))
+        racing = (seed, *others) if seed_races else others
+        cost = sum(self._dev.rows_between(done, until) for done in racing)
         after = [max(done, until) for done in others]
-        seed_left = self._dev.rows_between(max(seed, until), len(self._dev.blocks))
+        seed_after = max(seed, until) if seed_races else seed
+        seed_left = self._dev.rows_between(seed_after, len(self._dev.blocks))
         return self.spent + cost + seed_left + self._reserve(after) <= self.limit
 
     def most(self, num_candidates: int) -> int:

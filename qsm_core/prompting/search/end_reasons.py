@@ -22,6 +22,19 @@ def all_made(steps: int, empty: int = 0) -> str:
     return f"{made}, the last {empty if empty > 1 else 'one'} without a valid new candidate"
 
 
+def behind(leader: int, by: float, rows: int, gain: float) -> str:
+    """Return that a candidate would hardly gain anything over the leader.
+
+    Args:
+        leader: Its number.
+        by: By how much it is better.
+        rows: On how many rows.
+        gain: What the candidate would gain over it on average.
+    """
+    ahead = f"candidate {leader} is better by {by:.3f} on {rows} rows"
+    return f"{ahead} (expected gain over it {gain:.2g})"
+
+
 def no_better(steps: int) -> str:
     """Return that patience has run out."""
     return f"{counted(steps, 'step')} brought no better candidate"

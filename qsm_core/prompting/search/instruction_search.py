@@ -1,11 +1,15 @@
-"""The search for the best instruction: steps of new candidates, a race in each, then the finals.
+"""The search for the best instruction: steps of new candidates, a race of all, then the finals.
 
 The search requests predictions and receives them (`ask`, `tell`); it has no model. It scores the
-seed instruction, then in each step asks the proposer for candidates and races them against each
-other, the seed instruction and the best of earlier steps on blocks of dev (`race`). The best few
-and the seed instruction are scored on all of dev, and the best of these wins; of equally good ones
-the first that was found, so that the seed instruction only loses to a better one. The score that is
-reported for a winner is never the estimate of a race.
+seed instruction, then in each step asks the proposer for candidates. These join one race, which is
+that of the whole search: all that are still in it are compared on the same blocks of dev (`race`).
+Each step goes one look further into the blocks than the one before, and no further: what is not yet
+decided between two good candidates need not be decided if a later step brings a better one. After
+the last step the race goes on until one leads safely or all blocks are used.
+
+The best and the seed instruction are scored on all of dev, and the best of these wins; of equally
+good ones the first that was found, so that the seed instruction only loses to a better one. The
+score that is reported for a winner is never the estimate of a race.
 
 Everything is recorded in the trajectory. A search that was killed is replayed from the start,
 with what was proposed taken from the trajectory and what was scored from the caller's cache.
@@ -13,8 +17,8 @@ with what was proposed taken from the trajectory and what was scored from the ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pandas as pd
@@ -32,9 +36,16 @@ from qsm_core.prompting.config import PROPOSAL_TRIES, SearchSettings
 from qsm_core.prompting.proposers import Proposer
 from qsm_core.prompting.search.budget import Budget
 from qsm_core.prompting.search.dev_blocks import DevBlocks, Scoreboard
-from qsm_core.prompting.search.end_reasons import NO_BUDGET, all_made, no_better, no_new, outranked
+from qsm_core.prompting.search.end_reasons import (
+    NO_BUDGET,
+    all_made,
+    behind,
+    no_better,
+    no_new,
+    outranked,
+)
 from qsm_core.prompting.search.race import looks_at, losers
-from qsm_core.prompting.search.row_values import FloatArray, mean_of, values_of
+from qsm_core.prompting.search.row_values import FloatArray, mean_of, race_values, values_of
 from qsm_core.prompting.search.trajectory import Trajectory
 from qsm_core.prompting.texts.candidates import Candidate, Refusal, clean_text
 from qsm_core.prompting.texts.duplicates import KnownTexts
@@ -99,7 +110,9 @@ class InstructionSearch:
         self._known = KnownTexts()
         self._candidates: list[tuple[int, Candidate]] = []  # each with its iteration
         self._entries: dict[int, ScoredCandidate] = {}
-        self._elite: list[int] = []  # the best so far that are still in the race, without the seed
+        self._contenders: list[int] = [_SEED]  # still in the race
+        self._looks = looks_at(dev.race_blocks)
+        self._reasons: dict[int, str] = {}  # why candidates were dropped
         self._leaders: list[int] = []  # after each iteration
         self._begin()
         self._course = self._run()
@@ -107,7 +120,7 @@ class InstructionSearch:
 
     @property
     def history(self) -> list[ScoredCandidate]:
-        """Every candidate whose race is over, in order."""
+        """Every candidate that was scored, in order."""
         return [self._entries[number] for number in sorted(self._entries)]
 
     @property
@@ -168,11 +181,13 @@ class InstructionSearch:
             self.steps = iteration
             empty = 0 if fresh else empty + 1
             if fresh:
-                yield from self._race(fresh)
+                yield from self._step(fresh)
                 self._end_iteration()
         else:
             dry = empty >= _EMPTY_STEPS
             self.why_ended = no_new(empty) if dry else all_made(self.steps, empty)
+        yield from self._race(len(self._looks))
+        self._outrank()
         self._trajectory.record("ended", {"why": self.why_ended, "spent": self.budget.spent})
         yield from self._finals()
 
@@ -182,9 +197,7 @@ class InstructionSearch:
             return no_new(empty)
         if patience and leaders[-1 - patience :] == [leaders[-1]] * (patience + 1):
             return no_better(patience)
-        blocks = [self._board.blocks_of(number) for number in self._elite]
-        blocks += [0] * self._settings.candidates
-        if not self.budget.affords(self._board.blocks_of(_SEED), blocks, 1):
+        if not self._affords(1, more=self._settings.candidates):
             return NO_BUDGET
         return None
 
@@ -214,12 +227,12 @@ class InstructionSearch:
             rng = derive_rng(self._settings.seed, "propose", iteration, attempt)
             for proposed in self._proposer.propose(self.history, count, rng):
                 if isinstance(proposed, Refusal):
-                    refused.append(_refused(proposed.text, proposed.reason))
+                    refused.append(_refused(proposed, proposed.reason))
                     continue
                 candidate = Candidate(clean_text(proposed.text), proposed.origin)
                 problem = self._problem_of(candidate.text) or self._known.twin_of(candidate.text)
                 if problem is not None:
-                    refused.append(_refused(candidate.text, problem))
+                    refused.append(_refused(candidate, problem))
                 elif len(fresh) < count:
                     fresh.append(candidate)
                     self._enter(iteration, candidate)
@@ -231,58 +244,49 @@ class InstructionSearch:
         self._known.add(candidate.text)
         self._candidates.append((iteration, candidate))
 
-    def _race(self, fresh: Sequence[int]) -> Generator[Job, Sequence[pd.DataFrame], None]:
-        """Score candidates block by block and drop those to which another is superior."""
-        alive, reasons = list(fresh), dict[int, str | None](dict.fromkeys(fresh))
-        looks = looks_at(self._dev.race_blocks)
-        for blocks in looks:
-            field = [*self._elite, *alive]
-            done = [self._board.blocks_of(number) for number in field]
-            if not self.budget.affords(self._board.blocks_of(_SEED), done, blocks):
-                break
-            yield from self._score([_SEED, *field], blocks)
-            for number, reason in self._lost([_SEED, *field], alive, blocks, len(looks)).items():
-                alive.remove(number)
-                reasons[number] = reason
-            if not alive:
-                break
-        for number, reason in self._outranked(alive).items():
-            reasons[number] = reason
+    def _step(self, fresh: Sequence[int]) -> Generator[Job, Sequence[pd.DataFrame], None]:
+        """Let new candidates join the race, which goes one look further than in the step before."""
+        self._contenders += fresh
+        yield from self._race(1 + len(self._leaders))
         for number in fresh:
-            self._close(number, reasons[number])
+            self._close(number, self._reasons.get(number))
 
-    def _lost(
-        self, field: Sequence[int], alive: Sequence[int], blocks: int, looks: int
-    ) -> dict[int, str]:
-        """Return the candidates that are significantly worse than another, with the reasons."""
-        values = {number: self._values(number, blocks) for number in field}
-        rows = self._dev.rows_until(blocks)
-        lost_candidates = losers(rows, values, alive, self._settings.alpha / looks)
-        reasons = {}
-        for number, lost in lost_candidates.items():
-            reasons[number] = (
-                f"candidate {lost.rival} is better by {lost.better_by:.3f} on "
-                f"{len(rows.is_speech)} rows (p = {lost.p_value:.2g})"
-            )
-            event = {"number": number, "blocks": blocks, "reason": reasons[number]}
-            self._trajectory.record("dropped", event | asdict(lost))
-        return reasons
+    def _race(self, looks: int) -> Generator[Job, Sequence[pd.DataFrame], None]:
+        """Score contenders block by block; drop those that would hardly gain over the leader."""
+        for blocks in self._looks[:looks]:
+            if len(self._contenders) == 1 or not self._affords(blocks):
+                break
+            yield from self._score(self._contenders, blocks)
+            values = {number: self._values(number, blocks) for number in self._contenders}
+            rows = self._dev.rows_until(blocks)
+            share = self._dev.ends[blocks] / self._dev.ends[-1]
+            for number, lost in losers(rows, values, self._settings.tolerance, share).items():
+                reason = behind(lost.rival, lost.better_by, len(rows.is_speech), lost.expected_gain)
+                self._drop(number, blocks, reason, asdict(lost))
 
-    def _outranked(self, alive: Sequence[int]) -> dict[int, str]:
-        """Keep the best of those still in the race; return the others of `alive`, with why."""
-        field = [*self._elite, *alive]
-        if not alive:
-            return {}
-        ranked = self._ranked(field)
-        self._elite = ranked[: self._settings.finalists]
-        reasons = {}
-        for number in ranked[self._settings.finalists :]:
-            reasons[number] = outranked(self._settings.finalists)
-            event = {"number": number, "blocks": self._board.blocks_of(number)}
-            self._trajectory.record("dropped", event | {"reason": reasons[number]})
-            if number in self._entries:
-                self._entries[number] = replace(self._entries[number], dropped=reasons[number])
-        return {number: reason for number, reason in reasons.items() if number in alive}
+    def _affords(self, blocks: int, more: int = 0) -> bool:
+        """Return whether contenders, and `more` new ones, can be scored on the first blocks."""
+        others = [self._board.blocks_of(n) for n in self._contenders if n != _SEED] + [0] * more
+        seed_races = _SEED in self._contenders
+        seed = self._board.blocks_of(_SEED)
+        return self.budget.affords(seed, others, blocks, seed_races=seed_races)
+
+    def _outrank(self) -> None:
+        """Keep the best contenders, as many as there may be finalists."""
+        if self._contenders != [_SEED]:
+            others = [number for number in self._ranked(self._contenders) if number != _SEED]
+            for number in others[self._settings.finalists :]:
+                reason = outranked(self._settings.finalists)
+                self._drop(number, self._board.blocks_of(number), reason, {})
+        self._update()
+
+    def _drop(self, number: int, blocks: int, reason: str, more: Mapping[str, Any]) -> None:
+        self._contenders.remove(number)
+        self._reasons[number] = reason
+        event = {"number": number, "blocks": blocks, "reason": reason}
+        self._trajectory.record("dropped", event | dict(more))
+        if number in self._entries:
+            self._entries[number] = self._entry(number, reason)
 
     def _ranked(self, numbers: Sequence[int]) -> list[int]:
         """Return candidates by their score on the blocks that all were scored on, best first."""
@@ -292,9 +296,13 @@ class InstructionSearch:
         return sorted(numbers, key=lambda number: (-score[number], number))
 
     def _values(self, number: int, blocks: int) -> FloatArray:
-        """Return the value of each row of the first blocks, minus the length penalty."""
+        """Return the value in the race of each row of the first blocks, minus the penalty.
+
+        On all of dev nothing is estimated any more, and the values are those of the objective.
+        """
         answers = self._board.answers(number, blocks)
-        values = values_of(self._settings.objective, self._dev.rows_until(blocks), answers)
+        value = values_of if blocks == len(self._dev.blocks) else race_values
+        values = value(self._settings.objective, self._dev.rows_until(blocks), answers)
         return values - penalty_of(self._candidates[number][1].text, self._settings.length_penalty)
 
     def _score(
@@ -315,7 +323,7 @@ class InstructionSearch:
                 self._trajectory.record("block", event)
 
     def _close(self, number: int, dropped: str | None) -> None:
-        """Record the score of a candidate in its race."""
+        """Record the score of a new candidate after its step."""
         entry = self._entry(number, dropped)
         self._entries[number] = entry
         values = {
@@ -344,17 +352,21 @@ class InstructionSearch:
         return score_of(self._settings.objective, measures) - penalty
 
     def _end_iteration(self) -> None:
-        """Record the leader, after updating the candidates that were scored on more blocks."""
-        for number in (_SEED, *self._elite):
-            if self._entries[number].rows < self._dev.ends[self._board.blocks_of(number)]:
-                self._entries[number] = self._entry(number, None)
-        leader = self._ranked([_SEED, *self._elite])[0]
+        """Record the leader."""
+        self._update()
+        leader = self._ranked(self._contenders)[0]
         self._leaders.append(leader)
         self.best_by_iteration.append(self._entries[leader].score)
 
+    def _update(self) -> None:
+        """Update the contenders that were scored on more blocks."""
+        for number in self._contenders:
+            if self._entries[number].rows < self._dev.ends[self._board.blocks_of(number)]:
+                self._entries[number] = self._entry(number, None)
+
     def _finals(self) -> Generator[Job, Sequence[pd.DataFrame], None]:
         """Score the best and the seed instruction on all of dev."""
-        numbers = [_SEED, *self._elite]
+        numbers = [_SEED, *(number for number in self._contenders if number != _SEED)]
         yield from self._score(numbers, len(self._dev.blocks))
         for number in numbers:
             measures = measure(self._board.predictions(number))
@@ -373,5 +385,6 @@ class InstructionSearch:
         self._trajectory.record("asked", {"iteration": iteration, **values})
 
 
-def _refused(text: str, reason: str) -> dict[str, str]:
-    return {"text": text[:400], "reason": reason}
+def _refused(proposed: Candidate | Refusal, reason: str) -> dict[str, str]:
+    values = {"text": proposed.text[:400], "reason": reason}
+    return values | ({"origin": proposed.origin} if proposed.origin else {})

@@ -1,86 +1,109 @@
-"""Racing: a candidate that is significantly worse than another is scored no further.
+"""Racing: a candidate that would hardly gain anything over the leader is scored no further.
 
-After 1, 2, 4, 8, ... blocks ("looks") each candidate of a step is compared with every rival on the
-rows that both were scored on. It is dropped if a rival is better at a one-sided level of
-`alpha / (looks x rivals)`. By Bonferroni's inequality a candidate to which no rival is superior is
-then dropped with a probability of at most `alpha` in the whole race of its step, however many
-rivals it has; comparing only after a few of the blocks costs little of that.
+After 1, 2, 3, 4, 6, 9, ... blocks ("looks") every contender is compared with the one that leads, on
+the rows that both were scored on. Of each, the expected gain is computed: by how much it would beat
+the leader on average, given the difference seen and its uncertainty, counting a loss as no gain. A
+contender whose expected gain is at most the *tolerance* is dropped.
 
-The comparison is a paired t test on the difference of the objective. Rows of the same speaker or
-recording are not independent, so the variance is that between groups within each class (linearised
-ratio estimator: W. Cochran, "Sampling Techniques", 3rd ed., ch. 6), and the degrees of freedom
-count groups. To each class one win and one loss are added, as A. Agresti and B. Caffo do for
-proportions (The American Statistician 54 (2000) 280-288): three rows that agree by chance are no
-evidence of a variance of zero.
+The tolerance bounds a loss and not a probability. Let d be by how much a candidate would be better
+than the leader on all of dev, and s the standard error of the difference seen around it. Scoring
+all of dev is the most that a search can do, so s is that of the rows that are not scored yet: it is
+zero at the end. A candidate is dropped if the difference seen is at most -c s, where c solves
+s L(c) = tolerance and L(c) is the integral of the upper tail Q of the distribution from c. So the
+expected loss is
 
-Another rule, that of CAPO (T. Zehle et al., AutoML 2025: dropped once k others are better at level
-0.2, at every block), has no bound on dropping the best; docs/prompt-search.md has both measured.
+    d P(dropped) = d Q(c + d / s) <= s times the integral of Q from c to c + d / s <= s L(c)
 
-Legend: M rivals, N rows, K groups of a class.
+which is the tolerance, whatever d is: Q falls, so that the rectangle lies below the curve. A
+candidate that is equal to the leader may be dropped freely; a level of significance would spend
+clips on telling the two apart. This holds for each comparison; what a whole race loses is measured
+(docs/prompt-search.md). The rule is that of the expected value of information in ranking and
+selection (S. Chick, J. Branke, C. Schmidt, INFORMS Journal on Computing 22 (2010) 71-80), without a
+prior. docs/decisions/0029 has the rules that it replaced.
+
+The comparison is paired. Rows of the same speaker or recording are not independent, so the variance
+is that between groups within each class (linearised ratio estimator: W. Cochran, "Sampling
+Techniques", 3rd ed., ch. 6), and the degrees of freedom of the t distribution count groups. To each
+class one win and one loss are added, as A. Agresti and B. Caffo do for proportions (The American
+Statistician 54 (2000) 280-288): three rows that agree by chance are no evidence of a variance of
+zero.
+
+Legend: M contenders, N rows, K groups of a class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtr
+from scipy.stats import t as student
 
 from qsm_core.prompting.search.row_values import FloatArray, Rows, mean_of
+
+_GROWTH = 1.5  # of the blocks, from look to look
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A rival against a candidate: how much better it is, and the one-sided p-value of that."""
+    """A candidate against the leader.
+
+    Attributes:
+        rival: Number of the leader.
+        better_by: By how much the leader is better on the rows that both were scored on.
+        expected_gain: By how much the candidate would beat it on average, a loss being no gain.
+    """
 
     rival: int
     better_by: float
-    p_value: float
+    expected_gain: float
 
 
 def looks_at(num_blocks: int) -> tuple[int, ...]:
-    """Return after how many blocks candidates are compared: 1, 2, 4, ... and the last."""
-    doubling = [2**power for power in range(num_blocks.bit_length()) if 2**power < num_blocks]
-    return (*doubling, num_blocks)
+    """Return after how many blocks contenders are compared: 1, 2, 3, 4, 6, 9, ... and the last."""
+    looks = [1]
+    while looks[-1] < num_blocks:
+        looks.append(min(num_blocks, max(looks[-1] + 1, int(_GROWTH * looks[-1]))))
+    return tuple(looks)
 
 
 def losers(
-    rows: Rows,
-    values: Mapping[int, FloatArray],
-    candidates: Sequence[int],
-    level: float,
+    rows: Rows, values: Mapping[int, FloatArray], tolerance: float, share: float
 ) -> dict[int, Comparison]:
-    """Return the candidates to which a rival is superior, each with its strongest rival.
+    """Return the contenders that are not worth any more rows, each compared with the leader.
 
     Args:
         rows: The rows that all were scored on.
-        values: By number, the row values of all candidates and further rivals, each (N,).
-        candidates: Numbers of those that may be dropped.
-        level: One-sided level of all comparisons of a candidate together.
+        values: By number, the row values of all contenders, each (N,). Of equally good ones the
+            first leads.
+        tolerance: The expected gain, in units of the objective, that is not worth any more rows.
+        share: How much of dev the rows are; 1 is all of it, where nothing is left to expect.
     """
-    lost = {}
-    for number in candidates:
-        rivals = [other for other in values if other != number]
-        if not rivals:
-            continue
-        differences = np.stack([values[other] - values[number] for other in rivals])
-        better_by, p_values = superiority(rows, differences)
-        best = int(np.argmin(p_values))
-        if p_values[best] <= level / len(rivals):
-            lost[number] = Comparison(rivals[best], float(better_by[best]), float(p_values[best]))
-    return lost
+    means = {number: mean_of(rows, value) for number, value in values.items()}
+    leader = max(means, key=lambda number: means[number])
+    others = [number for number in values if number != leader]
+    if not others:
+        return {}
+    differences = np.stack([values[number] - values[leader] for number in others])
+    gains = expected_gains(rows, differences, share)
+    return {
+        number: Comparison(leader, means[leader] - means[number], float(gain))
+        for number, gain in zip(others, gains, strict=True)
+        if gain <= tolerance
+    }
 
 
-def superiority(rows: Rows, differences: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Test whether the objective differs by more than zero.
+def expected_gains(rows: Rows, differences: FloatArray, share: float) -> FloatArray:
+    """Return by how much each candidate would beat a rival on dev on average, a loss being no gain.
 
     Args:
         rows: The rows of the differences.
-        differences: Row values of each rival minus those of the candidate, (M, N).
+        differences: Row values of each candidate minus those of the rival, (M, N).
+        share: How much of dev the rows are.
 
     Returns:
-        The differences of the objective, (M,), and one-sided p-values, (M,).
+        Expected gains in units of the objective, (M,).
     """
     scale = np.sqrt((differences**2).mean(axis=1))
     means, variances, freedom = np.zeros(len(scale)), np.zeros(len(scale)), 0
@@ -90,10 +113,15 @@ def superiority(rows: Rows, differences: FloatArray) -> tuple[FloatArray, FloatA
         means += mean / 2
         variances += variance / 4
         freedom += groups - 1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistics = np.where(variances > 0, means / np.sqrt(variances), 0.0)
-    better_by = np.array([mean_of(rows, values) for values in differences])
-    return better_by, stdtr(max(freedom, 1), -statistics)
+    freedom = max(freedom, 2)  # with one, the t distribution has no expectation
+    errors = np.sqrt(variances * (1.0 - share))
+    gains: FloatArray = np.maximum(means, 0.0)
+    unsure = errors > 0
+    z = means[unsure] / errors[unsure]
+    # The integral of the upper tail of the t distribution from -z.
+    tail = (freedom + z**2) / (freedom - 1) * student.pdf(z, freedom) + z * stdtr(freedom, z)
+    gains[unsure] = errors[unsure] * tail
+    return gains
 
 
 def _class_mean(

@@ -11,6 +11,11 @@ the NONSPEECH rows:
                        Biometrics 44 (1988) 837-845), whose class means are the area and whose
                        variance is that of the area
 
+A race compares candidates by `race_values`, which for the first two of these use the margin too: a
+right answer by a hair and a wrong one by a hair differ by chance. Instead of 1 or 0 such a row
+counts as a share of a right answer that grows with its margin (docs/decisions/0029 has what this
+saves, and what a wider smoothing would cost).
+
 Legend: N rows.
 """
 
@@ -21,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import ndtr
 from scipy.stats import rankdata
 
 from qsm_core.labels import Label
@@ -31,6 +37,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 NO_DIMENSION = -1
+_BANDWIDTH = 0.15  # of the smoothing, next to the root mean square of a candidate's margins
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,23 @@ def values_of(objective: Objective, rows: Rows, answers: Answers) -> FloatArray:
     if objective == "log_loss":
         return -np.logaddexp(0.0, np.where(rows.is_speech, -answers.margin, answers.margin))
     return _placements(rows.is_speech, answers.margin)
+
+
+def race_values(objective: Objective, rows: Rows, answers: Answers) -> FloatArray:
+    """Return the value of each row for a race, (N,): right answers are smoothed by their margin.
+
+    A row without a margin, or whose answer is not the one that its margin says, is not smoothed.
+    """
+    if objective not in ("balanced_accuracy", "reward"):
+        return values_of(objective, rows, answers)
+    correct = answers.correct.astype(np.float64)
+    known = np.isfinite(answers.margin)
+    towards = np.where(rows.is_speech, answers.margin, -answers.margin)
+    spread = np.sqrt(np.mean(towards[known] ** 2)) if known.any() else 0.0
+    if spread > 0:
+        agrees = known & ((towards > 0) == answers.correct)
+        correct[agrees] = ndtr(towards[agrees] / (_BANDWIDTH * spread))
+    return correct * reward_weights(rows) if objective == "reward" else correct
 
 
 def mean_of(rows: Rows, values: FloatArray) -> float:

@@ -34,10 +34,12 @@ class Refusal:
     Attributes:
         text: As it was proposed.
         reason: Why it was refused.
+        origin: As that of a candidate.
     """
 
     text: str
     reason: str
+    origin: str = ""
 
 
 def clean_text(text: str) -> str:

@@ -36,7 +36,12 @@ from qsm_core.reporting.speech.views.dev import (
     operating_points_view,
 )
 from qsm_core.reporting.speech.views.prompts import controls_view, gains_view, transfer_view
-from qsm_core.reporting.speech.views.sources import seeds_view, sizes_view, variance_view
+from qsm_core.reporting.speech.views.sources import (
+    ensembles_view,
+    seeds_view,
+    sizes_view,
+    variance_view,
+)
 from qsm_core.reporting.speech.views.systems import (
     calibration_view,
     comparisons_view,
@@ -142,6 +147,7 @@ def _of_dev(sources: Sources) -> dict[str, ReportTable]:
         "gaps": ReportTable(analysis.gaps, gaps_view(analysis.gaps, titles)),
         "seeds": ReportTable(analysis.seeds),
         "seed_summary": ReportTable(analysis.seed_summary, seeds_view(analysis.seed_summary)),
+        "ensembles": ReportTable(analysis.ensembles, ensembles_view(analysis.ensembles, titles)),
         "variance": ReportTable(analysis.variance, variance_view(analysis.variance)),
     }
 

@@ -116,9 +116,13 @@ def _of_conditions(sources: Sources) -> Iterator[Named]:
     analysis = sources.analysis
     points = analysis.curve_points[analysis.curve_points["measure"] == MEASURE]
     for dimension, word, unit in _DIMENSIONS:
-        rows = points[points["dimension"] == dimension]
-        if rows["level"].nunique() > 1:
-            yield f"by_{dimension}", _curves(sources, rows, dimension, word, unit)
+        crossed = points["dimension"].str.startswith(f"{dimension} at ")
+        for place in (dimension, *points.loc[crossed, "dimension"].unique()):
+            rows = points[points["dimension"] == place]
+            if rows["level"].nunique() > 1:
+                words = word + place.removeprefix(dimension)
+                name = f"by_{place.replace(' ', '_')}"
+                yield name, _curves(sources, rows, place, words, unit)
     conditions = single_conditions(analysis)
     balanced = conditions[conditions["metric"] == "ba"]
     if balanced["condition"].nunique() > 1:

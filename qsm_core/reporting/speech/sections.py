@@ -138,7 +138,7 @@ def _training(content: ReportContent) -> Section:
         "training",
         "Training and seeds",
         figures=_figures(content, "training_loss"),
-        tables=_tables(content, "seed_summary"),
+        tables=_tables(content, "seed_summary", "ensembles"),
         folded=[*_tables(content, "variance"), *folded],
     )
 

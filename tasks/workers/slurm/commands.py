@@ -22,6 +22,12 @@ PATIENCE_S = 600.0
 _TIMEOUT_S = 60.0
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 20.0
+# What these mean to SLURM's commands is said by us alone: a filter of squeue hides our jobs, a
+# default of sbatch or scancel changes what they do. Only where the controller is, and the proof of
+# who we are, come from the environment.
+_SETTINGS = ("SLURM_", "SBATCH_", "SQUEUE_", "SCANCEL_", "SCONTROL_", "SACCT_", "SRUN_", "SALLOC_",
+             "SINFO_")  # fmt: skip
+_KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")
 _UNREACHABLE = (
     "unable to contact slurm controller",
     "socket timed out",
@@ -38,7 +44,13 @@ _UNREACHABLE = (
 
 
 class SlurmRefusedError(StageError):
-    """SLURM rejected a command; the text quotes it."""
+    """SLURM rejected a command; the text quotes it.
+
+    Attributes:
+        has_words: Whether SLURM said why.
+    """
+
+    has_words = True
 
 
 class SlurmUnreachableError(TransientError):
@@ -60,6 +72,15 @@ def check_commands() -> None:
         )  # fmt: skip
 
 
+def slurm_environment(current: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without SLURM's own variables, but for those that lead to it."""
+    return {
+        name: value
+        for name, value in current.items()
+        if name in _KEPT or not name.startswith(_SETTINGS)
+    }
+
+
 def run_slurm(
     command: Sequence[str],
     *,
@@ -72,7 +93,7 @@ def run_slurm(
     Args:
         command: The command and its arguments.
         stdin: What it reads.
-        environment: Its environment; default: that of this process.
+        environment: Its environment; default: that of this process, as `slurm_environment`.
         patience_s: How long to repeat it while the controller cannot be reached.
 
     Raises:
@@ -85,9 +106,12 @@ def run_slurm(
         code, out, err = _call(command, stdin, environment)
         if code == 0:
             return out
-        said = _words(err or out, command[0]) or f"exit status {code}"
+        words = _words(err, command[0]) or _words(out, command[0])
+        said = words or f"exit status {code}"
         if not _is_unreachable(said):
-            raise SlurmRefusedError(f"{command[0]} says: {said}")
+            refused = SlurmRefusedError(f"{command[0]} says: {said}")
+            refused.has_words = bool(words)
+            raise refused
         if time.monotonic() + pause_s > deadline:
             raise SlurmUnreachableError(f"the controller of SLURM does not answer: {said}")
         logger.warning("%s: %s; tried again in %.0f s", command[0], said, pause_s)
@@ -102,9 +126,10 @@ def _call(
         done = subprocess.run(
             list(command),
             input=stdin if stdin is not None else "",
-            env=dict(os.environ if environment is None else environment),
+            env=slurm_environment(os.environ) if environment is None else dict(environment),
             capture_output=True,
             text=True,
+            errors="replace",  # a banner may be in any encoding
             check=False,
             timeout=_TIMEOUT_S,
             start_new_session=True,  # Ctrl-C of the terminal must not end a scancel half way
@@ -115,9 +140,14 @@ def _call(
 
 
 def _words(text: str, command: str) -> str:
-    """Return what a command complained of in one line, without its own name before each part."""
-    lines = [line.removeprefix(f"{command}: ").removeprefix("error: ") for line in text.split("\n")]
-    return "; ".join(line.strip() for line in lines if line.strip())
+    """Return what a command complained of in one line, without its own name before each part.
+
+    Where it names itself, other lines are those of a site's wrapper.
+    """
+    own = [line for line in text.split("\n") if line.startswith(f"{command}: ")]
+    lines = own or text.split("\n")
+    said = (line.removeprefix(f"{command}: ").removeprefix("error: ").strip() for line in lines)
+    return "; ".join(line for line in said if line)
 
 
 def _is_unreachable(said: str) -> bool:

@@ -6,7 +6,7 @@ import time
 
 from qsm_core.errors import StageError
 from tasks.workers.errors import LostWorkerError
-from tasks.workers.slurm.units import format_duration, format_memory
+from tasks.workers.slurm.units import format_duration
 from tasks.workers.slurm.worker_job import WorkerJob
 
 _START_LIMIT_S = 600.0
@@ -30,6 +30,12 @@ def startup_state(job: WorkerJob, resource: str) -> str:
         StageError: It failed, or takes longer than it may.
     """
     slurm = job.job
+    if job.unlisted_because:
+        raise StageError(
+            f"squeue does not list {slurm.description}, which was submitted, and nothing else is "
+            f"known of it: {job.unlisted_because}. It is cancelled, and no further job submitted "
+            "for the stage"
+        )
     if slurm.pending:
         waited_s, limit_s = time.monotonic() - job.submitted, job.request.pending_limit
         if limit_s is not None and waited_s > limit_s:
@@ -53,9 +59,10 @@ def startup_state(job: WorkerJob, resource: str) -> str:
 def loss_error(job: WorkerJob) -> StageError:
     """Return why a worker went away under a stage."""
     if job.job.state == "OUT_OF_MEMORY":
+        given = job.request.memory_text or "a job gets where its profile does not say"
         return StageError(
-            f"{_end(job)}: the stage needs more than {format_memory(job.request.memory)}; raise "
-            f"`memory` of its class or stage in the profile{log_tail(job)}"
+            f"{_end(job)}: the stage needs more than {given}; raise `memory` of "
+            f"its class or stage in the profile{log_tail(job)}"
         )
     if job.job.alive:
         return LostWorkerError(f"the worker in {job.description} is gone{log_tail(job)}")

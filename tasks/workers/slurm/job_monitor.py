@@ -111,6 +111,7 @@ class JobMonitor:
         """Stop, and wait for a while until SLURM has no job of ours; return those that are left."""
         self.stop()
         left = self._wait_until_ended()
+        self._cancel_strays()
         self._thread.join(POLL_S)
         peaks = {one.job_id: one for one in add_peak_memory([one.job for one in self.jobs])}
         for job in self.jobs:
@@ -136,11 +137,17 @@ class JobMonitor:
     def _refresh(self) -> None:
         if not any(one.job.alive for one in self.jobs):
             return
-        found = {job.job_id: job for job in find_jobs([self._name], patience_s=0)}
+        try:
+            found = {job.job_id: job for job in find_jobs([self._name], patience_s=0)}
+        except SlurmRefusedError as error:
+            logger.debug("squeue cannot be used; each job is looked up: %s", error)
+            found = {}
         with self.changed:
             for job in self.jobs:
                 job.update(found.get(job.job.job_id))
             self.changed.notify_all()
+        for job in [one for one in self.jobs if one.is_unlisted]:
+            job.look_up()
 
     def _dismiss_worker(self, job: WorkerJob) -> None:
         """Ask a worker without work to leave: its job then ends as COMPLETED."""
@@ -162,6 +169,16 @@ class JobMonitor:
             cancel_jobs(job_ids, at_once=at_once, patience_s=_CLOSE_WITHIN_S / 2)
         except (SlurmRefusedError, SlurmUnreachableError) as error:
             logger.warning("SLURM jobs %s could not be cancelled: %s", ", ".join(job_ids), error)
+
+    def _cancel_strays(self) -> None:
+        """Cancel jobs of our name whose number we never learnt."""
+        ours = {one.job.job_id for one in self.jobs}
+        try:
+            found = find_jobs([self._name], ended_too=False, patience_s=0)
+        except (SlurmRefusedError, SlurmUnreachableError) as error:
+            logger.warning("the queue cannot be searched for jobs of this run: %s", error)
+        else:
+            self._try_to_cancel([one.job_id for one in found if one.job_id not in ours])
 
     def _wait_until_ended(self) -> list[str]:
         """Wait until SLURM has none of our jobs; cancel, then kill, those that take too long."""

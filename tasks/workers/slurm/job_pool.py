@@ -25,7 +25,7 @@ from tasks.workers.slurm.cluster import QsmCluster
 from tasks.workers.slurm.commands import SlurmRefusedError
 from tasks.workers.slurm.job_errors import log_tail, loss_error, startup_state
 from tasks.workers.slurm.job_monitor import CALM_POLL_S, POLL_S, JobMonitor
-from tasks.workers.slurm.jobs import submit_once
+from tasks.workers.slurm.jobs import SlurmUnreadableError, submit_once
 from tasks.workers.slurm.profile_schema import ResourceClass
 from tasks.workers.slurm.script import job_comment, submission_environment
 from tasks.workers.slurm.worker_check import check_worker
@@ -55,6 +55,7 @@ class JobPool:
         self._api_url = get_current_settings().api.url
         self._environment = submission_environment(os.environ)
         self._monitor = JobMonitor(name, self._cluster)
+        self._unreadable: SlurmUnreadableError | None = None
 
     @contextmanager
     def acquire(self, pool: WorkerPool, stage: str, on_wait: OnWait) -> Iterator[WorkerJob]:
@@ -66,7 +67,7 @@ class JobPool:
             on_wait: Receives what is waited for, when that changes.
 
         Raises:
-            SlurmRefusedError: SLURM does not take such a job.
+            SlurmRefusedError: SLURM does not take such a job, or does not say what became of it.
             LostWorkerError: The job was lost before it could be used.
             StageError: The job ended at its start, waited too long, or sees something else than
                 the flow.
@@ -160,10 +161,15 @@ class JobPool:
         )
         script = self._cluster.script_for(worker, request)
         try:
+            if self._unreadable is not None:  # nobody could cancel the next one either
+                raise self._unreadable
             job_id = submit_once(script, pending, environment=self._environment, waiting=waiting)
+        except SlurmUnreadableError as error:
+            self._unreadable = error
+            raise
         except SlurmRefusedError as error:
             raise SlurmRefusedError(
-                f"SLURM rejected a job of class {self._resource} (partition {request.partition}): "
+                f"SLURM rejected a job of class {self._resource} ({request.partition_text}): "
                 f"{error}"
             ) from error
         finally:

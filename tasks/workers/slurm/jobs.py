@@ -7,26 +7,45 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from tasks.workers.job import ALIVE, Job
+from tasks.workers.job import Job
+from tasks.workers.slurm.answers import (
+    QUEUE_FORMAT,
+    read_job_number,
+    read_peaks,
+    read_queue,
+    read_record,
+)
 from tasks.workers.slurm.commands import (
     PATIENCE_S,
     SlurmRefusedError,
     SlurmUnreachableError,
     run_slurm,
+    slurm_environment,
 )
 
 logger = logging.getLogger(__name__)
 
-_FIELDS = ("%i", "%j", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%k")
 _PAUSE_S = 2.0
-_SEPARATOR = "\x1f"
-_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_LOOKS = 3  # for a job whose number sbatch did not print
+# sbatch --test-only: what may be there later, so that a job may wait for it in the queue.
+_NOT_NOW = (
+    "requested node configuration is not available",
+    "requested partition configuration not available now",
+    "required node not available",
+    "required partition not available",
+    "requested nodes are busy",
+    "licenses are not currently available",
+    "job violates accounting/qos policy",
+    "reservation is currently",
+)
+
+
+class SlurmUnreadableError(SlurmRefusedError):
+    """SLURM, or a site's wrapper around it, printed something of another form; quotes it."""
 
 
 def find_jobs(
@@ -47,28 +66,33 @@ def find_jobs(
         SlurmUnreachableError: The controller did not answer.
     """
     command = ["squeue", "--noheader", f"--user={os.getuid()}", "--array"]
-    command += [f"--format={_SEPARATOR.join(_FIELDS)}"]
+    command += [f"--format={QUEUE_FORMAT}"]
     if names is not None:
         command += [f"--name={','.join(names)}"]
     if ended_too:
         command += ["--states=all"]
-    environment = {**os.environ, "SLURM_TIME_FORMAT": "%s"}
+    environment = {**slurm_environment(os.environ), "SLURM_TIME_FORMAT": "%s"}
     text = run_slurm(command, environment=environment, patience_s=patience_s)
-    jobs = [_read_job(line) for line in text.splitlines() if line.strip()]
-    return [job for job in jobs if names is None or job.name in names]
+    return [job for job in read_queue(text) if names is None or job.name in names]
 
 
-def submit_job(script: str, *, environment: dict[str, str], patience_s: float = PATIENCE_S) -> str:
-    """Submit a script and return the number of the job.
+def find_state(job_id: str) -> tuple[str, str] | None:
+    """Return state and reason of one job, whatever squeue lists; None where SLURM knows none.
 
     Raises:
-        SlurmRefusedError: SLURM rejected it; quotes SLURM.
-        SlurmUnreachableError: The controller did not answer; it may have accepted the job all the
-            same.
+        SlurmRefusedError: SLURM rejected the query, or its answer cannot be read.
+        SlurmUnreachableError: The controller did not answer.
     """
-    command = ["sbatch", "--parsable"]
-    text = run_slurm(command, stdin=script, environment=environment, patience_s=patience_s)
-    return text.strip().split(";")[0]
+    try:
+        text = run_slurm(["scontrol", "--oneliner", "show", "job", job_id], patience_s=0)
+    except SlurmRefusedError as error:
+        if "invalid job id" in str(error).lower():
+            return None
+        raise
+    found = read_record(text, job_id)
+    if found is None:
+        raise SlurmUnreadableError(f"scontrol says nothing of job {job_id}: {_quoted(text)}")
+    return found
 
 
 def submit_once(
@@ -81,7 +105,8 @@ def submit_once(
     """Submit a script and return the number of the job, also where the answer is lost.
 
     A controller that goes away may have accepted the job. So the queue is searched for the job
-    before it is submitted again.
+    before it is submitted again. Where sbatch ended well and printed no number, the job is there:
+    it is searched for, and never submitted again.
 
     Args:
         script: The script.
@@ -91,28 +116,53 @@ def submit_once(
 
     Raises:
         SlurmRefusedError: SLURM rejected it; quotes SLURM.
+        SlurmUnreadableError: What sbatch printed holds no number, and the queue no such job.
         SlurmUnreachableError: The controller did not answer for a long time.
     """
     deadline = time.monotonic() + PATIENCE_S
+    command = ["sbatch", "--parsable"]
     while True:
         try:
-            return submit_job(script, environment=environment, patience_s=0)
+            text = run_slurm(command, stdin=script, environment=environment, patience_s=0)
         except SlurmUnreachableError as error:
             if time.monotonic() > deadline:
                 raise
             waiting(str(error))
+        else:
+            return read_job_number(text) or _number_in_queue(job, text, waiting)
         time.sleep(_PAUSE_S)
-        for taken in find_jobs([job.name], ended_too=False):  # waits for the controller
-            if taken.comment == job.comment:
-                return taken.job_id
+        number = _find_number(job)
+        if number is not None:
+            return number
+
+
+def _number_in_queue(job: Job, text: str, waiting: Callable[[str], object]) -> str:
+    """Find the number of a job that was submitted; `text` is what sbatch printed."""
+    for _ in range(_LOOKS):
+        number = _find_number(job)
+        if number is not None:
+            return number
+        waiting(f"sbatch printed no number of a job; {job.name} is searched for in the queue")
+        time.sleep(_PAUSE_S)
+    raise SlurmUnreadableError(
+        f"sbatch printed no number of a job: {_quoted(text)}. The queue does not show the job "
+        f"either (squeue --name={job.name}), so no further one is submitted"
+    )
+
+
+def _find_number(job: Job) -> str | None:
+    """Return the number of the job with this name and comment; waits for the controller."""
+    found = (one for one in find_jobs([job.name], ended_too=False) if one.comment == job.comment)
+    return next((one.job_id for one in found), None)
 
 
 def invalid_in(script: str, *, environment: dict[str, str]) -> str | None:
-    """Have SLURM check, without submitting anything, whether a script requests what does not exist.
+    """Have SLURM check, without submitting anything, whether it would refuse a script.
 
     Returns:
-        SLURM's words where it calls something invalid (partition, account, feature, gres). What
-        is only unavailable at the moment, such as drained nodes, does not speak against queueing.
+        SLURM's words, or those of a site's plugin, where it would (no such partition, account,
+        feature; memory in a form that the site does not take). What is only unavailable at the
+        moment, such as drained nodes, does not speak against queueing.
 
     Raises:
         SlurmUnreachableError: The controller did not answer.
@@ -120,7 +170,9 @@ def invalid_in(script: str, *, environment: dict[str, str]) -> str | None:
     try:
         run_slurm(["sbatch", "--test-only"], stdin=script, environment=environment)
     except SlurmRefusedError as error:
-        return str(error) if "invalid" in str(error).lower() else None
+        said = str(error)
+        later = any(words in said.lower() for words in _NOT_NOW)
+        return said if error.has_words and not later else None
     return None
 
 
@@ -157,44 +209,11 @@ def add_peak_memory(jobs: Collection[Job]) -> list[Job]:
         text = run_slurm([*command, ",".join(ids)], patience_s=5)
     except (SlurmRefusedError, SlurmUnreachableError, FileNotFoundError):
         return list(jobs)  # a cluster without accounting
-    peaks = _peaks(text)
+    peaks = read_peaks(text)
     return [replace(job, max_rss_bytes=peaks.get(job.job_id)) for job in jobs]
 
 
-def _peaks(text: str) -> dict[str, int]:
-    """Return the largest MaxRSS of the steps of each job."""
-    peaks: dict[str, int] = {}
-    for line in text.splitlines():
-        step, _, rss = line.partition("|")
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", rss.strip())
-        if found:
-            job_id = step.partition(".")[0]
-            peaks[job_id] = max(peaks.get(job_id, 0), int(float(found[1]) * _UNITS[found[2]]))
-    return peaks
-
-
-def _read_job(line: str) -> Job:
-    job_id, name, state, reason, node, partition, submitted, started, ended, comment = (
-        part.strip() for part in line.split(_SEPARATOR)
-    )
-    alive = state in ALIVE
-    start = None if state == "PENDING" else _moment(started)  # an estimate, before it starts
-    end = None if alive else _moment(ended)
-    elapsed = ((end or datetime.now(UTC)) - start).total_seconds() if start else 0.0
-    return Job(
-        job_id=job_id,
-        name=name,
-        state=state,
-        reason=reason,
-        node="" if node == "(null)" else node,
-        partition=partition,
-        submitted_at=_moment(submitted),
-        started_at=start,
-        ended_at=end,
-        elapsed_s=max(0.0, elapsed),
-        comment="" if comment == "(null)" else comment,
-    )
-
-
-def _moment(text: str) -> datetime | None:
-    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else None
+def _quoted(text: str) -> str:
+    """Return what a command printed in one line, the last words of it."""
+    words = " ".join(text.split())
+    return repr(words[-300:]) if words else "it printed nothing"

@@ -92,7 +92,7 @@ class SlurmProfile:
             script = self.script_to_show(resource, request)
             problem = invalid_in(script, environment=environment)
             if problem is not None:
-                problems.append(f"resources.{resource} (partition {request.partition}): {problem}")
+                problems.append(f"resources.{resource} ({request.partition_text}): {problem}")
         if problems:
             raise ConfigurationError(f"SLURM rejects the profile {self.name}", problems)
 

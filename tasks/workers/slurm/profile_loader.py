@@ -11,13 +11,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from qsm_core.errors import ConfigurationError
+from tasks.workers.slurm.profile_contradictions import FieldPath, contradictions, unknown_names
 from tasks.workers.slurm.profile_schema import ClusterProfile
 
 LOCAL = "local"
 SHIPPED = Path(__file__).resolve().parents[3] / "deployments" / "clusters"
 _KEPT_TAGS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:bool")
-
-FieldPath = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
@@ -64,7 +63,10 @@ def load_profile(cluster: str, *, stages: Collection[str] | None = None) -> Clus
         ConfigurationError: Lists every mistake in it.
     """
     path = find_profile(cluster)
-    text = path.read_text()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _error([f"{path}: {error}; needed is a YAML file in UTF-8"]) from error
     try:
         root = yaml.compose(text, Loader=_Loader)
         values = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
@@ -72,15 +74,15 @@ def load_profile(cluster: str, *, stages: Collection[str] | None = None) -> Clus
         raise _error([f"{path}: not valid YAML: {_in_one_line(str(error))}"]) from error
     lines = dict(_lines(root)) if root is not None else {}
     problems = [f"{path}, line {line}: {name} is given twice" for name, line in _duplicates(root)]
+    found = list(unknown_names(values, stages))
     try:
         profile = ClusterProfile.model_validate({} if values is None else values)
     except ValidationError as error:
-        found = [_explain(one, values) for one in error.errors()]
+        found += [_explain(one, values) for one in error.errors()]
         problems += [f"{path}, {_line_of(lines, field)}: {text}" for field, text in found]
         raise _error(problems) from error
-    problems += [
-        f"{path}, {_line_of(lines, field)}: {text}" for field, text in _mismatches(profile, stages)
-    ]
+    found += contradictions(profile)
+    problems += [f"{path}, {_line_of(lines, field)}: {text}" for field, text in found]
     if problems:
         raise _error(problems)
     return profile
@@ -88,25 +90,6 @@ def load_profile(cluster: str, *, stages: Collection[str] | None = None) -> Clus
 
 def _error(problems: list[str]) -> ConfigurationError:
     return ConfigurationError("the cluster profile cannot be used", problems)
-
-
-def _mismatches(
-    profile: ClusterProfile, stages: Collection[str] | None
-) -> Iterator[tuple[FieldPath, str]]:
-    """Yield what the values for single stages refer to that does not exist or does not fit."""
-    for name, override in profile.stages.items():
-        if stages is not None and name not in stages:
-            known = ", ".join(sorted(stages))
-            yield ("stages", name), f"stages.{name}: no such stage; known stages: {known}"
-        if override.resource is not None and override.resource not in profile.resources:
-            known = ", ".join(profile.resources)
-            text = f"= {override.resource!r}: no such class; classes of this profile: {known}"
-            yield ("stages", name, "resource"), f"stages.{name}.resource {text}"
-            continue
-        base = profile.resources[override.resource or "cpu"]
-        if override.walltime is not None and override.walltime < 2 * base.stop_margin:
-            text = "is less than twice the stop_margin of its class"
-            yield ("stages", name, "walltime"), f"stages.{name}.walltime {text}"
 
 
 def _explain(problem: Any, values: Any) -> tuple[FieldPath, str]:

@@ -6,73 +6,24 @@ and reports its mistakes.
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from qsm_core.store.spec import StageDefinition
+from tasks.workers.slurm.profile_values import (
+    MEMORY_FLAGS,
+    WHOLE_NODE,
+    Directive,
+    Duration,
+    Memory,
+    SharedPath,
+    Umask,
+    Word,
+    option_of,
+)
 from tasks.workers.slurm.units import format_duration, format_memory, parse_duration, parse_memory
-
-# Set by qsm for every job; a profile that set them too would break what relies on them.
-_OURS = (
-    "--job-name", "-J", "--output", "-o", "--error", "-e", "--comment", "--requeue", "--no-requeue",
-    "--array", "-a", "--wrap", "--parsable", "--ntasks", "-n", "--export", "--signal",
-)  # fmt: skip
-_FIELD_OF_FLAG = {
-    "--partition": "partition", "-p": "partition", "--account": "account", "-A": "account",
-    "--qos": "qos", "-q": "qos", "--time": "walltime", "-t": "walltime", "--mem": "memory",
-    "--cpus-per-task": "cores", "-c": "cores", "--gres": "gres", "--constraint": "constraint",
-    "-C": "constraint", "--exclude": "exclude", "-x": "exclude",
-}  # fmt: skip
-
-
-def _one_word(text: object) -> object:
-    if isinstance(text, str) and (not text.strip() or re.search(r"\s", text)):
-        raise ValueError("write one word without spaces")
-    return text
-
-
-def _directive(text: object) -> object:
-    """Reject a directive that would break the script, or for which there is a field."""
-    if not isinstance(text, str):
-        return text
-    flag = re.split(r"[=\s]", text.strip(), maxsplit=1)[0]
-    if not flag.startswith("-") or "\n" in text:
-        raise ValueError("write one option of sbatch, such as --reservation=course")
-    if flag in _OURS:
-        raise ValueError(f"{flag} is set by qsm itself")
-    if flag in _FIELD_OF_FLAG:
-        raise ValueError(f"use the field {_FIELD_OF_FLAG[flag]} instead of {flag}")
-    return text.strip()
-
-
-def _umask(text: object) -> object:
-    if text is not None and not re.fullmatch(r"0?[0-7]{3}", str(text)):
-        raise ValueError("write a umask as three octal digits, such as 077 or 027")
-    return text
-
-
-def _path(text: object) -> object:
-    """Expand `~` and `$NAME`; a variable that is not set is an error, not a folder `$NAME`."""
-    if not isinstance(text, str):
-        return text
-    filled = os.path.expandvars(text)
-    if "$" in filled:
-        raise ValueError("it contains a variable that is not set")
-    path = Path(filled).expanduser()
-    if not path.is_absolute():
-        raise ValueError("write an absolute path; ~ and $NAME are expanded")
-    return path
-
-
-Duration = Annotated[int, BeforeValidator(parse_duration)]
-Memory = Annotated[int, BeforeValidator(parse_memory)]
-Word = Annotated[str, BeforeValidator(_one_word)]
-Directive = Annotated[str, BeforeValidator(_directive)]
-SharedPath = Annotated[Path, BeforeValidator(_path)]
 
 
 class _Strict(BaseModel):
@@ -82,10 +33,14 @@ class _Strict(BaseModel):
 class ResourceClass(_Strict):
     """What one job of a class asks SLURM for, and how qsm uses such jobs."""
 
-    partition: Word = Field(description="Partition of SLURM.")
+    partition: Word | None = Field(None, description="Partition of SLURM. Empty: the site's.")
     walltime: Duration = Field(description="Longest time of one job.")
     cores: int = Field(ge=1, le=1024, description="Cores of one job.")
-    memory: Memory = Field(description="Memory of one job.")
+    memory: Memory | None = Field(
+        None,
+        description="Memory of one job; 0: all of the node. Empty: what the site gives, or "
+        "--mem-per-cpu among the directives.",
+    )
     account: Word | None = Field(None, description="Account that is charged.")
     qos: Word | None = Field(None, description="Quality of service.")
     gres: Word | None = Field(None, description="Generic resources, such as gpu:1.")
@@ -116,6 +71,41 @@ class ResourceClass(_Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _memory_is_said_once(self) -> Self:
+        given = [] if self.memory is None else [f"memory {self.memory_text}"]
+        given += [f"directive {one}" for one in self.memory_directives]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)}: SLURM takes one of them; remove the others")
+        return self
+
+    @property
+    def memory_directives(self) -> tuple[str, ...]:
+        """The directives that say how much memory a job gets for each core or GPU."""
+        return tuple(one for one in self.directives if option_of(one) in MEMORY_FLAGS)
+
+    @property
+    def memory_text(self) -> str:
+        """Memory of a job in SLURM's notation; empty where the site decides."""
+        if self.memory is None:
+            return " ".join(self.memory_directives)
+        return "0" if self.memory == WHOLE_NODE else format_memory(self.memory)
+
+    @property
+    def partition_text(self) -> str:
+        """The partition, for messages."""
+        return f"partition {self.partition or 'of the site'}"
+
+    def has_room_for(self, other: ResourceClass) -> bool:
+        """Say whether its jobs have the cores and the memory that another class needs."""
+        if self.cores < other.cores:
+            return False
+        if self.memory is None or other.memory is None:  # how much a site gives is not known
+            return self.memory_text == other.memory_text
+        if WHOLE_NODE in (self.memory, other.memory):
+            return self.memory == WHOLE_NODE
+        return self.memory >= other.memory
+
     @property
     def gpus(self) -> int:
         """How many GPUs one job has."""
@@ -126,9 +116,9 @@ class ResourceClass(_Strict):
     def facts(self) -> dict[str, object]:
         """Return what the plan shows."""
         return {
-            "partition": self.partition,
+            "partition": self.partition or "",
             "walltime": format_duration(self.walltime),
-            "memory": format_memory(self.memory),
+            "memory": self.memory_text,
             "cores": self.cores,
             "gres": self.gres or "",
             "gpus": self.gpus,
@@ -157,9 +147,7 @@ class ClusterProfile(_Strict):
         None, description="Network interface of the flow's host. Empty: `interface`."
     )
     python: Word | None = Field(None, description="Python of the jobs. Empty: the flow's.")
-    umask: Annotated[str | None, BeforeValidator(_umask)] = Field(
-        None, description="File mode mask of flow and jobs, such as 027."
-    )
+    umask: Umask | None = Field(None, description="File mode mask of flow and jobs, such as 027.")
     group: Word | None = Field(None, description="Group that the store's files belong to.")
     environment: tuple[str, ...] = Field((), description="Lines run in every job, before its own.")
     resources: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")], ResourceClass] = (
@@ -186,13 +174,16 @@ class ClusterProfile(_Strict):
         """
         override = self.stages.get(definition.name)
         name = override.resource if override and override.resource else definition.resource
-        changes: dict[str, int] = {}
+        of_class = self.resources[name]
+        changes: dict[str, Any] = {}
         if definition.walltime:
             changes["walltime"] = parse_duration(definition.walltime)
-        if definition.memory:
+        if definition.memory and not of_class.memory_directives:
             changes["memory"] = parse_memory(definition.memory)
         if override and override.walltime:
             changes["walltime"] = override.walltime
-        if override and override.memory:
+        if override and override.memory is not None:
+            by_core = of_class.memory_directives
             changes["memory"] = override.memory
-        return name, self.resources[name].model_copy(update=changes)
+            changes["directives"] = tuple(one for one in of_class.directives if one not in by_core)
+        return name, of_class.model_copy(update=changes)

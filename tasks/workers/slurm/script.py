@@ -14,9 +14,10 @@ from typing import Any
 
 import tasks
 from tasks.workers.resources import THREAD_VARIABLES
+from tasks.workers.slurm.commands import slurm_environment
 from tasks.workers.slurm.jobqueue import CONFIG_SECTION, SLURMJob
 from tasks.workers.slurm.profile_schema import ClusterProfile, ResourceClass
-from tasks.workers.slurm.units import format_duration, format_memory
+from tasks.workers.slurm.units import format_duration
 
 # A worker that cannot reach the flow for so long ends, and its job with it.
 DEATH_TIMEOUT_S = 120
@@ -70,7 +71,9 @@ class QsmJob(SLURMJob):
             processes=1,
             job_cpu=request.cores,
             memory=0,  # no limit by Dask: it would stop a stage that still fits; SLURM has one
-            job_mem=format_memory(request.memory),
+            # dask-jobqueue has no way to leave it to the site.
+            job_mem=request.memory_text if request.memory is not None else "0",
+            job_directives_skip=[] if request.memory is not None else ["#SBATCH --mem="],
             nanny=False,
             death_timeout=DEATH_TIMEOUT_S,
             shebang="#!/bin/bash",
@@ -102,11 +105,8 @@ def submission_environment(current: Mapping[str, str]) -> dict[str, str]:
     Without what the job reads from its private file, and without what a job that the flow itself
     runs in was asked for: sbatch would take that for its own options.
     """
-    return {
-        name: value
-        for name, value in current.items()
-        if name == "SLURM_CONF" or not name.startswith(("PREFECT_", "SLURM_", "SBATCH_", "SRUN_"))
-    }
+    ours = slurm_environment(current)
+    return {name: value for name, value in ours.items() if not name.startswith("PREFECT_")}
 
 
 def _directives(request: ResourceClass, comment: str, logs: Path) -> list[str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from qsm_core.errors import StageError
 from tasks.workers.job import Job
 from tasks.workers.slurm.cluster import QsmCluster
+from tasks.workers.slurm.commands import SlurmRefusedError
+from tasks.workers.slurm.jobs import find_state
 from tasks.workers.slurm.profile_schema import ResourceClass
 
 # SLURM shows a new job, and forgets an old one, with some delay.
@@ -37,6 +39,8 @@ class WorkerJob:
         checked: Whether the worker was compared with the flow.
         ending: Whether the job was told to end.
         discarded: Whether no further stage may take it.
+        unlisted_because: Why nothing is known of it: SLURM's words, where squeue does not list it
+            and no other answer can be read.
     """
 
     worker: str
@@ -51,6 +55,7 @@ class WorkerJob:
     checked: bool = False
     ending: bool = False
     discarded: bool = False
+    unlisted_because: str = ""
     _joined: float | None = None
     _free_since: float = field(default_factory=time.monotonic)
     _last_reported: float = field(default_factory=time.monotonic)
@@ -92,8 +97,7 @@ class WorkerJob:
         """Say whether it is large enough for a request and has enough of its walltime left."""
         began = self._joined if self._joined is not None else time.monotonic()
         left_s = self.request.walltime - (time.monotonic() - began)
-        large = self.request.memory >= request.memory and self.request.cores >= request.cores
-        return large and left_s >= _LEAST_TIME_LEFT * request.walltime
+        return self.request.has_room_for(request) and left_s >= _LEAST_TIME_LEFT * request.walltime
 
     def assign(self, stage: str) -> None:
         """Give the job to a stage."""
@@ -116,13 +120,25 @@ class WorkerJob:
         """Return why its worker is gone, after querying SLURM."""
         return self.explain_loss(self)
 
+    @property
+    def is_unlisted(self) -> bool:
+        """Whether it should be there, and SLURM has not listed it for longer than a delay."""
+        return self.job.alive and time.monotonic() - self._last_reported > _MISSING_S
+
     def update(self, job: Job | None) -> None:
         """Take what SLURM reports; None where it does not list the job, which may be a delay."""
-        now = time.monotonic()
         if job is not None:
-            self.job, self._last_reported = job, now
-        elif self.job.alive and now - self._last_reported > _MISSING_S:
-            self.job = replace(self.job, state="GONE", reason="SLURM does not list it any more")
+            self.job, self._last_reported, self.unlisted_because = job, time.monotonic(), ""
+
+    def look_up(self) -> None:
+        """Ask SLURM for this job alone: a list may leave out a job that is there."""
+        try:
+            found = find_state(self.job.job_id)
+        except SlurmRefusedError as error:
+            self.unlisted_because = str(error)
+            return
+        state, reason = found or ("GONE", "SLURM does not know it any more")
+        self.update(replace(self.job, state=state, reason=reason))
 
     def record(self, resource: str) -> Job:
         """Return what is known of the job, with the stages that ran in it."""

@@ -13,7 +13,7 @@ from qsm_core.prompting.search.budget import Budget
 from qsm_core.prompting.search.dev_blocks import DevBlocks
 from tests.support.corpora import make_corpus
 
-VALUES = {"conditions": "dur_100ms, snr_0dB", "opro_candidates": 3, "opro_clips": 8}
+VALUES = {"conditions": "dur_100ms, snr_0dB", "opro_candidates": 3, "opro_clips": 8, "opro_finalists": 2}
 
 
 def test_form_manifest_and_stage_agree(tmp_path: Path) -> None:

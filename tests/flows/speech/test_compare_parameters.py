@@ -38,6 +38,15 @@ def test_the_systems_of_one_run_keep_their_names(tmp_path: Path) -> None:
     assert on_dev == {"base": (search, "first"), "base_opro": (search, "winner")}
 
 
+def test_an_ensemble_has_its_dev_scores_beside_those_of_test(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run", "lora_ensemble")
+    (one,) = find_systems([str(run)]).systems
+    assert one.dev is None
+    (run / "eval_lora_ensemble" / "dev_predictions.parquet").touch()
+    (one,) = find_systems([str(run)]).systems
+    assert one.dev == (run / "eval_lora_ensemble", "ensemble")
+
+
 def test_an_evaluation_of_dev_comes_before_a_search(tmp_path: Path) -> None:
     run = _run(tmp_path / "run", "base")
     for folder, file in (("dev_base", "predictions"), ("opro_base", "dev_predictions")):
@@ -77,7 +86,7 @@ def test_all_wrong_sources_are_reported_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "expected"),
+    ("wrong", "shown"),
     [
         ({"sources": []}, "sources"),
         ({"name": "a/b"}, "name = 'a/b'"),

@@ -41,6 +41,24 @@ def test_the_7b_preset_without_data_is_refused() -> None:
         parse_parameters({"preset": "qwen2-audio-7b"})
 
 
+def test_the_lora_of_version_1_is_a_preset() -> None:
+    p = parse_parameters({"preset": "qwen2-audio-7b-v1", "data": "clips"})
+    assert (p.lora_targets, p.lora_rank, p.lora_alpha) == ("everything", 16, 32)
+    assert (p.learning_rate, p.epochs) == (2e-4, 3)
+    assert (p.micro_batch_size, p.effective_batch_size // 2) == (2, 8)
+    newer = parse_parameters({"preset": "qwen2-audio-7b", "data": "clips"})
+    assert (newer.lora_targets, newer.micro_batch_size) == ("attention", None)
+
+
+def test_a_training_that_contradicts_itself_is_refused() -> None:
+    values = {"lora_targets": "everything", "tune_encoder": True, "micro_batch_size": 3}
+    with pytest.raises(ConfigurationError) as caught:
+        parse_parameters(values)
+    batch, scope = caught.value.problems
+    assert "has to divide effective_batch_size = 16" in batch
+    assert "has its own part of the audio encoder" in scope
+
+
 def test_fractions_that_leave_nothing_to_train_on_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="nothing is left for training"):
         parse_parameters({"dev_fraction": 0.5, "test_fraction": 0.5})
@@ -49,6 +67,29 @@ def test_fractions_that_leave_nothing_to_train_on_are_refused() -> None:
 def test_seeds_without_training_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="num_seeds"):
         parse_parameters({"adapter": "somewhere", "num_seeds": 3})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"lora_seeds": "42,x"}, r"lora_seeds = '42,x': 'x'; needed are different whole numbers"),
+        ({"lora_seeds": "1,-2"}, "lora_seeds = '1,-2': '-2'"),
+        ({"lora_seeds": ","}, "there is none"),
+        ({"lora_seeds": "7,7"}, "one stands there twice"),
+        ({"lora_seeds": "7,8", "num_seeds": 2}, "num_seeds = 2 would name other seeds"),
+        ({"lora_seeds": "7,8", "adapter": "somewhere"}, "lora_seeds = '7,8': an existing adapter"),
+        ({"loss": "focal", "adapter": "somewhere"}, "loss = 'focal': an existing adapter"),
+        ({"loss": "hinge"}, "loss = 'hinge'"),
+        ({"class_weights": "1"}, "class_weights = '1': allowed are equal, balanced, and two"),
+        ({"class_weights": "0,1"}, "class_weights = '0,1'"),
+        ({"class_weights": "nan,1"}, "class_weights = 'nan,1'"),
+    ],
+)
+def test_seeds_and_losses_that_cannot_be_are_refused(
+    values: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
+        parse_parameters(values)
 
 
 def test_a_search_with_too_few_clips_is_refused_before_anything_runs() -> None:
@@ -62,10 +103,10 @@ def test_a_search_with_too_few_clips_is_refused_before_anything_runs() -> None:
 
 
 def test_a_budget_that_holds_no_step_is_refused_with_the_least() -> None:
-    # 8 candidates on 22 conditions x 2 classes; first instruction and 2 finalists on 60 x 22.
-    with pytest.raises(ConfigurationError, match="opro_budget = 4311: the least is 4312"):
-        parse_parameters({"opro_budget": 4311})
-    assert parse_parameters({"opro_budget": 4312}).opro_budget == 4312
+    # 8 candidates on 22 conditions x 2 classes; first instruction and 1 finalist on 60 x 22.
+    with pytest.raises(ConfigurationError, match="opro_budget = 2991: the least is 2992"):
+        parse_parameters({"opro_budget": 2991})
+    assert parse_parameters({"opro_budget": 2992}).opro_budget == 2992
     few = {"conditions": "dur_20ms,snr_0dB", "dev_clips": 10, "opro_candidates": 3}
     # 3 candidates on blocks of 5 clips of each class in 2 conditions; 1 + 4 on all 20.
     values = {**few, "opro_block_clips": 24, "opro_clips": 20, "opro_finalists": 4}

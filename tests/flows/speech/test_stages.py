@@ -1,5 +1,6 @@
 """Which stages a study submits for its parameters: planned, nothing runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from flows.complete_pipeline import seven_stages
 from flows.run.stages import RunStages
 from flows.speech.parsing import parse_parameters
+from qsm_core.models.identity import EMBEDDED_FOLDER
 from qsm_core.store.store import Store
 from tasks.run.handle import StageHandle
 from tasks.run.runner import StageRunner
 from tasks.workers.local import local_profile
+from tests.support.adapter_files import write_adapter_files
 
 
 def _planned(folder: Path, **values: Any) -> dict[str, StageHandle]:
@@ -45,12 +48,25 @@ def test_dev_is_evaluated_where_no_search_does_it(tmp_path: Path, instruction: s
 
 
 def test_without_a_use_for_dev_clips_none_are_needed(tmp_path: Path, instruction: str) -> None:
-    adapter = tmp_path / "adapter"  # planning digests it and loads nothing
-    adapter.mkdir()
-    (adapter / "adapter_config.json").write_text("{}")
+    adapter = write_adapter_files(tmp_path / "adapter", EMBEDDED_FOLDER)
     both = {"instruction_base": instruction, "instruction_lora": instruction}
     given = _planned(tmp_path, adapter=str(adapter), **both)
     assert not [name for name in given if name.startswith(("dev_", "opro_"))]
+
+
+def test_a_plan_says_what_an_older_adapter_is(tmp_path: Path) -> None:
+    adapter = write_adapter_files(tmp_path / "adapter", EMBEDDED_FOLDER)
+    parameters = parse_parameters({"adapter": str(adapter)})
+    store = Store(tmp_path / "store")
+    with StageRunner(store, local_profile(1), plan_only=True) as runner:
+        run = RunStages(parameters, store, runner)
+        seven_stages(parameters, run)
+    (row,) = run.tables["Adapter"]
+    assert row["adapts"] == "language model: q_proj, v_proj; audio encoder: q_proj, v_proj"
+    assert row["names"] == "of transformers 4, mapped"
+    assert row["made for"] == (
+        "Qwen/Qwen2-Audio-7B-Instruct: another name than 'embedded'; is it the same?"
+    )
 
 
 def test_each_model_is_scored_with_its_best_control_and_with_what_others_found(
@@ -79,10 +95,49 @@ def test_each_model_is_scored_with_its_best_control_and_with_what_others_found(
 
 
 def test_a_search_takes_what_the_form_says(tmp_path: Path) -> None:
-    values = {"opro_alpha": 0.1, "opro_block_clips": 50, "opro_finalists": 3}
+    values = {"opro_tolerance": 0.1, "opro_block_clips": 50, "opro_finalists": 3}
     search = _planned(tmp_path, **values, opro_controls="paraphrases")["opro_base"].config
-    assert (search.alpha, search.block_clips, search.finalists) == (0.1, 50, 3)
+    assert (search.tolerance, search.block_clips, search.finalists) == (0.1, 50, 3)
     assert search.controls == ("paraphrases",)
+
+
+def test_seeds_of_the_training_leave_data_and_noise_as_they_are(tmp_path: Path) -> None:
+    planned = _planned(tmp_path, seed=5, lora_seeds="42, 123,2024")
+    trainings = {
+        name: (handle.config.seed, handle.config.data_seed, handle.config.loss)
+        for name, handle in planned.items()
+        if handle.stage.name == "train_lora"
+    }
+    assert trainings == {
+        "lora": (42, 5, "cross_entropy"),
+        "lora_seed123": (123, 5, "cross_entropy"),
+        "lora_seed2024": (2024, 5, "cross_entropy"),
+    }
+    assert planned["eval_lora_seed123"].config.render.seed == 5
+    members = ("lora", "lora_seed123", "lora_seed2024")
+    ensemble = planned["eval_lora_ensemble"]
+    assert ensemble.config.members == members
+    assert ensemble.config.dev == dict.fromkeys(members, "first")
+    assert set(ensemble.inputs) == {f"{kind}_{one}" for kind in ("eval", "dev") for one in members}
+    prompted = planned["eval_lora_opro_ensemble"].config
+    assert set(prompted.dev.values()) == {"winner"}
+    analysis = planned["analysis"].config
+    assert analysis.systems[-2:] == ("lora_ensemble", "lora_opro_ensemble")
+    assert analysis.dev["lora_ensemble"] == "ensemble"
+
+
+def test_focal_loss_is_compared_with_cross_entropy_at_equal_budget(tmp_path: Path) -> None:
+    values = {"loss": "focal", "focal_gamma": 1.5, "class_weights": "2,1", "num_seeds": 2}
+    planned = _planned(tmp_path, **values)
+    for seed in ("", "_seed43"):
+        focal, twin = (planned[f"lora{name}{seed}"].config for name in ("", "_cross_entropy"))
+        assert (focal.loss, focal.focal_gamma, focal.class_weights) == ("focal", 1.5, (2.0, 1.0))
+        assert replace(twin, loss="focal") == focal
+        assert f"dev_lora_cross_entropy{seed}" in planned
+    assert not [name for name in planned if name.startswith("opro_lora_cross")]
+    assert "lora_cross_entropy" in planned["report"].config.trainings
+    plain = _planned(tmp_path / "plain")
+    assert not [name for name in plain if "cross_entropy" in name or "ensemble" in name]
 
 
 def test_order_of_tables(tmp_path: Path) -> None:
@@ -94,6 +149,8 @@ def test_order_of_tables(tmp_path: Path) -> None:
         "lora_opro",
         "lora_seed43",
         "lora_opro_seed43",
+        "lora_ensemble",
+        "lora_opro_ensemble",
         "energy",
     )
 

@@ -85,6 +85,7 @@ def test_every_panel_starts_at_a_field() -> None:
     ("flags", "reported"),
     [
         (["--lora-rank", "many"], "'--lora-rank': Input should be a valid integer"),
+        (["--data", "", "--store", " "], "data = '': empty; leave data out for its default"),
         (["--lora-rank", "0"], "lora_rank = 0: Input should be greater than or equal to 1"),
         (["--dev-fraction", "0.6", "--test-fraction", "0.6"], "their sum must be below 1"),
     ],

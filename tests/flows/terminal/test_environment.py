@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 
 from flows.terminal.environment import (
@@ -41,6 +42,7 @@ def test_what_the_user_has_set_stays() -> None:
         ),
         ({"no_proxy": "localhost,"}, "localhost,127.0.0.1"),
         ({"no_proxy": "*"}, "*"),
+        ({"no_proxy": "[::1],10.0.0.0/8"}, "::1,10.0.0.0/8,127.0.0.1,localhost"),
     ],
 )
 def test_loopback_is_added_to_what_goes_to_no_proxy(before: dict[str, str], after: str) -> None:
@@ -69,6 +71,32 @@ def test_a_socks_proxy_that_httpx_cannot_use_is_left_out(monkeypatch: pytest.Mon
     assert environment["http_proxy"] == PROXIES["http_proxy"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     assert unusable_proxies(PROXIES) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "usable"),
+    [
+        ("http://proxy:3128", True),
+        ("HTTPS://u:p@proxy:3128", True),
+        ("proxy:3128", True),
+        ("", True),
+        ("socks4://proxy:1", False),
+        ("ftp://proxy:1", False),
+        ("http://proxy:port", False),
+        ("'http://proxy:1'", False),
+    ],
+)
+def test_what_is_left_of_the_proxies_makes_a_client(
+    monkeypatch: pytest.MonkeyPatch, value: str, *, usable: bool
+) -> None:
+    environment = {"https_proxy": value, "no_proxy": "[::1]"}
+    set_environment(environment)
+    assert ("https_proxy" in environment) == usable
+    for name in [one for one in os.environ if one.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for name, kept in environment.items():
+        monkeypatch.setenv(name, kept)
+    httpx.Client().close()
 
 
 def test_prefect_makes_its_client_beside_a_socks_proxy(tmp_path: Path) -> None:

@@ -11,13 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from flows.terminal.configured_api import require_api
 from flows.terminal.local_server import find_api, prefect_api, service_note, service_url
+from qsm_core.errors import ConfigurationError
 from tests.support.prefect_home import MakeHome
 
 
 class _Healthy(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        inner = self.path.removeprefix("/api").removesuffix("/health").strip("/")
+        status = {"": 200, "page": 200, "v2": 404}.get(inner) or int(inner)
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html" if inner == "page" else "application/json")
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -41,13 +46,51 @@ def _quiet(_line: str) -> None:
 
 
 def test_a_configured_server_is_used_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, healthy: str
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_API_URL", healthy)
     with prefect_api(tmp_path / "home", _quiet) as api:
-        assert (api.url, api.stays) == ("http://127.0.0.1:9/api", True)
+        assert (api.url, api.stays) == (healthy, True)
         api.wait_until_ready()
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (
+            "http://127.0.0.1:9/api",
+            "no server answers there (ConnectionRefusedError: .*); start it",
+        ),
+        ("http://nobody.invalid/api", "no server answers there (.*unset PREFECT_API_URL"),
+        ("127.0.0.1:4200/api", "is no address; needed is one such as http://127.0.0.1:4200/api"),
+        ("http://127.0.0.1:port/api", "is no address"),
+        (
+            "{healthy}/v2",
+            r"is no Prefect API (/health gives status 404); mostly needed is .*:\d+/api",
+        ),
+        ("{healthy}/page", "is no Prefect API (/health gives a page)"),
+    ],
+)
+def test_an_address_without_a_prefect_api_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, healthy: str, url: str, words: str
+) -> None:
+    """Loopback is reached past the proxy, which is another dead address here."""
+    url = url.format(healthy=healthy)
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    monkeypatch.setenv("http_proxy", "")
+    pattern = words.replace("(", r"\(").replace(")", r"\)")
+    with (
+        pytest.raises(ConfigurationError, match=f"PREFECT_API_URL = '{url}': .*{pattern}"),
+        prefect_api(tmp_path / "home", _quiet),
+    ):
+        pytest.fail("it was used")
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_a_server_that_wants_a_password_or_is_busy_is_one(healthy: str, status: int) -> None:
+    require_api(f"{healthy}/{status}")
 
 
 def test_the_server_of_make_ui_is_used_while_it_is_noted(

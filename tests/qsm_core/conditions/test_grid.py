@@ -11,6 +11,7 @@ from qsm_core.conditions.grid import (
     Band,
     Condition,
     Dimension,
+    cross,
     parse_condition,
     parse_conditions,
 )
@@ -37,6 +38,30 @@ CONDITIONS = st.one_of(
     st.builds(Condition, st.just(Dimension.REVERB), st.none() | st.floats(0.05, 20)),
     st.builds(Condition, st.just(Dimension.FILTER), st.sampled_from(Band)),
 )
+
+
+@given(st.lists(CONDITIONS, min_size=2, max_size=4, unique_by=lambda one: one.dimension))
+def test_crossed_conditions_have_one_key_in_any_order(parts):
+    crossed = cross(parts)
+    assert crossed == cross(parts[::-1]) == parse_condition(crossed.key)
+    assert crossed.dimension is Dimension.CROSSED
+    for part in parts:
+        assert crossed.part(part.dimension) == part
+        assert part.columns().items() - {(n, None) for n in part.columns()} <= set(
+            crossed.columns().items()
+        )
+
+
+@pytest.mark.parametrize(
+    "written", ["dur_20_snr_-10", "dur20ms_snr-10dB", "snr_-10dB+dur_20ms", "DUR_20ms+SNR_-10.0dB"]
+)
+def test_spellings_of_a_duration_and_an_snr(written):
+    assert parse_condition(written).key == "dur_20ms+snr_-10dB"
+
+
+def test_one_dimension_is_not_crossed_with_itself():
+    with pytest.raises(ConfigurationError, match="of a dimension each"):
+        parse_condition("snr_5dB+snr_10dB")
 
 
 @given(CONDITIONS)
@@ -74,7 +99,7 @@ def test_a_whole_number_is_the_same_level():
 
 
 @pytest.mark.parametrize(
-    "key", ["", "dur_20", "dur_-20ms", "snr_5", "snr_nandB", "reverb_s", "filter_comb", "Dur_20ms"]
+    "key", ["", "dur_20", "dur_-20ms", "snr_5", "snr_nandB", "reverb_s", "filter_comb"]
 )
 def test_an_unknown_key_is_reported_with_the_known_ones(key):
     with pytest.raises(ConfigurationError, match=r"the standard conditions are dur_20ms, dur_40ms"):

@@ -341,3 +341,17 @@ def test_the_record_says_where_the_clip_lies_and_in_which_room():
 def test_the_record_says_which_clips_are_silent():
     assert recorded("snr_0dB", np.zeros(16_000, dtype=np.float32)).silent
     assert not recorded("snr_0dB").silent
+
+
+def test_a_crossed_condition_makes_every_change():
+    audio = rendered("dur_100ms+snr_20dB+filter_lowpass", snr_reference="clip")
+    inside = center_span(1_600, 32_000)
+    outside = np.delete(audio, inside)
+    assert dbfs(outside) == pytest.approx(-80, abs=0.5)
+    alone = rendered("dur_100ms")[inside]
+    assert dbfs(audio[inside]) > -40
+    assert not np.allclose(audio[inside], alone, atol=1e-3)
+    np.testing.assert_array_equal(audio, rendered("filter_lowpass+snr_20dB+dur_100ms"))
+    quiet = rendered("dur_100ms+snr_100dB")[inside]
+    np.testing.assert_allclose(quiet, alone, atol=1e-3)
+    assert measured_snr_db(quiet, rendered("dur_100ms+snr_0dB")[inside]) == pytest.approx(0, abs=1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -72,3 +74,49 @@ def test_errors_are_reported_without_a_traceback(tmp_path, invoke):
         assert result.exit_code == 1
         assert "error: " in result.output
         assert "Traceback" not in result.output
+
+
+def test_describe_measures_and_draws(tmp_path, invoke):
+    folder = write_class_folders(tmp_path / "clips", groups=3)
+    (folder / "speech" / "bad.wav").write_text("no audio")
+    files = ("--out", tmp_path / "all.csv", "--sheet", tmp_path / "sheet.png")
+    result = invoke("describe", folder, *files)
+    assert result.exit_code == 0, result.output
+    assert "1 row not measured" in result.output
+    rows = pd.read_csv(tmp_path / "all.csv")
+    assert rows["active_share"].dropna().eq(1).all()
+    # Noise of RMS 0.1 is at -20 dBFS.
+    assert rows["level_dbfs"].dropna().between(-20.2, -19.8).all()
+    assert (tmp_path / "sheet.png").stat().st_size > 20_000
+    assert "SPEECH    │ 3     │ 3" in invoke("describe", folder, "--limit", 6).output
+
+
+def test_own_splits_ignored_and_rendered_rows_noted(tmp_path, invoke):
+    folder = write_class_folders(tmp_path / "clips", groups=3, clips=1)
+    lines = ["clip_id,group_id,path,label,source,split,condition"]
+    for path in sorted(folder.rglob("*.wav")):
+        label, group = path.parent.name.upper(), path.stem[:2]
+        lines.append(f"{path.stem},{group},clips/{label.lower()}/{path.name},{label},s,,snr_0dB")
+    half = [
+        line.replace(",s,,", f",s,{'train' if n % 2 else 'test'},") for n, line in enumerate(lines)
+    ]
+    (tmp_path / "m.csv").write_text("\n".join(half))
+    refused = invoke("check", tmp_path / "m.csv")
+    assert refused.exit_code == 1
+    assert "--own-splits ignore" in " ".join(refused.output.split())
+    sound = invoke("check", tmp_path / "m.csv", "--own-splits", "ignore")
+    assert sound.exit_code == 0, sound.output
+    assert "6 rows already rendered in 1 condition; run them with --conditions as_recorded" in (
+        " ".join(sound.output.split())
+    )
+
+
+def test_names_are_shown_as_they_are(tmp_path, invoke):
+    folder = write_class_folders(tmp_path / "clips", groups=3)
+    (folder / "speech" / "a[bold]b_\x1b.wav").write_bytes(b"")
+    output = invoke("check", folder).output
+    assert "speech/a[bold]b_\\x1b.wav" in output
+    (folder / "speech" / os.fsdecode(b"caf\xe9.wav")).write_bytes(b"")
+    result = invoke("check", folder)
+    assert result.exit_code == 1
+    assert "caf\\xe9.wav: the name is not UTF-8" in " ".join(result.output.split())

@@ -112,6 +112,7 @@ def test_what_was_changed_is_counted(tmp_path, prepare):
         "kept_as_rendered": 0,
         "kept_shorter": 1,
         "mixed_down": 1,
+        "offset_removed": 0,
         "peak_normalised": 18,
         "resampled": 1,
     }
@@ -304,3 +305,47 @@ def test_inputs_must_go_together(tmp_path, prepare, names, reason):
 def test_settings_are_checked(tmp_path, prepare):
     with pytest.raises(ConfigurationError, match="short_clips = 'pad'"):
         prepare({"source": tmp_path}, short_clips="pad")
+
+
+def test_filters_and_limit_are_counted_in_the_card(tmp_path, prepare):
+    folder = write_class_folders(tmp_path / "clips", groups=8)
+    write_audio(folder / "speech" / "short_1.wav", noise("short", 0.4))
+    quiet = noise("quiet")
+    quiet[1600:] *= 1e-4
+    write_audio(folder / "speech" / "quiet_1.wav", quiet)
+    choice = {"min_duration_ms": 500.0, "min_active_share": 0.5, "limit": 24}
+    corpus, _ = prepare({"source": folder}, selection=choice, headroom_db=3.0)
+    clips = corpus.clips
+    assert clips["label"].value_counts().to_dict() == {"NONSPEECH": 12, "SPEECH": 12}
+    assert clips["group_id"].nunique() == 16
+    peak = np.abs(corpus.waveform(0)).max()
+    assert peak == pytest.approx(0.9 * 10 ** (-3 / 20), abs=1e-6)
+    notes = " ".join(read_json(corpus, "data_card.json")["notes"])
+    assert "left out: 1 row with duration_ms < 500" in notes
+    assert "left out: 1 row with active_share < 0.5" in notes
+    assert "left out: 8 rows by limit 24, kept: 12 NONSPEECH, 12 SPEECH" in notes
+
+
+def test_classes_are_balanced_within_splits(tmp_path, prepare):
+    folder = tmp_path / "clips"
+    for split, speech in (("train", 5), ("dev", 2), ("test", 3)):
+        for label, clips in (("speech", speech), ("nonspeech", 2)):
+            for number in range(clips):
+                write_audio(folder / split / label / f"{split}{label}{number}.wav")
+    corpus, _ = prepare({"source": folder}, selection={"balance_classes": True})
+    counts = pd.crosstab(corpus.clips["split"], corpus.clips["label"])
+    assert (counts == 2).all(axis=None)
+
+
+def test_an_offset_is_taken_out_and_makes_no_clips_alike(tmp_path, prepare):
+    for label in ("speech", "nonspeech"):
+        for group in range(4):
+            samples = 0.01 * noise(f"{label}{group}") + 0.5
+            write_audio(tmp_path / "clips" / label / f"g{label}{group}.wav", samples)
+    corpus, _ = prepare({"source": tmp_path / "clips"})
+    assert abs(corpus.waveform(0).mean()) < 1e-3
+    card = read_json(corpus, "data_card.json")
+    assert card["changed"]["offset_removed"] == 8
+    write_audio(tmp_path / "clips" / "speech" / "silent.wav", np.full(16_000, 0.5))
+    with pytest.raises(DataError, match=r"silent: .* beside a constant offset"):
+        prepare({"source": tmp_path / "clips"}, "again")

@@ -20,6 +20,15 @@ KNOWN = {
         System(adapter="lora", instruction="opro", seed=43),
         "LoRA + OPRO, seed 43",
     ),
+    "lora_ensemble": (System(adapter="lora", ensemble=True), "LoRA, ensemble of seeds"),
+    "lora_opro_ensemble@dev": (
+        System(adapter="lora", instruction="opro", ensemble=True, calibrated=True),
+        "LoRA + OPRO, ensemble of seeds, dev threshold",
+    ),
+    "lora_cross_entropy_seed43": (
+        System(adapter="lora_cross_entropy", seed=43),
+        "LoRA with cross-entropy, seed 43",
+    ),
     "silero": (System("silero"), "Silero VAD"),
     "webrtc": (System("webrtc"), "WebRTC VAD"),
     "energy": (System("energy"), "Energy threshold"),
@@ -45,7 +54,20 @@ names = st.one_of(
     st.text(min_size=1, max_size=12),
     st.lists(
         st.sampled_from(
-            ["base", "lora", "silero", "_opro", "_seed43", "_seed0", "_seed01", "@dev", ".", "vad"]
+            [
+                "base",
+                "lora",
+                "silero",
+                "_opro",
+                "_seed43",
+                "_seed0",
+                "_seed01",
+                "_ensemble",
+                "_cross_entropy",
+                "@dev",
+                ".",
+                "vad",
+            ]
         ),
         min_size=1,
         max_size=6,
@@ -65,11 +87,12 @@ def test_names_and_titles_are_those_that_stores_and_reports_hold(
 
 @given(
     model=st.one_of(st.sampled_from(["base", "silero", "energy"]), names),
-    adapter=st.sampled_from([None, "lora"]),
+    adapter=st.sampled_from([None, "lora", "lora_cross_entropy"]),
     instruction=st.sampled_from([None, "opro"]),
     seed=st.one_of(st.none(), st.integers(min_value=0)),
     calibrated=st.booleans(),
     run=st.one_of(st.none(), names),
+    ensemble=st.booleans(),
 )
 def test_a_system_is_read_from_its_name(**fields: object) -> None:
     system = None
@@ -99,6 +122,7 @@ def test_any_name_is_that_of_the_system_read_from_it(name: str) -> None:
         {"adapter": "dora"},
         {"instruction": "best"},
         {"seed": -1},
+        {"seed": 3, "ensemble": True},
         {"run": ""},
     ],
 )

@@ -59,7 +59,7 @@ def test_a_device_that_does_not_exist_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("attention", "dtype", "expected"),
+    ("attention", "dtype", "shown"),
     [
         ("fast", "auto", "allowed are 'auto', 'sdpa', 'flash_attention_2', 'eager'"),
         ("flash_attention_2", "auto", "needs a CUDA GPU, and the model runs on cpu"),
@@ -159,42 +159,27 @@ def test_an_adapter_changes_the_answers_as_peft_alone_does(small_model_folder, s
         assert torch.equal(adapted.model.state_dict()[name], value), name
 
 
-def test_an_adapter_of_the_older_library_layout_is_mapped(
-    small_model_folder, adapter, adapter_copy
-):
-    """transformers 4 called the language model `language_model.model`."""
-
-    def older(name):
-        return name.replace("model.model.language_model.", "model.language_model.model.")
-
-    rename_keys(adapter_copy / ADAPTER, older)
-    assert any(".language_model.model." in name for name in load_file(adapter_copy / ADAPTER))
-    new, old = (
-        load_audio_llm(small_model_folder, adapter=folder, device="cpu", self_test=False)
-        for folder in (adapter, adapter_copy)
-    )
-    assert torch.equal(probe_logits(new), probe_logits(old))
-
-
 def test_an_adapter_that_cannot_be_mapped_is_refused(small_model_folder, adapter_copy):
     rename_keys(adapter_copy / ADAPTER, lambda name: name.replace("q_proj", "query"))
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(ModelError, match=r"adapts what the model does not have \(2\): .*query"):
         load_audio_llm(small_model_folder, adapter=adapter_copy, device="cpu", self_test=False)
-    assert "4 tensors have no place in this model" in str(caught.value)
-    assert "4 tensors of the adapter are not in it" in str(caught.value)
 
 
 def test_an_adapter_with_missing_tensors_is_refused(small_model_folder, adapter_copy):
     tensors = load_file(adapter_copy / ADAPTER)
     save_file(dict(list(tensors.items())[:-1]), adapter_copy / ADAPTER)
-    with pytest.raises(ModelError, match="1 tensors of the adapter are not in it"):
+    with pytest.raises(ModelError, match=r"one of the two matrices is missing \(1\): "):
+        load_audio_llm(small_model_folder, adapter=adapter_copy, device="cpu", self_test=False)
+    both = [name for name in tensors if "layers.1.self_attn.q_proj" not in name]
+    save_file({name: tensors[name] for name in both}, adapter_copy / ADAPTER)
+    with pytest.raises(ModelError, match="names 1 module that the file has no tensors for: "):
         load_audio_llm(small_model_folder, adapter=adapter_copy, device="cpu", self_test=False)
 
 
 def test_an_adapter_of_another_width_is_refused(small_model_folder, adapter_copy):
     tensors = load_file(adapter_copy / ADAPTER)
     save_file({name: tensor[:2] for name, tensor in tensors.items()}, adapter_copy / ADAPTER)
-    with pytest.raises(ModelError, match="do not fit this model"):
+    with pytest.raises(ModelError, match=r"has other sizes than the model \(8\): "):
         load_audio_llm(small_model_folder, adapter=adapter_copy, device="cpu", self_test=False)
 
 
@@ -217,7 +202,7 @@ def test_an_adapter_that_changes_no_logit_is_refused(small_model_folder, adapter
 
 def test_an_adapter_folder_without_its_files_is_refused(small_model_folder, adapter_copy):
     (adapter_copy / ADAPTER).write_bytes(b"no tensors")
-    with pytest.raises(ModelError, match=r"adapter_model\.safetensors is damaged"):
+    with pytest.raises(ModelError, match=r"adapter_model\.safetensors is not whole"):
         load_audio_llm(small_model_folder, adapter=adapter_copy, device="cpu", self_test=False)
     (adapter_copy / ADAPTER).unlink()
     (adapter_copy / "adapter_config.json").unlink()

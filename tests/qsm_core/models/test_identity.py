@@ -3,7 +3,9 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from qsm_core.errors import ModelError
 from qsm_core.models.identity import model_input, resolve_model_folder
@@ -75,6 +77,37 @@ def test_weights_that_were_cut_off_are_reported_before_they_are_loaded(model_cop
     weights.write_bytes(damage(weights.read_bytes()))
     with pytest.raises(ModelError, match=r"model\.safetensors is not whole .*download it again"):
         resolve_model_folder(model_copy)
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "compressed-tensors"])
+def test_weights_that_were_saved_quantized_are_reported(model_copy, method):
+    config = json.loads((model_copy / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": method, "bits": 4}
+    (model_copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=f"stored in {method} form.*plain weights"):
+        resolve_model_folder(model_copy)
+
+
+def test_packed_weights_are_known_by_their_names(model_copy):
+    weights = model_copy / "model.safetensors"
+    save_file({**load_file(weights), "model.layers.0.qweight": np.zeros((4, 4), np.int32)}, weights)
+    with pytest.raises(ModelError, match="stored in GPTQ or AWQ form"):
+        resolve_model_folder(model_copy)
+
+
+def test_what_is_missing_of_a_tokenizer_or_cut_off_is_reported(model_copy):
+    tokenizer = model_copy / "tokenizer.json"
+    text = tokenizer.read_text()
+    tokenizer.write_text(text[:-1])
+    with pytest.raises(ModelError, match=r"tokenizer\.json is not whole"):
+        resolve_model_folder(model_copy)
+    tokenizer.rename(model_copy / "vocab.json")
+    (model_copy / "processor_config.json").write_text("")
+    with pytest.raises(ModelError) as caught:
+        resolve_model_folder(model_copy)
+    assert "merges.txt (or tokenizer.json) is missing" in str(caught.value)
+    assert "vocab.json is not whole" in str(caught.value)
+    assert "processor_config.json is not whole (0 bytes" in str(caught.value)
 
 
 def test_a_folder_that_is_not_there(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 
 from qsm_core.errors import ModelError
 from qsm_core.inference.prompt import prompt_parts
@@ -15,6 +16,7 @@ from qsm_core.models.shape import QWEN2_AUDIO_7B, ModelShape
 from qsm_core.training.config import LoraTraining
 from qsm_core.training.examples import AnswerExamples, ExampleMaker, collate
 from qsm_core.training.lora import _with_new_adapter
+from qsm_core.training.lora_scope import count_parameters, put_lora
 from qsm_core.training.trainer import answer_loss
 from tests.support.clips import make_clip
 from tests.support.small_model import build_small_model
@@ -70,6 +72,7 @@ TRAININGS = {
     "no dropout": {"dropout": 0.0},
     "mlp": {"targets": "attention+mlp"},
     "encoder": {"tune_encoder": True},
+    "everything": {"targets": "everything"},
     "checkpointing": {"gradient_checkpointing": True},
     "rank 64": {"rank": 64},
 }
@@ -83,7 +86,7 @@ def test_training(folder, name, clip_ms):
     llm = load_audio_llm(folder, device="cpu", quantization=config.quantization, self_test=False)
     account, weights = account_of(folder, llm), weight_bytes(llm)
     clips = [make_clip(seed, clip_ms) for seed in range(batch)]
-    audio = clips if config.tune_encoder else encode_clips(llm, clips)
+    audio = clips if config.projections.encoder else encode_clips(llm, clips)
     maker = ExampleMaker(llm, config.instructions, "auto", config.system_prompt)
     made = [maker.make(ASK, list(Label)[i % 2], num_audio_tokens(len(clips[0]))) for i in range(8)]
     examples = AnswerExamples(made, audio)
@@ -110,6 +113,34 @@ def test_training(folder, name, clip_ms):
     )
     assert account.lora_parameters(lora) == sum(p.numel() for p in learned)
     assert account.training(batch, clip_ms, lora) == pytest.approx(measured, rel=WITHIN)
+
+
+# Parameters of rank 16 at 7B sizes; the first system documents 20.7 and 43.9 million.
+SCOPES = {
+    ("attention", False): 16_777_216,
+    ("everything", False): 20_709_376,
+    ("attention", True): 22_020_096,
+    ("attention+mlp", False): 39_976_960,
+    ("everything+mlp", False): 43_909_120,
+    ("attention+mlp", True): 51_773_440,
+}
+
+
+@pytest.mark.parametrize(("targets", "tune_encoder"), SCOPES)
+def test_parameters_of_the_scopes_at_7b_sizes(targets, tune_encoder):
+    config = LoraTraining(seed=1, instructions=(ASK,), targets=targets, tune_encoder=tune_encoder)
+    with torch.device("meta"):
+        audio = {"d_model": 1280, "encoder_layers": 32, "encoder_attention_heads": 20}
+        text = {"hidden_size": 4096, "intermediate_size": 11_008, "num_hidden_layers": 32}
+        sizes = Qwen2AudioConfig(
+            audio_config={**audio, "encoder_ffn_dim": 5120},
+            text_config={**text, "vocab_size": 156_032, "model_type": "qwen2"},
+        )
+        adapted = put_lora(Qwen2AudioForConditionalGeneration(sizes), config)
+    lora = LoraShape(config.rank, targets, tune_encoder)
+    expected = SCOPES[targets, tune_encoder]
+    assert count_parameters(adapted)[0] == expected
+    assert Account(QWEN2_AUDIO_7B, "nf4", "cuda", 2).lora_parameters(lora) == expected
 
 
 def test_qlora_of_the_7b_model_at_two_seconds_fits_16_gb():

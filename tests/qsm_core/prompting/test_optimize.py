@@ -4,7 +4,7 @@ import json
 import pandas as pd
 import pytest
 
-from qsm_core.errors import ConfigurationError, InterruptedStageError
+from qsm_core.errors import ConfigurationError, InterruptedStageError, ModelError
 from qsm_core.evaluation.analysis.metrics import compute_metrics
 from qsm_core.evaluation.predictions.table import read_predictions
 from qsm_core.prompting.optimize import run
@@ -59,7 +59,7 @@ def test_winner_has_the_best_score_on_all_of_dev_and_is_never_worse_than_the_see
     table = pd.read_csv(out / "candidates.csv")
     finals = table["score_on_dev"].dropna()
     assert len(table) == summary["num_candidates"] == 13
-    assert 2 <= len(finals) <= 3
+    assert 1 <= len(finals) <= 2
     assert 0 in finals.index
     assert summary["score_on_dev"] == pytest.approx(finals.max())
     assert summary["gain_on_dev"] >= 0
@@ -67,10 +67,13 @@ def test_winner_has_the_best_score_on_all_of_dev_and_is_never_worse_than_the_see
     best = (out / "best_prompt.txt").read_text().strip()
     assert best == table["instruction"][summary["number"]] == summary["instruction"]
     assert summary["dev_clips"] == 24
-    # A race of 12 rows at most; the other 12 for the finalists.
+    # A race of 12 rows at most; what is left of 24 for the finalists.
     assert table["rows"].isin([6, 12]).all()
-    assert summary["spent"] == table["rows"].sum() + 12 * len(finals)
-    assert table["dropped"].notna().sum() == 13 - len(finals)
+    left = 24 - table["rows"][finals.index]
+    assert summary["spent"] == table["rows"].sum() + left.sum()
+    dropped = table.index[table["dropped"].notna()]
+    assert set(dropped) | set(finals.index) == set(range(13))
+    assert set(dropped) & set(finals.index) <= {0}
 
 
 def test_controls_stand_beside_the_winner_at_the_same_price(optimized):
@@ -187,6 +190,27 @@ def answer(_number, request):
     asked = json.dumps([request["messages"], request["seed"]])
     word = hashlib.sha256(asked.encode()).hexdigest()[:14]
     return Reply(f"<INS>Consider {word}: is it SPEECH or NONSPEECH?</INS>")
+
+
+@pytest.mark.parametrize("bad", [Reply(finish="length"), Reply("I cannot help with that.")])
+def test_a_search_whose_llm_wrote_nothing_of_use_fails_and_begins_anew(inputs, tmp_path, bad):
+    """The same command succeeds when the LLM is mended: no empty answer was kept."""
+    config = {"candidates": 2, "proposers": ["llm"], "controls": [], "iterations": 1}
+    config |= {"optimizer": {"served": True, "model": "scripted"}}
+    works = False
+
+    def script(number, request):
+        return answer(number, request) if works else bad
+
+    with chat_server(script) as server:
+        runtime = {"optimizer_url": server.base_url}
+        with pytest.raises(ModelError, match=r"wrote no instruction that can be scored \(6 x"):
+            optimize(tmp_path, inputs, runtime, **config)
+        assert not (tmp_path / "out" / "best_prompt.txt").exists()
+        assert len((tmp_path / "work" / "optimizer_llm.jsonl.failed").read_text().splitlines()) == 7
+        works = True
+        _, summary = optimize(tmp_path, inputs, runtime, **config)
+    assert summary["num_candidates"] == 3
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_tuples_are_lists_and_enum_members_their_values():
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("value", "shown"),
     [
         ({"lr": float("nan")}, r"config\.lr = nan.*finite"),
         ({"lr": float("inf")}, r"config\.lr = inf.*finite"),

@@ -61,7 +61,7 @@ def test_loss_is_the_answers_negative_log_probability_in_the_stock_model(llm):
     labels = [Label.SPEECH, Label.NONSPEECH]
     features = encode_clips(llm, clips)
     rows = [
-        {"token_ids": e.token_ids, "labels": e.labels, "audio": feature}
+        {"token_ids": e.token_ids, "labels": e.labels, "weight": e.weight, "audio": feature}
         for e, feature in (
             (maker(llm, ASK).make(ASK, label, len(feature)), feature)
             for label, feature in zip(labels, features, strict=True)
@@ -121,11 +121,12 @@ def test_each_rendering_has_its_own_instruction_whatever_the_order():
 
 def test_padding_is_behind_and_masked():
     rows = [
-        {"token_ids": (5, 6, 7), "labels": (IGNORED, 6, 7), "audio": np.zeros(1)},
-        {"token_ids": (8,), "labels": (8,), "audio": np.zeros(2)},
+        {"token_ids": (5, 6, 7), "labels": (IGNORED, 6, 7), "weight": 1.0, "audio": np.zeros(1)},
+        {"token_ids": (8,), "labels": (8,), "weight": 2.0, "audio": np.zeros(2)},
     ]
     batch = collate(rows, pad_token_id=0)
     assert batch["token_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert batch["weight"].tolist() == [1, 2]
     assert batch["labels"].tolist() == [[IGNORED, 6, 7], [8, IGNORED, IGNORED]]
     assert [len(audio) for audio in batch["audio"]] == [1, 2]

@@ -3,9 +3,10 @@ import json
 import math
 import shutil
 
+import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
@@ -14,6 +15,8 @@ from qsm_core.data.corpus import CorpusClip, write_corpus
 from qsm_core.data.schema import ClipRow
 from qsm_core.errors import ConfigurationError, DataError, InterruptedStageError
 from qsm_core.models.audio_llm import load_audio_llm
+from qsm_core.training.clips import read_clips
+from qsm_core.training.config import LoraTraining
 from qsm_core.training.lora import run
 from qsm_core.training.progress import last_checkpoint
 from tests.support.clips import make_clip
@@ -137,6 +140,16 @@ def test_encoder_gets_lora_only_on_request(inputs, tmp_path, targets, per_layer)
     assert any(value.abs().max() > 0 for name, value in encoder.items() if "lora_B" in name)
 
 
+def test_everything_is_what_bare_names_meet(inputs, tmp_path, small_model_folder):
+    out, _ = train(tmp_path / "run", inputs, targets="everything", epochs=1)
+    names = set(load_file(out / "adapter_model.safetensors"))
+    bare = LoraConfig(r=2, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"])
+    stock = load_audio_llm(small_model_folder, device="cpu", self_test=False).model
+    get_peft_model(stock, bare).save_pretrained(str(tmp_path / "bare"))
+    assert names == set(load_file(tmp_path / "bare" / "adapter_model.safetensors"))
+    assert json.loads((out / "adapter_card.json").read_text())["encoder_tuned"]
+
+
 def test_micro_batches_and_recomputed_activations_change_rounding_only(trained, inputs, tmp_path):
     """Without dropout the update is a mean over the batch, however it is cut or computed."""
     plain, _ = train(tmp_path / "plain", inputs, dropout=0.0, epochs=1)
@@ -150,6 +163,31 @@ def test_micro_batches_and_recomputed_activations_change_rounding_only(trained, 
             torch.testing.assert_close(
                 value, theirs[key], atol=2e-4, rtol=1e-3, msg=f"{name} {key}"
             )
+
+
+def test_focal_loss_trains_another_adapter_and_dev_stays_in_nats(trained, inputs, tmp_path):
+    plain, summary = trained
+    out, focal = train(tmp_path / "focal", inputs, loss="focal", class_weights=[2.0, 1.0])
+    assert weights(out) != weights(plain)
+    assert focal["first_dev_loss"] == summary["first_dev_loss"]
+    assert focal["steps"] == summary["steps"]
+    same, _ = train(tmp_path / "same", inputs, loss="focal", focal_gamma=0.0)
+    assert weights(same) == weights(plain)
+    card = json.loads((out / "adapter_card.json").read_text())
+    assert card["loss"].startswith("focal loss")
+    assert card["configuration"]["class_weights"] == [2.0, 1.0]
+
+
+def test_seeds_of_a_training_with_fixed_data_hear_the_same_renderings(inputs, tmp_path):
+    values = {"conditions": ["dur_100ms", "snr_0dB"], "renderings_per_clip": 1}
+    settings = [
+        LoraTraining(seed=seed, data_seed=data, instructions=(ASK,), **values)
+        for seed, data in ((1, 7), (2, 7), (2, None))
+    ]
+    one, same, other = (read_clips(inputs["train"], None, "train", each) for each in settings)
+    assert one.plan.equals(same.plan)
+    assert all(map(np.array_equal, one.waveforms, same.waveforms))
+    assert not all(map(np.array_equal, one.waveforms, other.waveforms))
 
 
 def test_stops_early_and_keeps_the_best_step(inputs, tmp_path):
@@ -211,6 +249,8 @@ def test_wrong_values_are_reported_together(inputs, tmp_path):
         assert name in text
     with pytest.raises(ConfigurationError, match="micro_batch_size = 3: has to divide"):
         train(tmp_path, inputs, micro_batch_size=3)
+    with pytest.raises(ConfigurationError, match="has its own part of the audio encoder"):
+        train(tmp_path, inputs, targets="everything+mlp", tune_encoder=True)
 
 
 def test_one_update_that_would_change_nothing_is_refused(inputs, tmp_path):

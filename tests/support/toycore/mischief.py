@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -22,6 +23,14 @@ class OwnError(ModelError):
         super().__init__(f"number {number}")
 
 
+class ForeignError(Exception):
+    """An error like those of a client of HTTP: pickle cannot make it again."""
+
+    def __init__(self, message: str, *, response: object, body: object) -> None:
+        super().__init__(message)
+        self.response, self.body = response, body
+
+
 def run(context: StageContext) -> dict[str, object]:
     """Misbehave, or tell what the process was given."""
     what = context.runtime["do"]
@@ -29,6 +38,9 @@ def run(context: StageContext) -> dict[str, object]:
     print("on standard error", file=sys.stderr)
     if what in ERRORS:
         raise ERRORS[what]
+    if what == "refused":
+        cause = ForeignError("a wrong key", response=threading.Lock(), body=None)
+        raise ModelError("the server refuses the key") from cause
     if what.startswith("SIG"):
         os.kill(os.getpid(), getattr(signal, what))
     elif what == "exit":
@@ -52,11 +64,13 @@ def _hang(context: StageContext) -> None:
         time.sleep(0.05)
 
 
-ERRORS: dict[str, Exception] = {
+ERRORS: dict[str, BaseException] = {
     "data": DataError("the clips cannot be used", ["clip a: is empty", "clip b: is empty"]),
     "model": ModelError("the model is damaged"),
     "own": OwnError(number=3),
     "value": ValueError("n is no good"),
     "connection": ConnectionResetError("the other side went away"),
+    "foreign": ForeignError("gone away", response=None, body=None),
+    "quits": SystemExit("the library gave up"),
     "full": OSError(errno.ENOSPC, "No space left on device", "/somewhere"),
 }

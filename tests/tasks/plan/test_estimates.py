@@ -88,7 +88,7 @@ def test_work_that_is_unknown_has_no_estimate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"), [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (4000, "1 h 06 min")]
+    ("seconds", "shown"), [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (4000, "1 h 06 min")]
 )
 def test_durations_are_shown_in_words(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown

@@ -108,7 +108,10 @@ def test_too_many_lines_are_shown_in_part_and_kept_whole(make, lines):
     [
         ("data", DataError, "clip b: is empty"),
         ("model", ModelError, "the model is damaged"),
-        ("own", StageError, "OwnError: number 3"),
+        ("own", ModelError, "OwnError: number 3"),
+        ("foreign", StageError, r"ForeignError: gone away \(mischief.py, line"),
+        ("refused", ModelError, "the server refuses the key"),
+        ("quits", StageError, r"SystemExit: the library gave up \(mischief.py, line"),
         ("value", StageError, r"ValueError: n is no good \(mischief.py, line"),
         ("connection", TransientError, "the other side went away"),
         ("full", StoreError, "the disk is full: /somewhere could not be written"),
@@ -132,9 +135,9 @@ def test_an_error_comes_back_as_what_it_was(make, store, what, kind, text):
         ({"do": "SIGSEGV"}, "was ended by SIGSEGV .Segmentation fault.*Fatal Python error"),
         (
             {"do": "SIGKILL"},
-            "was killed .SIGKILL., most likely because memory ran out: its peak was [0-9]+ MiB",
+            "was killed .SIGKILL. from outside: memory had not run out, its peak was [0-9]+ MiB",
         ),
-        ({"do": "exit", "code": 137}, "was killed .SIGKILL., most likely because memory ran out"),
+        ({"do": "exit", "code": 137}, "was killed .SIGKILL. from outside: memory had not"),
         ({"do": "exit", "code": 3}, "ended with exit code 3 without reporting an error"),
     ],
 )

@@ -40,7 +40,7 @@ def psychometric_curves(
         points: Table `curve_points` of an analysis.
         bands: Table `curve_bands` of an analysis.
         titles: By system, in order.
-        dimension: "duration" or "snr".
+        dimension: "duration" or "snr", or one of crossed conditions, such as "duration at snr_0dB".
         measure: "balanced accuracy" or "speech recall".
     """
     points, bands = (
@@ -48,7 +48,7 @@ def psychometric_curves(
         for table in (points, bands)
     )
     known = [system for system in titles if system in set(points["system"])]
-    label, logarithmic = _AXES[dimension]
+    label, logarithmic = _AXES[dimension.partition(" at ")[0]]
     levels = np.array(sorted(points["level"].astype(float).unique()), dtype=np.float64)
     if len(known) <= MOST_IN_ONE_PANEL:
         figure = new_figure(WIDTH_IN, 4.1)

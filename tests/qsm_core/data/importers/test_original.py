@@ -6,12 +6,10 @@ import pandas as pd
 import pytest
 
 from qsm_core.data.checks import table_problems
-from qsm_core.data.importers.original import base_clip
 from qsm_core.data.importers.protocol import ImportOptions
 from qsm_core.data.importers.registry import import_manifest
 from qsm_core.data.leakage import audit_table
 from qsm_core.errors import DataError
-from qsm_core.labels import Label
 from tests.support.audio_files import write_audio
 from tests.support.shared_data import shared_data
 
@@ -45,26 +43,6 @@ def csv_rows():
         yield csv_row(clip_id, "reverb", "_reverbnone")
         yield csv_row(clip_id, "reverb", "_reverb2.5s", T60=2.5)
         yield csv_row(clip_id, "filter", "_filterbandpass", band_filter="bandpass")
-
-
-@pytest.mark.parametrize(
-    ("stem", "clip_id", "group_id", "label"),
-    [
-        (f"{SPEECH}_dur20ms", SPEECH, "voxconverse_afjiv", Label.SPEECH),
-        (f"{SPEECH}_reverb0.3s", SPEECH, "voxconverse_afjiv", Label.SPEECH),
-        (f"{SPEECH}_rir_T60_0.0-0.4", SPEECH, "voxconverse_afjiv", Label.SPEECH),
-        (f"{SOUND}_snr+20dB", SOUND, "esc50_1-17367", Label.NONSPEECH),
-        (
-            "5-260434-A-39_1000ms_022_bandhp300",
-            "5-260434-A-39_1000ms_022",
-            "esc50_5-260434",
-            Label.NONSPEECH,
-        ),
-    ],
-)
-def test_file_names_say_clip_group_and_class(stem, clip_id, group_id, label):
-    base = base_clip(stem)
-    assert (base.clip_id, base.group_id, base.label) == (clip_id, group_id, label)
 
 
 def test_the_parquet_of_the_first_system():
@@ -178,3 +156,49 @@ def test_contradictions_are_all_named(tmp_path):
         strict=True,
     ):
         assert text in problem
+
+
+def crossed_rows(variant):
+    """Rows of the two older sets: no variant types, a duration and an SNR in each."""
+    for clip_id, label in ((SPEECH, "SPEECH"), (SOUND.removeprefix("esc50_"), "NONSPEECH")):
+        for duration_ms, snr_db in ((100, 0), (1000, 20)):
+            suffix = variant.format(duration_ms, snr_db)
+            yield {
+                "clip_id": clip_id,
+                "duration_ms": duration_ms,
+                "snr_db": snr_db,
+                "audio_path": f"data/processed/normalized_clips/{clip_id}{suffix}.wav",
+                "ground_truth": label,
+                "dataset": "x",
+            }
+
+
+@pytest.mark.parametrize("variant", ["_normalized_{}ms_snr+{}dB", "_dur{}ms_snr+{}dB"])
+def test_durations_crossed_with_snrs(tmp_path, variant):
+    pd.DataFrame(crossed_rows(variant)).to_csv(tmp_path / "train_metadata.csv", index=False)
+    table = import_manifest(tmp_path)
+    assert table.kind == "qsm_csv"
+    first = table.frame.iloc[0]
+    assert first[["clip_id", "condition", "duration_ms", "snr_db", "split"]].tolist() == [
+        *(SPEECH, "dur_100ms+snr_0dB", 100.0, 0.0, "train")
+    ]
+    assert set(table.frame["group_id"]) == {"voxconverse_afjiv", "esc50_1-17367"}
+
+
+def test_crossed_rows_that_contradict_their_names_or_have_no_snr(tmp_path):
+    rows = list(crossed_rows("_dur{}ms_snr+{}dB"))
+    rows[0]["snr_db"] = None
+    pd.DataFrame(rows).to_csv(tmp_path / "train_metadata.csv", index=False)
+    table = import_manifest(tmp_path)
+    assert len(table) == 3
+    assert table.notes[0].startswith("left out: 1 rows of silent clips, without an SNR, such as")
+    rows[1]["duration_ms"] = 0
+    rows[2]["snr_db"] = 10
+    pd.DataFrame(rows).to_csv(tmp_path / "train_metadata.csv", index=False)
+    with pytest.raises(DataError) as caught:
+        import_manifest(tmp_path)
+    outside, contradiction = caught.value.problems
+    assert "duration = 0.0: must be between" in outside
+    assert "the file name says dur_100ms+snr_0dB, the columns say dur_100ms+snr_10dB" in (
+        contradiction
+    )

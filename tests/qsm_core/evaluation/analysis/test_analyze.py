@@ -15,6 +15,7 @@ from qsm_core.evaluation.analysis.bootstrap_settings import BootstrapSettings
 from qsm_core.evaluation.analysis.metrics import compute_metrics
 from qsm_core.evaluation.analysis.settings import AnalysisSettings, Pair
 from qsm_core.evaluation.analysis.tables import COLUMNS, read_analysis
+from qsm_core.evaluation.ensembles.mean_margin import mean_margin
 from qsm_core.evaluation.predictions.table import write_predictions
 from qsm_core.stage.context import StageContext
 from qsm_core.statistics.mcnemar import mcnemar_exact
@@ -35,16 +36,28 @@ def tables():
         Listener("lora_seed43", skill=2.3),
         Listener("vad", skill=2.1, has_scores=False),
     )
-    return {one.system: make_predictions(one, groups_per_class=15, grid=SOME) for one in listeners}
+    made = {one.system: make_predictions(one, groups_per_class=15, grid=SOME) for one in listeners}
+    return _with_ensemble(made)
 
 
 @pytest.fixture(scope="module")
 def dev():
-    listeners = (Listener("base", skill=2.0, bias=-1.2), Listener("base_opro", skill=2.0))
-    return {
+    listeners = (
+        Listener("base", skill=2.0, bias=-1.2),
+        Listener("base_opro", skill=2.0),
+        Listener("lora", skill=2.4),
+        Listener("lora_seed43", skill=2.0),
+    )
+    made = {
         one.system: make_predictions(one, groups_per_class=10, grid=SOME, seed=9)
         for one in listeners
     }
+    return _with_ensemble(made)
+
+
+def _with_ensemble(tables):
+    members = {name: tables[name] for name in ("lora", "lora_seed43")}
+    return tables | {"lora_ensemble": mean_margin("lora_ensemble", members)}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +77,7 @@ def test_all_tables_have_their_columns(analysis) -> None:
         assert list(table.columns) == list(COLUMNS[name])
         assert len(table) > 0, name
     assert analysis.order[:5] == ("base", "lora", "base_opro", "lora_seed43", "vad")
-    assert analysis.order[5] == "base@dev"
+    assert analysis.order[5:7] == ("lora_ensemble", "base@dev")
 
 
 def test_values_are_those_of_the_metrics(analysis, tables) -> None:
@@ -175,6 +188,31 @@ def test_curves_and_thresholds(analysis) -> None:
     assert np.isnan(better["value"]) or better["value"] < 0
 
 
+def test_durations_crossed_with_snrs_have_a_curve_along_each() -> None:
+    tables = []
+    for duration_ms in (20.0, 100.0, 200.0, 1000.0):
+        for snr_db in (-10.0, 0.0, 20.0):
+            made = make_predictions(Listener("a", skill=2.0), groups_per_class=4, grid=SOME[:1])
+            made = made[made["condition"] == made["condition"].iloc[0]]
+            key = f"dur_{duration_ms:g}ms+snr_{snr_db:g}dB"
+            tables.append(
+                made.assign(
+                    condition=key, dimension="crossed", duration_ms=duration_ms, snr_db=snr_db
+                )
+            )
+    made = analyze({"a": pd.concat(tables, ignore_index=True)}, settings=QUICK)
+    places = set(made.curve_points["dimension"])
+    assert places == {
+        *("duration at snr_-10dB", "duration at snr_0dB", "duration at snr_20dB"),
+        *(f"snr at dur_{ms}ms" for ms in (20, 100, 200, 1000)),
+    }
+    assert "DT75 at snr_0dB" in set(made.thresholds["threshold"])
+    assert not made.thresholds.duplicated(["system", "threshold", "measure"]).any()
+    assert np.isfinite(_value(made.systems, metric="ba_conditions")["value"])
+    order = made.conditions.loc[made.conditions["metric"] == "ba", "condition"].tolist()
+    assert order[1:4] == ["dur_20ms+snr_-10dB", "dur_20ms+snr_0dB", "dur_20ms+snr_20dB"]
+
+
 def test_confusion_adds_up(analysis, tables) -> None:
     rows = analysis.confusion[analysis.confusion["condition"] == "all"]
     base = rows[rows["system"] == "base"]
@@ -212,11 +250,36 @@ def test_seeds_and_shares_of_variance(analysis) -> None:
     assert row["mean"] == pytest.approx(values.mean())
     assert row["spread"] == pytest.approx(values.std(ddof=1))
     assert row["low"] < row["mean"] < row["high"]
+    assert row["seeds_low"] < row["low"]
+    assert row["seeds_high"] > row["high"]
+    assert "lora_ensemble" not in set(analysis.seeds["system"])
     shares = analysis.variance[analysis.variance["family"] == "lora"].set_index("source")["share"]
     assert shares[["clips", "seeds"]].sum() == pytest.approx(1)
     assert np.isnan(shares["prompts"])
     prompts = analysis.variance[analysis.variance["family"] == "base"].set_index("source")
     assert prompts.loc["prompts", "share"] > 0.3
+
+
+def test_an_ensemble_is_measured_against_the_member_that_is_best_on_dev(
+    analysis, tables, dev
+) -> None:
+    (row,) = analysis.ensembles.to_dict("records")
+    on_dev = {name: compute_metrics(dev[name]).ba_clip for name in ("lora", "lora_seed43")}
+    on_test = {name: compute_metrics(tables[name]).ba_clip for name in on_dev}
+    # Chosen on dev although the other one is better on test.
+    assert on_dev["lora"] > on_dev["lora_seed43"]
+    assert (row["system"], row["members"], row["best_member"]) == ("lora_ensemble", 2, "lora")
+    assert row["dev_ba_clip_best"] == pytest.approx(on_dev["lora"])
+    gain = compute_metrics(tables["lora_ensemble"]).ba_clip - on_test["lora"]
+    assert row["value"] == pytest.approx(gain)
+    assert row["low"] < row["value"] < row["high"]
+
+
+def test_without_dev_no_member_of_an_ensemble_is_the_best(tables) -> None:
+    some = {name: tables[name] for name in ("lora", "lora_seed43", "lora_ensemble")}
+    (row,) = analyze(some, settings=QUICK).ensembles.to_dict("records")
+    assert np.isnan(row["value"])
+    assert "not known on dev" in row["reason"]
 
 
 def test_bca_and_clips_as_units(tables) -> None:

@@ -1,6 +1,7 @@
 import json
 
 from qsm_core.models.text.cached import CachedLLM
+from qsm_core.models.text.protocol import Answer
 
 
 class Counting:
@@ -13,7 +14,10 @@ class Counting:
 
     def answers(self, prompt, seeds):
         self.calls += 1
-        return [f"answer {self.calls} to\u2028{seed}\n\ud800" for seed in seeds]
+        text = f"answer {self.calls} to\u2028"
+        return [
+            Answer(f"{text}{seed}\n\ud800", "was cut off" if seed > 1 else "") for seed in seeds
+        ]
 
 
 def test_a_cached_answer_is_not_requested_again(tmp_path):
@@ -25,7 +29,8 @@ def test_a_cached_answer_is_not_requested_again(tmp_path):
         file.write(b'{"to": "half a line')
     after = CachedLLM(llm, path)
     again = after.answers("ask", [1, 2])
-    assert [one[:12] for one in again] == [one[:12] for one in first]
+    assert [one.text[:12] for one in again] == [one.text[:12] for one in first]
+    assert [one.fault for one in again] == [one.fault for one in first] == ["", "was cut off"]
     assert llm.calls == 1
     after.answers("ask", [3])
     after.answers("ask other", [1, 2])

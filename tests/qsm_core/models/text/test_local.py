@@ -1,4 +1,6 @@
 import gc
+import json
+import shutil
 from contextlib import contextmanager
 
 import pytest
@@ -24,7 +26,19 @@ def test_answers_are_those_of_the_seed(small_text_model_folder):
     assert LocalLLM(model(small_text_model_folder)).answers(PROMPT, [1, 2, 3]) == first
     assert llm.answers(PROMPT, [4, 5, 6]) != first
     assert llm.answers(PROMPT, []) == []
-    assert not any("<|" in one for one in first)
+    assert not any("<|" in one.text for one in first)
+
+
+def test_an_answer_that_was_cut_off_says_so(small_text_model_folder, tmp_path):
+    (cut_off,) = LocalLLM(model(small_text_model_folder)).answers(PROMPT, [1])
+    assert cut_off.fault == "was cut off at 8 tokens"
+    folder = tmp_path / "ends at any token"
+    shutil.copytree(small_text_model_folder, folder)
+    options = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+    options["eos_token_id"] = list(range(400))
+    (folder / "generation_config.json").write_text(json.dumps(options), encoding="utf-8")
+    (whole,) = LocalLLM(model(folder)).answers(PROMPT, [1])
+    assert not whole.fault
 
 
 def test_without_temperature_all_answers_are_the_likeliest(small_text_model_folder):

@@ -7,6 +7,7 @@ import pytest
 
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
 from qsm_core.models.text.local import LocalLLM, LocalModel
+from qsm_core.models.text.protocol import Answer
 from qsm_core.prompting.candidate_scores import Measures, ScoredCandidate
 from qsm_core.prompting.config import SearchSettings
 from qsm_core.prompting.proposers.opro import OproProposer, meta_prompt, sanitized, shown_score
@@ -92,11 +93,17 @@ def test_scores_are_shown_as_integers_from_0_to_100(score, objective, shown):
 
 def test_answers_are_sanitized_and_refusals_say_why():
     like = baseline().text
-    assert sanitized("  ", like, "llm") == [Refusal("  ", "the optimizer LLM gave an empty answer")]
-    (refused,) = sanitized("<INS>这是语音吗。SPEECH 还是 NONSPEECH</INS>", like, "llm")
+    assert sanitized(Answer("  "), like, "llm") == [Refusal("  ", "the answer is empty", "llm")]
+    cut_off = Answer(f"1. {PLANTED}", "was cut off")
+    assert sanitized(cut_off, like, "llm") == [
+        Refusal(cut_off.text, "the answer was cut off", "llm")
+    ]
+    closed = Answer(f"<INS>{PLANTED}</INS> 1.", "was cut off")
+    assert sanitized(closed, like, "llm") == [Candidate(PLANTED, "llm")]
+    (refused,) = sanitized(Answer("<INS>这是语音吗。SPEECH 还是 NONSPEECH</INS>"), like, "llm")
     assert isinstance(refused, Refusal)
     assert "CJK" in refused.reason
-    assert sanitized(f"1. {PLANTED}", like, "llm") == [Candidate(PLANTED, "llm")]
+    assert sanitized(Answer(f"1. {PLANTED}"), like, "llm") == [Candidate(PLANTED, "llm")]
 
 
 def test_the_planted_instruction_is_found(tmp_path):
@@ -121,10 +128,11 @@ def test_bad_answers_are_recorded_and_the_search_continues_to_the_planted_one(tm
     bad = [
         "",
         Reply(None),
-        Reply(body=b'{"choices": []}'),
+        Reply(finish="length"),
         "<INS><|im_start|> Is it SPEECH or NONSPEECH?</INS>",
         f"<INS>{long} SPEECH or NONSPEECH?</INS>",
         "I am sorry, but I cannot hear anything.",
+        "<INS>Is there a voice in it?</INS>",
         "<INS>Est-ce que cet extrait contient une voix ? SPEECH ou NONSPEECH.</INS>",
         failure(500, **soon),
         failure(429, **soon),
@@ -137,7 +145,10 @@ def test_bad_answers_are_recorded_and_the_search_continues_to_the_planted_one(tm
     assert search.history[search.winner.number].candidate.text == PLANTED
     reasons = " | ".join(one["reason"] for event in asked for one in event["refused"])
     for words in (
-        "gave an empty answer",
+        "the answer is empty",
+        "the answer was cut off at",
+        "looks like JSON",
+        "the answer declines: I am sorry",
         "holds the special token <|im_start|>",
         "allowed are 10 to 300",
         "does not say how to answer",

@@ -99,13 +99,12 @@ def test_what_is_dropped_says_why_and_gets_no_more_clips(whole):
     for number, event in dropped.items():
         place = events.index(event)
         later = [e for e in events[place:] if e["event"] == "block" and e["number"] == number]
-        assert later == []
-        if "p_value" in event:
-            level = SETTINGS.alpha / 2  # two looks
-            assert event["p_value"] <= level
+        assert later == [] or number == 0  # the seed instruction is in the finals all the same
+        if "expected_gain" in event:
+            assert event["expected_gain"] <= SETTINGS.tolerance
             assert f"candidate {event['rival']} is better by" in event["reason"]
     in_finals = {e.number for e in search.finalists}
-    assert in_finals.isdisjoint(dropped)
+    assert in_finals.isdisjoint(set(dropped) - {0})
     assert in_finals | set(dropped) == set(range(19))
 
 

@@ -21,9 +21,9 @@ CORPUS = {"corpus": PlannedInput(None, SyntheticConfig(dev_clips=60))}
 
 
 def test_a_search_races_candidates_and_scores_finalists_on_all_within_its_budget() -> None:
-    # (1 + 4 x 8) candidates x 132 pairs, and (2 + 1) finalists x what is left of 60 clips x 3;
+    # (1 + 4 x 8) candidates x 132 pairs, and (1 + 1) finalists x what is left of 60 clips x 3;
     # the search and two controls.
-    assert search_work(CONFIG, CORPUS).amount == 3 * (33 * 132 + 3 * 48)
+    assert search_work(CONFIG, CORPUS).amount == 3 * (33 * 132 + 2 * 48)
     within = search_work(replace(CONFIG, budget=4000), CORPUS)
     assert within.text == "at most 12,000 predictions"
 

@@ -3,10 +3,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from qsm_core.evaluation.predictions.table import validate
 from qsm_core.prompting.candidate_scores import measure, score_of
-from qsm_core.prompting.search.row_values import Answers, Rows, mean_of, values_of
+from qsm_core.prompting.search.row_values import (
+    Answers,
+    Rows,
+    mean_of,
+    race_values,
+    values_of,
+)
 
 GRID = [("snr_0dB", "snr"), ("snr_5dB", "snr"), ("filter_none", "filter"), ("clean", None)]
 
@@ -59,3 +66,16 @@ def test_an_answer_that_cannot_be_read_is_wrong():
     table = make_table(np.random.default_rng(0), GRID[:1])
     table.loc[0, "prediction"] = None
     assert not Answers.of(table).correct[0]
+
+
+def test_a_race_smooths_right_answers_by_their_margin():
+    nothing = np.zeros(6, dtype=np.int64)
+    is_speech = np.array([True, True, True, False, False, False])
+    rows = Rows(is_speech, np.arange(6), nothing, nothing)
+    margin = np.array([3.0, 0.1, -3.0, -0.1, np.nan, 2.0])
+    # The last but one has no margin; the last one's answer is not what its margin says.
+    answers = Answers(np.array([True, True, False, True, False, True]), margin)
+    values = race_values("balanced_accuracy", rows, answers)
+    spread = np.sqrt((2 * 9 + 2 * 0.01 + 4) / 5)
+    hair = ndtr(0.1 / (0.15 * spread))
+    assert values == pytest.approx([1.0, hair, 0.0, hair, 0.0, 1.0], abs=1e-9)

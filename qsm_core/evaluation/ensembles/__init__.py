@@ -1,0 +1,1 @@
+"""Ensembles of the models of several training seeds, from their stored scores."""

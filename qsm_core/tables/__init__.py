@@ -1,0 +1,1 @@
+"""Delimited tables as people and programs write them; knows nothing of what a table is about."""
