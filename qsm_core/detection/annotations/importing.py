@@ -36,6 +36,7 @@ from qsm_core.detection.annotations.reading import (
 )
 from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
 from qsm_core.errors import DataError
+from qsm_core.tables.decoding import read_first_lines
 
 UNNAMED = "event"
 _MOST_SHOWN = 40
@@ -144,12 +145,8 @@ def _beside_tables(tables: Sequence[Path], root: Path, options: ImportOptions) -
 
 
 def _has_events(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(4096).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return True  # so that reading it says why
-    return not head.strip() or find_form(head.splitlines()[:2]) is not None
+    lines = read_first_lines(path)
+    return not any(line.strip() for line in lines) or find_form(lines[:2]) is not None
 
 
 def _add(gathered: _Gathered, marks: Marks, audio: AudioFiles, options: ImportOptions) -> None:

@@ -5,7 +5,6 @@ A reader never stops at the first fault: it lists each with file and line.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,26 +62,6 @@ class Marks:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file without their ends; UTF-8, UTF-16 with its mark, or CP1252.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is no text.
-    """
-    data = path.read_bytes()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text = data.decode("utf-16")
-    elif b"\0" in data:
-        raise ValueError("is no text")
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("cp1252", errors="replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def number_of(text: str) -> float:

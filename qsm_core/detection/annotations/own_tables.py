@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from qsm_core.data.csv_table import read_csv_table
 from qsm_core.detection.annotations.columns import simple_name
 from qsm_core.detection.annotations.reading import read_table
 from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
 from qsm_core.errors import DataError
+from qsm_core.tables.delimited import read_table as read_delimited
 
 RECORDINGS_FILE = "recordings.csv"
 ANNOTATIONS_FILE = "annotations.csv"
@@ -87,7 +87,8 @@ def write_own_tables(folder: Path, found: RecordingSet) -> None:
 
 
 def _recordings(path: Path) -> pd.DataFrame:
-    raw = read_csv_table(path)
+    table = read_delimited(path)
+    raw = table.frame
     names = {simple_name(str(name)): str(name) for name in raw.columns}
     taken: dict[str, pd.Series] = {}
     for column, spellings in _SPELLINGS.items():
@@ -117,7 +118,7 @@ def _recordings(path: Path) -> pd.DataFrame:
         allowed = "is no split; allowed are train, dev (also val) and test"
         wrong.append((frame["split"].notna() & frame["split read"].isna(), allowed, "split"))
     problems = [
-        f"{path}, line {row + 2}: "
+        f"{path}, line {table.lines[row]}: "
         + (f"{column} {frame.at[row, column]!r} " if column else "")
         + text
         for rows, text, column in wrong

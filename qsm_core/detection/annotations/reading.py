@@ -16,8 +16,9 @@ from qsm_core.detection.annotations.headless_tables import (
     read_bare,
     read_rttm,
 )
-from qsm_core.detection.annotations.marks import Marks, read_lines
+from qsm_core.detection.annotations.marks import Marks
 from qsm_core.errors import DataError
+from qsm_core.tables.decoding import read_lines
 
 TableForm = Literal["auto", "raven", "audacity", "csv", "dcase", "rttm"]
 TABLE_FORMS: tuple[TableForm, ...] = get_args(TableForm)
@@ -52,10 +53,7 @@ def read_table(path: Path, form: TableForm = "auto", *, label_column: str | None
         DataError: The file cannot be read, or is no table of events of that form. Faults of single
             rows are listed in `Marks.problems`.
     """
-    try:
-        lines = read_lines(path)
-    except (OSError, ValueError) as error:
-        raise DataError("cannot read the table of events", [f"{path}: {error}"]) from error
+    lines = read_lines(path)
     found = find_form(lines)
     # A file without a byte is what Audacity writes for no label.
     if found is None and not any(line.strip() for line in lines) and form in ("auto", "audacity"):

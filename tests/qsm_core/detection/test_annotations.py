@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qsm_core.detection.annotations.checks import CheckSettings, check_recordings
+from qsm_core.detection.annotations.event_clips import write_event_clips
 from qsm_core.detection.annotations.event_tables import read_event_tables
 from qsm_core.detection.annotations.exporting import EXPORT_FORMS, export_events
 from qsm_core.detection.annotations.importing import ImportOptions, import_recordings
@@ -166,7 +167,7 @@ def test_what_is_no_table_is_refused_with_its_first_line(tmp_path: Path) -> None
         read_table(table(tmp_path / "a.txt", "0\t1\tx"), "raven")
     broken = tmp_path / "b.txt"
     broken.write_bytes(b"a\0b")
-    with pytest.raises(DataError, match="is no text"):
+    with pytest.raises(DataError, match=r"b\.txt, line 1: is not UTF-8"):
         read_table(broken)
 
 
@@ -433,3 +434,20 @@ def test_a_review_comes_back_as_annotations(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="without a score"):
         least_certain(found.assign(score=None), 0.0, 1)
     assert len(as_annotations(pd.DataFrame())) == 0
+
+
+def test_clips_of_events_are_the_samples_of_the_recording(tmp_path: Path) -> None:
+    path = audio(tmp_path / "a.b.flac", 3.0, channels=2)
+    table(tmp_path / "a.b.txt", "0.5\t1.5\tx", "2.9\t3.0\tx")
+    found = check_recordings(import_recordings(tmp_path), CheckSettings(channel=1)).recordings
+    (recording,) = found.listed()
+    clips = write_event_clips(tmp_path / "clips", recording, found.annotations, padding_s=0.25)
+    names = ["a.b_0000500_0001500_00001.wav", "a.b_0002900_0003000_00002.wav"]
+    assert [clip.name for clip in clips] == names
+    whole, rate = soundfile.read(path)
+    first, last = (soundfile.read(clip)[0] for clip in clips)
+    assert np.array_equal(first, whole[round(0.25 * rate) : round(1.75 * rate), 1])
+    assert len(last) == round(0.35 * rate)
+    path.unlink()
+    with pytest.raises(DataError, match="cannot be cut into clips"):
+        write_event_clips(tmp_path / "clips", recording, found.annotations)
