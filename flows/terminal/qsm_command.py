@@ -73,9 +73,10 @@ def _flows() -> Iterator[Command]:
 
 
 def _tools() -> Iterator[Command]:
-    for source in sorted(_folder("qsm_core").glob("*/__main__.py")):
-        package = source.parent.name
-        yield Command(package.replace("_", "-"), f"qsm_core.{package}", source)
+    core = _folder("qsm_core")
+    for source in sorted(core.glob("**/__main__.py"), key=lambda source: source.parent.name):
+        module = ".".join(("qsm_core", *source.parent.relative_to(core).parts))
+        yield Command(source.parent.name.replace("_", "-"), module, source)
 
 
 def _folder(package: str) -> Path:

@@ -6,6 +6,8 @@ import pytest
 
 from qsm_core.conditions.config import RenderSettings, RirConfig
 from qsm_core.data.config import PrepareConfig, SyntheticConfig
+from qsm_core.detection.events.settings import EventSettings
+from qsm_core.detection.variants.config import VariantConfig
 from qsm_core.errors import ConfigurationError
 from qsm_core.evaluation.analysis.settings import AnalysisSettings, AnalyzeConfig, SourcesConfig
 from qsm_core.evaluation.scoring.config import FurtherConfig, ScoringConfig
@@ -22,6 +24,8 @@ LIGHT = (
     "qsm_core.conditions.grid",
     "qsm_core.data.config",
     "qsm_core.data.clip_counts",
+    "qsm_core.detection.events.settings",
+    "qsm_core.detection.variants.config",
     "qsm_core.evaluation.analysis.bootstrap_settings",
     "qsm_core.evaluation.analysis.settings",
     "qsm_core.evaluation.detectors.config",
@@ -122,6 +126,18 @@ RANGES: tuple[tuple[type, dict[str, Any], dict[str, tuple[Any, ...]]], ...] = (
             "crops_per_recording": (0,),
         },
     ),
+    (
+        VariantConfig,
+        {},
+        {
+            "name": ("", "a/b"),
+            "strategy": ("by_moon",),
+            "noise_per_call": (-1.0,),
+            "margin_s": (-0.1,),
+            "dev_fraction": (0.0, 1.0),
+        },
+    ),
+    (EventSettings, {}, {"localisation": ("window",), "max_gap_s": (-1.0,), "hop_s": (0.0,)}),
     (ParityConfig, {"instruction": ASK}, {"num_clips": (1, 501), "instruction": ("Speech?",)}),
     (ScoringConfig, {"system": "base"}, {"instruction": ("Speech?",), "split": ("all",)}),
     (FurtherConfig, {"system": "base", "asked": ["control"]}, {"asked": ([],)}),

@@ -1,0 +1,1 @@
+"""Tables of events as people and programs write them: read, checked, written."""

@@ -1,0 +1,118 @@
+"""Tables without a header: Audacity's labels, RTTM, and plain begin, end, label.
+
+Audacity writes begin, end and label with tabs; where a label has frequencies, the line behind it
+is a backslash, the lowest and the highest frequency. RTTM writes
+
+    SPEAKER <file> 1 <begin> <length> <NA> <NA> <label> <score> <NA>
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from qsm_core.detection.annotations.clock import from_length
+from qsm_core.detection.annotations.headed_tables import delimiter_of
+from qsm_core.detection.annotations.marks import Mark, Marks, number_of
+
+_RTTM_CELLS = 9
+_NOTHING = "<NA>"
+
+
+def is_audacity(lines: Sequence[str]) -> bool:
+    """Return whether the first line is a label of Audacity."""
+    cells = lines[0].split("\t") if lines else []
+    return len(cells) in (2, 3) and all(_is_number(cell) for cell in cells[:2])
+
+
+def is_rttm(lines: Sequence[str]) -> bool:
+    """Return whether the first line is one of RTTM."""
+    cells = _words(lines[0]) if lines else []
+    return len(cells) >= _RTTM_CELLS and cells[0] in ("SPEAKER", "NON-SPEECH", "LEXEME", "NOSCORE")
+
+
+def is_bare(lines: Sequence[str]) -> bool:
+    """Return whether the first line is begin and end, and perhaps a label, without a header."""
+    cells = _cells(lines[:1])
+    return bool(cells) and len(cells[0]) >= 2 and all(_is_number(cell) for cell in cells[0][:2])
+
+
+def read_audacity(path: Path, lines: Sequence[str]) -> Marks:
+    """Read the labels of Audacity."""
+    marks: list[Mark] = []
+    problems: list[str] = []
+    for line, text in enumerate(lines, 1):
+        cells = text.split("\t")
+        try:
+            if cells[0].strip() == "\\" and marks:
+                low, high = number_of(cells[1]), number_of(cells[2])
+                # Audacity writes -1 for an edge that was not drawn.
+                marks[-1] = replace(
+                    marks[-1], low_hz=None if low < 0 else low, high_hz=None if high < 0 else high
+                )
+            elif text.strip():
+                label = "\t".join(cells[2:]).strip()
+                marks.append(Mark(line, number_of(cells[0]), number_of(cells[1]), label or None))
+        except (ValueError, IndexError):
+            problems.append(
+                f"{path}, line {line}: {text!r} is neither begin, end and label, nor a backslash "
+                "and two frequencies"
+            )
+    return Marks(path, "audacity", tuple(marks), tuple(problems))
+
+
+def read_rttm(path: Path, lines: Sequence[str]) -> Marks:
+    """Read RTTM; lines of other types than SPEAKER are left out."""
+    marks: list[Mark] = []
+    problems: list[str] = []
+    for line, text in enumerate(lines, 1):
+        cells = _words(text)
+        if not cells or cells[0] != "SPEAKER":
+            continue
+        try:
+            span = from_length(number_of(cells[3]), number_of(cells[4]))
+            label = None if cells[7] == _NOTHING else cells[7].replace("\u00a0", " ")
+            score = None if cells[8] == _NOTHING else number_of(cells[8])
+            file = cells[1].replace("\u00a0", " ")
+        except (ValueError, IndexError):
+            problems.append(f"{path}, line {line}: {text!r} is no line of RTTM")
+            continue
+        marks.append(Mark(line, *span, label, file, score=score))
+    return Marks(path, "rttm", tuple(marks), tuple(problems))
+
+
+def read_bare(path: Path, lines: Sequence[str]) -> Marks:
+    """Read begin, end and perhaps a label in seconds, without a header."""
+    marks: list[Mark] = []
+    problems: list[str] = []
+    for line, cells in enumerate(_cells(lines), 1):
+        if not any(cell.strip() for cell in cells):
+            continue
+        try:
+            label = cells[2].strip() if len(cells) > 2 else ""
+            marks.append(Mark(line, number_of(cells[0]), number_of(cells[1]), label or None))
+        except (ValueError, IndexError):
+            problems.append(f"{path}, line {line}: {cells} is not begin, end and label")
+    return Marks(path, "csv", tuple(marks), tuple(problems))
+
+
+def _words(text: str) -> list[str]:
+    """Return what stands between blanks and tabs; no-break spaces are part of a word."""
+    return [word for word in re.split("[ \t]+", text) if word]
+
+
+def _cells(lines: Sequence[str]) -> list[list[str]]:
+    if not lines:
+        return []
+    return list(csv.reader(lines, delimiter=delimiter_of(lines[0]), skipinitialspace=True))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        number_of(text)
+    except ValueError:
+        return False
+    return True

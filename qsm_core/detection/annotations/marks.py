@@ -1,0 +1,76 @@
+"""What readers of tables return: one mark a row, and what they noticed.
+
+A reader never stops at the first fault: it lists each with file and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One event of a table, in the clock of its audio file.
+
+    Args:
+        line: Of the table, counted from 1.
+        begin_s: Begin in seconds.
+        end_s: End in seconds.
+        label: What the sound is; None where the table does not say.
+        file: The audio file that the row names; None where the table does not say.
+        low_hz: None where the table has no frequencies.
+        high_hz: None where the table has no frequencies.
+        quality: None where nobody said.
+        is_unsure: Whether the annotator was.
+        score: Of a detection.
+        peak: Highest score of a detection.
+        verdict: What a reviewer wrote.
+    """
+
+    line: int
+    begin_s: float
+    end_s: float
+    label: str | None = None
+    file: str | None = None
+    low_hz: float | None = None
+    high_hz: float | None = None
+    quality: int | None = None
+    is_unsure: bool = False
+    score: float | None = None
+    peak: float | None = None
+    verdict: str | None = None
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The events of one table.
+
+    Args:
+        path: The table.
+        kind: Its form.
+        marks: Its events, in its order.
+        problems: What cannot be read, with file and line.
+        notes: Decisions that the user should know.
+        counts: What was counted, such as selections in two views.
+    """
+
+    path: Path
+    kind: str
+    marks: tuple[Mark, ...]
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def number_of(text: str) -> float:
+    """Return a number, also one with a decimal comma.
+
+    Raises:
+        ValueError: It is no finite number.
+    """
+    value = float(text.strip().replace(",", "."))
+    if value - value != 0:
+        raise ValueError(f"{text!r} is not finite")
+    return value

@@ -1,0 +1,1 @@
+"""Score any table or folder of events against another."""

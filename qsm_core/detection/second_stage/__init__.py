@@ -1,0 +1,1 @@
+"""The second stage: a random forest that keeps the detections that sound like hits."""

@@ -1,0 +1,1 @@
+"""Training sets made of labelled recordings: which clips, which noise, which splits."""
