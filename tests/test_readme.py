@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.speech.clip_fields import SYNTHETIC_FIELDS
 from tests.support.audio_files import write_class_folders
-from tests.support.pipeline import TINY, PrefectService
+from tests.support.pipeline import PrefectService, tiny_sizes
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -135,11 +134,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_command_runs(command: str, folder: Path, prefect_service: PrefectService) -> None:
     """Run a command as it stands in the README; runs of the pipeline get tiny numbers."""
     words = shlex.split(command)
-    # Numbers of clips are those of the synthetic corpus: a user's clips keep theirs.
-    left_out = SYNTHETIC_FIELDS if "--data" in words else ()
-    flags = [
-        f"--{key.replace('_', '-')}={value}" for key, value in TINY.items() if key not in left_out
-    ]
+    sizes = tiny_sizes({"data": ""} if "--data" in words else {})
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in sizes.items()]
     tiny = flags if "complete-pipeline" in words else []
     done = subprocess.run(
         [sys.executable, "-m", "flows.terminal.qsm_command", *words[1:], *tiny],
