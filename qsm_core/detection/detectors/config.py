@@ -128,3 +128,28 @@ class AskedWindows:
     window_s: Positive = 1.0
     hop_s: Positive = 0.5
     quantization: Literal["none", "nf4"] = "none"
+
+
+@dataclass(frozen=True)
+class ScoreRecordings:
+    """Which detector scores, and which share of the recordings.
+
+    Args:
+        name: Of the detector, in tables.
+        kind: A "trained" network, "energy", "silero" or an "audio_llm".
+        label: The sound that it looks for.
+        hop_s: Seconds between windows of the window form; null for an eighth of a window.
+        energy: Settings of the band-energy detector.
+        asked: Settings of an audio LLM.
+        shard: Which share, from 0.
+        shards: How many there are.
+    """
+
+    name: str
+    kind: Kind
+    label: str
+    hop_s: Positive | None = None
+    energy: BandEnergy = field(default_factory=BandEnergy)
+    asked: AskedWindows | None = None
+    shard: Annotated[int, Field(ge=0)] = 0
+    shards: Count = 1

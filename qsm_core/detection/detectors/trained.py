@@ -23,13 +23,14 @@ from qsm_core.detection.detectors.config import Form
 from qsm_core.detection.detectors.front_end import Background, FrontEnd, Spectrogram
 from qsm_core.detection.detectors.levels import level_pieces
 from qsm_core.detection.detectors.network import FRAME_STRIDE, ResNet18
-from qsm_core.errors import ModelError
+from qsm_core.errors import ConfigurationError, ModelError
 
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "detector.json"
 _SCORES_AT_ONCE = 512  # of the frame form
 _WINDOWS_AT_ONCE = 64
 _PIECE_FRAMES = 2048
+_RATE_TOLERANCE = 0.999
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,26 @@ class TrainedDetector:
             )
             raise ModelError("cannot load the detector", [problem]) from error
         return cls(description, network, device, hop_s)
+
+    def moved(self, device: torch.device | str, hop_s: float | None) -> TrainedDetector:
+        """Return the detector on another device, with another hop."""
+        return TrainedDetector(self.description, self._network, device, hop_s)
+
+    def grid_of(self, sample_rate_hz: int) -> Grid:
+        """Return where its scores lie on a recording with this rate.
+
+        Raises:
+            ConfigurationError: The recording lacks frequencies that the detector needs.
+        """
+        needed = 2 * self.spectrogram.fmax_hz
+        if sample_rate_hz < needed * _RATE_TOLERANCE:
+            problem = (
+                f"sample_rate_hz = {sample_rate_hz}: the detector hears up to "
+                f"{self.spectrogram.fmax_hz:g} Hz and needs {needed:g}; leave the recording out, or "
+                "train a detector with a lower fmax_hz"
+            )
+            raise ConfigurationError("the recording cannot be scored", [problem])
+        return self.grid
 
     def save(self, folder: Path) -> None:
         """Write the weights and the description into a folder."""

@@ -12,6 +12,7 @@ import torch
 from qsm_core.detection.audio_stream import AudioStream
 from qsm_core.detection.detectors.config import Augmentation
 from qsm_core.detection.detectors.front_end import FLOOR_DB, Background, FrontEnd, Spectrogram
+from qsm_core.detection.detectors.levels import level_pieces
 from qsm_core.detection.detectors.network import FRAME_STRIDE
 
 _PIECE_FRAMES = 2048
