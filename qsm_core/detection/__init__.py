@@ -1,1 +1,0 @@
-"""Where in long recordings a sound is: recordings, annotations, score tracks, events, metrics."""
