@@ -1,0 +1,1 @@
+"""Where in long recordings a sound is: recordings, annotations, score tracks, events, metrics."""

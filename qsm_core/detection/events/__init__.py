@@ -1,0 +1,1 @@
+"""Events from score tracks: threshold, hysteresis, gaps, durations."""

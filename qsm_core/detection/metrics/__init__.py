@@ -1,0 +1,1 @@
+"""How well detections fit annotations; every metric is a pure function of the two tables."""
