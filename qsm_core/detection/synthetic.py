@@ -12,15 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import soundfile
-from pydantic import Field
-
 from qsm_core.detection.recordings import as_annotations
-from qsm_core.seeding import Seed, derive_rng
+from qsm_core.detection.synthetic_config import SyntheticRecordings
+from qsm_core.seeding import derive_rng
 
 RECORDINGS_FILE = "recordings.csv"
 ANNOTATIONS_FILE = "annotations.csv"
@@ -30,29 +28,6 @@ _NOISE_RMS = 0.01
 _SNR_DB = (0.0, 18.0)
 _QUALITIES = ((12.0, 1), (6.0, 2))
 _GAP_S = 0.15  # shortest time between two sounds
-
-
-@dataclass(frozen=True)
-class SyntheticRecordings:
-    """How many recordings are made, and what is in them.
-
-    Args:
-        seed: Of everything.
-        groups: Individuals; each has its own tape.
-        recordings: Recordings of each.
-        duration_s: Length of a recording.
-        calls_per_minute: Labelled calls, on average.
-        distractors_per_minute: Sounds without a label, on average.
-        sample_rate_hz: Of the files.
-    """
-
-    seed: Seed = 0
-    groups: Annotated[int, Field(ge=3)] = 8
-    recordings: Annotated[int, Field(ge=1)] = 1
-    duration_s: Annotated[float, Field(ge=5)] = 60.0
-    calls_per_minute: Annotated[float, Field(gt=0, le=60)] = 24.0
-    distractors_per_minute: Annotated[float, Field(ge=0, le=60)] = 16.0
-    sample_rate_hz: Annotated[int, Field(ge=8000)] = 16_000
 
 
 @dataclass(frozen=True)
