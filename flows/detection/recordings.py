@@ -12,9 +12,7 @@ from tasks.detection import make_recordings
 from tasks.run.handle import StageHandle
 
 
-def submit_recordings(
-    p: DetectionParameters, run: RunStages
-) -> tuple[StageHandle, dict[str, Any]]:
+def submit_recordings(p: DetectionParameters, run: RunStages) -> tuple[StageHandle, dict[str, Any]]:
     """Make or check the recordings; return them, and the runtime of the stages that hear them."""
     division = Division(seed=p.seed, dev=p.dev_fraction, test=p.test_fraction, label=p.label)
     runtime = {"device": p.device}

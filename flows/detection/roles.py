@@ -36,8 +36,12 @@ class DetectorIdentity:
     @property
     def title(self) -> str:
         """Its name in reports."""
-        kinds = {"frame": "Frame CNN", "window": "Window CNN", "energy": "Band energy",
-                 "silero": "Silero VAD"}
+        kinds = {
+            "frame": "Frame CNN",
+            "window": "Window CNN",
+            "energy": "Band energy",
+            "silero": "Silero VAD",
+        }
         seed = "" if self.seed is None else f", seed {self.seed}"
         variant = "" if self.variant is None else f" ({self.variant.replace('_', ' ')}{seed})"
         return kinds[self.kind] + variant

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import soundfile
+
 from qsm_core.detection.recordings import as_annotations
 from qsm_core.detection.synthetic_config import SyntheticRecordings
 from qsm_core.seeding import derive_rng
@@ -96,8 +97,14 @@ def _recording(
             quality = next((q for least, q in _QUALITIES if snr_db >= least), 3)
             begin, end = place / rate, (place + len(wave)) / rate
             events.append(
-                {"begin_s": begin, "end_s": end, "low_hz": round(low), "high_hz": round(high),
-                 "label": label, "quality": quality}
+                {
+                    "begin_s": begin,
+                    "end_s": end,
+                    "low_hz": round(low),
+                    "high_hz": round(high),
+                    "label": label,
+                    "quality": quality,
+                }
             )
         place += len(wave)
     return np.clip(samples, -1, 1), events

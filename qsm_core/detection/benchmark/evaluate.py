@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qsm_core.detection.benchmark.choice import Choice, choose_settings
+from qsm_core.detection.benchmark.choice import choose_settings
 from qsm_core.detection.benchmark.config import TRACKS_INPUT, Benchmark, Entrant
 from qsm_core.detection.benchmark.examples import choose_examples
 from qsm_core.detection.benchmark.measured import (
@@ -109,9 +109,7 @@ def annotations_of(prepared: RecordingSet, split: str, label: str | None) -> pd.
     return own.assign(label=label or ANY_LABEL).reset_index(drop=True)
 
 
-def _tracks(
-    prepared: RecordingSet, folder: Path, split: str, entrant: Entrant
-) -> list[ScoreTrack]:
+def _tracks(prepared: RecordingSet, folder: Path, split: str, entrant: Entrant) -> list[ScoreTrack]:
     recordings = prepared.recordings
     names = recordings.loc[recordings["split"] == split, "recording_id"]
     paths = [folder / _TRACKS / track_file_name(str(name)) for name in names]

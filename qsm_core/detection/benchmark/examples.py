@@ -13,9 +13,7 @@ _SHOWN = ("hit", "miss", "false alarm")
 _COLUMNS = ("detector", "outcome", "recording_id", "begin_s", "end_s", "score", "quality")
 
 
-def choose_examples(
-    measured: Sequence[Measured], truth: pd.DataFrame, count: int
-) -> pd.DataFrame:
+def choose_examples(measured: Sequence[Measured], truth: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return up to `count` events of each outcome and detector.
 
     Detections with the highest scores among the hits and the false alarms; misses of the best
@@ -24,8 +22,12 @@ def choose_examples(
     parts = []
     for one in measured:
         events = outcomes(truth, one.found, one.compared)
-        events = events.reindex(columns=[*events.columns, *(
-            name for name in ("score", "quality") if name not in events)])
+        events = events.reindex(
+            columns=[
+                *events.columns,
+                *(name for name in ("score", "quality") if name not in events),
+            ]
+        )
         for outcome in _SHOWN:
             # A hit is shown as it was detected.
             kind = "annotation" if outcome == "miss" else "detection"

@@ -84,9 +84,7 @@ def fit(
     return Fitted(network.eval(), state.curves, state.best_epoch)
 
 
-def evaluate(
-    network: ResNet18, data: TrainingSet, device: torch.device
-) -> tuple[float, float]:
+def evaluate(network: ResNet18, data: TrainingSet, device: torch.device) -> tuple[float, float]:
     """Return the mean loss and the average precision over all of a set, without augmentation."""
     network.eval()
     logits, targets = [], []

@@ -57,8 +57,10 @@ def run(context: StageContext) -> dict[str, Any]:
     config = parse_config(ScoreRecordings, context.config)
     if context.runtime.get("threads") is not None:
         torch.set_num_threads(int(context.runtime["threads"]))
-    recordings = share_of(config, read_prepared(
-        context.inputs["recordings"], audio=context.runtime.get("audio")).listed())
+    recordings = share_of(
+        config,
+        read_prepared(context.inputs["recordings"], audio=context.runtime.get("audio")).listed(),
+    )
     total = sum(recording.num_samples / recording.sample_rate_hz for recording in recordings)
     detector: RecordingDetector | None = None
     digest = _detector_digest(context, config)
@@ -180,7 +182,8 @@ def _watched(
     before, total = progress
     for logits, read in detector.logits(stream):
         context.report(
-            round(before + read / stream.sample_rate_hz), round(total),
+            round(before + read / stream.sample_rate_hz),
+            round(total),
             "seconds of recordings scored",
         )
         context.stop_if_requested("the recordings before this one are kept")

@@ -32,9 +32,7 @@ def settle_spectrogram(settings: SpectrogramSettings, regions: Sequence[Region])
     """
     durations = _durations(regions)
     rate = settings.sample_rate_hz or min(region.sample_rate_hz for region in regions)
-    wanted_s = np.clip(
-        np.median(durations) / _FRAMES_PER_EVENT, _SHORTEST_HOP_S, _LONGEST_HOP_S
-    )
+    wanted_s = np.clip(np.median(durations) / _FRAMES_PER_EVENT, _SHORTEST_HOP_S, _LONGEST_HOP_S)
     hop = settings.hop_length or max(1, round(rate * float(wanted_s)))
     n_fft = settings.n_fft or int(
         np.clip(2 ** round(np.log2(4 * hop)), _SMALLEST_FFT, _LARGEST_FFT)

@@ -25,10 +25,10 @@ import torch
 from qsm_core.detection.detectors.config import DetectorTraining
 from qsm_core.detection.detectors.fitting import CHECKPOINT, fit
 from qsm_core.detection.detectors.network import FRAME_STRIDE
+from qsm_core.detection.detectors.regions import read_regions
 from qsm_core.detection.detectors.settled import settle_sequence, settle_spectrogram
 from qsm_core.detection.detectors.trained import Description, TrainedDetector
 from qsm_core.detection.detectors.training_set import Region, TrainingSet
-from qsm_core.detection.detectors.regions import read_regions
 from qsm_core.errors import DataError
 from qsm_core.models.device import resolve_placement
 from qsm_core.stage.context import LIVE_FILE, StageContext, parse_config
@@ -51,8 +51,13 @@ def run(context: StageContext) -> dict[str, Any]:
     if context.runtime.get("threads") is not None:
         torch.set_num_threads(int(context.runtime["threads"]))
     device = resolve_placement(context.runtime.get("device", "auto")).device
-    read = partial(read_regions, context.inputs["recordings"], context.inputs.get("variant"),
-                   label=config.label, audio=context.runtime.get("audio"))
+    read = partial(
+        read_regions,
+        context.inputs["recordings"],
+        context.inputs.get("variant"),
+        label=config.label,
+        audio=context.runtime.get("audio"),
+    )
     regions = {split: read(split=split) for split in ("train", "val")}
     _check_events(regions, config.label)
     spectrogram = settle_spectrogram(config.spectrogram, regions["train"])

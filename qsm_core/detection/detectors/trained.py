@@ -148,8 +148,9 @@ class TrainedDetector:
 
     def save(self, folder: Path) -> None:
         """Write the weights and the description into a folder."""
-        weights = {name: value.cpu().contiguous() for name, value in
-                   self._network.state_dict().items()}
+        weights = {
+            name: value.cpu().contiguous() for name, value in self._network.state_dict().items()
+        }
         save_file(weights, folder / WEIGHTS_FILE)
         text = json.dumps(dataclasses.asdict(self.description), indent=2) + "\n"
         (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
@@ -223,8 +224,9 @@ class TrainedDetector:
 
     def _run(self, samples: np.ndarray, background: torch.Tensor | None) -> np.ndarray:
         """Return logits of excerpts (B, N): (B,), or (B, T) along recordings."""
-        levels = self._front_end.levels(torch.from_numpy(np.ascontiguousarray(samples)).to(
-            self._device))
+        levels = self._front_end.levels(
+            torch.from_numpy(np.ascontiguousarray(samples)).to(self._device)
+        )
         logits = self._network(self._front_end.normalise(levels, background)).float()
         if self.description.classes == 1:
             return logits[..., 0].cpu().numpy()

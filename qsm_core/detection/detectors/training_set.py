@@ -92,8 +92,11 @@ class TrainingSet:
         self._front_end = FrontEnd(spectrogram)
         paths = sorted({(region.path, region.channel) for region in regions}, key=str)
         kept = {
-            key: _keep_levels(AudioStream(key[0], spectrogram.sample_rate_hz, key[1]),
-                              self._front_end, folder / f"levels{number:05d}")
+            key: _keep_levels(
+                AudioStream(key[0], spectrogram.sample_rate_hz, key[1]),
+                self._front_end,
+                folder / f"levels{number:05d}",
+            )
             for number, key in enumerate(paths)
         }
         self.regions = tuple(regions)
@@ -101,12 +104,16 @@ class TrainingSet:
         self._backgrounds = [kept[region.path, region.channel][1] for region in regions]
         rate = spectrogram.sample_rate_hz / spectrogram.hop_length  # frames a second
         self._frame_s = 1 / rate
-        self._bounds = np.array(
-            [
-                (region.begin_s * rate, min(region.end_s * rate, levels.shape[1]))
-                for region, levels in zip(regions, self._levels, strict=True)
-            ]
-        ).round().astype(int)
+        self._bounds = (
+            np.array(
+                [
+                    (region.begin_s * rate, min(region.end_s * rate, levels.shape[1]))
+                    for region, levels in zip(regions, self._levels, strict=True)
+                ]
+            )
+            .round()
+            .astype(int)
+        )
         self._event_frames = [
             ((region.events - self._offset_s) * rate).round().astype(int) for region in regions
         ]
