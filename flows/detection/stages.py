@@ -11,7 +11,7 @@ from flows.detection.roles import BENCHMARK, REPORT, DetectorIdentity, Scores, T
 from flows.run.stages import RunStages
 from qsm_core.detection.benchmark.config import TRACKS_INPUT, Benchmark, Entrant
 from qsm_core.detection.detectors.config import DetectorTraining, ScoreRecordings
-from qsm_core.detection.metrics.intervals import Resampling
+from qsm_core.detection.metrics.resampling import Resampling
 from qsm_core.reporting.detection.config import DetectionReport
 from tasks.detection import (
     benchmark_detectors,

@@ -42,10 +42,3 @@ def read_prepared(folder: Path, *, audio: str | Path | None = None) -> Recording
     except (OSError, pa.ArrowException) as error:
         raise DataError("cannot read the prepared recordings", [f"{folder}: {error}"]) from error
     return RecordingSet(recordings, annotations, Path(audio or folder), kind="prepared")
-
-
-def recorded_seconds(folder: Path) -> float:
-    """Return how long the recordings of a set are together."""
-    columns = ["num_samples", "sample_rate_hz"]
-    table = pd.read_parquet(folder / RECORDINGS_FILE, columns=columns)
-    return float((table["num_samples"] / table["sample_rate_hz"]).sum())

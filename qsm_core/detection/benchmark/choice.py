@@ -44,7 +44,10 @@ class Choice:
 def choose_settings(
     tracks: Sequence[ScoreTrack], truth: pd.DataFrame, criterion: Overlap
 ) -> Choice:
-    """Return the settings with the largest F1 on dev; the first of equals.
+    """Return the settings with the largest F1 on dev; of equals, those in the middle.
+
+    Where detections and background are far apart, many thresholds are equally good on dev, and the
+    one in the middle is safest on other groups.
 
     Args:
         tracks: Of the dev recordings.
@@ -64,7 +67,7 @@ def choose_settings(
     shortest = _SHORTEST * float(np.percentile(durations, 5))
     base = EventSettings(min_duration_s=shortest)
     first = _measured(tracks, truth, criterion, [replace(base, threshold=t) for t in THRESHOLDS])
-    best = first[int(np.argmax([row["f1"] for row in first]))]["settings"]
+    best = first[_middle(first)]["settings"]
     around = [
         EventSettings(
             threshold=float(threshold),
@@ -78,8 +81,7 @@ def choose_settings(
         for gap in (share * _gap(sure) for share in _GAPS)
     ]
     rows = first + _measured(tracks, truth, criterion, around)
-    merits = [row["f1"] for row in rows]
-    top = rows[int(np.argmax(merits))]
+    top = rows[_middle(rows)]
     columns = ("threshold", "low_threshold", "min_duration_s", "max_gap_s")
     tried = pd.DataFrame(
         [
@@ -89,6 +91,14 @@ def choose_settings(
         ]
     )
     return Choice(top["settings"], float(top["f1"]), tried)
+
+
+def _middle(rows: Sequence[dict]) -> int:  # type: ignore[type-arg]
+    """Return the index of the best row; of equals, the one whose threshold is their median."""
+    f1 = np.array([row["f1"] for row in rows])
+    equal = np.flatnonzero(f1 >= f1.max())
+    thresholds = np.array([rows[index]["settings"].threshold for index in equal])
+    return int(equal[np.argmin(np.abs(thresholds - np.median(thresholds)))])
 
 
 def _measured(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from qsm_core.detection.metrics.intervals import Resampling
+from qsm_core.detection.metrics.resampling import Resampling
 
 # Where tracks are among the inputs of the stage: "tracks_<name>".
 TRACKS_INPUT = "tracks_"

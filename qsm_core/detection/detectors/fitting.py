@@ -68,7 +68,7 @@ def fit(
     """
     torch.manual_seed(derive_seed(config.seed, "weights"))
     network = ResNet18(config.width, framewise=config.form == "frame")
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -92,7 +92,7 @@ def evaluate(network: ResNet18, data: TrainingSet, device: torch.device) -> tupl
     with torch.inference_mode():
         for first in range(0, len(examples), _VAL_BATCH):
             seen, wanted = data.tensors(examples[first : first + _VAL_BATCH])
-            out = network(seen.to(device, memory_format=torch.contiguous_format))
+            out = network(seen.to(device))
             logits.append(out.reshape(-1).float().cpu())
             targets.append(wanted.reshape(-1))
     logit, target = torch.cat(logits), torch.cat(targets)

@@ -93,7 +93,9 @@ class TrainedDetector:
         self.description = description
         self.spectrogram = description.spectrogram
         self._device = torch.device(device)
-        self._network = network.to(self._device, memory_format=torch.channels_last).eval()
+        # oneDNN is faster with channels last, but has crashed where there are fewer than 16.
+        layout = torch.channels_last if description.width >= 16 else torch.contiguous_format
+        self._network = network.to(self._device, memory_format=layout).eval()
         self._front_end = FrontEnd(description.spectrogram, self._device)
         rate = self.spectrogram.sample_rate_hz
         self._window = max(self.spectrogram.n_fft, round(description.sequence_s * rate))

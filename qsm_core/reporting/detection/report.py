@@ -153,8 +153,9 @@ def _results_view(
         for name, title in config.titles.items()
     )
     groups = int(results["groups"].iloc[0])
-    notes = (f"95 % intervals from a bootstrap over {groups} groups of test.",) + tuple(
-        sorted({str(one) for one in results["reason"].dropna()})
+    notes = (
+        f"95 % intervals from a bootstrap over {groups} groups of test.",
+        *sorted({str(one) for one in results["reason"].dropna()}),
     )
     caption = f"Detectors on unseen groups, hits by IoU > {config.iou:g}"
     return TableView(caption, ("Detector", *_RATES.values(), "F1 on dev"), rows, notes)
