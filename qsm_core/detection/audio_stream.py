@@ -89,7 +89,7 @@ def overlapping(
         blocks: Consecutive samples.
         length: Samples of a piece; zeros stand where the recording has none.
         step: Samples from the beginning of a piece to that of the next, at most `length`.
-        lead: How many samples before the recording the first piece begins.
+        lead: How many samples before the recording the first piece begins, less than `length`.
 
     Yields:
         The piece, and how many of its samples behind the lead the recording has. The last piece is

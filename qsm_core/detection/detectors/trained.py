@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from qsm_core.detection.audio_stream import AudioStream, overlapping
@@ -120,7 +121,7 @@ class TrainedDetector:
                 classes=description.classes,
             )
             network.load_state_dict(weights)
-        except (OSError, ValidationError, RuntimeError, ValueError) as error:
+        except (OSError, ValidationError, RuntimeError, SafetensorError) as error:
             problem = (
                 f"{folder}: {error}; a detector is a folder with {WEIGHTS_FILE} and "
                 f"{DESCRIPTION_FILE}, as the stage train_detector makes it"
@@ -179,11 +180,10 @@ class TrainedDetector:
 
     def logits(self, stream: AudioStream) -> Iterator[tuple[np.ndarray, int]]:
         """Yield the logits of a recording in order, (N,) float32, and the samples read so far."""
-        with torch.inference_mode():
-            if self.description.form == "window":
-                yield from self._window_logits(stream)
-            else:
-                yield from self._frame_logits(stream)
+        if self.description.form == "window":
+            yield from self._window_logits(stream)
+        else:
+            yield from self._frame_logits(stream)
 
     def background(self, stream: AudioStream) -> torch.Tensor | None:
         """Return the background of a recording, (F,) in dB, where the normalisation needs it."""
@@ -226,6 +226,10 @@ class TrainedDetector:
 
     def _run(self, samples: np.ndarray, background: torch.Tensor | None) -> np.ndarray:
         """Return logits of excerpts (B, N): (B,), or (B, T) along recordings."""
+        with torch.inference_mode():
+            return self._logits_of(samples, background)
+
+    def _logits_of(self, samples: np.ndarray, background: torch.Tensor | None) -> np.ndarray:
         levels = self._front_end.levels(
             torch.from_numpy(np.ascontiguousarray(samples)).to(self._device)
         )
