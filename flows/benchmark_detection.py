@@ -6,8 +6,8 @@
 
 Recordings are divided by group (tape, day, individual). Detectors are trained on train, each scores
 every recording once, thresholds and post-processing are chosen on dev from the stored scores, and
-test is looked at with them once. A stage whose output is in the store is reused, so the same command
-resumes a run that failed.
+test is looked at with them once. A stage whose output is in the store is reused, so the same
+command resumes a run that failed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from flows.run.publish import publish_report
 from flows.run.session import Session
 
 _NOTE = (
-    "Thresholds and post-processing were chosen on dev groups; test groups were looked at once, and "
+    "Thresholds and post-processing were chosen on dev groups; test groups were looked at once, "
+    "and "
     "the sweep over thresholds chose nothing."
 )
 

@@ -27,7 +27,8 @@ class DetectionParameters(RunSettings):
 
     data: str | None = Field(
         None,
-        description="Your labelled recordings: a folder with recordings.csv and annotations.csv, or "
+        description="Your labelled recordings: a folder with recordings.csv and annotations.csv, "
+        "or "
         "with audio and Raven, Audacity or CSV tables beside it. Empty: synthetic recordings.",
     )
     label: str | None = Field(

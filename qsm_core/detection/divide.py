@@ -15,8 +15,8 @@ SPLITS = ("train", "dev", "test")
 def divide(recordings: pd.DataFrame, events: pd.DataFrame, division: Division) -> pd.DataFrame:
     """Return the recordings with a split each; a split that all of them have stands.
 
-    Groups are taken in a random order: into test until it has its share of the events, then into dev,
-    the rest into train. Each split has a group with events.
+    Groups are taken in a random order: into test until it has its share of the events, then into
+    dev, the rest into train. Each split has a group with events.
 
     Args:
         recordings: A table of recordings.

@@ -2,8 +2,8 @@
 
     python -m qsm_core.detection.make_recordings --spec spec.json
 
-Output: a prepared set with its audio (`prepared.py`), and recordings.csv and annotations.csv, the form
-in which a user would give them.
+Output: a prepared set with its audio (`prepared.py`), and recordings.csv and annotations.csv, the
+form in which a user would give them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     recordings.parquet    see `recordings.py`; paths are relative to the folder of the audio
     annotations.parquet
 
-Audio of the user is never copied: the tables hold its digests, and where it lies is said at run time.
+Audio of the user is never copied: the tables hold its digests, and where it lies is said at run
+time.
 """
 
 from __future__ import annotations

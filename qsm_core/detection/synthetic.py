@@ -1,7 +1,9 @@
-"""Long recordings made from a seed: backgrounds, calls of individuals, and sounds that resemble them.
+"""Long recordings made from a seed: backgrounds, calls of individuals, and sounds that resemble
+them.
 
 Each group is one individual heard on one day: its calls have a pitch and a speed of their own, its
-recorder has a hum and a colour of noise. Two types of call are labelled: "chirp", a falling tone with
+recorder has a hum and a colour of noise. Two types of call are labelled: "chirp", a falling "
+"tone with
 a harmonic, and "trill", a series of short pulses. The hard negatives (rising tones, clicks, steady
 whistles) lie in the same band and have no label. `quality` is 1 for a call at least 12 dB over the
 noise of its band, 2 from 6 dB on, else 3.

@@ -1,7 +1,8 @@
 """Choose threshold and post-processing of a detector on dev groups.
 
-Thresholds first, then around the best one whatever else makes events: hysteresis, shortest duration,
-gaps that are closed. Durations and gaps are tried in proportion to those of the dev annotations.
+Thresholds first, then around the best one whatever else makes events: hysteresis, shortest
+duration, gaps that are closed. Durations and gaps are tried in proportion to those of the dev
+annotations.
 """
 
 from __future__ import annotations

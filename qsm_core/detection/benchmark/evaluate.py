@@ -3,14 +3,14 @@
     python -m qsm_core.detection.benchmark.evaluate --spec spec.json
 
 Inputs: `recordings` (the prepared set, with its splits) and one folder of tracks a detector,
-`tracks_<name>`. Threshold and post-processing are chosen on dev groups; test groups are looked at with
-them once. The sweep over thresholds on test is shown as well and chooses nothing.
+`tracks_<name>`. Threshold and post-processing are chosen on dev groups; test groups are looked at
+with them once. The sweep over thresholds on test is shown as well and chooses nothing.
 
 Output, all of it tables: settings, results (rates with intervals), differences (paired), further,
 sweep, sweep_by_recording, by_recording, by_quality, boundary_errors, reliability; metrics.csv and
-metrics_per_tape.csv with the columns of ANIMAL-SPOT-alpaca; `detections/`, the events found in test,
-one table a detector; truth.parquet, the annotations of test; and `examples.parquet`, the hits, misses
-and false alarms that a report shows.
+metrics_per_tape.csv with the columns of ANIMAL-SPOT-alpaca; `detections/`, the events found in
+test, one table a detector; truth.parquet, the annotations of test; and `examples.parquet`, the
+hits, misses and false alarms that a report shows.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def _tracks(prepared: RecordingSet, folder: Path, split: str, entrant: Entrant) 
     ]
     if missing:
         raise DataError(
-            "the detectors cannot be compared on the same recordings; mend the files, or leave them "
+            "the detectors cannot be compared on the same recordings; mend the files, or leave "
+            "them "
             "out of the data",
             missing,
         )

@@ -82,7 +82,7 @@ def settings_row(one: Measured) -> dict[str, object]:
 
 
 def further_row(one: Measured, truth: pd.DataFrame, config: Benchmark) -> dict[str, object]:
-    """Return what else is asked of a detector on test: other overlaps, collars, AP, PSDS, counts."""
+    """Return further measures of a detector on test: overlaps, collars, AP, PSDS, counts."""
     names = [track.info.recording_id for track in one.tracks]
     durations = {track.info.recording_id: track.info.duration_s for track in one.tracks}
     hours = sum(durations.values()) / 3600

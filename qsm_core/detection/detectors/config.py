@@ -28,7 +28,8 @@ class SpectrogramSettings:
         fmin_hz: Lowest frequency.
         fmax_hz: Highest frequency.
         pre_emphasis: Coefficient a of y[t] = x[t] - a x[t-1]; 0 leaves the samples as they are.
-        normalisation: "background" is the level in dB over the recording's quiet frames, bin by bin;
+        normalisation: "background" is the level in dB over the recording's quiet frames, bin by "
+        "bin;
             "min_max" and "zero_one" treat each window by itself, as ANIMAL-SPOT does.
     """
 
@@ -69,8 +70,8 @@ class DetectorTraining:
             "window" scores windows of `sequence_s` seconds, one by one.
         width: Channels of the first layer of the ResNet18; 64 is the original's.
         sequence_s: Length of a window, and of a training example; null for 1.5 times the 90th
-            percentile of the events' durations, within 0.1 and 5 s for windows, 1 and 8 s for frames.
-        spectrogram: What it sees.
+            percentile of the events' durations, within 0.1 and 5 s for windows, 1 and 8 s for
+        frames. spectrogram: What it sees.
         augmentation: How examples are varied; null for none.
         seed: Of the first weights and of the order of examples.
         epochs: Most rounds.

@@ -94,9 +94,9 @@ class FrontEnd:
 class Background:
     """The background of a recording, bin by bin, from its levels in any number of pieces.
 
-    It is the lower quartile over the frames that hold any sound: stretches of digital silence, which
-    recorders and editors leave, say nothing about the background. Levels are counted in steps of
-    0.25 dB, so memory does not grow with the recording.
+    It is the lower quartile over the frames that hold any sound: stretches of digital silence,
+    which recorders and editors leave, say nothing about the background. Levels are counted in steps
+    of 0.25 dB, so memory does not grow with the recording.
     """
 
     def __init__(self, bins: int) -> None:

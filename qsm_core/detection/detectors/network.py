@@ -1,6 +1,7 @@
 """The network: a ResNet18 over a spectrogram, for one window or along a whole recording.
 
-Layers and strides are those of He et al. 2016, "Deep Residual Learning for Image Recognition", table 1,
+Layers and strides are those of He et al. 2016, "Deep Residual Learning for Image Recognition", "
+"table 1,
 without the pooling behind the first layer; a width below 64 has fewer channels throughout.
 
 Legend: B excerpts, F bins, T frames.

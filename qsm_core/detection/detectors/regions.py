@@ -27,8 +27,8 @@ def read_regions(
 
     Args:
         recordings: A prepared set.
-        variant: A dataset variant: its `regions.parquet` has recording_id, begin_s, end_s, split and
-            optionally min_quality. None: the whole recordings of train and dev.
+        variant: A dataset variant: its `regions.parquet` has recording_id, begin_s, end_s, split
+            and optionally min_quality. None: the whole recordings of train and dev.
         split: train or val.
         label: Label of the events; None for all.
         audio: Folder of the audio, where that is not the prepared set's.

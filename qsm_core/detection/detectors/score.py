@@ -6,8 +6,8 @@ Inputs: `recordings` (a prepared set), and what the detector needs: `detector` (
 `model` and optionally `adapter` and `instruction` (an audio LLM).
 
 Output: `tracks/`, one score track a recording, and failed.csv with the recordings that could not be
-scored and why. Tracks are kept one by one: a stage that was killed goes on behind the last one, and a
-recording that another output of the same detector holds (`runtime.parts`) is taken over.
+scored and why. Tracks are kept one by one: a stage that was killed goes on behind the last one, and
+a recording that another output of the same detector holds (`runtime.parts`) is taken over.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ def settle_spectrogram(settings: SpectrogramSettings, regions: Sequence[Region])
     fmin = low if settings.fmin_hz is None else settings.fmin_hz
     fmax = high if settings.fmax_hz is None else settings.fmax_hz
     problems = [
-        f"sample_rate_hz = {rate}: {region.path} has {region.sample_rate_hz} Hz; lower the rate, or "
+        f"sample_rate_hz = {rate}: {region.path} has {region.sample_rate_hz} Hz; lower the rate, "
+        f"or "
         "leave the recording out"
         for region in {one.path: one for one in regions}.values()
         if region.sample_rate_hz < rate

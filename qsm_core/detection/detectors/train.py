@@ -2,8 +2,8 @@
 
     python -m qsm_core.detection.detectors.train --spec spec.json
 
-Inputs: `recordings` (a prepared set of recordings) and `variant` (the division of it that is trained
-on). Train examples are learned from, val examples choose the round that is kept.
+Inputs: `recordings` (a prepared set of recordings) and `variant` (the division of it that is
+trained on). Train examples are learned from, val examples choose the round that is kept.
 
 Output: model.safetensors and detector.json (the detector), curves.csv and training.json; while it
 runs, the live page shows the curves. Killed, it goes on behind its last finished round, with the

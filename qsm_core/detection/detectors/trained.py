@@ -143,7 +143,8 @@ class TrainedDetector:
         if sample_rate_hz < needed * _RATE_TOLERANCE:
             problem = (
                 f"sample_rate_hz = {sample_rate_hz}: the detector hears up to "
-                f"{self.spectrogram.fmax_hz:g} Hz and needs {needed:g}; leave the recording out, or "
+                f"{self.spectrogram.fmax_hz:g} Hz and needs {needed:g}; leave the recording out, "
+                f"or "
                 "train a detector with a lower fmax_hz"
             )
             raise ConfigurationError("the recording cannot be scored", [problem])

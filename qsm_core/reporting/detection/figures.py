@@ -29,7 +29,8 @@ def detection_figures(tables: Tables, titles: Titles, curves: Tables) -> dict[st
     figures = {
         "threshold_sweep": ReportFigure(
             "Rates against the threshold",
-            "On test, every other setting as chosen. The dashed line is the threshold chosen on dev; "
+            "On test, every other setting as chosen. The dashed line is the threshold chosen on "
+            "dev; "
             "the sweep chooses nothing.",
             "Precision, recall and F1 of each detector at thresholds from 0.1 to 0.9"
             + (
@@ -61,7 +62,8 @@ def detection_figures(tables: Tables, titles: Titles, curves: Tables) -> dict[st
         ),
         "reliability": ReportFigure(
             "Are the scores probabilities?",
-            "Windows of test by the probability that a detector gives them after Platt's scaling on "
+            "Windows of test by the probability that a detector gives them after Platt's scaling "
+            "on "
             "dev; on the line it is right.",
             "Observed share of windows with an event against the predicted probability.",
             lambda: _reliability(tables["reliability"], titles),

@@ -2,8 +2,8 @@
 
     python -m qsm_core.reporting.detection.report --spec spec.json
 
-Inputs: `benchmark` (the tables, see `detection.benchmark.evaluate`), `recordings` (the prepared set)
-and trained detectors, for their curves. `reporting.page.report` describes the files.
+Inputs: `benchmark` (the tables, see `detection.benchmark.evaluate`), `recordings` (the prepared
+set) and trained detectors, for their curves. `reporting.page.report` describes the files.
 """
 
 from __future__ import annotations
