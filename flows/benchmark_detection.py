@@ -43,8 +43,7 @@ from flows.run.session import Session
 
 _NOTE = (
     "Thresholds and post-processing were chosen on dev groups; test groups were looked at once, "
-    "and "
-    "the sweep over thresholds chose nothing."
+    "and the sweep over thresholds chose nothing."
 )
 
 

@@ -28,8 +28,7 @@ class DetectionParameters(RunSettings):
     data: str | None = Field(
         None,
         description="Your labelled recordings: a folder with recordings.csv and annotations.csv, "
-        "or "
-        "with audio and Raven, Audacity or CSV tables beside it. Empty: synthetic recordings.",
+        "or with audio and Raven, Audacity or CSV tables beside it. Empty: synthetic recordings.",
     )
     label: str | None = Field(
         None, description="Events to detect, by their label. Empty: every event."

@@ -153,9 +153,9 @@ def _score(
         raise DataError("cannot score a recording", [problem])
     grid = detector.grid_of(recording.sample_rate_hz)
     stream = AudioStream(recording.path, grid.sample_rate_hz, recording.channel)
-    pieces, read = [], 0
-    for logits, read in _watched(context, detector, stream, progress):
-        pieces.append(logits)
+    found_pieces = list(_watched(context, detector, stream, progress))
+    pieces = [logits for logits, _ in found_pieces]
+    read = found_pieces[-1][1] if found_pieces else 0
     logit = np.concatenate(pieces) if pieces else np.empty(0, np.float32)
     info = TrackInfo(
         recording_id=recording.recording_id,

@@ -248,16 +248,8 @@ class TrainingSet:
 def _keep_levels(
     stream: AudioStream, front_end: FrontEnd, place: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the levels of a recording once; return them (F, T), mapped, and the background
-    (F,).""" file, background_file = place.with_suffix(".f32"), "
-    ""
-    ""
-    ""
-    ""
-    "
-    ""
-    "
-    """place.with_suffix(".background.npy")
+    """Compute the levels of a recording once; return them (F, T), and the background (F,)."""
+    file, background_file = place.with_suffix(".f32"), place.with_suffix(".background.npy")
     bins = front_end.spectrogram.bins
     if not background_file.exists():  # it is written last
         place.parent.mkdir(parents=True, exist_ok=True)
