@@ -60,6 +60,8 @@ class Sharding:
         answers: Module whose code, with the libraries of `by`, decides the parts.
         ignored: Fields of both configurations that change no part.
         is_complete: Says whether nothing is left to do, from the configuration and the paths.
+        ignored_inputs: Inputs that say which parts there are and change none of them; the stage
+            itself compares what its parts were made of.
     """
 
     by: Stage
@@ -67,6 +69,7 @@ class Sharding:
     answers: str
     ignored: frozenset[str] = frozenset()
     is_complete: Callable[[Any, Mapping[str, Path]], bool] | None = None
+    ignored_inputs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

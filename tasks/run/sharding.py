@@ -60,7 +60,7 @@ def known_parts(
         for manifest in store.manifests(stage):
             other = manifest.spec
             if (
-                _same_work(spec, other, sharding.ignored)
+                _same_work(spec, other, sharding)
                 and _includes(other.code, code)
                 and _includes(other.libraries, libraries)
                 and store.find(other) is not None
@@ -74,12 +74,14 @@ def _paths(inputs: Mapping[str, StageInput]) -> dict[str, Path]:
     return {name: given.path for name, given in inputs.items()}
 
 
-def _same_work(spec: StageSpec, other: StageSpec, ignored: frozenset[str]) -> bool:
-    return spec.inputs == other.inputs and _kept(spec, ignored) == _kept(other, ignored)
+def _same_work(spec: StageSpec, other: StageSpec, sharding: Sharding) -> bool:
+    return _kept(spec.inputs, sharding.ignored_inputs) == _kept(
+        other.inputs, sharding.ignored_inputs
+    ) and _kept(spec.config, sharding.ignored) == _kept(other.config, sharding.ignored)
 
 
-def _kept(spec: StageSpec, ignored: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in spec.config.items() if name not in ignored}
+def _kept(values: Mapping[str, Any], ignored: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in ignored}
 
 
 def _includes(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

@@ -11,16 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import Field
 
 from qsm_core.detection.metrics.rates import Rates, rates
+from qsm_core.detection.metrics.resampling import Resampling
 from qsm_core.errors import DataError
-from qsm_core.seeding import Seed, derive_rng
+from qsm_core.seeding import derive_rng
 from qsm_core.statistics.bootstrap import (
     draw_weights,
     note_on_few_groups,
@@ -35,21 +34,6 @@ from qsm_core.statistics.multiplicity import by_family, holm
 FloatArray = npt.NDArray[np.float64]
 RATES = Rates._fields
 _SUMS = ("tp", "n_truth", "n_found")
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are made.
-
-    Args:
-        seed: Of the draws.
-        num_resamples: How many.
-        confidence: Of the intervals.
-    """
-
-    seed: Seed = 42
-    num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
 
 @dataclass(frozen=True, eq=False)

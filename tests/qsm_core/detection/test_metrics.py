@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from qsm_core.detection.metrics.counting import compare, outcomes
 from qsm_core.detection.metrics.fewshot import few_shot_score
 from qsm_core.detection.metrics.frame_truth import Platt, fit_platt, labelled_windows
-from qsm_core.detection.metrics.intervals import Resampling, rates_with_intervals
+from qsm_core.detection.metrics.intervals import rates_with_intervals
+from qsm_core.detection.metrics.resampling import Resampling
 from qsm_core.detection.metrics.matching import Collar, Overlap
 from qsm_core.detection.metrics.psds import (
     PsdsSettings,

@@ -1,0 +1,1 @@
+"""The detection system as flows see it: parameters, stages, what is shown."""

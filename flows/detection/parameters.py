@@ -1,0 +1,103 @@
+"""Parameters of `benchmark_detection`: one flat pydantic model.
+
+Nothing here imports torch or Prefect, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from flows.form.validation import parse_model
+from flows.run.settings import RunSettings, settings_problems
+from qsm_core.detection.benchmark.config import Benchmark
+from qsm_core.detection.detectors.config import DetectorTraining
+from qsm_core.detection.synthetic_config import Division
+from qsm_core.errors import ConfigurationError
+
+PANELS = {"data": "Recordings", "variants": "Training", "iou": "Benchmark", "seed": "Run"}
+
+DetectorName = Literal["frame", "window", "energy", "silero"]
+VariantName = Literal["by_group"]
+
+
+class DetectionParameters(RunSettings):
+    """Parameters of `benchmark_detection`."""
+
+    data: str | None = Field(
+        None,
+        description="Your labelled recordings: a folder with recordings.csv and annotations.csv, "
+        "or with audio and Raven, Audacity or CSV tables beside it. Empty: synthetic recordings.",
+    )
+    label: str | None = Field(
+        None, description="Events to detect, by their label. Empty: every event."
+    )
+    channel: int | None = Field(
+        None, ge=0, description="Channel to hear, counted from 0. Empty: the mean of all."
+    )
+    dev_fraction: float = Field(
+        Division.dev, gt=0, lt=1, description="Share of the events for choosing thresholds."
+    )
+    test_fraction: float = Field(
+        Division.test, gt=0, lt=1, description="Share of the events for the test."
+    )
+    variants: list[VariantName] = Field(
+        default_factory=lambda: ["by_group"],
+        description="Divisions of the data that detectors are trained on.",
+    )
+    detectors: list[DetectorName] = Field(
+        default_factory=lambda: ["frame", "window", "energy"],
+        description="Detectors to compare.",
+    )
+    width: Literal[8, 16, 32, 64] = Field(
+        DetectorTraining.width, description="Channels of the first layer of the networks."
+    )
+    epochs: int = Field(DetectorTraining.epochs, ge=1, description="Most rounds of a training.")
+    updates_per_epoch: int = Field(
+        DetectorTraining.updates_per_epoch, ge=1, description="Steps of a round."
+    )
+    num_seeds: int = Field(1, ge=1, le=20, description="Trainings of each detector.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
+    iou: float = Field(
+        Benchmark.iou,
+        ge=0,
+        lt=1,
+        description="A detection is a hit if it overlaps an annotation by more than this.",
+    )
+    num_resamples: int = Field(
+        2000, ge=100, le=100_000, description="Bootstrap samples of the intervals."
+    )
+    shards: int = Field(1, ge=1, le=64, description="Workers that a scoring is spread over.")
+
+
+def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
+    """Validate `values`, name the run, and check what one field cannot say alone.
+
+    Raises:
+        ConfigurationError: Names every field that is wrong, its value and what is allowed.
+    """
+    parameters = parse_model(DetectionParameters, values)
+    problems = settings_problems(parameters)
+    problems += [
+        f"{name}: is empty; name at least one"
+        for name in ("variants", "detectors")
+        if not getattr(parameters, name)
+    ]
+    problems += [
+        f"{name} = {one!r}: stands there twice"
+        for name in ("variants", "detectors")
+        for one in sorted(set(getattr(parameters, name)))
+        if getattr(parameters, name).count(one) > 1
+    ]
+    if parameters.dev_fraction + parameters.test_fraction >= 1:
+        problems.append(
+            f"dev_fraction = {parameters.dev_fraction}, test_fraction = "
+            f"{parameters.test_fraction}: nothing is left to train on; lower them"
+        )
+    if problems:
+        raise ConfigurationError("the parameters cannot be used", problems)
+    default = "detection" if parameters.data is None else "detection-data"
+    return parameters.model_copy(
+        update={"name": parameters.name or f"{default}-seed{parameters.seed}"}
+    )

@@ -1,0 +1,114 @@
+"""Recordings of any length, read piece by piece at the rate that a detector needs.
+
+Files are decoded from their beginning, so a length that a header states wrongly does not matter,
+and memory does not grow with the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from qsm_core.errors import DataError
+
+_BLOCK_S = 10  # seconds read at a time
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """The samples of one recording, mono float32.
+
+    Args:
+        path: Any file that libsndfile reads.
+        sample_rate_hz: Rate of the samples returned; a file of another is resampled.
+        channel: Take this channel alone, counted from 0; null mixes all.
+    """
+
+    path: Path
+    sample_rate_hz: int
+    channel: int | None = None
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the samples in order, in pieces of any length, (N,) float32.
+
+        Raises:
+            DataError: The file cannot be decoded to its end, or has no such channel.
+        """
+        try:
+            with soundfile.SoundFile(self.path) as file:
+                if self.channel is not None and self.channel >= file.channels:
+                    problem = (
+                        f"{self.path}: there is no channel {self.channel}; the channels are "
+                        f"0 to {file.channels - 1}"
+                    )
+                    raise DataError("cannot read audio", [problem])
+                yield from self._resampled(file)
+        except (OSError, RuntimeError) as error:  # soundfile's own error is a RuntimeError
+            problem = f"{self.path}: cannot be decoded to its end ({error})"
+            raise DataError("cannot read audio", [problem]) from error
+
+    def read(self, begin: int, count: int) -> np.ndarray:
+        """Return `count` samples from sample `begin` on, zeros where the recording has none."""
+        taken, passed = [np.zeros(max(0, min(count, -begin)), dtype=np.float32)], 0
+        for block in self.blocks():
+            if passed >= begin + count:
+                break
+            taken.append(block[max(0, begin - passed) : max(0, begin + count - passed)])
+            passed += len(block)
+        found = np.concatenate(taken)
+        return np.pad(found, (0, count - len(found)))
+
+    def _resampled(self, file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+        stream = None
+        if file.samplerate != self.sample_rate_hz:
+            rates = (file.samplerate, self.sample_rate_hz)
+            stream = soxr.ResampleStream(*rates, 1, dtype="float32", quality="HQ")
+        while True:
+            samples = file.read(_BLOCK_S * file.samplerate, dtype="float32", always_2d=True)
+            ended = not len(samples)
+            mono = samples.mean(axis=1) if self.channel is None else samples[:, self.channel]
+            if stream is not None:
+                mono = stream.resample_chunk(np.ascontiguousarray(mono), last=ended)
+            if len(mono):
+                yield np.asarray(mono, dtype=np.float32)
+            if ended:
+                return
+
+
+def overlapping(
+    blocks: Iterable[np.ndarray], length: int, step: int, *, lead: int = 0
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield pieces of equal length, each `step` samples behind the one before.
+
+    Args:
+        blocks: Consecutive samples.
+        length: Samples of a piece; zeros stand where the recording has none.
+        step: Samples from the beginning of a piece to that of the next, at most `length`.
+        lead: How many samples before the recording the first piece begins, less than `length`.
+
+    Yields:
+        The piece, and how many of its samples behind the lead the recording has. The last piece is
+        the last one with any.
+    """
+    source = iter(blocks)
+    held: list[np.ndarray] = [np.zeros(lead, dtype=np.float32)]
+    count, ended = lead, False
+    while True:
+        while count < length and not ended:
+            block = next(source, None)
+            if block is None:
+                ended = True
+            else:
+                held.append(block)
+                count += len(block)
+        samples = np.concatenate(held)
+        if count <= lead:
+            return
+        yield np.pad(samples[:length], (0, max(0, length - count))), min(count, length) - lead
+        held = [samples[step:]]
+        count = max(0, count - step)

@@ -1,0 +1,1 @@
+"""Detectors compared on recordings that none of them was trained on."""

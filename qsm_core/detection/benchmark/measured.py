@@ -1,0 +1,190 @@
+"""The tables of a benchmark, each a pure function of score tracks and annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from qsm_core.detection.benchmark.choice import Choice
+from qsm_core.detection.benchmark.config import Benchmark, Entrant
+from qsm_core.detection.events.finding import find_events
+from qsm_core.detection.events.settings import EventSettings, logit_of
+from qsm_core.detection.metrics.counting import Comparison, compare
+from qsm_core.detection.metrics.frame_truth import labelled_windows
+from qsm_core.detection.metrics.matching import Collar, Overlap
+from qsm_core.detection.metrics.psds import PsdsSettings, intersections, psds
+from qsm_core.detection.metrics.ranking import rank
+from qsm_core.detection.metrics.rates import (
+    by_recording,
+    count_correlations,
+    recall_by_quality,
+    summary,
+)
+from qsm_core.detection.metrics.segments import segment_counts
+from qsm_core.detection.tracks import ScoreTrack
+
+_SEGMENT_S = 1.0
+_PSDS_POINTS = 25
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A detector on the test recordings, with the settings that were chosen on dev.
+
+    Attributes:
+        entrant: The detector.
+        choice: Its settings.
+        tracks: Of the test recordings.
+        found: Its detections.
+        compared: With the annotations.
+    """
+
+    entrant: Entrant
+    choice: Choice
+    tracks: Sequence[ScoreTrack]
+    found: pd.DataFrame
+    compared: Comparison
+
+
+def measure(
+    entrant: Entrant,
+    choice: Choice,
+    tracks: Sequence[ScoreTrack],
+    truth: pd.DataFrame,
+    config: Benchmark,
+) -> Measured:
+    """Make the detections of a detector, and compare them with the annotations of test."""
+    found = find_events(tracks, choice.settings)
+    names = [track.info.recording_id for track in tracks]
+    criterion = Overlap(config.iou)
+    compared = compare(truth, found, criterion, recordings=names, by_label=False)
+    return Measured(entrant, choice, tracks, found, compared)
+
+
+def settings_row(one: Measured) -> dict[str, object]:
+    """Return how events were made of the scores of a detector, and how well that did on dev."""
+    settings = one.choice.settings
+    low = settings.low_threshold
+    return {
+        "detector": one.entrant.name,
+        "variant": one.entrant.variant,
+        "threshold": settings.threshold,
+        "threshold_probability": 1 / (1 + np.exp(-settings.threshold)),
+        "low_threshold": settings.threshold if low is None else low,
+        "min_duration_s": settings.min_duration_s,
+        "max_gap_s": settings.max_gap_s,
+        "localisation": settings.localisation,
+        "dev_f1": one.choice.f1,
+    }
+
+
+def further_row(one: Measured, truth: pd.DataFrame, config: Benchmark) -> dict[str, object]:
+    """Return further measures of a detector on test: overlaps, collars, AP, PSDS, counts."""
+    names = [track.info.recording_id for track in one.tracks]
+    durations = {track.info.recording_id: track.info.duration_s for track in one.tracks}
+    hours = sum(durations.values()) / 3600
+    row: dict[str, object] = {"detector": one.entrant.name, **summary(one.compared)}
+    for iou in config.further_ious:
+        other = compare(truth, one.found, Overlap(iou), recordings=names, by_label=False)
+        row[f"f1_iou{iou:g}"] = summary(other)["f1"]
+    collar = compare(truth, one.found, Collar(), recordings=names, by_label=False)
+    row["f1_collar"] = summary(collar)["f1"]
+    segments, _ = segment_counts(truth, one.found, _SEGMENT_S)
+    row["f1_segments"] = _segment_f1(segments)
+    ranked = rank(truth, one.found, Overlap(config.iou), by_label=False)
+    row["average_precision"] = ranked.average_precision
+    row["psds"] = _psds(one, truth, sum(durations.values()))
+    row["detections_per_hour"] = len(one.found) / hours if hours else np.nan
+    return row | {
+        f"{name}_counts": value
+        for name, value in count_correlations(by_recording(one.compared.counts, durations)).items()
+    }
+
+
+def sweep(
+    entrant: Entrant,
+    settings: EventSettings,
+    tracks: Sequence[ScoreTrack],
+    truth: pd.DataFrame,
+    config: Benchmark,
+) -> pd.DataFrame:
+    """Return one row for each threshold and recording: counts and rates on test.
+
+    Every other setting is the one that was chosen. The sweep chooses nothing.
+    """
+    names = [track.info.recording_id for track in tracks]
+    parts = []
+    for probability in config.thresholds:
+        at = replace(settings, threshold=logit_of(probability), low_threshold=None)
+        found = find_events(tracks, at)
+        compared = compare(truth, found, Overlap(config.iou), recordings=names, by_label=False)
+        table = by_recording(compared.counts, {})
+        parts.append(table.assign(detector=entrant.name, threshold=probability))
+    return pd.concat(parts, ignore_index=True)
+
+
+def sweep_sums(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rates over all recordings at each threshold of a sweep."""
+    sums = table.groupby(["detector", "threshold"], sort=False)[
+        ["n_truth", "n_found", "tp", "fp", "fn"]
+    ].sum()
+    precision = np.where(sums["n_found"] > 0, sums["tp"] / sums["n_found"].clip(lower=1), np.nan)
+    recall = sums["tp"] / sums["n_truth"].clip(lower=1)
+    f1 = 2 * sums["tp"] / (sums["n_truth"] + sums["n_found"]).clip(lower=1)
+    return sums.assign(precision=precision, recall=recall, f1=f1).reset_index()
+
+
+def quality_rows(one: Measured, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return the recall of a detector by the quality of annotations."""
+    table = recall_by_quality(truth, one.compared)
+    return table.assign(detector=one.entrant.name)
+
+
+def boundary_rows(one: Measured, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors of begin and end of each hit, in seconds."""
+    pairs = one.compared.pairs
+    recording = truth["recording_id"].to_numpy()[pairs["truth"].to_numpy(int)]
+    return pd.DataFrame(
+        {
+            "detector": one.entrant.name,
+            "recording_id": recording,
+            "onset_error_s": pairs["onset_error_s"].to_numpy(),
+            "offset_error_s": pairs["offset_error_s"].to_numpy(),
+        }
+    )
+
+
+def windows_of(tracks: Sequence[ScoreTrack], truth: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log odds of all windows of some recordings, and whether each is in an event."""
+    parts = [
+        labelled_windows(track, truth[truth["recording_id"] == track.info.recording_id])
+        for track in tracks
+    ]
+    return np.concatenate([one[0] for one in parts]), np.concatenate([one[1] for one in parts])
+
+
+def durations_of(tracks: Sequence[ScoreTrack]) -> Mapping[str, float]:
+    """Return the length of each recording, in seconds."""
+    return {track.info.recording_id: track.info.duration_s for track in tracks}
+
+
+def _psds(one: Measured, truth: pd.DataFrame, duration_s: float) -> float:
+    scores = np.concatenate([track.logit for track in one.tracks])
+    if not len(scores):
+        return np.nan
+    settings = PsdsSettings()
+    levels = np.unique(np.percentile(scores, np.linspace(50, 99.9, _PSDS_POINTS)))
+    points = []
+    for level in levels:
+        at = replace(one.choice.settings, threshold=float(level), low_threshold=None)
+        points.append(intersections(truth, find_events(one.tracks, at), settings))
+    return psds(points, duration_s, settings)
+
+
+def _segment_f1(counts: pd.DataFrame) -> float:
+    sums = counts[["n_truth", "n_found", "tp"]].sum()
+    both = sums["n_truth"] + sums["n_found"]
+    return float(2 * sums["tp"] / both) if both else np.nan

@@ -1,0 +1,1 @@
+"""What a benchmark of detectors puts on its page."""

@@ -1,0 +1,97 @@
+"""The stages that train detectors, score long recordings with them, and compare them."""
+
+from __future__ import annotations
+
+from qsm_core.detection.benchmark.config import Benchmark
+from qsm_core.detection.detectors.config import DetectorTraining, ScoreRecordings
+from qsm_core.detection.detectors.workload import scoring_work, split_scoring, training_work
+from qsm_core.detection.synthetic_config import MakeRecordings
+from qsm_core.reporting.detection.config import DetectionReport
+from tasks.stage_task import Sharding, stage
+from tasks.traits import MODEL, MODEL_RUNTIME, STATISTICS, TABLES
+from tasks.workers.call import Receipt, StageCall
+
+_AUDIO = ("numpy", "soundfile", "soxr")
+_SCORE = "qsm_core.detection.detectors.score"
+_SCORING = (*MODEL, *_AUDIO, *TABLES)
+_SHARE = frozenset({"shard", "shards"})
+
+
+@stage(
+    entry="qsm_core.detection.make_recordings",
+    config=MakeRecordings,
+    libraries=(*_AUDIO, *TABLES),
+)
+def make_recordings(call: StageCall) -> Receipt:
+    """Synthesize long recordings with calls and sounds that resemble them, divided by group."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.detection.detectors.train",
+    config=DetectorTraining,
+    resource="gpu",
+    libraries=(*_AUDIO, *TABLES, "safetensors", "scikit-learn", "torch"),
+    runtime=("device", "audio"),
+    work=training_work,
+    done="updates",
+)
+def train_detector(call: StageCall) -> Receipt:
+    """Train a detector on a dataset variant; keep the round that is best on val."""
+    return call.run()
+
+
+@stage(
+    entry=_SCORE,
+    config=ScoreRecordings,
+    resource="gpu",
+    libraries=_SCORING,
+    runtime=(*MODEL_RUNTIME, "audio", "parts"),
+    work=scoring_work,
+    done="seconds",
+)
+def score_recordings_shard(call: StageCall) -> Receipt:
+    """Score a share of the recordings."""
+    return call.run()
+
+
+@stage(
+    entry=_SCORE,
+    config=ScoreRecordings,
+    resource="gpu",
+    libraries=_SCORING,
+    runtime=(*MODEL_RUNTIME, "audio"),
+    work=scoring_work,
+    done="seconds",
+    sharding=Sharding(
+        by=score_recordings_shard,
+        split=split_scoring,
+        answers=_SCORE,
+        ignored=_SHARE | {"name"},
+        ignored_inputs=frozenset({"recordings"}),
+    ),
+)
+def score_recordings(call: StageCall) -> Receipt:
+    """Score recordings of any length with one detector, in one pass."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.detection.benchmark.evaluate",
+    config=Benchmark,
+    libraries=STATISTICS,
+)
+def benchmark_detectors(call: StageCall) -> Receipt:
+    """Choose thresholds on dev groups, and measure every detector on test groups."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.reporting.detection.report",
+    config=DetectionReport,
+    libraries=(*STATISTICS, *_AUDIO, "matplotlib"),
+    runtime=("audio",),
+)
+def report_detection(call: StageCall) -> Receipt:
+    """Write the report of a benchmark of detectors."""
+    return call.run()
