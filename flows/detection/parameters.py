@@ -43,11 +43,11 @@ class DetectionParameters(RunSettings):
         Division.test, gt=0, lt=1, description="Share of the events for the test."
     )
     variants: list[VariantName] = Field(
-        default_factory=lambda: ["by_group"],
+        ["by_group"],
         description="Divisions of the data that detectors are trained on.",
     )
     detectors: list[DetectorName] = Field(
-        default_factory=lambda: ["frame", "window", "energy"],
+        ["frame", "window", "energy"],
         description="Detectors to compare.",
     )
     width: Literal[8, 16, 32, 64] = Field(

@@ -1,12 +1,10 @@
-"""Long recordings made from a seed: backgrounds, calls of individuals, and sounds that resemble
-them.
+"""Long recordings made from a seed: backgrounds, calls of individuals, and sounds like calls.
 
 Each group is one individual heard on one day: its calls have a pitch and a speed of their own, its
-recorder has a hum and a colour of noise. Two types of call are labelled: "chirp", a falling "
-"tone with
-a harmonic, and "trill", a series of short pulses. The hard negatives (rising tones, clicks, steady
-whistles) lie in the same band and have no label. `quality` is 1 for a call at least 12 dB over the
-noise of its band, 2 from 6 dB on, else 3.
+recorder has a hum and a colour of noise. Two types of call are labelled: "chirp", a falling tone
+with a harmonic, and "trill", a series of short pulses. The hard negatives (rising tones, clicks,
+steady whistles) lie in the same band and have no label. `quality` is 1 for a call at least 12 dB
+over the noise of its band, 2 from 6 dB on, else 3.
 """
 
 from __future__ import annotations
@@ -123,7 +121,7 @@ def _background(rng: np.random.Generator, one: _Individual, total: int, rate: in
     wander = np.interp(np.linspace(0, len(knots) - 1, total), np.arange(len(knots)), knots)
     hum = 0.5 * np.sin(2 * np.pi * one.hum_hz * times)
     noise = noise / noise.std() * 10 ** (wander / 20) + hum
-    return _NOISE_RMS * noise
+    return np.asarray(_NOISE_RMS * noise)
 
 
 Sound = tuple[np.ndarray, str, float, float]  # samples, label or "", lowest and highest frequency
@@ -151,18 +149,18 @@ def _trill(rng: np.random.Generator, one: _Individual, rate: int) -> Sound:
     return wave[: -len(gap)], "trill", pitch * 0.85, pitch * 1.15
 
 
-def _rise(rng: np.random.Generator, one: _Individual, rate: int) -> Sound:
+def _rise(rng: np.random.Generator, _one: _Individual, rate: int) -> Sound:
     start = rng.uniform(900, 1800)
     end = start * rng.uniform(1.5, 2)
     return _sweep(start, end, rng.uniform(0.2, 0.4), rate, harmonic=0.4), "", start, end
 
 
-def _click(rng: np.random.Generator, one: _Individual, rate: int) -> Sound:
+def _click(rng: np.random.Generator, _one: _Individual, rate: int) -> Sound:
     count = round(rng.uniform(0.01, 0.03) * rate)
     return rng.standard_normal(count) * np.hanning(count), "", 500, rate / 2
 
 
-def _whistle(rng: np.random.Generator, one: _Individual, rate: int) -> Sound:
+def _whistle(rng: np.random.Generator, _one: _Individual, rate: int) -> Sound:
     pitch = rng.uniform(1500, 3500)
     return _sweep(pitch, pitch, rng.uniform(0.15, 0.6), rate), "", pitch * 0.95, pitch * 1.05
 
@@ -185,4 +183,4 @@ def _band_rms(samples: np.ndarray, rate: int, low: float, high: float) -> float:
 
 
 def _scaled(wave: np.ndarray, rms: float) -> np.ndarray:
-    return wave / np.sqrt(np.mean(wave**2)) * rms
+    return np.asarray(wave / np.sqrt(np.mean(wave**2)) * rms)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,11 +95,11 @@ def choose_settings(
     return Choice(top["settings"], float(top["f1"]), tried)
 
 
-def _middle(rows: Sequence[dict]) -> int:  # type: ignore[type-arg]
+def _middle(rows: Sequence[dict[str, Any]]) -> int:
     """Return the index of the best row; of equals, the one whose threshold is their median."""
     f1 = np.array([row["f1"] for row in rows])
     equal = np.flatnonzero(f1 >= f1.max())
-    thresholds = np.array([rows[index]["settings"].threshold for index in equal])
+    thresholds = np.array([rows[int(index)]["settings"].threshold for index in equal])
     return int(equal[np.argmin(np.abs(thresholds - np.median(thresholds)))])
 
 
@@ -107,7 +108,7 @@ def _measured(
     truth: pd.DataFrame,
     criterion: Overlap,
     settings: Iterable[EventSettings],
-) -> list[dict]:  # type: ignore[type-arg]
+) -> list[dict[str, Any]]:
     names = [track.info.recording_id for track in tracks]
     rows = []
     for one in settings:

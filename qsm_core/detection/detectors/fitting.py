@@ -127,7 +127,7 @@ def _round(
         known = targets >= 0
         loss = nn.functional.binary_cross_entropy_with_logits(logits[known], targets[known])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.item())

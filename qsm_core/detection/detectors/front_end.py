@@ -113,7 +113,7 @@ class Background:
     def levels(self) -> np.ndarray:
         """Return the background, (F,) float32 in dB; the floor if all was silent."""
         reached = np.cumsum(self._counts, axis=1) >= np.ceil(self._counts.sum(1) / 4)[:, None]
-        return (FLOOR_DB + _STEP_DB * reached.argmax(axis=1)).astype(np.float32)
+        return np.asarray(FLOOR_DB + _STEP_DB * reached.argmax(axis=1), dtype=np.float32)
 
 
 def _bands(spectrogram: Spectrogram) -> np.ndarray:
@@ -130,4 +130,4 @@ def _bands(spectrogram: Spectrogram) -> np.ndarray:
     # A triangle at least as wide as the spacing of the Fourier bins, so that no bin is empty.
     half_width = max(step_hz, edges[1] - edges[0])
     weights = np.maximum(0, 1 - np.abs(fourier_hz[None] - centres[:, None]) / half_width)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)

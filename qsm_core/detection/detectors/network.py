@@ -36,7 +36,8 @@ class ResidualBlock(nn.Module):
         """Map (B, C, F, T) to (B, C', F', T')."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(x)) + shortcut)
+        out: Tensor = self.relu(self.bn2(self.conv2(x)) + shortcut)
+        return out
 
 
 class ResNet18(nn.Module):

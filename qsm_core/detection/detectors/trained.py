@@ -31,6 +31,7 @@ DESCRIPTION_FILE = "detector.json"
 _SCORES_AT_ONCE = 512  # of the frame form
 _WINDOWS_AT_ONCE = 64
 _PIECE_FRAMES = 2048
+_CHANNELS_LAST = 16  # width from which on the layout is used
 _RATE_TOLERANCE = 0.999
 
 
@@ -95,8 +96,11 @@ class TrainedDetector:
         self.spectrogram = description.spectrogram
         self._device = torch.device(device)
         # oneDNN is faster with channels last, but has crashed where there are fewer than 16.
-        layout = torch.channels_last if description.width >= 16 else torch.contiguous_format
-        self._network = network.to(self._device, memory_format=layout).eval()
+        self._network = network.to(self._device).eval()
+        if description.width >= _CHANNELS_LAST:
+            for weights in self._network.parameters():
+                if weights.ndim == 4:
+                    weights.data = weights.data.to(memory_format=torch.channels_last)
         self._front_end = FrontEnd(description.spectrogram, self._device)
         rate = self.spectrogram.sample_rate_hz
         self._window = max(self.spectrogram.n_fft, round(description.sequence_s * rate))
@@ -236,7 +240,7 @@ class TrainedDetector:
         )
         logits = self._network(self._front_end.normalise(levels, background)).float()
         if self.description.classes == 1:
-            return logits[..., 0].cpu().numpy()
+            return np.asarray(logits[..., 0].cpu())
         target = self.description.target
         others = [index for index in range(self.description.classes) if index != target]
-        return (logits[..., target] - logits[..., others].logsumexp(-1)).cpu().numpy()
+        return np.asarray((logits[..., target] - logits[..., others].logsumexp(-1)).cpu())

@@ -217,7 +217,7 @@ class TrainingSet:
         )
 
     def _over_background(self, region: int, begin: int, frames: int) -> np.ndarray:
-        return self._cut(region, begin, frames) - self._backgrounds[region][:, None]
+        return np.asarray(self._cut(region, begin, frames) - self._backgrounds[region][:, None])
 
     def _cut(self, region: int, begin: int, frames: int) -> np.ndarray:
         """Return levels (F, frames); outside the recording there is digital silence."""
@@ -241,8 +241,8 @@ class TrainingSet:
         half_fft_s = self.spectrogram.n_fft / 2 / self.spectrogram.sample_rate_hz
         span = begin_s - half_fft_s, begin_s + step_s * self.frames + half_fft_s
         if _is_heard(span, region.events):
-            return np.float32(1)
-        return np.float32(-1 if _is_heard(span, region.ignored) else 0)
+            return np.ones((), dtype=np.float32)
+        return np.full((), -1 if _is_heard(span, region.ignored) else 0, dtype=np.float32)
 
 
 def _keep_levels(
@@ -278,7 +278,8 @@ def _resampled(levels: torch.Tensor, frames: int, pitch: float) -> torch.Tensor:
 
 def _within(times: np.ndarray, spans: np.ndarray) -> np.ndarray:
     """Return which times lie in one of the spans (E, 2), (N,) bool."""
-    return ((times[:, None] >= spans[:, 0]) & (times[:, None] < spans[:, 1])).any(axis=1)
+    inside = (times[:, None] >= spans[:, 0]) & (times[:, None] < spans[:, 1])
+    return np.asarray(inside.any(axis=1))
 
 
 def _is_heard(window: tuple[float, float], spans: np.ndarray) -> bool:

@@ -125,8 +125,8 @@ def _plane(sweep: pd.DataFrame, results: pd.DataFrame, titles: Titles) -> Figure
         axes.plot(own["recall"], own["precision"], color=style.color, linewidth=1, label=title)
         if name in values.index:
             axes.plot(
-                values.loc[name, "recall"],
-                values.loc[name, "precision"],
+                [float(values["recall"][name])],
+                [float(values["precision"][name])],
                 color=style.color,
                 marker=style.marker,
                 markersize=9,

@@ -32,21 +32,21 @@ def gallery(
     """
     recordings = {one.recording_id: one for one in read_prepared(prepared, audio=audio).listed()}
     views = []
-    for row in examples.itertuples():
-        recording = recordings[str(row.recording_id)]
-        begin_s = max(0.0, float(row.begin_s) - _AROUND_S)
-        end_s = min(float(row.end_s) + _AROUND_S, begin_s + _LONGEST_S)
+    for row in examples.to_dict("records"):
+        recording = recordings[row["recording_id"]]
+        begin_s = max(0.0, row["begin_s"] - _AROUND_S)
+        end_s = min(row["end_s"] + _AROUND_S, begin_s + _LONGEST_S)
         samples, slower = _heard(recording, begin_s, end_s)
         rate = recording.sample_rate_hz // slower
-        name = f"{titles[str(row.detector)]}: {row.outcome}"
-        score = "" if pd.isna(row.score) else f", score {float(row.score):.2f}"
+        name = f"{titles[row['detector']]}: {row['outcome']}"
+        score = "" if pd.isna(row["score"]) else f", score {row['score']:.2f}"
         played = "" if slower == 1 else f", played {slower} times slower"
         views.append(
             sound_view(
                 sound_of(samples, rate),
                 title=name.capitalize() if name[0].islower() else name,
-                text=f"{recording.recording_id}, {float(row.begin_s):.2f} to "
-                f"{float(row.end_s):.2f} s{score}{played}",
+                text=f"{recording.recording_id}, {row['begin_s']:.2f} to "
+                f"{row['end_s']:.2f} s{score}{played}",
                 label=f"{name} in {recording.recording_id}",
                 heard=f"{recording.recording_id} from {begin_s:.2f} to {end_s:.2f} s",
             )

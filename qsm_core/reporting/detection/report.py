@@ -137,15 +137,13 @@ def run(context: StageContext) -> dict[str, Any]:
 def _results_view(
     results: pd.DataFrame, settings: pd.DataFrame, config: DetectionReport
 ) -> TableView:
-    by = results.set_index(["detector", "metric"])
+    by = {(row["detector"], row["metric"]): row for row in results.to_dict("records")}
     dev = settings.set_index("detector")["dev_f1"]
     rows = tuple(
         (
             title,
             *(
-                percent_with_ends(
-                    *(by.loc[(name, metric), column] for column in ("value", "low", "high"))
-                )
+                percent_with_ends(*(by[name, metric][key] for key in ("value", "low", "high")))
                 for metric in _RATES
             ),
             percent(dev[name]),
@@ -243,7 +241,7 @@ def _report_table(name: str, table: pd.DataFrame, config: DetectionReport) -> Re
 def _sentences(tables: Mapping[str, pd.DataFrame], config: DetectionReport) -> list[str]:
     settings = tables["settings"].set_index("detector")
     best = str(settings["dev_f1"].idxmax())
-    f1 = tables["results"].query("metric == 'f1'").set_index("detector").loc[best]
+    (f1,) = tables["results"].query("metric == 'f1' and detector == @best").to_dict("records")
     further = tables["further"].set_index("detector").loc[best]
     sentences = [
         f"{config.titles[best]} is best on dev. On unseen groups its F1 is "
@@ -253,9 +251,9 @@ def _sentences(tables: Mapping[str, pd.DataFrame], config: DetectionReport) -> l
     ]
     differences = tables["differences"].query("metric == 'f1'")
     sentences += [
-        f"{config.titles[str(row.second)]} against {config.titles[str(row.first)]}: "
-        f"{points_with_ends(row.difference, row.low, row.high)} F1."
-        for row in differences.itertuples()
+        f"{config.titles[row['second']]} against {config.titles[row['first']]}: "
+        f"{points_with_ends(row['difference'], row['low'], row['high'])} F1."
+        for row in differences.to_dict("records")
     ]
     tapes = tables["by_recording"].query("detector == @best").sort_values("f1")
     if len(tapes) > 1:

@@ -10,7 +10,6 @@ from qsm_core.detection.metrics.counting import compare, outcomes
 from qsm_core.detection.metrics.fewshot import few_shot_score
 from qsm_core.detection.metrics.frame_truth import Platt, fit_platt, labelled_windows
 from qsm_core.detection.metrics.intervals import rates_with_intervals
-from qsm_core.detection.metrics.resampling import Resampling
 from qsm_core.detection.metrics.matching import Collar, Overlap
 from qsm_core.detection.metrics.psds import (
     PsdsSettings,
@@ -27,6 +26,7 @@ from qsm_core.detection.metrics.rates import (
     recall_by_quality,
     summary,
 )
+from qsm_core.detection.metrics.resampling import Resampling
 from qsm_core.detection.metrics.seed_tables import Layer, seed_tables, variant_tag
 from qsm_core.detection.metrics.segments import event_error_rate, segment_counts
 from qsm_core.detection.recordings import (

@@ -229,8 +229,8 @@ def test_a_scoring_goes_on_behind_what_it_has_and_shares_add_up(
         config = dataclasses.replace(SCORING, shard=shard, shards=2)
         parts.append(tmp_path / f"shard{shard}")
         score.run(_context(parts[-1], config, inputs))
-    names = [sorted(path.name for path in (one / "out/tracks").iterdir()) for one in parts]
-    assert sorted(sum(names, [])) == [f"rec{n}.parquet" for n in range(4)]
+    names = [path.name for one in parts for path in (one / "out/tracks").iterdir()]
+    assert sorted(names) == [f"rec{n}.parquet" for n in range(4)]
     asked = iter([None] * 4)
     stopped = _context(tmp_path / "again", SCORING, inputs, stop=lambda: next(asked, "time is up"))
     with pytest.raises(InterruptedStageError, match="time is up"):
