@@ -5,7 +5,9 @@ from __future__ import annotations
 from qsm_core.detection.benchmark.config import Benchmark
 from qsm_core.detection.detectors.config import DetectorTraining, ScoreRecordings
 from qsm_core.detection.detectors.workload import scoring_work, split_scoring, training_work
+from qsm_core.detection.prepare_config import PrepareRecordings
 from qsm_core.detection.synthetic_config import MakeRecordings
+from qsm_core.detection.variants.config import VariantConfig
 from qsm_core.reporting.detection.config import DetectionReport
 from tasks.stage_task import Sharding, stage
 from tasks.traits import MODEL, MODEL_RUNTIME, STATISTICS, TABLES
@@ -24,6 +26,27 @@ _SHARE = frozenset({"shard", "shards"})
 )
 def make_recordings(call: StageCall) -> Receipt:
     """Synthesize long recordings with calls and sounds that resemble them, divided by group."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.detection.prepare",
+    config=PrepareRecordings,
+    libraries=(*_AUDIO, *TABLES),
+)
+def prepare_recordings(call: StageCall) -> Receipt:
+    """Check the user's recordings and annotations, and divide them by group."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.detection.variants.build",
+    config=VariantConfig,
+    libraries=(*_AUDIO, *TABLES),
+    runtime=("audio",),
+)
+def build_variant(call: StageCall) -> Receipt:
+    """Cut a training set out of the recordings, as one strategy divides it."""
     return call.run()
 
 

@@ -12,14 +12,15 @@ from pydantic import Field
 from flows.form.validation import parse_model
 from flows.run.settings import RunSettings, settings_problems
 from qsm_core.detection.benchmark.config import Benchmark
-from qsm_core.detection.detectors.config import DetectorTraining
+from qsm_core.detection.detectors.config import WIDTHS, DetectorTraining
 from qsm_core.detection.synthetic_config import Division
+from qsm_core.detection.variants.config import SplitStrategy
 from qsm_core.errors import ConfigurationError
 
 PANELS = {"data": "Recordings", "variants": "Training", "iou": "Benchmark", "seed": "Run"}
 
 DetectorName = Literal["frame", "window", "energy", "silero"]
-VariantName = Literal["by_group"]
+VariantName = SplitStrategy
 
 
 class DetectionParameters(RunSettings):
@@ -33,6 +34,14 @@ class DetectionParameters(RunSettings):
     label: str | None = Field(
         None, description="Events to detect, by their label. Empty: every event."
     )
+    label_column: str | None = Field(
+        None, description="Column of the labels, where its name is not a usual one."
+    )
+    group_pattern: str | None = Field(
+        None,
+        description="Regular expression with one group that finds the tape, day or individual in a "
+        "path. Empty: what the tables say, else each recording is a group.",
+    )
     channel: int | None = Field(
         None, ge=0, description="Channel to hear, counted from 0. Empty: the mean of all."
     )
@@ -43,15 +52,16 @@ class DetectionParameters(RunSettings):
         Division.test, gt=0, lt=1, description="Share of the events for the test."
     )
     variants: list[VariantName] = Field(
-        ["by_group"],
+        ["by_group", "random"],
         description="Divisions of the data that detectors are trained on.",
     )
     detectors: list[DetectorName] = Field(
         ["frame", "window", "energy"],
         description="Detectors to compare.",
     )
-    width: Literal[8, 16, 32, 64] = Field(
-        DetectorTraining.width, description="Channels of the first layer of the networks."
+    width: int = Field(
+        DetectorTraining.width,
+        description="Channels of the first layer of the networks: 8, 16, 32 or 64.",
     )
     epochs: int = Field(DetectorTraining.epochs, ge=1, description="Most rounds of a training.")
     updates_per_epoch: int = Field(
@@ -79,6 +89,8 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     """
     parameters = parse_model(DetectionParameters, values)
     problems = settings_problems(parameters)
+    if parameters.width not in WIDTHS:
+        problems.append(f"width = {parameters.width}: allowed are {', '.join(map(str, WIDTHS))}")
     problems += [
         f"{name}: is empty; name at least one"
         for name in ("variants", "detectors")

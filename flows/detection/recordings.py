@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flows.detection.parameters import DetectionParameters
 from flows.detection.roles import RECORDINGS
 from flows.run.stages import RunStages
+from qsm_core.detection.prepare_config import PrepareRecordings
 from qsm_core.detection.synthetic_config import Division, MakeRecordings, SyntheticRecordings
-from tasks.detection import make_recordings
+from tasks.detection import make_recordings, prepare_recordings
 from tasks.run.handle import StageHandle
 
 
 def submit_recordings(p: DetectionParameters, run: RunStages) -> tuple[StageHandle, dict[str, Any]]:
     """Make or check the recordings; return them, and the runtime of the stages that hear them."""
     division = Division(seed=p.seed, dev=p.dev_fraction, test=p.test_fraction, label=p.label)
-    runtime = {"device": p.device}
+    runtime: dict[str, Any] = {"device": p.device}
+    if p.data is not None:
+        source = Path(p.data).expanduser().resolve()
+        prepared = run.submit(
+            prepare_recordings,
+            PrepareRecordings(
+                division=division,
+                label_column=p.label_column,
+                group_pattern=p.group_pattern,
+                channel=p.channel,
+            ),
+            role=RECORDINGS,
+            inputs={"source": run.digest(source)},
+        )
+        run.finished(prepared)  # what is wrong with them is said before anything is queued
+        folder = source if source.is_dir() else source.parent
+        return prepared, runtime | {"audio": str(folder)}
     config = MakeRecordings(SyntheticRecordings(seed=p.seed), division)
     return run.submit(make_recordings, config, role=RECORDINGS), runtime

@@ -14,6 +14,28 @@ RECORDINGS, BENCHMARK, REPORT = (
 
 
 @dataclass(frozen=True)
+class Variant:
+    """A division of the data, as clips."""
+
+    strategy: str
+
+    @property
+    def name(self) -> str:
+        """What the run calls it."""
+        return f"variant_{self.strategy}"
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """There are none."""
+        return ()
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Where the users of ANIMAL-SPOT look for it."""
+        return (f"dataset_{self.strategy}",)
+
+
+@dataclass(frozen=True)
 class DetectorIdentity:
     """Which detector of a run.
 

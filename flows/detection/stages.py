@@ -7,14 +7,16 @@ from typing import Any
 
 from flows.detection.parameters import DetectionParameters
 from flows.detection.recordings import submit_recordings
-from flows.detection.roles import BENCHMARK, REPORT, DetectorIdentity, Scores, Training
+from flows.detection.roles import BENCHMARK, REPORT, DetectorIdentity, Scores, Training, Variant
 from flows.run.stages import RunStages
-from qsm_core.detection.benchmark.config import TRACKS_INPUT, Benchmark, Entrant
+from qsm_core.detection.benchmark.config import TRACKS_INPUT, VARIANT_INPUT, Benchmark, Entrant
 from qsm_core.detection.detectors.config import DetectorTraining, ScoreRecordings
 from qsm_core.detection.metrics.resampling import Resampling
+from qsm_core.detection.variants.config import VariantConfig
 from qsm_core.reporting.detection.config import DetectionReport
 from tasks.detection import (
     benchmark_detectors,
+    build_variant,
     report_detection,
     score_recordings,
     train_detector,
@@ -28,13 +30,31 @@ _ANY_LABEL = "event"
 def benchmark_stages(p: DetectionParameters, run: RunStages) -> None:
     """Submit recordings, trainings, scorings, the benchmark and its report."""
     recordings, runtime = submit_recordings(p, run)
+    audio = {name: value for name, value in runtime.items() if name == "audio"}
+    variants = {
+        strategy: run.submit(
+            build_variant,
+            VariantConfig(
+                seed=p.seed,
+                name=strategy,
+                strategy=strategy,
+                labels=None if p.label is None else (p.label,),
+            ),
+            role=Variant(strategy),
+            inputs={"recordings": recordings},
+            runtime=audio,
+        )
+        for strategy in p.variants
+    }
+    # Groups that are whole need no clips: their recordings are trained on as they are.
+    divided = {name: made for name, made in variants.items() if name != "by_group"}
     tracks: dict[str, StageHandle] = {}
     entrants = []
     trainings: dict[str, StageHandle] = {}
     for detector in detectors_of(p):
         inputs: dict[str, Any] = {"recordings": recordings}
         if detector.kind in _TRAINED:
-            trained = _train(p, run, detector, recordings, runtime)
+            trained = _train(p, run, detector, {**inputs, **_variant(divided, detector)}, runtime)
             trainings[Training(detector).name] = trained
             inputs["detector"] = trained
         config = ScoreRecordings(
@@ -60,7 +80,11 @@ def benchmark_stages(p: DetectionParameters, run: RunStages) -> None:
             resampling=Resampling(seed=p.seed, num_resamples=p.num_resamples),
         ),
         role=BENCHMARK,
-        inputs={"recordings": recordings, **tracks},
+        inputs={
+            "recordings": recordings,
+            **tracks,
+            **{VARIANT_INPUT + name: made for name, made in divided.items()},
+        },
     )
     run.submit(
         report_detection,
@@ -72,7 +96,7 @@ def benchmark_stages(p: DetectionParameters, run: RunStages) -> None:
         ),
         role=REPORT,
         inputs={"benchmark": benchmark, "recordings": recordings, **trainings},
-        runtime={name: value for name, value in runtime.items() if name == "audio"},
+        runtime=audio,
     )
 
 
@@ -92,13 +116,13 @@ def _train(
     p: DetectionParameters,
     run: RunStages,
     detector: DetectorIdentity,
-    recordings: StageHandle,
+    inputs: dict[str, Any],
     runtime: dict[str, Any],
 ) -> StageHandle:
     config = DetectorTraining(
         label=p.label,
         form="frame" if detector.kind == "frame" else "window",
-        width=p.width,
+        width=p.width,  # type: ignore[arg-type]  # checked when it was parsed
         seed=p.seed if detector.seed is None else detector.seed,
         epochs=p.epochs,
         updates_per_epoch=p.updates_per_epoch,
@@ -107,6 +131,11 @@ def _train(
         train_detector,
         config,
         role=Training(detector),
-        inputs={"recordings": recordings},
+        inputs=inputs,
         runtime=runtime,
     )
+
+
+def _variant(divided: dict[Any, StageHandle], detector: DetectorIdentity) -> dict[str, Any]:
+    made = divided.get(detector.variant)
+    return {} if made is None else {"variant": made}

@@ -1,30 +1,21 @@
-"""A set of recordings as stages pass it on: two tables, beside the audio or apart from it.
+"""A set of recordings as stages pass it on: `recordings.csv` and `annotations.csv`, with the audio.
 
-    recordings.parquet    see `recordings.py`; paths are relative to the folder of the audio
-    annotations.parquet
-
-Audio of the user is never copied: the tables hold its digests, and where it lies is said at run
-time.
+The tables have the form in which a user would give them (`annotations/own_tables.py`). Audio of the
+user is never copied: the tables hold its digests, and where it lies is said at run time.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
-
-from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
-from qsm_core.errors import DataError
-
-RECORDINGS_FILE = "recordings.parquet"
-ANNOTATIONS_FILE = "annotations.parquet"
+from qsm_core.detection.annotations.own_tables import read_own_tables, write_own_tables
+from qsm_core.detection.recordings import RecordingSet
 
 
 def write_prepared(folder: Path, prepared: RecordingSet) -> None:
     """Write the tables of a set into a folder."""
-    prepared.recordings.to_parquet(folder / RECORDINGS_FILE, index=False)
-    prepared.annotations.to_parquet(folder / ANNOTATIONS_FILE, index=False)
+    write_own_tables(folder, prepared)
 
 
 def read_prepared(folder: Path, *, audio: str | Path | None = None) -> RecordingSet:
@@ -37,9 +28,4 @@ def read_prepared(folder: Path, *, audio: str | Path | None = None) -> Recording
     Raises:
         DataError: A table is missing or damaged.
     """
-    try:
-        recordings = as_recordings(pd.read_parquet(folder / RECORDINGS_FILE))
-        annotations = as_annotations(pd.read_parquet(folder / ANNOTATIONS_FILE))
-    except (OSError, pa.ArrowException) as error:
-        raise DataError("cannot read the prepared recordings", [f"{folder}: {error}"]) from error
-    return RecordingSet(recordings, annotations, Path(audio or folder), kind="prepared")
+    return replace(read_own_tables(folder), root=Path(audio or folder))

@@ -11,6 +11,8 @@ from qsm_core.detection.metrics.resampling import Resampling
 
 # Where tracks are among the inputs of the stage: "tracks_<name>".
 TRACKS_INPUT = "tracks_"
+# And the dataset variants that clips were drawn of at random: "variant_<variant>".
+VARIANT_INPUT = "variant_"
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Iou = Annotated[float, Field(ge=0, lt=1)]

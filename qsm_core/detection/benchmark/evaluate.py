@@ -2,7 +2,8 @@
 
     python -m qsm_core.detection.benchmark.evaluate --spec spec.json
 
-Inputs: `recordings` (the prepared set, with its splits) and one folder of tracks a detector,
+Inputs: `recordings` (the prepared set, with its splits), the dataset variants that put groups into
+several splits (`variant_<variant>`), and one folder of tracks a detector,
 `tracks_<name>`. Threshold and post-processing are chosen on dev groups; test groups are looked at
 with them once. The sweep over thresholds on test is shown as well and chooses nothing.
 
@@ -22,7 +23,12 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.detection.benchmark.choice import choose_settings
-from qsm_core.detection.benchmark.config import TRACKS_INPUT, Benchmark, Entrant
+from qsm_core.detection.benchmark.config import (
+    TRACKS_INPUT,
+    VARIANT_INPUT,
+    Benchmark,
+    Entrant,
+)
 from qsm_core.detection.benchmark.examples import choose_examples
 from qsm_core.detection.benchmark.measured import (
     Measured,
@@ -36,6 +42,7 @@ from qsm_core.detection.benchmark.measured import (
     sweep_sums,
     windows_of,
 )
+from qsm_core.detection.benchmark.own_test import own_test_row
 from qsm_core.detection.metrics.frame_truth import fit_platt
 from qsm_core.detection.metrics.intervals import rates_with_intervals
 from qsm_core.detection.metrics.matching import Overlap
@@ -43,7 +50,8 @@ from qsm_core.detection.metrics.rates import by_recording
 from qsm_core.detection.metrics.seed_tables import Layer, seed_tables, variant_tag
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import RecordingSet
-from qsm_core.detection.tracks import ScoreTrack, read_track, track_file_name
+from qsm_core.detection.tracks import ScoreTrack, read_track, read_tracks, track_file_name
+from qsm_core.detection.variants.index import clips_of
 from qsm_core.errors import DataError
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
@@ -73,7 +81,10 @@ def run(context: StageContext) -> dict[str, Any]:
         sweeps.append(sweep(entrant, choice.settings, tracks["test"], truth["test"], config))
         calibration.append(_reliability(entrant, tracks, truth))
         context.report(number + 1, len(config.entrants), "detectors measured")
-    tables = _tables(measured, sweeps, calibration, truth["test"], prepared, config)
+    own = _own_tests(context, config, prepared, truth["test"])
+    tables = {"own_test": own} | _tables(
+        measured, sweeps, calibration, truth["test"], prepared, config
+    )
     for name, table in tables.items():
         table.to_parquet(context.out / f"{name}.parquet", index=False)
     layers = [_layer(one) for one in measured]
@@ -107,6 +118,24 @@ def annotations_of(prepared: RecordingSet, split: str, label: str | None) -> pd.
         problem = f"{split}: holds no {wanted}; the labels of all recordings are {labels}"
         raise DataError("the detectors cannot be measured", [problem])
     return own.assign(label=label or ANY_LABEL).reset_index(drop=True)
+
+
+def _own_tests(
+    context: StageContext, config: Benchmark, prepared: RecordingSet, unseen: pd.DataFrame
+) -> pd.DataFrame:
+    """Return how detectors do on their variant's own test split and on unseen groups."""
+    rows = []
+    for entrant in config.entrants:
+        variant = context.inputs.get(f"{VARIANT_INPUT}{entrant.variant}")
+        if variant is None:
+            continue
+        folder = context.inputs[TRACKS_INPUT + entrant.name] / _TRACKS
+        tracks = {track.info.recording_id: track for track in read_tracks(folder)}
+        clips = {split: clips_of(variant, split) for split in ("val", "test")}
+        seed = config.resampling.seed
+        rows.append(own_test_row(entrant.name, clips, tracks, unseen, prepared.annotations, seed))
+    columns = ["detector", "own_f1", "unseen_f1", "own_clips", "unseen_clips"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _tracks(prepared: RecordingSet, folder: Path, split: str, entrant: Entrant) -> list[ScoreTrack]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ from qsm_core.seeding import Seed
 
 Form = Literal["frame", "window"]
 Kind = Literal["trained", "energy", "silero", "audio_llm"]
+
+Width = Literal[8, 16, 32, 64]
+WIDTHS: tuple[int, ...] = get_args(Width)
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -84,7 +87,7 @@ class DetectorTraining:
 
     label: str | None = None
     form: Form = "frame"
-    width: Literal[8, 16, 32, 64] = 16
+    width: Width = 16
     sequence_s: Positive | None = None
     spectrogram: SpectrogramSettings = field(default_factory=SpectrogramSettings)
     augmentation: Augmentation | None = field(default_factory=Augmentation)

@@ -10,9 +10,10 @@ import pandas as pd
 from qsm_core.detection.detectors.training_set import Region
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import Recording
+from qsm_core.detection.variants.index import clips_of
 
-REGIONS_FILE = "regions.parquet"
-_OF_SPLIT = {"train": "train", "val": "dev"}  # where a variant divides whole recordings
+_OF_SPLIT = {"train": "train", "val": "dev"}  # where whole recordings are divided
+_AROUND_S = 0.5  # heard before and behind a clip of a variant
 
 
 def read_regions(
@@ -23,34 +24,30 @@ def read_regions(
     label: str | None,
     audio: str | Path | None = None,
 ) -> list[Region]:
-    """Return the regions of a split of a dataset variant.
+    """Return the regions of a split.
 
     Args:
         recordings: A prepared set.
-        variant: A dataset variant: its `regions.parquet` has recording_id, begin_s, end_s, split
-            and optionally min_quality. None: the whole recordings of train and dev.
+        variant: A dataset variant, whose clips are the regions, each with a margin around it. None:
+            the whole recordings of train, and for val those of dev.
         split: train or val.
         label: Label of the events; None for all.
         audio: Folder of the audio, where that is not the prepared set's.
     """
     prepared = read_prepared(recordings, audio=audio)
+    clips = None if variant is None else clips_of(variant, split)
     events = prepared.annotations
-    spans = None if variant is None else pd.read_parquet(variant / REGIONS_FILE)
     found = []
     for recording in prepared.listed():
         own = events[events["recording_id"] == recording.recording_id]
-        if spans is None:
-            whole = recording.split == _OF_SPLIT[split]
-            bounds = [(0.0, float("inf"), None)] if whole else []
-        else:
-            mine = (spans["recording_id"] == recording.recording_id) & (spans["split"] == split)
-            least = spans.get("min_quality", pd.Series([None] * len(spans), index=spans.index))
-            bounds = list(
-                zip(spans["begin_s"][mine], spans["end_s"][mine], least[mine], strict=True)
-            )
-        found += [
-            _region(recording, own, label, begin, end, quality) for begin, end, quality in bounds
-        ]
+        bounds = [(0.0, float("inf"))] if recording.split == _OF_SPLIT[split] else []
+        if clips is not None:
+            mine = clips[clips["recording_id"] == recording.recording_id]
+            bounds = [
+                (max(0.0, begin - _AROUND_S), end + _AROUND_S)
+                for begin, end in zip(mine["start_s"], mine["end_s"], strict=True)
+            ]
+        found += [_region(recording, own, label, begin, end) for begin, end in bounds]
     return found
 
 
@@ -60,14 +57,11 @@ def _region(
     label: str | None,
     begin: float,
     end: float,
-    worst_quality: float | None,
 ) -> Region:
     inside = events[(events["end_s"] > begin) & (events["begin_s"] < end)]
     wanted = inside if label is None else inside[inside["label"] == label]
-    # A call of bad quality is no example, and no background either.
+    # What an annotator was not sure of is no example, and no background either.
     ignored = wanted["is_unsure"].to_numpy(bool)
-    if worst_quality is not None and not pd.isna(worst_quality):
-        ignored |= wanted["quality"].fillna(0).to_numpy(float) > float(worst_quality)
     sure = wanted[~ignored]
     band = None
     if sure["low_hz"].notna().any() and sure["high_hz"].notna().any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +10,15 @@ from pathlib import Path
 from qsm_core.detection.detectors.config import DetectorTraining, ScoreRecordings
 from qsm_core.stage.workload import PlannedInput, Work
 
-RECORDINGS = "recordings.parquet"  # see `detection.prepared`
+RECORDINGS = "recordings.csv"  # see `detection.prepared`
 _LEAST_S = 600.0  # seconds of recordings below which a shard is not worth its worker
 
 
 def recorded_seconds(folder: Path) -> float:
     """Return how long the recordings of a prepared set are together."""
-    import pyarrow.parquet as pq  # here, because configurations load nothing large
-
-    table = pq.read_table(folder / RECORDINGS, columns=["num_samples", "sample_rate_hz"])
-    pairs = zip(*(column.to_pylist() for column in table.columns), strict=True)
-    return float(sum(samples / rate for samples, rate in pairs))
+    with (folder / RECORDINGS).open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        return sum(float(row["num_samples"]) / float(row["sample_rate_hz"]) for row in rows)
 
 
 def training_work(config: DetectorTraining, _inputs: Mapping[str, PlannedInput]) -> Work:

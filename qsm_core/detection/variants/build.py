@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ import soundfile
 
 from qsm_core.detection.annotations.audio_files import base_name
 from qsm_core.detection.annotations.own_tables import read_own_tables
+from qsm_core.detection.recordings import RecordingSet
 from qsm_core.detection.variants.clips import NOISE, TARGET, Clip, Mined, mine_clips
 from qsm_core.detection.variants.config import VariantConfig
+from qsm_core.detection.variants.index import INDEX_FILE
 from qsm_core.detection.variants.spectrograms import write_spectrogram
 from qsm_core.detection.variants.splitting import groups_in_several_splits, split_clips
 from qsm_core.errors import DataError
@@ -32,7 +35,6 @@ from qsm_core.labels import SPLITS
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
-INDEX_FILE = "variant_index.json"
 SPLIT_FILES = {"train": "train.csv", "dev": "val.csv", "test": "test.csv"}
 _THEIR_SPLITS = {"train": "train", "dev": "val", "test": "test"}
 _HIGHEST_HZ = 4000
@@ -40,9 +42,14 @@ _REPORTED_EVERY = 50
 
 
 def run(context: StageContext) -> dict[str, Any]:
-    """Write the training set of the recordings in input `recordings` (`own_tables.py`)."""
+    """Write the training set of the recordings in input `recordings` (`own_tables.py`).
+
+    Recordings of the split test stay out of it.
+    """
     config = parse_config(VariantConfig, context.config)
-    found = read_own_tables(context.inputs["recordings"])
+    found = _without_test(read_own_tables(context.inputs["recordings"]))
+    if context.runtime.get("audio"):
+        found = replace(found, root=Path(context.runtime["audio"]))
     mined = mine_clips(found, config)
     table = _table(mined, config)
     for number, (clip, name) in enumerate(zip(mined.clips, table["fn"], strict=True), 1):
@@ -60,6 +67,13 @@ def run(context: StageContext) -> dict[str, Any]:
     counts = _counts(table, mined, config)
     (context.out / "counts.json").write_text(json.dumps(counts, indent=1) + "\n")
     return counts
+
+
+def _without_test(found: RecordingSet) -> RecordingSet:
+    """Leave out the recordings that are kept for the test of detectors, if any are."""
+    kept = found.recordings[found.recordings["split"] != "test"]
+    own = found.annotations["recording_id"].isin(kept["recording_id"])
+    return replace(found, recordings=kept, annotations=found.annotations[own])
 
 
 def _table(mined: Mined, config: VariantConfig) -> pd.DataFrame:

@@ -130,7 +130,7 @@ def test_the_background_is_the_lower_quartile_of_sounding_frames() -> None:
 
 
 def test_band_energy_is_highest_in_the_tone(recordings) -> None:
-    events = pd.read_parquet(recordings / "annotations.parquet")
+    events = pd.read_csv(recordings / "annotations.csv")
     own = events[events["recording_id"] == "rec3"]
     detector = BandEnergyDetector(BandEnergy(TONE_HZ - 100, TONE_HZ + 100))
     grid = detector.grid_of(RATE_HZ)
