@@ -5,6 +5,7 @@ Nothing here imports torch or Prefect, so that `--help` answers at once.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -18,6 +19,9 @@ from qsm_core.detection.variants.config import SplitStrategy
 from qsm_core.errors import ConfigurationError
 
 PANELS = {"data": "Recordings", "variants": "Training", "iou": "Benchmark", "seed": "Run"}
+
+# Sizes at which the synthetic benchmark takes minutes on two cores of a CPU.
+_SYNTHETIC = {"width": 8, "epochs": 8, "updates_per_epoch": 30}
 
 DetectorName = Literal["frame", "window", "energy", "silero"]
 VariantName = SplitStrategy
@@ -59,13 +63,18 @@ class DetectionParameters(RunSettings):
         ["frame", "window", "energy"],
         description="Detectors to compare.",
     )
-    width: int = Field(
-        DetectorTraining.width,
-        description="Channels of the first layer of the networks: 8, 16, 32 or 64.",
+    width: int | None = Field(
+        None,
+        description="Channels of the first layer of the networks: 8, 16, 32 or 64. Empty: 16, "
+        "and 8 for synthetic recordings.",
     )
-    epochs: int = Field(DetectorTraining.epochs, ge=1, description="Most rounds of a training.")
-    updates_per_epoch: int = Field(
-        DetectorTraining.updates_per_epoch, ge=1, description="Steps of a round."
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Most rounds of a training. Empty: 16, and 8 for synthetic recordings.",
+    )
+    updates_per_epoch: int | None = Field(
+        None, ge=1, description="Steps of a round. Empty: 40, and 30 for synthetic recordings."
     )
     num_seeds: int = Field(1, ge=1, le=20, description="Trainings of each detector.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
@@ -89,7 +98,9 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     """
     parameters = parse_model(DetectionParameters, values)
     problems = settings_problems(parameters)
-    if parameters.width not in WIDTHS:
+    if parameters.data is not None and not Path(parameters.data).expanduser().exists():
+        problems.append(f"data = {parameters.data!r}: there is no such file or folder")
+    if parameters.width is not None and parameters.width not in WIDTHS:
         problems.append(f"width = {parameters.width}: allowed are {', '.join(map(str, WIDTHS))}")
     problems += [
         f"{name}: is empty; name at least one"
@@ -109,7 +120,15 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
         )
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
-    default = "detection" if parameters.data is None else "detection-data"
+    own = parameters.data is not None
+    missing = {
+        "name": f"{'detection-data' if own else 'detection'}-seed{parameters.seed}",
+        "width": DetectorTraining.width if own else _SYNTHETIC["width"],
+        "epochs": DetectorTraining.epochs if own else _SYNTHETIC["epochs"],
+        "updates_per_epoch": (
+            DetectorTraining.updates_per_epoch if own else _SYNTHETIC["updates_per_epoch"]
+        ),
+    }
     return parameters.model_copy(
-        update={"name": parameters.name or f"{default}-seed{parameters.seed}"}
+        update={name: one for name, one in missing.items() if getattr(parameters, name) is None}
     )

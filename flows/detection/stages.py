@@ -119,13 +119,14 @@ def _train(
     inputs: dict[str, Any],
     runtime: dict[str, Any],
 ) -> StageHandle:
+    # What was left empty was filled when the parameters were parsed.
     config = DetectorTraining(
         label=p.label,
         form="frame" if detector.kind == "frame" else "window",
         width=p.width,  # type: ignore[arg-type]  # checked when it was parsed
         seed=p.seed if detector.seed is None else detector.seed,
-        epochs=p.epochs,
-        updates_per_epoch=p.updates_per_epoch,
+        epochs=p.epochs or DetectorTraining.epochs,
+        updates_per_epoch=p.updates_per_epoch or DetectorTraining.updates_per_epoch,
     )
     return run.submit(
         train_detector,

@@ -1,0 +1,111 @@
+"""The benchmark of detectors: run, run again from the store, and run on recordings of a user."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.support.pipeline import ROOT, PrefectService
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+TINY = ("--epochs=2", "--updates-per-epoch=4", "--num-resamples=200", "--workers=1")
+
+
+def _run(service: PrefectService, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    places = [f"--{name}={folder / name}" for name in ("store", "results")]
+    return subprocess.run(
+        [sys.executable, "-m", "flows.benchmark_detection", *places, *TINY, *flags],
+        env=service.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(prefect_service: PrefectService, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("detection")
+    done = _run(prefect_service, folder, "--name=first")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Band energy is best on dev" in done.stdout.replace("\n", " ") or "F1" in done.stdout
+    return folder
+
+
+def test_a_run_leaves_what_its_users_look_for(folder: Path) -> None:
+    results = folder / "results" / "first"
+    assert (results / "report.html").read_bytes().startswith(b"<!")
+    for name in ("frame_by_group", "frame_random", "window_by_group", "window_random"):
+        assert (results / "detectors" / name / "model.safetensors").stat().st_size > 100_000
+    for strategy in ("by_group", "random"):
+        index = json.loads((results / f"dataset_{strategy}" / "variant_index.json").read_text())
+        listed = [
+            line
+            for name in ("train", "val", "test")
+            for line in (results / f"dataset_{strategy}" / f"{name}.csv").read_text().splitlines()
+        ]
+        assert sorted(listed) == sorted(entry["fn"] for entry in index["entries"])
+    metrics = pd.read_csv(results / "benchmark" / "metrics.csv")
+    assert set(metrics["model"]) == {
+        *("frame_by_group", "frame_random", "window_by_group", "window_random", "energy")
+    }
+    # Nothing was trained, and no variant was cut, out of recordings that are tested on.
+    recordings = pd.read_csv(results / "recordings" / "recordings.csv")
+    assert recordings.groupby("group_id")["split"].nunique().eq(1).all()
+    tested = set(recordings.loc[recordings["split"] == "test", "recording_id"])
+    assert tested
+    assert not tested & {entry["recording_id"] for entry in index["entries"]}
+    own = pd.read_parquet(results / "benchmark" / "own_test.parquet")
+    assert set(own["detector"]) == {"frame_random", "window_random"}
+
+
+def test_a_second_run_makes_nothing(folder: Path, prefect_service: PrefectService) -> None:
+    done = _run(prefect_service, folder, "--name=first")
+    assert done.returncode == 0, done.stdout + done.stderr
+    cost = json.loads((folder / "results/first/cost.json").read_text())
+    assert cost["totals"]["stages_made"] == 0
+    assert not any(one["made"] for one in cost["stages"])
+
+
+def test_recordings_of_a_user_give_the_same_numbers(
+    folder: Path, prefect_service: PrefectService
+) -> None:
+    """In their own form, from a folder of their own, with the splits that they say."""
+    own = folder / "own"
+    shutil.copytree((folder / "results/first/recordings").resolve() / "audio", own / "audio")
+    for name in ("recordings", "annotations"):
+        shutil.copy(folder / "results/first/recordings" / f"{name}.csv", own)
+    flags = ("--name=own", f"--data={own}", "--detectors=energy", "--variants=by_group")
+    done = _run(prefect_service, folder, *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = [
+        pd.read_parquet(folder / "results" / name / "benchmark" / "results.parquet")
+        for name in ("first", "own")
+    ]
+    first = tables[0][tables[0]["detector"] == "energy"].reset_index(drop=True)
+    assert tables[1]["value"].tolist() == first["value"].tolist()
+
+
+def test_what_is_wrong_with_recordings_is_said_before_anything_is_trained(
+    folder: Path, prefect_service: PrefectService, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "recordings.csv").write_text("path,group_id\nmissing.wav,a\nbad.wav,b\n")
+    (own / "bad.wav").write_text("no audio")
+    (own / "annotations.csv").write_text("recording_id,begin_s,end_s\nbad.wav,3,2\n")
+    done = _run(prefect_service, tmp_path, "--name=wrong", f"--data={own}")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    error = done.stderr[done.stderr.index("error:") :]
+    for part in ("missing.wav", "bad.wav", "not after its begin"):
+        assert part in error, part
+    assert not list(tmp_path.glob("store/outputs/*/*"))
