@@ -39,7 +39,7 @@ def _flag(
     if get_origin(item) is Literal:  # typer has no lists of choices; the model checks them
         annotation, text = list[str], f"{text} Repeatable: {', '.join(get_args(item))}."
         metavar = "<choice>"
-    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    choices = _choices(annotation)
     if len("|".join(choices)) > _LONGEST_CHOICES:  # they would leave no room for the help text
         metavar, text = "<choice>", f"{text} One of: {', '.join(choices)}."
     extra = field.json_schema_extra
@@ -52,3 +52,9 @@ def _flag(
     names = [f"--{argument.name.replace('_', '-')}"] if argument.default is False else []
     option = typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
     return argument.replace(annotation=Annotated[annotation, option])
+
+
+def _choices(annotation: object) -> tuple[str, ...]:
+    """Return what a field allows, also where it may be empty; nothing for one that takes any."""
+    kinds = (annotation, *get_args(annotation))
+    return next((get_args(one) for one in kinds if get_origin(one) is Literal), ())

@@ -21,7 +21,7 @@ import soundfile
 from flows.complete_pipeline import complete_pipeline, seven_stages
 from flows.run.session import Session
 from flows.speech.parsing import parse_parameters
-from qsm_core.errors import ModelError
+from qsm_core.errors import ConfigurationError
 from qsm_core.store.manifest import Manifest, read_manifest
 from tasks.plan.tables import plan_rows
 from tests.support.audio_files import write_audio, write_class_folders
@@ -187,7 +187,9 @@ def test_a_run_tells_what_it_cost(finished_run: FinishedRun) -> None:
 
 def test_a_seed_more_and_a_forced_training_run_themselves_and_nothing_else(changed: Ran) -> None:
     # The base model is asked what was found for every LoRA model.
-    made = ("lora", *SECOND_SEED, "further_base", "analysis", "instructions", "report")
+    ensembles = ("eval_lora_ensemble", "eval_lora_opro_ensemble")
+    rest = ("further_base", "analysis", "instructions", "report")
+    made = ("lora", *SECOND_SEED, *ensembles, *rest)
     assert changed.states == {**CACHED, **dict.fromkeys(made, "Completed")}
 
 
@@ -397,7 +399,7 @@ def test_a_model_that_does_not_exist_is_reported_before_anything_runs(
 ) -> None:
     places = {name: str(tmp_path / name) for name in ("store", "results")}
     state: Any = complete_pipeline(model=str(tmp_path / "nowhere"), **places, return_state=True)
-    with pytest.raises(ModelError, match="nowhere is no folder"):
+    with pytest.raises(ConfigurationError, match="nowhere is no folder"):
         state.result()
     assert state.is_failed()
     assert Server(prefect_api).states(str(state.state_details.flow_run_id)) == {}

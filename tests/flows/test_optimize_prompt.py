@@ -103,7 +103,7 @@ def test_a_search_asks_the_server_and_the_key_is_found_nowhere(
     assert sum(len(event.get("answers", ())) for event in asked) == len(server.requests)
     text = (search / "trajectory.jsonl").read_text()
     assert '"origin": "optimizer LLM, step 1"' in text
-    assert "does not say how to answer" in text
+    assert "declines: I cannot help with that." in text
     shown, worth = (latest_artifact(prefect_service, key) for key in ("opro-lora", "instructions"))
     assert "optimizer LLM, step 1" in str(shown.data)
     for text in (str(worth.data), " ".join(done.stdout.split())):

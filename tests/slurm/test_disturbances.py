@@ -258,7 +258,7 @@ def test_what_slurm_refuses_ends_the_run_in_its_own_words(
 @pytest.mark.parametrize(
     ("partition", "words"),
     [
-        ("nowhere", "Invalid partition name specified"),
+        ("nowhere", "invalid partition specified: nowhere"),
         ("locked", "Invalid account or account/partition combination specified"),
     ],
 )

@@ -44,7 +44,7 @@ def hold(monkeypatch, rows, *, after=0):
     sound = trainer.answer_loss
     steps = []
 
-    def full(llm, batch, short_clips):
+    def full(llm, batch, short_clips, **loss):
         if torch.is_grad_enabled():
             steps.append(len(batch["audio"]))
             if len(steps) > after and steps[-1] > rows:
@@ -89,7 +89,7 @@ def test_one_clip_that_does_not_fit_ends_the_training(tmp_path, inputs, monkeypa
 
 
 def test_other_errors_of_the_device_are_not_taken_for_it(tmp_path, inputs, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(trainer, "answer_loss", fail)
@@ -101,7 +101,7 @@ def test_a_real_limit_of_the_allocator_is_recognised(tmp_path, inputs, monkeypat
     """No exception of ours: torch itself cannot allocate, and says so in its own words."""
     sound = trainer.answer_loss
 
-    def greedy(llm, batch, short_clips):
+    def greedy(llm, batch, short_clips, **loss):
         if torch.is_grad_enabled() and len(batch["audio"]) > 2:
             torch.empty(2**50, dtype=torch.uint8)
         return sound(llm, batch, short_clips)

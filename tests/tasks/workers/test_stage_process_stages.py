@@ -19,7 +19,7 @@ from tasks.workers.stage_process import StageProcess
 from tests.support.corpora import make_corpus
 
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
-# By stage: its configuration, and the message behind whose third it is asked to stop.
+# By stage: its configuration, and the message behind whose second it is asked to stop.
 STAGES = {
     "train_lora": (
         train_lora,
@@ -29,7 +29,7 @@ STAGES = {
             "rank": 4,
             "alpha": 8,
             "learning_rate": 0.01,
-            "epochs": 40,
+            "epochs": 80,
             "effective_batch_size": 4,
             "micro_batch_size": 2,
             "patience": 0,
@@ -56,7 +56,7 @@ STAGES = {
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory, small_model_folder):
     folder = tmp_path_factory.mktemp("corpus")
-    make_corpus(folder, test=60)
+    make_corpus(folder, test=120)
     store = Store(tmp_path_factory.mktemp("digests"))
     paths = dict.fromkeys(("corpus", "train", "dev"), folder) | {"model": small_model_folder}
     return {name: StageInput(path, store.digest(path).digest) for name, path in paths.items()}
@@ -73,7 +73,7 @@ def test_an_interrupted_process_continues_to_the_bits_of_a_stage_called_here(
     )
     runtime = {"threads": torch.get_num_threads(), "device": "cpu"}
     stop = StopRequest()
-    left = [3]
+    left = [2]
 
     def report(done, total, shown):
         left[0] -= shown.startswith(message)
