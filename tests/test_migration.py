@@ -98,6 +98,29 @@ def _write_data(folder: Path) -> None:
     pd.DataFrame(table).to_parquet(final / "conditions_manifest_split.parquet")
 
 
+def _write_normalized(folder: Path) -> None:
+    """Write the oldest set: two changes at once, and speakers in both splits."""
+    rows: dict[str, list[dict[str, object]]] = {"train": [], "test": []}
+    for number, (_, clip, label) in enumerate(_clips(("train", "dev", "test"), groups=4)):
+        for split, snr in (("train", 0), ("test", 20)):
+            name = f"{clip.removeprefix('esc50_')}_normalized_200ms_snr+{snr}dB"
+            audio = write_audio(folder / f"{name}.wav")
+            rows[split].append(
+                {
+                    "clip_id": clip,
+                    "original_variant": f"{clip}_dur200ms_snr+{snr}dB",
+                    "duration_ms": 200,
+                    "snr_db": float(snr),
+                    "audio_path": f"data/processed/normalized_clips/{audio.name}",
+                    "ground_truth": label,
+                    "dataset": "voxconverse" if label == "SPEECH" else "esc50",
+                    "rms": 0.1 + number / 1000,
+                }
+            )
+    for split, of_split in rows.items():
+        pd.DataFrame(of_split).to_csv(folder / f"{split}_metadata.csv", index=False)
+
+
 def _write_results(folder: Path) -> None:
     for name, skill in (("base", 0.5), ("lora", 1.5)):
         (folder / f"eval_{name}").mkdir(parents=True)
@@ -131,6 +154,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder like a checkout of the first system, with its results."""
     folder = tmp_path_factory.mktemp("old checkout")
     _write_data(folder / "data" / "processed")
+    _write_normalized(folder / "data" / "processed" / "normalized_clips")
     _write_results(folder / "results")
     _write_settings(folder)
     write_test_adapter(folder / "checkpoints" / "qwen_lora_seed42" / "final", EMBEDDED_FOLDER)
