@@ -46,6 +46,9 @@ TESTED_ELSEWHERE = {
     + "test_the_plan_submits_nothing",
     "qsm complete-pipeline --cluster my_cluster.yaml": SLURM
     + "test_each_class_has_jobs_of_its_own",
+    "qsm benchmark-detection": (
+        "tests/flows/test_benchmark_detection.py::test_a_run_leaves_what_its_users_look_for"
+    ),
     "qsm compare-models results/embedded-seed42 my_vad.csv": (
         "tests/flows/test_compare_models.py::"
         "test_sources_of_three_kinds_in_one_report_and_again_from_the_store"

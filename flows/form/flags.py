@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from flows.form.signature import model_arguments
 
-_LONGEST_CHOICES = 20
+_LONGEST_CHOICES = 16
 
 
 def model_flags(model: type[BaseModel], panels: Mapping[str, str]) -> list[inspect.Parameter]:
