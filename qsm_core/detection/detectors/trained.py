@@ -190,6 +190,17 @@ class TrainedDetector:
         else:
             yield from self._frame_logits(stream)
 
+    def score_windows(
+        self, samples: np.ndarray, background: torch.Tensor | None = None
+    ) -> np.ndarray:
+        """Return the logits of windows (B, N) of a recording, (B,) float32.
+
+        Args:
+            samples: At the rate of the grid, `window_samples` each.
+            background: Of the recording, where the normalisation needs it.
+        """
+        return self._run(samples, background)
+
     def background(self, stream: AudioStream) -> torch.Tensor | None:
         """Return the background of a recording, (F,) in dB, where the normalisation needs it."""
         if self.spectrogram.normalisation != "background":
