@@ -105,17 +105,38 @@ def record_file(path: Path, memo: DigestMemo | None = None) -> FileRecord:
     return FileRecord(state.st_size, sha256)
 
 
-def record_folder(folder: Path, memo: DigestMemo | None = None) -> dict[str, FileRecord]:
+def record_folder(
+    folder: Path, memo: DigestMemo | None = None, *, dead_links: bool = False
+) -> dict[str, FileRecord]:
     """Return the record of every file below `folder`, by relative path with slashes.
 
     Links are followed.
+
+    Args:
+        folder: The folder.
+        memo: Remembers digests of large files.
+        dead_links: Whether a link that points nowhere is recorded by what it names; who reads the
+            folder decides whether the file is needed. Otherwise it is an error.
 
     Raises:
         StoreError: As for `digest_file`; or the folder is missing.
     """
     if not folder.is_dir():
         raise StoreError(f"{folder}: there is no such folder")
-    return {name: record_file(folder / name, memo) for name in sorted(list_files(folder))}
+    return {
+        name: _record_link(folder / name)
+        if dead_links and _points_nowhere(folder / name)
+        else record_file(folder / name, memo)
+        for name in sorted(list_files(folder))
+    }
+
+
+def _points_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
+def _record_link(path: Path) -> FileRecord:
+    return FileRecord(0, digest_bytes(b"link to " + os.fsencode(os.readlink(path))))
 
 
 def list_files(folder: Path) -> Iterator[str]:
@@ -151,9 +172,11 @@ def digest_folder(folder: Path, memo: DigestMemo | None = None) -> str:
     return digest_records(record_folder(folder, memo))
 
 
-def digest_path(path: Path, memo: DigestMemo | None = None) -> str:
-    """Return the digest of a file or of a folder."""
-    return digest_folder(path, memo) if path.is_dir() else digest_file(path, memo)
+def digest_path(path: Path, memo: DigestMemo | None = None, *, dead_links: bool = False) -> str:
+    """Return the digest of a file or of a folder; see `record_folder`."""
+    if path.is_dir():
+        return digest_records(record_folder(path, memo, dead_links=dead_links))
+    return digest_file(path, memo)
 
 
 def _raise(error: OSError) -> None:

@@ -125,10 +125,13 @@ class Store:
     def digest(self, path: Path) -> StageInput:
         """Return a file or folder as a stage input, with the digest of its content.
 
+        A link in a folder that points nowhere counts by what it names: whether its file is needed
+        is known to the stage that reads the folder.
+
         Raises:
             StoreError: It is missing, or changed while it was read.
         """
-        return StageInput(path, digest_path(path, self.memo))
+        return StageInput(path, digest_path(path, self.memo, dead_links=True))
 
     def _usable(
         self, spec: StageSpec, found: Inspection, min_generation: int

@@ -72,6 +72,20 @@ def test_missing_and_special_files_are_refused(tmp_path):
         digest_folder(tmp_path)
 
 
+def test_a_folder_of_the_user_may_hold_links_that_point_nowhere(tmp_path):
+    """As unfetched files of git annex and DVC are; who reads the folder says which are needed."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "none")
+    store = Store(tmp_path / "store")
+    dead = store.digest(folder).digest
+    (folder / "link").unlink()
+    (folder / "link").symlink_to(tmp_path / "other")
+    assert store.digest(folder).digest != dead
+    (tmp_path / "other").write_text("fetched")
+    assert store.digest(folder).digest == digest_folder(folder)
+
+
 def large_file(path, byte: bytes):
     path.write_bytes(byte * MEMO_BYTES)
     old = time.time_ns() - 3600 * 10**9
