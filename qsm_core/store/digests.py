@@ -136,7 +136,7 @@ def _points_nowhere(path: Path) -> bool:
 
 
 def _record_link(path: Path) -> FileRecord:
-    return FileRecord(0, digest_bytes(b"link to " + os.fsencode(os.readlink(path))))
+    return FileRecord(0, digest_bytes(b"link to " + os.fsencode(path.readlink())))
 
 
 def list_files(folder: Path) -> Iterator[str]:

@@ -19,6 +19,7 @@ from qsm_core.store.digests import (
     digest_records,
     record_folder,
 )
+from qsm_core.store.store import Store
 
 
 def test_file_digest_is_sha256(tmp_path):
