@@ -56,6 +56,7 @@ class Served:
         deployment = self.server.ask("deployments/name/complete-pipeline/embedded")
         values = {
             **self.finished.parameters,
+            "workers": 2,  # the evaluation goes on while the search is held
             "model": str(self.model),
             "store": str(self.folder / "store"),
             "results": str(self.folder / "results"),
@@ -150,8 +151,10 @@ class Resumed:
 @pytest.fixture(scope="module")
 def retried_in_the_ui(served: Served) -> Resumed:
     """A run whose flow process is killed in the middle, then retried as the UI's button does."""
+    before = served.outputs()
     flow_run_id = served.run_deployment()
     served.hold.wait("search")
+    wait_for(lambda: bool(served.outputs() - before), "the end of the evaluation")
     served.kill_flow()
     crashed = served.wait_for_end(flow_run_id)
     finished = served.outputs()
