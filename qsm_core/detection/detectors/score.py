@@ -115,7 +115,7 @@ def _detector_digest(context: StageContext, config: ScoreRecordings) -> str:
 
     Parts of other outputs are offered to this stage where these are the same.
     """
-    settings = dataclasses.asdict(replace(config, shard=0, shards=1))
+    settings = dataclasses.asdict(replace(config, name="", shard=0, shards=1))
     given = {
         name: digest_path(context.inputs[name])
         for name in ("detector", "adapter", "instruction")

@@ -224,6 +224,10 @@ def test_a_scoring_goes_on_behind_what_it_has_and_shares_add_up(
     inputs = {"recordings": recordings, "detector": trained}
     whole = score.run(_context(tmp_path / "whole", SCORING, inputs))
     assert whole["scored"] == 4
+    renamed = dataclasses.replace(SCORING, name="other")
+    known = _context(tmp_path / "renamed", renamed, inputs)
+    known.runtime["parts"] = [str(tmp_path / "whole" / "out")]
+    assert score.run(known)["scored"] == 0, "what a detector is called changes no score"
     parts = []
     for shard in range(2):
         config = dataclasses.replace(SCORING, shard=shard, shards=2)
