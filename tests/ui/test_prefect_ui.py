@@ -19,6 +19,7 @@ from flows.complete_pipeline import complete_pipeline
 from flows.speech.parameters import PipelineParameters
 from tests.support.finished import FinishedRun
 from tests.support.pipeline import STAGES, PrefectService, run_pipeline
+from tests.support.server_records import wait_for
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -158,12 +159,15 @@ def test_picture_is_shown(page: Page, shown: Shown, ui: str, key: str) -> None:
     picture = page.locator("img[src^='data:image/png']")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") >= 600
-    box = picture.bounding_box()
-    assert box is not None
-    assert box["width"] > 400
-    assert box["height"] > 100
+    # The page draws it anew when the artifact is refreshed, and for that moment it has no box.
+    wait_for(lambda: _is_large(picture), "the picture at its size")
     assert str(picture.get_attribute("alt"))
     assert len(shown.artifacts[key]["data"]) < 150_000
+
+
+def _is_large(picture: Locator) -> bool:
+    box = picture.bounding_box()
+    return box is not None and box["width"] > 400 and box["height"] > 100
 
 
 @pytest.mark.parametrize("ui", PAGES)
