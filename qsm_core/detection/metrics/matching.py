@@ -121,9 +121,9 @@ class Collar:
         if self.exact:
             exactly: npt.NDArray[np.bool_] = (truth - collar <= found) & (found <= truth + collar)
             return exactly
-        rounded: npt.NDArray[np.bool_] = (
-            np.round(np.abs(truth - found), _ROUNDED_DECIMALS) <= collar
-        )
+        distance = np.round(np.abs(truth - found), _ROUNDED_DECIMALS)
+        # A share of a length is no exact number either.
+        rounded: npt.NDArray[np.bool_] = distance <= np.round(collar, _ROUNDED_DECIMALS)
         return rounded
 
 

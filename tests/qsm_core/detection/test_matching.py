@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qsm_core.detection.metrics import matching
@@ -86,6 +86,7 @@ def test_a_long_chain_has_as_many_pairs_and_greedy_never_more(truth: Events, fou
         assert len(match(pairs, *sizes).truth) == exact
 
 
+@example(events((2, 6)), events((2, 4)), 0, 0, 0.5)  # the share is 0.19999999999999998 s
 @given(many, many, st.integers(0, 3), st.none() | st.integers(0, 3), st.sampled_from([0.0, 0.5]))
 @settings(max_examples=100, deadline=None)
 def test_collars_equal_the_naive_definition(
