@@ -121,14 +121,8 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     if problems:
         raise ConfigurationError("the parameters cannot be used", problems)
     own = parameters.data is not None
-    missing = {
-        "name": f"{'detection-data' if own else 'detection'}-seed{parameters.seed}",
-        "width": DetectorTraining.width if own else _SYNTHETIC["width"],
-        "epochs": DetectorTraining.epochs if own else _SYNTHETIC["epochs"],
-        "updates_per_epoch": (
-            DetectorTraining.updates_per_epoch if own else _SYNTHETIC["updates_per_epoch"]
-        ),
-    }
+    sizes = {name: getattr(DetectorTraining, name) for name in _SYNTHETIC} if own else _SYNTHETIC
+    missing = {"name": f"{'detection-data' if own else 'detection'}-seed{parameters.seed}", **sizes}
     return parameters.model_copy(
         update={name: one for name, one in missing.items() if getattr(parameters, name) is None}
     )

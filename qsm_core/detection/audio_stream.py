@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -71,13 +72,32 @@ class AudioStream:
         while True:
             samples = file.read(_BLOCK_S * file.samplerate, dtype="float32", always_2d=True)
             ended = not len(samples)
-            mono = samples.mean(axis=1) if self.channel is None else samples[:, self.channel]
+            mono = one_channel(samples, self.channel)
             if stream is not None:
                 mono = stream.resample_chunk(np.ascontiguousarray(mono), last=ended)
             if len(mono):
                 yield np.asarray(mono, dtype=np.float32)
             if ended:
                 return
+
+
+def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
+    """Return one channel of samples (N, C), or the mean of all: (N,)."""
+    return np.asarray(samples.mean(axis=1) if channel is None else samples[:, channel])
+
+
+def read_stretch(
+    file: soundfile.SoundFile,
+    begin_s: float,
+    end_s: float,
+    channel: int | None,
+    dtype: Literal["float32", "float64"] = "float32",
+) -> np.ndarray:
+    """Return the samples of an open file from one time to another, as far as it has them, (N,)."""
+    begin = min(max(round(begin_s * file.samplerate), 0), file.frames)
+    end = min(max(round(end_s * file.samplerate), begin), file.frames)
+    file.seek(begin)
+    return one_channel(file.read(end - begin, dtype=dtype, always_2d=True), channel)
 
 
 def overlapping(

@@ -7,9 +7,8 @@ import pandas as pd
 
 from qsm_core.detection.synthetic_config import Division
 from qsm_core.errors import DataError
+from qsm_core.labels import SPLITS
 from qsm_core.seeding import derive_rng
-
-SPLITS = ("train", "dev", "test")
 
 
 def divide(recordings: pd.DataFrame, events: pd.DataFrame, division: Division) -> pd.DataFrame:

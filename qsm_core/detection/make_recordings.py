@@ -10,45 +10,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-import soundfile
-
-from qsm_core.detection.divide import divide, group_sizes
-from qsm_core.detection.prepared import write_prepared
-from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
-from qsm_core.detection.synthetic import (
-    ANNOTATIONS_FILE,
-    RECORDINGS_FILE,
-    write_recordings,
-)
+from qsm_core.detection.annotations.checks import check_recordings
+from qsm_core.detection.annotations.own_tables import write_own_tables
+from qsm_core.detection.divide import divide, group_sizes, seconds_of
+from qsm_core.detection.synthetic import write_audio
 from qsm_core.detection.synthetic_config import MakeRecordings
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
-from qsm_core.store.digests import digest_file
 
 
 def run(context: StageContext) -> dict[str, Any]:
     """Write the recordings and return what is in them."""
     config = parse_config(MakeRecordings, context.config)
-    write_recordings(context.out, config.recordings)
-    rows = pd.read_csv(context.out / RECORDINGS_FILE, dtype="str")
-    files = [context.out / path for path in rows["path"]]
-    infos = [soundfile.info(path) for path in files]
-    recordings = as_recordings(
-        rows.assign(
-            sample_rate_hz=[info.samplerate for info in infos],
-            channels=[info.channels for info in infos],
-            num_samples=[info.frames for info in infos],
-            sha256=[digest_file(path) for path in files],
-        )
-    )
-    annotations = as_annotations(pd.read_csv(context.out / ANNOTATIONS_FILE))
-    divided = divide(recordings, annotations, config.division)
-    write_prepared(context.out, RecordingSet(divided, annotations, context.out, kind="synthetic"))
+    made = check_recordings(write_audio(context.out, config.recordings)).raise_if_any()
+    divided = divide(made.recordings, made.annotations, config.division)
+    write_own_tables(context.out, made.with_recordings(divided))
     return {
         "recordings": len(divided),
-        "seconds": sum(info.duration for info in infos),
-        "events": len(annotations),
+        "seconds": float(seconds_of(divided).sum()),
+        "events": len(made.annotations),
         "groups": group_sizes(divided),
     }
 

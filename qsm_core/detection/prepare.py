@@ -19,9 +19,9 @@ from typing import Any
 
 from qsm_core.detection.annotations.checks import CheckSettings, check_recordings
 from qsm_core.detection.annotations.importing import ImportOptions, import_recordings
+from qsm_core.detection.annotations.own_tables import write_own_tables
 from qsm_core.detection.divide import divide, group_sizes, seconds_of
 from qsm_core.detection.prepare_config import PrepareRecordings
-from qsm_core.detection.prepared import write_prepared
 from qsm_core.detection.recordings import RecordingSet
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
@@ -52,7 +52,7 @@ def run(context: StageContext) -> dict[str, Any]:
     if config.division is not None:
         recordings = divide(prepared.recordings, prepared.annotations, config.division)
         prepared = prepared.with_recordings(recordings)
-    write_prepared(context.out, prepared)
+    write_own_tables(context.out, prepared)
     summary = {
         "kind": found.kind,
         "recordings": len(prepared),

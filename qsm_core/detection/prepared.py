@@ -1,6 +1,6 @@
 """A set of recordings as stages pass it on: `recordings.csv` and `annotations.csv`, with the audio.
 
-The tables have the form in which a user would give them (`annotations/own_tables.py`). Audio of the
+The tables are `annotations/own_tables.py`'s, the form in which a user would give them. Audio of the
 user is never copied: the tables hold its digests, and where it lies is said at run time.
 """
 
@@ -9,13 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from qsm_core.detection.annotations.own_tables import read_own_tables, write_own_tables
+from qsm_core.detection.annotations.own_tables import read_own_tables
 from qsm_core.detection.recordings import RecordingSet
-
-
-def write_prepared(folder: Path, prepared: RecordingSet) -> None:
-    """Write the tables of a set into a folder."""
-    write_own_tables(folder, prepared)
 
 
 def read_prepared(folder: Path, *, audio: str | Path | None = None) -> RecordingSet:

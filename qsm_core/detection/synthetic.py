@@ -17,13 +17,9 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from qsm_core.detection.recordings import as_annotations
+from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
 from qsm_core.detection.synthetic_config import SyntheticRecordings
 from qsm_core.seeding import derive_rng
-
-RECORDINGS_FILE = "recordings.csv"
-ANNOTATIONS_FILE = "annotations.csv"
-LABELS = ("chirp", "trill")
 
 _NOISE_RMS = 0.01
 _SNR_DB = (0.0, 18.0)
@@ -41,8 +37,8 @@ class _Individual:
     colour: float  # exponent of the noise's spectrum
 
 
-def write_recordings(folder: Path, config: SyntheticRecordings) -> None:
-    """Write recordings.csv, annotations.csv and the audio, FLAC of 16 bits, into a folder."""
+def write_audio(folder: Path, config: SyntheticRecordings) -> RecordingSet:
+    """Write the audio, FLAC of 16 bits, below a folder; return the recordings and their events."""
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     rows, events = [], []
     for group in range(config.groups):
@@ -54,9 +50,8 @@ def write_recordings(folder: Path, config: SyntheticRecordings) -> None:
             soundfile.write(folder / path, samples, config.sample_rate_hz, subtype="PCM_16")
             rows.append({"recording_id": name, "group_id": f"tape{group + 1:02d}", "path": path})
             events += [{"recording_id": name, **event} for event in found]
-    pd.DataFrame(rows).to_csv(folder / RECORDINGS_FILE, index=False)
-    columns = ["recording_id", "begin_s", "end_s", "low_hz", "high_hz", "label", "quality"]
-    as_annotations(pd.DataFrame(events))[columns].to_csv(folder / ANNOTATIONS_FILE, index=False)
+    tables = as_recordings(pd.DataFrame(rows)), as_annotations(pd.DataFrame(events))
+    return RecordingSet(*tables, folder, kind="synthetic")
 
 
 def _individual(seed: int, group: int) -> _Individual:

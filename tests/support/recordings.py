@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from qsm_core.detection.prepared import write_prepared
+from qsm_core.detection.annotations.own_tables import write_own_tables
 from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
 from qsm_core.store.digests import digest_file
 
@@ -54,5 +54,5 @@ def write_tones(
             }
         )
     tables = as_recordings(pd.DataFrame(rows)), as_annotations(pd.DataFrame(events))
-    write_prepared(folder, RecordingSet(*tables, folder, kind="test"))
+    write_own_tables(folder, RecordingSet(*tables, folder, kind="test"))
     return folder

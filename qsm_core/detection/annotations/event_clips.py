@@ -8,6 +8,7 @@ import pandas as pd
 import soundfile
 
 from qsm_core.detection.annotations.audio_files import base_name
+from qsm_core.detection.audio_stream import read_stretch
 from qsm_core.detection.recordings import Recording, rows_of
 from qsm_core.errors import DataError
 
@@ -38,12 +39,8 @@ def write_event_clips(
             rate = stream.samplerate
             is_wav = soundfile.check_format("WAV", stream.subtype)
             for number, event in enumerate(rows_of(own), 1):
-                begin = min(max(round((event.begin_s - padding_s) * rate), 0), stream.frames)
-                end = min(max(round((event.end_s + padding_s) * rate), begin), stream.frames)
-                stream.seek(begin)
-                samples = stream.read(end - begin, dtype="float64", always_2d=True)
-                channel = recording.channel
-                mono = samples.mean(axis=1) if channel is None else samples[:, channel]
+                span = event.begin_s - padding_s, event.end_s + padding_s
+                mono = read_stretch(stream, *span, recording.channel, "float64")
                 times = f"{round(1000 * event.begin_s):07d}_{round(1000 * event.end_s):07d}"
                 path = folder / f"{stem}_{times}_{number:05d}.wav"
                 soundfile.write(path, mono, rate, subtype=stream.subtype if is_wav else "PCM_16")

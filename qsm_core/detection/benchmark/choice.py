@@ -7,18 +7,15 @@ annotations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from qsm_core.detection.events.finding import find_events
 from qsm_core.detection.events.settings import EventSettings
-from qsm_core.detection.metrics.counting import compare
 from qsm_core.detection.metrics.matching import Overlap
-from qsm_core.detection.metrics.rates import summary
+from qsm_core.detection.metrics.sweep import Sweep, best_setting, grid, sweep
 from qsm_core.detection.tracks import ScoreTrack
 from qsm_core.errors import DataError
 
@@ -67,9 +64,11 @@ def choose_settings(
         )
     durations = (sure["end_s"] - sure["begin_s"]).to_numpy()
     shortest = _SHORTEST * float(np.percentile(durations, 5))
-    base = EventSettings(min_duration_s=shortest)
-    first = _measured(tracks, truth, criterion, [replace(base, threshold=t) for t in THRESHOLDS])
-    best = first[_middle(first)]["settings"]
+    first = sweep(
+        tracks, truth, grid(EventSettings(min_duration_s=shortest), THRESHOLDS), criterion
+    )
+    middle = best_setting(first).threshold
+    # In the order of thresholds, so that the middle one of equals is the middle threshold.
     around = [
         EventSettings(
             threshold=float(threshold),
@@ -77,46 +76,22 @@ def choose_settings(
             min_duration_s=duration,
             max_gap_s=gap,
         )
-        for threshold in (best.threshold, best.threshold - 0.25, best.threshold + 0.25)
+        for threshold in (middle - 0.25, middle, middle + 0.25)
         for lower in _HYSTERESIS
         for duration in (shortest, 0.0)
         for gap in (share * _gap(sure) for share in _GAPS)
     ]
-    rows = first + _measured(tracks, truth, criterion, around)
-    top = rows[_middle(rows)]
-    columns = ("threshold", "low_threshold", "min_duration_s", "max_gap_s")
-    tried = pd.DataFrame(
-        [
-            {name: getattr(row["settings"], name) for name in columns}
-            | {name: row[name] for name in ("precision", "recall", "f1")}
-            for row in rows
-        ]
-    )
-    return Choice(top["settings"], float(top["f1"]), tried)
+    second = sweep(tracks, truth, around, criterion)
+    tried = pd.concat([_tried(first), _tried(second)], ignore_index=True)
+    return Choice(best_setting(second), float(second.overall["f1"].max()), tried)
 
 
-def _middle(rows: Sequence[dict[str, Any]]) -> int:
-    """Return the index of the best row; of equals, the one whose threshold is their median."""
-    f1 = np.array([row["f1"] for row in rows])
-    equal = np.flatnonzero(f1 >= f1.max())
-    thresholds = np.array([rows[int(index)]["settings"].threshold for index in equal])
-    return int(equal[np.argmin(np.abs(thresholds - np.median(thresholds)))])
-
-
-def _measured(
-    tracks: Sequence[ScoreTrack],
-    truth: pd.DataFrame,
-    criterion: Overlap,
-    settings: Iterable[EventSettings],
-) -> list[dict[str, Any]]:
-    names = [track.info.recording_id for track in tracks]
-    rows = []
-    for one in settings:
-        found = find_events(tracks, one)
-        values = summary(compare(truth, found, criterion, recordings=names, by_label=False))
-        f1 = 0.0 if np.isnan(values["f1"]) else values["f1"]
-        rows.append({"settings": one, **values, "f1": f1})
-    return rows
+def _tried(found: Sweep) -> pd.DataFrame:
+    """Return one row a setting: what is set, and the rates that it has."""
+    columns = ["threshold", "low_threshold", "min_duration_s", "max_gap_s"]
+    rows = [[getattr(one, name) for name in columns] for one in found.settings]
+    rates = found.overall[["precision", "recall", "f1"]]
+    return pd.concat([pd.DataFrame(rows, columns=columns), rates], axis=1)
 
 
 def _gap(sure: pd.DataFrame) -> float:

@@ -38,8 +38,7 @@ from qsm_core.detection.benchmark.measured import (
     measure,
     quality_rows,
     settings_row,
-    sweep,
-    sweep_sums,
+    sweep_rows,
     windows_of,
 )
 from qsm_core.detection.benchmark.own_test import own_test_row
@@ -71,14 +70,14 @@ def run(context: StageContext) -> dict[str, Any]:
     prepared = read_prepared(context.inputs["recordings"])
     truth = {split: annotations_of(prepared, split, config.label) for split in ("dev", "test")}
     measured: list[Measured] = []
-    sweeps: list[pd.DataFrame] = []
+    sweeps: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     calibration: list[pd.DataFrame] = []
     for number, entrant in enumerate(config.entrants):
         folder = context.inputs[TRACKS_INPUT + entrant.name]
         tracks = {split: _tracks(prepared, folder, split, entrant) for split in ("dev", "test")}
         choice = choose_settings(tracks["dev"], truth["dev"], Overlap(config.iou))
         measured.append(measure(entrant, choice, tracks["test"], truth["test"], config))
-        sweeps.append(sweep(entrant, choice.settings, tracks["test"], truth["test"], config))
+        sweeps.append(sweep_rows(entrant, choice.settings, tracks["test"], truth["test"], config))
         calibration.append(_reliability(entrant, tracks, truth))
         context.report(number + 1, len(config.entrants), "detectors measured")
     own = _own_tests(context, config, prepared, truth["test"])
@@ -159,7 +158,7 @@ def _tracks(prepared: RecordingSet, folder: Path, split: str, entrant: Entrant) 
 
 def _tables(
     measured: list[Measured],
-    sweeps: list[pd.DataFrame],
+    sweeps: list[tuple[pd.DataFrame, pd.DataFrame]],
     calibration: list[pd.DataFrame],
     truth: pd.DataFrame,
     prepared: RecordingSet,
@@ -176,7 +175,6 @@ def _tables(
         )
         for one in measured
     ]
-    by_threshold = pd.concat(sweeps, ignore_index=True)
     return {
         "settings": pd.DataFrame([settings_row(one) for one in measured]),
         "tried": pd.concat(
@@ -185,8 +183,8 @@ def _tables(
         "results": results,
         "differences": differences,
         "further": pd.DataFrame([further_row(one, truth, config) for one in measured]),
-        "sweep": sweep_sums(by_threshold),
-        "sweep_by_recording": by_threshold,
+        "sweep": pd.concat([overall for overall, _ in sweeps], ignore_index=True),
+        "sweep_by_recording": pd.concat([each for _, each in sweeps], ignore_index=True),
         "by_recording": pd.concat(each, ignore_index=True),
         "by_quality": pd.concat([quality_rows(one, truth) for one in measured], ignore_index=True),
         "boundary_errors": pd.concat(

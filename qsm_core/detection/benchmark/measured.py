@@ -24,6 +24,7 @@ from qsm_core.detection.metrics.rates import (
     summary,
 )
 from qsm_core.detection.metrics.segments import segment_counts
+from qsm_core.detection.metrics.sweep import grid, sweep
 from qsm_core.detection.tracks import ScoreTrack
 
 _SEGMENT_S = 1.0
@@ -104,37 +105,30 @@ def further_row(one: Measured, truth: pd.DataFrame, config: Benchmark) -> dict[s
     }
 
 
-def sweep(
+def sweep_rows(
     entrant: Entrant,
     settings: EventSettings,
     tracks: Sequence[ScoreTrack],
     truth: pd.DataFrame,
     config: Benchmark,
-) -> pd.DataFrame:
-    """Return one row for each threshold and recording: counts and rates on test.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rates at each threshold on test, over all recordings and for each.
 
-    Every other setting is the one that was chosen. The sweep chooses nothing.
+    There is no hysteresis; every other setting is the one that was chosen. The sweep chooses
+    nothing.
     """
-    names = [track.info.recording_id for track in tracks]
-    parts = []
-    for probability in config.thresholds:
-        at = replace(settings, threshold=logit_of(probability), low_threshold=None)
-        found = find_events(tracks, at)
-        compared = compare(truth, found, Overlap(config.iou), recordings=names, by_label=False)
-        table = by_recording(compared.counts, {})
-        parts.append(table.assign(detector=entrant.name, threshold=probability))
-    return pd.concat(parts, ignore_index=True)
-
-
-def sweep_sums(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rates over all recordings at each threshold of a sweep."""
-    sums = table.groupby(["detector", "threshold"], sort=False)[
-        ["n_truth", "n_found", "tp", "fp", "fn"]
-    ].sum()
-    precision = np.where(sums["n_found"] > 0, sums["tp"] / sums["n_found"].clip(lower=1), np.nan)
-    recall = sums["tp"] / sums["n_truth"].clip(lower=1)
-    f1 = 2 * sums["tp"] / (sums["n_truth"] + sums["n_found"]).clip(lower=1)
-    return sums.assign(precision=precision, recall=recall, f1=f1).reset_index()
+    thresholds = [logit_of(probability) for probability in config.thresholds]
+    plain = replace(settings, low_threshold=None)
+    found = sweep(tracks, truth, grid(plain, thresholds), Overlap(config.iou))
+    named = {"detector": entrant.name}
+    overall = found.overall.assign(**named, threshold=config.thresholds)
+    each = [
+        by_recording(counts.drop(columns="setting"), {}).assign(
+            **named, threshold=config.thresholds[int(str(number))]
+        )
+        for number, counts in found.counts.groupby("setting")
+    ]
+    return overall, pd.concat(each, ignore_index=True)
 
 
 def quality_rows(one: Measured, truth: pd.DataFrame) -> pd.DataFrame:

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.detection.tracks import ScoreTrack
+from qsm_core.detection.variants.clips import NOISE, TARGET
+from qsm_core.detection.variants.mining import FreeSpace, Stretch
 from qsm_core.seeding import derive_rng
-
-_TRIES = 50
 
 
 def own_test_row(
@@ -63,7 +63,7 @@ def _scored(clips: pd.DataFrame, tracks: Mapping[str, ScoreTrack]) -> tuple[np.n
             middle = (row["start_s"] + row["end_s"]) / 2
             inside = np.arange(len(centre)) == np.abs(centre - middle).argmin()
         scores.append(float(track.logit[inside].max()))
-        calls.append(row["class"] == "target")
+        calls.append(row["class"] == TARGET)
     return np.array(scores), np.array(calls, dtype=bool)
 
 
@@ -89,27 +89,26 @@ def _unseen_clips(
     rows = []
     for name, events in unseen.groupby("recording_id"):
         rng = derive_rng(seed, "unseen noise", str(name))
-        taken = every_event.loc[
-            every_event["recording_id"] == name, ["begin_s", "end_s"]
-        ].to_numpy()
-        for begin, end in events[["begin_s", "end_s"]].to_numpy():
-            rows.append(_clip(name, begin, end, "target"))
-            free = _free(rng, end - begin, tracks[str(name)].info.duration_s, taken)
-            if free is not None:
-                rows.append(_clip(name, *free, "noise"))
+        info = tracks[str(name)].info
+        taken = every_event[every_event["recording_id"] == name]
+        free = FreeSpace(info.num_samples, _stretches(taken, info.sample_rate_hz))
+        calls = _stretches(events, info.sample_rate_hz)
+        noise = (free.take(call.end - call.begin, rng) for call in calls)
+        rows += [
+            {
+                "recording_id": name,
+                "start_s": one.begin / info.sample_rate_hz,
+                "end_s": one.end / info.sample_rate_hz,
+                "class": kind,
+            }
+            for kind, stretches in ((TARGET, calls), (NOISE, noise))
+            for one in stretches
+            if one is not None
+        ]
     return pd.DataFrame(rows)
 
 
-def _clip(name: object, begin: float, end: float, kind: str) -> dict[str, object]:
-    return {"recording_id": name, "start_s": begin, "end_s": end, "class": kind}
-
-
-def _free(
-    rng: np.random.Generator, length: float, duration: float, taken: np.ndarray
-) -> tuple[float, float] | None:
-    """Return a random stretch without an annotation; None where none was found."""
-    for _ in range(_TRIES):
-        begin = float(rng.uniform(0, max(0.0, duration - length)))
-        if not ((taken[:, 0] < begin + length) & (taken[:, 1] > begin)).any():
-            return begin, begin + length
-    return None
+def _stretches(events: pd.DataFrame, rate_hz: int) -> list[Stretch]:
+    """Return events as stretches of samples."""
+    spans = np.rint(events[["begin_s", "end_s"]].to_numpy(np.float64) * rate_hz).astype(int)
+    return [Stretch(int(begin), int(end)) for begin, end in spans]

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import soundfile
 
+from qsm_core.detection.audio_stream import read_stretch
 from qsm_core.detection.recordings import Recording, rows_of
 from qsm_core.errors import DataError
 
@@ -71,12 +72,7 @@ def table_of_features(recording: Recording, events: pd.DataFrame) -> pd.DataFram
     try:
         with soundfile.SoundFile(recording.path) as stream:
             for event in rows_of(events):
-                begin = min(max(round(event.begin_s * stream.samplerate), 0), stream.frames)
-                end = min(max(round(event.end_s * stream.samplerate), begin), stream.frames)
-                stream.seek(begin)
-                samples = stream.read(end - begin, dtype="float32", always_2d=True)
-                channel = recording.channel
-                mono = samples.mean(axis=1) if channel is None else samples[:, channel]
+                mono = read_stretch(stream, event.begin_s, event.end_s, recording.channel)
                 rows.append(event_features(mono, stream.samplerate))
     except (OSError, RuntimeError) as error:
         problem = f"{recording.path}: cannot be read ({error})"

@@ -23,7 +23,8 @@ import pandas as pd
 import soundfile
 
 from qsm_core.detection.annotations.audio_files import base_name
-from qsm_core.detection.annotations.own_tables import read_own_tables
+from qsm_core.detection.audio_stream import one_channel
+from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import RecordingSet
 from qsm_core.detection.variants.clips import NOISE, TARGET, Clip, Mined, mine_clips
 from qsm_core.detection.variants.config import VariantConfig
@@ -47,10 +48,8 @@ def run(context: StageContext) -> dict[str, Any]:
     Recordings of the split test stay out of it.
     """
     config = parse_config(VariantConfig, context.config)
-    found = _without_test(read_own_tables(context.inputs["recordings"]))
-    if context.runtime.get("audio"):
-        found = replace(found, root=Path(context.runtime["audio"]))
-    mined = mine_clips(found, config)
+    found = read_prepared(context.inputs["recordings"], audio=context.runtime.get("audio"))
+    mined = mine_clips(_without_test(found), config)
     table = _table(mined, config)
     for number, (clip, name) in enumerate(zip(mined.clips, table["fn"], strict=True), 1):
         waveform = _write_clip(context.out / name, clip)
@@ -113,11 +112,10 @@ def _write_clip(path: Path, clip: Clip) -> np.ndarray:
     if len(samples) != end - begin:
         problem = f"{clip.path}: ends before sample {end}; was it changed since it was checked?"
         raise DataError("the clips cannot be cut", [problem])
-    waveform = samples.mean(axis=1) if clip.channel is None else samples[:, clip.channel]
+    waveform = one_channel(samples, clip.channel)
     subtype = info.subtype if soundfile.check_format("WAV", info.subtype) else "PCM_16"
     soundfile.write(path, waveform, rate, subtype=subtype, format="WAV")
-    mono: np.ndarray = np.asarray(waveform)
-    return mono
+    return waveform
 
 
 def _write_index(folder: Path, table: pd.DataFrame, config: VariantConfig) -> None:

@@ -29,9 +29,8 @@ def detection_figures(tables: Tables, titles: Titles, curves: Tables) -> dict[st
     figures = {
         "threshold_sweep": ReportFigure(
             "Rates against the threshold",
-            "On test, every other setting as chosen. The dashed line is the threshold chosen on "
-            "dev; "
-            "the sweep chooses nothing.",
+            "On test, without hysteresis, the rest as chosen. The dashed line is the threshold "
+            "chosen on dev; the sweep chooses nothing.",
             "Precision, recall and F1 of each detector at thresholds from 0.1 to 0.9"
             + (
                 ""

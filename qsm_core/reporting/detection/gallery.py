@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from qsm_core.detection.audio_stream import read_stretch
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import Recording
 from qsm_core.reporting.page.sections import SoundView
@@ -57,12 +58,8 @@ def gallery(
 def _heard(recording: Recording, begin_s: float, end_s: float) -> tuple[np.ndarray, int]:
     """Return a stretch of a recording, scaled to be audible, and how much slower it is played."""
     rate = recording.sample_rate_hz
-    first, last = round(begin_s * rate), round(end_s * rate)
     with soundfile.SoundFile(recording.path) as file:
-        file.seek(min(first, file.frames))
-        samples = file.read(last - first, dtype="float32", always_2d=True)
-    channel = recording.channel
-    mono = samples.mean(axis=1) if channel is None else samples[:, channel]
+        mono = read_stretch(file, begin_s, end_s, recording.channel)
     peak = float(np.abs(mono).max(initial=0.0)) or 1.0
     slower = 1
     while rate // slower > _AUDIBLE_HZ:
