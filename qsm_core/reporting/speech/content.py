@@ -21,7 +21,6 @@ from qsm_core.reporting.speech.tables import (
     dimension_means,
     overall_confusion,
     results_table,
-    single_conditions,
     thresholds_table,
 )
 from qsm_core.reporting.speech.views.conditions import (
@@ -191,8 +190,3 @@ def _of_sources(sources: Sources) -> dict[str, ReportTable]:
             data, frame_view("Where the clips come from", data, headers) if len(data) else None
         )
     return tables
-
-
-def num_conditions(sources: Sources) -> int:
-    """Return how many conditions were evaluated."""
-    return int(single_conditions(sources.analysis)["condition"].nunique())
