@@ -14,6 +14,8 @@ from tests.support.chat_server import Reply, chat_server
 from tests.support.corpora import make_corpus
 from tests.support.stages import StopAfter, finish, stage_context, start_stage
 
+pytestmark = pytest.mark.slow  # minutes in all: not for `make quick`
+
 CONFIG = {
     "seed": 1,
     "instruction": baseline().text,

@@ -13,6 +13,8 @@ from qsm_core.training.lora import run
 from tests.support.corpora import make_corpus
 from tests.support.stages import stage_context
 
+pytestmark = pytest.mark.slow  # minutes in all: not for `make quick`
+
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 CONFIG = {
     "seed": 1,

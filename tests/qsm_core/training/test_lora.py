@@ -24,6 +24,8 @@ from tests.support.corpora import make_corpus
 from tests.support.holding import Hold
 from tests.support.stages import StopAfter, finish, stage_context, start_stage
 
+pytestmark = pytest.mark.slow  # minutes in all: not for `make quick`
+
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 CONFIG = {
     "seed": 1,

@@ -12,6 +12,8 @@ from qsm_core.store.digests import digest_folder
 from recipes.embedded_model.bank import build_bank
 from recipes.embedded_model.recipe import TINY, build_embedded_model
 
+pytestmark = pytest.mark.slow  # minutes in all: not for `make quick`
+
 ONE_THREAD = dataclasses.replace(TINY, threads=1)
 
 

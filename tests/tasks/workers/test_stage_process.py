@@ -26,6 +26,8 @@ from qsm_core.store.spec import StageDefinition, build_spec
 from qsm_core.store.store import Store
 from tasks.workers.stage_process import StageProcess, child_environment
 
+pytestmark = pytest.mark.slow  # minutes in all: not for `make quick`
+
 
 @pytest.fixture
 def store(tmp_path):
