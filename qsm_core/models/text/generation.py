@@ -1,0 +1,173 @@
+"""Batched generation in which each text has a random stream of its own.
+
+A seed decides a text, whatever else is in the batch: with one seed for a whole batch, as
+transformers samples, another batch size gives other texts.
+
+Legend: B texts, P tokens of the longest prompt (padded on the left), T steps, V tokens of the
+vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers.generation.logits_process import (
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen; nothing is taken from the settings that come with a model.
+
+    Args:
+        temperature: 0 takes the likeliest token.
+        top_p: Least probability mass that tokens are drawn from; 1 is all of it.
+        top_k: Most tokens that are drawn from; 0 is all of them.
+        max_new_tokens: Longest text.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_new_tokens: int = 256
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether nothing is drawn."""
+        return self.temperature == 0
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One text.
+
+    Attributes:
+        text: Without the prompt and without special tokens.
+        num_tokens: Of the text, with its end.
+        is_whole: Whether the model ended it; otherwise the limit of tokens did.
+    """
+
+    text: str
+    num_tokens: int
+    is_whole: bool
+
+
+@torch.inference_mode()
+def generate(
+    model: Any,
+    tokenizer: Any,
+    inputs: Mapping[str, torch.Tensor],
+    seeds: Sequence[int],
+    sampling: Sampling,
+) -> list[Generated]:
+    """Return one text for each prompt of a batch.
+
+    Args:
+        model: Causal language model, in evaluation mode.
+        tokenizer: Of the model.
+        inputs: What the model takes; `input_ids` (B, P) are padded on the left.
+        seeds: One for each prompt.
+        sampling: How tokens are chosen.
+    """
+    width = inputs["input_ids"].shape[1]
+    ends = end_tokens(tokenizer, model)
+    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(ends)
+    config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=sampling.max_new_tokens,
+        pad_token_id=padding,
+        eos_token_id=sorted(ends),
+    )
+    written = model.generate(
+        **inputs,
+        generation_config=config,
+        logits_processor=LogitsProcessorList(_processors(sampling, seeds, width)),
+    )
+    return [_read(tokenizer, row.tolist(), ends) for row in written[:, width:]]
+
+
+def padded(
+    tokenizer: Any, prompts: Sequence[str], device: torch.device, *, is_chat: bool
+) -> dict[str, torch.Tensor]:
+    """Return prompts as a batch, padded on the left.
+
+    Args:
+        tokenizer: Of the model.
+        prompts: Texts.
+        device: Of the model.
+        is_chat: Whether a chat template wrote them, with all special tokens; a plain text gets
+            those that the tokenizer puts around a text.
+    """
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    batch = tokenizer(
+        list(prompts),
+        return_tensors="pt",
+        padding=True,
+        padding_side="left",
+        add_special_tokens=not is_chat,
+        return_token_type_ids=False,
+    )
+    return {name: batch[name].to(device) for name in ("input_ids", "attention_mask")}
+
+
+def chat_prompt(tokenizer: Any, text: str) -> str:
+    """Return a user turn in the chat template of a tokenizer, up to where the answer begins."""
+    turns = [{"role": "user", "content": text}]
+    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+
+
+def end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
+    """Return the tokens that end a text, according to the model and its tokenizer."""
+    named = model.generation_config.eos_token_id
+    ends = {named} if isinstance(named, int) else set(named or ())
+    if tokenizer.eos_token_id is not None:
+        ends.add(int(tokenizer.eos_token_id))
+    return frozenset(ends)
+
+
+class _Drawn(LogitsProcessor):
+    """Leaves one token of each row possible: the one that the row's own random stream draws."""
+
+    def __init__(self, seeds: Sequence[int], width: int, steps: int) -> None:
+        streams = [
+            torch.rand(steps, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+            for seed in seeds
+        ]
+        self._uniform = torch.stack(streams)  # (B, T)
+        self._width = width
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return scores (B, V) of which one a row is not minus infinity."""
+        step = input_ids.shape[1] - self._width
+        mass = torch.softmax(scores.double(), dim=-1).cumsum(dim=-1)
+        drawn = self._uniform[:, step].to(scores.device)[:, None] * mass[:, -1:]
+        token = torch.searchsorted(mass, drawn, right=True).clamp(max=scores.shape[1] - 1)
+        return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)
+
+
+def _processors(sampling: Sampling, seeds: Sequence[int], width: int) -> list[LogitsProcessor]:
+    if sampling.is_greedy:
+        return []
+    made: list[LogitsProcessor] = []
+    if sampling.temperature != 1:
+        made.append(TemperatureLogitsWarper(sampling.temperature))
+    if sampling.top_k:
+        made.append(TopKLogitsWarper(sampling.top_k))
+    if sampling.top_p < 1:
+        made.append(TopPLogitsWarper(sampling.top_p))
+    return [*made, _Drawn(seeds, width, sampling.max_new_tokens)]
+
+
+def _read(tokenizer: Any, tokens: list[int], ends: frozenset[int]) -> Generated:
+    end = next((place for place, token in enumerate(tokens) if token in ends), None)
+    kept = tokens if end is None else tokens[:end]
+    text = tokenizer.decode(kept, skip_special_tokens=True)
+    return Generated(str(text), len(kept) + (end is not None), end is not None)
