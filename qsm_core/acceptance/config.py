@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -36,3 +36,20 @@ class GateSettings:
     power: Share = 0.8
     num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class CaseSelection:
+    """Which cases are run; see `cases/selection.py`.
+
+    Args:
+        max_cases: The first so many of the order; null for all.
+        order: How the cases are ordered first.
+        seed: Of the order.
+        only: By slice, the values of which cases are taken; empty for all cases.
+    """
+
+    max_cases: Annotated[int, Field(ge=1)] | None = None
+    order: Literal["by_id", "original", "file"] = "by_id"
+    seed: Seed = 42
+    only: dict[str, tuple[str, ...]] = field(default_factory=dict)

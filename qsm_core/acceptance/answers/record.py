@@ -22,13 +22,15 @@ class Part:
         label: The word behind the fence's language, as VISION in "```yaml VISION". Null: the first
             block of that kind (for json also the whole answer); a text without a label is the
             whole answer.
-        schema: JSON Schema of the parsed value; null where the contract is Python's.
+        schema: JSON Schema that the parsed value has to meet; null where the contract says all.
+        grammar: JSON Schema for constrained generation, which may ask for more; null: `schema`.
     """
 
     name: str
     kind: PartKind = "yaml"
     label: str | None = None
     schema: Mapping[str, Any] | None = None
+    grammar: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from qsm_core.acceptance.answers.record import Part
 from qsm_core.acceptance.config import GateSettings
@@ -26,7 +27,9 @@ class Task:
         parts: What an answer is made of.
         rubrics: By name.
         rubric: Name of the one that decides.
-        contract: Rules beyond the schemas of the parts; null for none.
+        contracts: Rules beyond the schemas of the parts, by name.
+        contract: Name of the one that answers are held to; null for none.
+        variables: What the template sees beside the inputs of the case.
         content: Measures of the content; null for none.
         gates: Thresholds of the verdict.
         folder: Where the task stands.
@@ -43,7 +46,9 @@ class Task:
     rubric: str
     reminder: str = ""
     slices: tuple[str, ...] = ()
-    contract: Contract | None = None
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    contract: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
     content: Content | None = None
     gates: GateSettings = field(default_factory=GateSettings)
     folder: Path = field(default_factory=Path)
