@@ -23,6 +23,8 @@ class GateSettings:
         ratio_at_least: Mean score of the student over that of the baseline.
         valid_level: What counts as valid.
         alpha: Chance of a wrong PASS where the truth lies at a threshold, and of a wrong FAIL.
+        decide_by: bounds: a gate passes or fails where its bound is beyond the threshold; points:
+            where its value is, whatever the number of cases, as in the original evaluation.
         power: Chance of a decision that the number of cases is computed for.
         num_resamples: Of the bootstrap, and of sign flips where they are too many to count.
         seed: Of both.
@@ -33,6 +35,7 @@ class GateSettings:
     ratio_at_least: Annotated[float, Field(gt=0, le=2)] = 0.9
     valid_level: LevelName = "contract"
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    decide_by: Literal["bounds", "points"] = "bounds"
     power: Share = 0.8
     num_resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     seed: Seed = 0

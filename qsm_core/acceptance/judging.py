@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from qsm_core.acceptance.answers.reading import read_answer
@@ -44,6 +45,24 @@ def judge_answer(task: Task, case: Case, answer: Answer) -> Judged:
         scores={name: _score(task, name, case, answer) for name in task.rubrics},
         content=_content(task, case, answer),
     )
+
+
+def by_task(task: Task, cases: Mapping[str, Case]) -> Callable[[str, str], Judged]:
+    """Return what judges a raw text by the name of its case, for result files.
+
+    A case that is not known is judged as one without inputs: its level is found, but nothing that
+    depends on the case is scored.
+    """
+
+    def judge_text(case_id: str, raw: str) -> Judged:
+        case = cases.get(case_id)
+        if case is not None:
+            return judge_answer(task, case, read(task, case, raw))
+        unknown = Case(case_id, {})
+        answer = read(task, unknown, raw)
+        return replace(judge_answer(task, unknown, answer), scores={}, content={})
+
+    return judge_text
 
 
 def may_retry(judged: Judged, *, made: int, retries: int) -> bool:
