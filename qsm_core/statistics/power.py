@@ -8,10 +8,11 @@ ICH E9, "Statistical Principles for Clinical Trials" (1998) (non-inferiority by 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from enum import StrEnum
 from statistics import NormalDist
 
-from scipy.special import stdtrit
+from scipy.special import nctdtr, stdtrit
 
 
 class Verdict(StrEnum):
@@ -106,3 +107,57 @@ def pairs_needed(
     null = normal.inv_cdf(1 - alpha / 2) * math.sqrt(discordant)
     alternative = normal.inv_cdf(power) * math.sqrt(discordant - difference**2)
     return math.ceil(((null + alternative) / difference) ** 2)
+
+
+def observations_needed(
+    difference: float, spread: float, *, alpha: float = 0.05, power: float = 0.8
+) -> int | None:
+    """Return how many observations a one-sided t-test needs to find a mean above 0.
+
+    The power of n observations is that of the noncentral t distribution with n - 1 degrees of
+    freedom and noncentrality sqrt(n) difference / spread.
+
+    Args:
+        difference: True mean.
+        spread: Standard deviation of an observation.
+        alpha: One-sided level.
+        power: Wanted chance to find it.
+
+    Returns:
+        The number, 2 or more; None where the mean is not above 0, or 10 million would not do.
+
+    Raises:
+        ValueError: The spread is negative, or alpha or power is no share between 0 and 1.
+    """
+    if spread < 0 or not (0 < alpha < 1 and 0 < power < 1):
+        raise ValueError(f"spread {spread}, alpha {alpha}, power {power}: spread 0 or more, shares")
+    if not difference > 0:
+        return None
+
+    def finds(count: int) -> bool:
+        if spread == 0:
+            return True
+        limit = float(stdtrit(count - 1, 1 - alpha))
+        shift = math.sqrt(count) * difference / spread
+        return 1 - float(nctdtr(count - 1, shift, limit)) >= power
+
+    return fewest(finds, first=2)
+
+
+def fewest(enough: Callable[[int], bool], *, first: int, most: int = 10_000_000) -> int | None:
+    """Return the smallest number that is enough, where every larger one is too; None for none.
+
+    Args:
+        enough: Whether a number is.
+        first: The smallest that is looked at.
+        most: The largest.
+    """
+    low, high = first - 1, first
+    while not enough(high):
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

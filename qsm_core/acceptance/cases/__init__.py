@@ -1,0 +1,1 @@
+"""What both arms are given: cases, their order, their slices."""

@@ -1,0 +1,1 @@
+"""Gates with and without uncertainty, paired tests, and the comparison of many runs."""
