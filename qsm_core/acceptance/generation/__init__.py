@@ -1,0 +1,1 @@
+"""Answers of one arm: prompts, batches, retries, and a record of every attempt."""

@@ -1,0 +1,74 @@
+"""Prompts answered by a model in this process, a batch at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from qsm_core.acceptance.generation.config import GenerateAnswers
+from qsm_core.acceptance.generation.models import AnsweringModel, Asked
+from qsm_core.acceptance.results.attempts import Attempt
+from qsm_core.models.text.generation import Sampling, chat_prompt, generate, padded
+from qsm_core.models.text.loading import LoadedTextModel, load_text_model
+from qsm_core.stage.context import StageContext
+from qsm_core.store.digests import digest_bytes
+
+
+@contextmanager
+def local_model(context: StageContext, config: GenerateAnswers) -> Iterator[AnsweringModel]:
+    """Load the model of a stage.
+
+    Raises:
+        ModelError: The model or the adapter cannot be used.
+    """
+    if context.runtime.get("threads") is not None:
+        torch.set_num_threads(int(context.runtime["threads"]))
+    loaded = load_text_model(
+        context.inputs["model"],
+        adapter=context.inputs.get("adapter"),
+        quantization=config.quantization,
+        device=context.runtime.get("device", "auto"),
+        dtype=config.dtype,
+    )
+    yield LocalModel(loaded, config)
+
+
+class LocalModel:
+    """A model in this process; the prompts of a batch are answered together."""
+
+    def __init__(self, loaded: LoadedTextModel, config: GenerateAnswers) -> None:
+        self._loaded = loaded
+        self._config = config
+        self._sampling = Sampling(
+            temperature=config.temperature,
+            top_p=config.top_p,
+            max_new_tokens=config.max_new_tokens,
+        )
+
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Attempt]:
+        """Yield an attempt for each prompt; see `AnsweringModel`."""
+        model, tokenizer = self._loaded.model, self._loaded.tokenizer
+        is_chat = self._config.form == "chat"
+        prompts = [chat_prompt(tokenizer, one.prompt) if is_chat else one.prompt for one in asked]
+        inputs = padded(tokenizer, prompts, model.device, is_chat=is_chat)
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        begun = time.monotonic()
+        made = generate(model, tokenizer, inputs, [one.seed for one in asked], self._sampling)
+        seconds = (time.monotonic() - begun) / len(asked)
+        for one, prompt, length, answer in zip(asked, prompts, lengths, made, strict=True):
+            yield Attempt(
+                arm=self._config.arm,
+                case_id=one.case_id,
+                attempt=one.attempt,
+                seed=one.seed,
+                raw_text=answer.text,
+                finish_reason="stop" if answer.is_whole else "length",
+                prompt_tokens=int(length),
+                completion_tokens=answer.num_tokens,
+                seconds=round(seconds, 4),
+                max_new_tokens=self._config.max_new_tokens,
+                prompt_sha256=digest_bytes(prompt.encode("utf-8", "surrogatepass")),
+            )
