@@ -47,7 +47,7 @@ def exact_sign_flip(differences: npt.ArrayLike) -> float:
     above = len(first) - np.searchsorted(first, limit - second, side="left")
     below = np.searchsorted(first, -limit - second, side="right")
     extreme = int(above.sum()) + int(below.sum()) if limit > 0 else 2 ** len(moving)
-    return extreme / 2 ** len(moving)
+    return float(extreme / 2 ** len(moving))
 
 
 def _signed_sums(values: FloatArray) -> FloatArray:
