@@ -1,6 +1,7 @@
 """Task folders are read, refused by file and field, and make prompts and rubrics."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from qsm_core.acceptance.tasks.loading import (
 )
 from qsm_core.acceptance.tasks.prompts import render_prompt
 from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.store.closure import code_digests
 from tests.support.product_owner import answer_text, product_case, write_task
 
 ORDER = {"customer": "Ada", "date": "2025-01-02", "items": ["lamp", "chair"], "total": 5}
@@ -30,6 +32,16 @@ def test_the_tasks_that_come_with_qsm() -> None:
         task = load_task(name)
         assert task.name == name
         assert task.digest == folder_digest(BUILT_IN / name.replace("-", "_"))
+
+
+def test_the_digest_of_a_stages_code_holds_the_rubrics_that_tasks_name() -> None:
+    named = {
+        entry.partition(":")[0]
+        for path in BUILT_IN.glob("*/task.yaml")
+        for entry in re.findall(r"qsm_core[\w.]+:\w+", path.read_text())
+    }
+    assert named
+    assert named <= set(code_digests("qsm_core.acceptance.tasks.loading"))
 
 
 def test_the_prompt_of_the_product_owner_states_its_rules() -> None:

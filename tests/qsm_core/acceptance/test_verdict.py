@@ -11,14 +11,13 @@ from qsm_core.acceptance.answers.levels import Level
 from qsm_core.acceptance.config import GateSettings
 from qsm_core.acceptance.results.outcomes import Arm, Outcome
 from qsm_core.acceptance.verdict.decisions import Decision, all_of
-from qsm_core.acceptance.verdict.gates import gates_of, ratio_gate, validity_gate
+from qsm_core.acceptance.verdict.gates import Scores, gates_of, ratio_gate, validity_gate
 from qsm_core.acceptance.verdict.history import compare_runs
 from qsm_core.acceptance.verdict.pairs import pair_up
 from qsm_core.acceptance.verdict.planning import power_table, trials_needed
 from qsm_core.acceptance.verdict.verdict import decide
 from qsm_core.errors import DataError
 from qsm_core.statistics.proportions import exact_interval
-from qsm_core.statistics.rare_events import Event, rare_event_interval
 from qsm_core.statistics.ratio import fieller_interval
 
 GATES = GateSettings(num_resamples=500)
@@ -121,8 +120,8 @@ def test_eighteen_of_twenty_is_ninety_percent(valid: int, point: Decision) -> No
 def test_a_ratio_of_exactly_the_threshold_passes_its_point_gate() -> None:
     base = np.array([0.7, 0.9, 0.8])
     valid = np.ones(3, dtype=bool)
-    assert ratio_gate(base, 0.9 * base, valid, valid, GATES).point == PASS
-    assert ratio_gate(base, 0.89999 * base, valid, valid, GATES).point == FAIL
+    assert ratio_gate(Scores(base, 0.9 * base, valid, valid), GATES).point == PASS
+    assert ratio_gate(Scores(base, 0.89999 * base, valid, valid), GATES).point == FAIL
 
 
 def test_readings_equal_scipy() -> None:
@@ -162,13 +161,14 @@ def test_the_interval_of_the_ratio_is_what_the_gate_decides_by() -> None:
     valid = rng.random(40) > 0.1
     base, new = rng.uniform(0.7, 0.9, 40), np.where(valid, rng.uniform(0.7, 0.95, 40), 0.0)
     whole = np.ones(40, dtype=bool)
-    interval = ratio_gate(base, new, whole, valid, GATES).interval
+    scores = Scores(base, new, whole, valid)
+    interval = ratio_gate(scores, GATES).interval
     for end, decision in ((interval.low - 1e-6, PASS), (interval.high + 1e-6, FAIL)):
         settings = GateSettings(ratio_at_least=end)
-        assert ratio_gate(base, new, whole, valid, settings).bounds == decision
+        assert ratio_gate(scores, settings).bounds == decision
     for end in (interval.low + 1e-6, interval.high - 1e-6):
         settings = GateSettings(ratio_at_least=end)
-        assert ratio_gate(base, new, whole, valid, settings).bounds == INCONCLUSIVE
+        assert ratio_gate(scores, settings).bounds == INCONCLUSIVE
     # Wider than Fieller's, which does not know what failures may be missing.
     assert interval.low < fieller_interval(new, base, confidence=0.9).low
 
@@ -199,9 +199,8 @@ def test_at_the_margin_the_gate_passes_at_most_once_in_twenty(
         base = np.where(base_valid, 0.84 + shared + rng.normal(0, 0.03, count), 0.0)
         level = 0.9 * 0.84 * baseline_rate / student_rate
         new = np.where(valid, level + shared + rng.normal(0, 0.03, count), 0.0)
-        values = new - 0.9 * base
-        events = [Event(~valid, -new[valid].mean()), Event(~base_valid, 0.9 * base.mean())]
-        interval = rare_event_interval(values, events, confidence=0.9)
+        scores = Scores(base, new, base_valid, valid)
+        values, interval = scores.beyond(0.9), scores.interval(0.9, 0.9)
         passed += interval.low >= 0
         failed += interval.high < 0
         plain += values.mean() >= quantile * values.std(ddof=1) / math.sqrt(count)
@@ -263,9 +262,7 @@ def test_so_many_cases_do_decide_the_ratio() -> None:
     for _ in range(rounds):
         base = np.full(count, 0.84)
         new = rng.normal(0.95 * 0.84, 0.18, count)
-        values = new - 0.9 * base
-        events = [Event(~valid, -new.mean()), Event(~valid, 0.9 * 0.84)]
-        passed += rare_event_interval(values, events, confidence=0.9).low >= 0
+        passed += Scores(base, new, valid, valid).interval(0.9, 0.9).low >= 0
     assert passed / rounds == pytest.approx(0.8, abs=0.09)
 
 
