@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from qsm_core.acceptance.answers.levels import Level
-from qsm_core.acceptance.judging import by_task, judge, outcome_of, read
+from qsm_core.acceptance.judging import arm_of, by_task, judge, texts_of
 from qsm_core.acceptance.results.attempts import (
     ATTEMPTS_SCHEMA,
     Attempt,
@@ -17,9 +17,7 @@ from qsm_core.acceptance.results.attempts import (
     read_attempts,
     write_attempts,
 )
-from qsm_core.acceptance.results.outcomes import Arm
 from qsm_core.acceptance.results.result_files import (
-    block_texts,
     latest_results,
     read_results,
     result_file_name,
@@ -147,24 +145,24 @@ def test_without_its_case_an_answer_keeps_the_stored_score(tmp_path: Path) -> No
 
 
 def test_what_is_written_has_the_documented_form_and_is_read_back(tmp_path: Path) -> None:
-    outcomes, texts = [], {}
-    for name, raw in zip(CASES, (answer_text(), BROKEN, "\ud800"), strict=True):
-        attempt = Attempt("student", name, 1, 0, raw)
-        judged = judge(TASK, CASES[name], attempt)
-        outcomes.append(outcome_of(CASES[name], [(attempt, judged)], rubric="original"))
-        kinds = {part.name: part.kind for part in TASK.parts}
-        texts[name] = block_texts(read(TASK, CASES[name], raw), kinds)
-    arm = Arm(
+    attempts = [
+        Attempt("student", name, 1, 0, raw)
+        for name, raw in zip(CASES, (answer_text(), BROKEN, "\ud800"), strict=True)
+    ]
+    rows = [(one, judge(TASK, CASES[one.case_id], one)) for one in attempts]
+    arm = arm_of(
         "student",
-        tuple(outcomes),
-        "a/model",
-        "an/adapter",
-        "20260102_030405",
-        "original",
-        {"seed": 1},
+        list(CASES.values()),
+        rows[::-1],
+        rubric="original",
+        model="a/model",
+        adapter="an/adapter",
+        timestamp="20260102_030405",
+        config={"seed": 1},
     )
+    outcomes = arm.outcomes
     path = tmp_path / result_file_name("student", "20260102_030405")
-    write_results(path, arm, texts)
+    write_results(path, arm, texts_of(TASK, CASES, arm))
     document = json.loads(path.read_text())
     assert list(document) == [
         "config",
@@ -258,3 +256,12 @@ def test_the_latest_file_of_exactly_one_tag(tmp_path: Path) -> None:
         latest_results(tmp_path, "student")
     with pytest.raises(ValueError, match="must look like"):
         result_file_name("x", "today")
+
+
+def test_an_arm_needs_an_attempt_of_each_case() -> None:
+    attempt = Attempt("student", "P1", 1, 0, answer_text())
+    rows = [(attempt, judge(TASK, CASES["P1"], attempt))]
+    rows.append((replace(attempt, arm="baseline", case_id="P2"), rows[0][1]))
+    with pytest.raises(DataError) as caught:
+        arm_of("student", list(CASES.values()), rows, rubric="corrected")
+    assert caught.value.problems == ("P2: has no attempt", "P3: has no attempt")

@@ -165,6 +165,26 @@ def test_python_of_the_folder(tmp_path: Path) -> None:
         by_task(broken, {"fr": FRANCE})("fr", "{}")
 
 
+def test_the_python_of_the_docs(tmp_path: Path) -> None:
+    docs = Path(__file__).parents[3] / "docs/acceptance.md"
+    (tmp_path / "checks.py").write_text(docs.read_text().split("```python\n")[1].split("```")[0])
+    folder = write_task(
+        tmp_path,
+        parts=[{"name": "order", "kind": "json"}],
+        contracts={"mine": "checks.py:my_contract"},
+        contract="mine",
+        content="checks.py:my_content",
+        rubrics={"mine": "checks.py:my_rubric"},
+        rubric="mine",
+    )
+    case = Case("a", {"country": "x"}, expected={"total": 5})
+    judge_text = by_task(load_task(folder), {"a": case})
+    good = judge_text("a", '{"total": 5, "items": ["lamp"]}')
+    assert (good.reason, good.scores, good.content) == (None, {"mine": 1.0}, {"items": 1.0})
+    assert judge_text("a", '{"total": 4}').reason == "order_without_items"
+    assert judge_text("a", "nothing").scores == {"mine": 0.0}
+
+
 BROKEN = [
     ({"rubric": "best"}, r"task.yaml: rubric = 'best': is not in rubrics; there are: right"),
     ({"contract": "c"}, r"task.yaml: contract = 'c': is not in contracts; there are: none"),
