@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.run.links import check_names, link_results
-from qsm_core.results.run_folder import NOTE
 from qsm_core.errors import StoreError
+from qsm_core.results.run_folder import NOTE
 
 
 @pytest.fixture
