@@ -12,10 +12,13 @@ from pydantic import Field
 
 from flows.form.validation import parse_model
 from flows.run.settings import RunSettings, settings_problems
+from qsm_core.detection.annotations.crowsetta_formats import crowsetta_problem
+from qsm_core.detection.annotations.forms import AnnotationForm
 from qsm_core.detection.benchmark.config import Benchmark
 from qsm_core.detection.detectors.config import WIDTHS, DetectorTraining
+from qsm_core.detection.prepare_config import PrepareRecordings
 from qsm_core.detection.synthetic_config import Division
-from qsm_core.detection.variants.config import SplitStrategy
+from qsm_core.detection.variants.config import SplitStrategy, VariantConfig
 from qsm_core.errors import ConfigurationError
 
 PANELS = {"data": "Recordings", "variants": "Training", "iou": "Benchmark", "seed": "Run"}
@@ -55,6 +58,14 @@ class DetectionParameters(RunSettings):
     test_fraction: float = Field(
         Division.test, gt=0, lt=1, description="Share of the events for the test."
     )
+    audio_root: str | None = Field(
+        None, description="Folder of the audio, where it does not lie beside the tables of `data`."
+    )
+    annotation_format: AnnotationForm = Field(
+        PrepareRecordings.annotation_format,
+        description="Form of the annotations. auto: each table is looked at. From aud-bbox on they "
+        "are formats of crowsetta, which is an extra.",
+    )
     variants: list[VariantName] = Field(
         ["by_group", "random"],
         description="Divisions of the data that detectors are trained on.",
@@ -78,6 +89,10 @@ class DetectionParameters(RunSettings):
     )
     num_seeds: int = Field(1, ge=1, le=20, description="Trainings of each detector.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
+    spectrograms: bool = Field(
+        VariantConfig.spectrograms,
+        description="Write a picture (PNG) of each clip of a variant too.",
+    )
     iou: float = Field(
         Benchmark.iou,
         ge=0,
@@ -100,6 +115,7 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     problems = settings_problems(parameters)
     if parameters.data is not None and not Path(parameters.data).expanduser().exists():
         problems.append(f"data = {parameters.data!r}: there is no such file or folder")
+    problems += _source_problems(parameters)
     if parameters.width is not None and parameters.width not in WIDTHS:
         problems.append(f"width = {parameters.width}: allowed are {', '.join(map(str, WIDTHS))}")
     problems += [
@@ -126,3 +142,16 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     return parameters.model_copy(
         update={name: one for name, one in missing.items() if getattr(parameters, name) is None}
     )
+
+
+def _source_problems(p: DetectionParameters) -> list[str]:
+    """List what is wrong with where the audio is and how annotations are read."""
+    problems = [
+        f"{name} = {getattr(p, name)!r}: is for your own recordings, which `data` names"
+        for name, unset in (("audio_root", None), ("annotation_format", "auto"))
+        if p.data is None and getattr(p, name) != unset
+    ]
+    if p.audio_root is not None and not Path(p.audio_root).expanduser().is_dir():
+        problems.append(f"audio_root = {p.audio_root!r}: there is no such folder")
+    missing = crowsetta_problem(p.annotation_format)
+    return [*problems, missing] if missing else problems
