@@ -7,7 +7,6 @@ Reference:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,7 +28,8 @@ SUFFIXES_OF: dict[CrowsettaForm, tuple[str, ...]] = {
     "timit": (".phn", ".wrd"),
     "yarden": (".mat",),
 }
-_WITH_EXACT_TIMES = frozenset(CROWSETTA_FORMS) - {"aud-bbox", "generic-seq"}
+_ROUNDED = frozenset(CROWSETTA_FORMS) - {"aud-bbox", "generic-seq"}  # unless that is turned off
+_IN_SAMPLES = frozenset({"birdsong-recognition-dataset", "timit"})
 
 SampleRateOf = Callable[[str | None], int | None]
 
@@ -69,13 +69,13 @@ def read_crowsetta(
     import crowsetta  # an extra, and slow to import
 
     kind: Any = crowsetta.formats.by_name(form)
-    options: dict[str, Any] = {"round_times": False} if form in _WITH_EXACT_TIMES else {}
+    options: dict[str, Any] = {"round_times": False} if form in _ROUNDED else {}
+    if form in _IN_SAMPLES:
+        options["samplerate"] = 1  # theirs is found only where the audio lies as they expect it
     if form == "textgrid" and tier is not None:
         options["tier"] = tier
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of audio that is looked for here as well
-            found = kind.from_file(path).to_annot(**options)
+        found = kind.from_file(path).to_annot(**options)
     except Exception as error:
         text = f"{path}: cannot be read as {form} ({type(error).__name__}: {error})"
         raise DataError("cannot read the annotations", [text]) from error
@@ -85,40 +85,25 @@ def read_crowsetta(
         # What evsonganaly records is no form of audio that anything else reads.
         notated = annotation.notated_path
         name = None if notated is None else Path(notated).name.removesuffix(".cbin")
-        for number, (span, label, frequencies) in enumerate(_events(annotation), 1):
-            try:
-                begin_s, end_s = _seconds(span, name, sample_rate_of)
-            except ValueError as error:
-                problems.append(f"{path}, event {number}: {error}")
-                break
-            marks.append(Mark(number, begin_s, end_s, label or None, name, *frequencies))
+        rate = sample_rate_of(name) if form in _IN_SAMPLES else 1
+        if rate is None:
+            problems.append(
+                f"{path}: its times are in samples, which need the rate of the audio; there is no "
+                f"audio file {name or 'of its name'!r}"
+            )
+            continue
+        for number, (begin, end, label, *frequencies) in enumerate(_events(annotation), 1):
+            marks.append(Mark(number, begin / rate, end / rate, label or None, name, *frequencies))
     return Marks(path, form, tuple(marks), tuple(problems))
 
 
-def _events(annotation: Any) -> Iterator[tuple[Any, str, tuple[float | None, float | None]]]:
-    """Yield where each event is, its label, and its lowest and highest frequency."""
+def _events(annotation: Any) -> Iterator[tuple[float, float, str, float | None, float | None]]:
+    """Yield begin, end, label, lowest and highest frequency of each event."""
     for box in getattr(annotation, "bboxes", ()):
-        yield box, str(box.label).strip(), (float(box.low_freq), float(box.high_freq))
+        times = float(box.onset), float(box.offset)
+        yield *times, str(box.label).strip(), float(box.low_freq), float(box.high_freq)
     sequences = getattr(annotation, "seq", ())
     for sequence in sequences if isinstance(sequences, list) else [sequences]:
         for segment in getattr(sequence, "segments", ()):
-            yield segment, str(segment.label).strip(), (None, None)
-
-
-def _seconds(span: Any, name: str | None, sample_rate_of: SampleRateOf) -> tuple[float, float]:
-    """Return begin and end in seconds, from whatever the event has.
-
-    Raises:
-        ValueError: Its times are in samples, and there is no audio that says their rate.
-    """
-    if hasattr(span, "onset"):
-        return float(span.onset), float(span.offset)
-    if span.onset_s is not None:
-        return float(span.onset_s), float(span.offset_s)
-    rate = sample_rate_of(name)
-    if rate is None:
-        raise ValueError(
-            "its times are in samples, which need the rate of its audio; there is no audio file "
-            f"{name or 'of its name'!r}"
-        )
-    return float(span.onset_sample) / rate, float(span.offset_sample) / rate
+            times = float(segment.onset_s), float(segment.offset_s)
+            yield *times, str(segment.label).strip(), None, None

@@ -64,23 +64,36 @@ def _write(folder: Path, form: CrowsettaForm) -> None:
         table(folder / "bird.1.csv", "onset_s,offset_s,label", *rows)
     elif form == "aud-seq":
         table(folder / "bird.1.txt", *(row.replace(",", "\t") for row in rows))
+    elif form == "birdsong-recognition-dataset":
+        notes = "".join(
+            f"<Note><Position>{begin * 8000 - 800:.0f}</Position>"
+            f"<Length>{(end - begin) * 8000:.0f}</Length><Label>{label}</Label></Note>"
+            for begin, end, label in EVENTS
+        )
+        (folder / "Annotation.xml").write_text(
+            "<Sequences><NumSequence>1</NumSequence><Sequence><WaveFileName>bird.1.wav"
+            "</WaveFileName><Position>800</Position><Length>79200</Length>"
+            f"<NumNote>2</NumNote>{notes}</Sequence></Sequences>"
+        )
     elif form == "timit":
         samples = (f"{begin * 8000:.0f} {end * 8000:.0f} {label}" for begin, end, label in EVENTS)
         table(folder / "bird.1.phn", *samples)
     elif form == "generic-seq":
+        files = "bird.1.wav,all.csv,0,0"
         header = "label,onset_s,offset_s,onset_sample,offset_sample,notated_path,annot_path,"
         table(
             folder / "all.csv",
             f"{header}sequence,annotation",
-            *(
-                f"{label},{b},{e},{8000 * b:.0f},{8000 * e:.0f},bird.1.wav,all.csv,0,0"
-                for b, e, label in EVENTS
-            ),
+            *(f"{label},{b},{e},{b * 8000:.0f},{e * 8000:.0f},{files}" for b, e, label in EVENTS),
         )
 
 
 @pytest.mark.parametrize(
-    "form", ["textgrid", "notmat", "simple-seq", "aud-seq", "timit", "generic-seq"]
+    "form",
+    [
+        *("textgrid", "notmat", "simple-seq", "aud-seq", "timit", "generic-seq"),
+        "birdsong-recognition-dataset",
+    ],
 )
 def test_events_and_their_audio_are_found(tmp_path: Path, form: CrowsettaForm) -> None:
     audio(tmp_path / "bird.1.wav")
@@ -129,7 +142,7 @@ def test_samples_become_seconds_by_the_audio_wherever_it_is(tmp_path: Path) -> N
     options = ImportOptions(form="timit", audio_root=tmp_path / "audio")
     found = import_recordings(tmp_path / "tables", options)
     assert found.annotations["begin_s"].tolist() == [0.25, 1.00025]
-    with pytest.raises(DataError, match=r"bird\.1\.phn, event 1: its times are in samples"):
+    with pytest.raises(DataError, match=r"bird\.1\.phn: its times are in samples"):
         import_recordings(
             tmp_path / "tables", ImportOptions(form="timit", audio_root=tmp_path / "none")
         )
