@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from flows.detection.sources import source_problems
 from flows.form.validation import parse_model
 from flows.run.settings import RunSettings, settings_problems
-from qsm_core.detection.annotations.crowsetta_formats import crowsetta_problem
 from qsm_core.detection.annotations.forms import AnnotationForm
 from qsm_core.detection.benchmark.config import Benchmark
 from qsm_core.detection.detectors.config import WIDTHS, DetectorTraining
@@ -115,7 +115,9 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     problems = settings_problems(parameters)
     if parameters.data is not None and not Path(parameters.data).expanduser().exists():
         problems.append(f"data = {parameters.data!r}: there is no such file or folder")
-    problems += _source_problems(parameters)
+    problems += source_problems(
+        parameters.data, parameters.audio_root, parameters.annotation_format
+    )
     if parameters.width is not None and parameters.width not in WIDTHS:
         problems.append(f"width = {parameters.width}: allowed are {', '.join(map(str, WIDTHS))}")
     problems += [
@@ -142,16 +144,3 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     return parameters.model_copy(
         update={name: one for name, one in missing.items() if getattr(parameters, name) is None}
     )
-
-
-def _source_problems(p: DetectionParameters) -> list[str]:
-    """List what is wrong with where the audio is and how annotations are read."""
-    problems = [
-        f"{name} = {getattr(p, name)!r}: is for your own recordings, which `data` names"
-        for name, unset in (("audio_root", None), ("annotation_format", "auto"))
-        if p.data is None and getattr(p, name) != unset
-    ]
-    if p.audio_root is not None and not Path(p.audio_root).expanduser().is_dir():
-        problems.append(f"audio_root = {p.audio_root!r}: there is no such folder")
-    missing = crowsetta_problem(p.annotation_format)
-    return [*problems, missing] if missing else problems

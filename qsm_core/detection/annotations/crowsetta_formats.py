@@ -92,8 +92,12 @@ def read_crowsetta(
                 f"audio file {name or 'of its name'!r}"
             )
             continue
-        for number, (begin, end, label, *frequencies) in enumerate(_events(annotation), 1):
-            marks.append(Mark(number, begin / rate, end / rate, label or None, name, *frequencies))
+        for number, (begin, end, label, low, high) in enumerate(_events(annotation), 1):
+            marks.append(
+                Mark(
+                    number, begin / rate, end / rate, label or None, name, low_hz=low, high_hz=high
+                )
+            )
     return Marks(path, form, tuple(marks), tuple(problems))
 
 

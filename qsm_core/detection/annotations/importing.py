@@ -31,7 +31,7 @@ from qsm_core.detection.annotations.crowsetta_formats import (
     SUFFIXES_OF,
     read_crowsetta,
 )
-from qsm_core.detection.annotations.forms import CROWSETTA_FORMS, AnnotationForm
+from qsm_core.detection.annotations.forms import CROWSETTA_FORMS, AnnotationForm, TableForm
 from qsm_core.detection.annotations.marks import Marks
 from qsm_core.detection.annotations.own_tables import RECORDINGS_FILE, read_own_tables
 from qsm_core.detection.annotations.reading import (
@@ -166,8 +166,10 @@ def _beside_tables(tables: Sequence[Path], root: Path, options: ImportOptions) -
 
 
 def _read(path: Path, audio: AudioFiles, options: ImportOptions) -> Marks:
-    if options.form not in CROWSETTA_FORMS:
-        return read_table(path, options.form, label_column=options.label_column)
+    form = options.form
+    if form not in CROWSETTA_FORMS:
+        known: TableForm = form  # type: ignore[assignment]
+        return read_table(path, known, label_column=options.label_column)
 
     def sample_rate_of(name: str | None) -> int | None:
         found = audio.find(name or name_of_table(path), path)
@@ -176,7 +178,7 @@ def _read(path: Path, audio: AudioFiles, options: ImportOptions) -> Marks:
         except (OSError, RuntimeError):
             return None
 
-    return read_crowsetta(path, options.form, sample_rate_of, tier=options.label_column)
+    return read_crowsetta(path, form, sample_rate_of, tier=options.label_column)
 
 
 def _has_events(path: Path) -> bool:
