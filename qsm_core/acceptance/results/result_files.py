@@ -5,8 +5,8 @@ of the scores of the valid), results (one object a case). Files without `config`
 the top level; both are read. `status` is success (or ok) and format_error.
 
 A status is not believed: the published files call answers valid whose YAML does not parse. Each raw
-response is read again with the task, and with its case the rubrics score it anew; what the file says
-of score and status is kept under `scores["stored"]` and in the notes.
+response is read again with the task, and with its case the rubrics score it anew; what the file
+says of score and status is kept under `scores["stored"]` and in the notes.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ _MOST_SHOWN = 20
 Judge = Callable[[str, str], Judged]
 
 
-def read_results(
-    path: Path, *, judge: Judge, rubric: str = STORED, name: str | None = None
-) -> Arm:
+def read_results(path: Path, *, judge: Judge, rubric: str = STORED, name: str | None = None) -> Arm:
     """Read a result file as one arm.
 
     Args:
