@@ -1,5 +1,7 @@
 """The task product-owner: its contract, both rubrics and the measures of content."""
 
+import time
+
 import pytest
 
 from qsm_core.acceptance.answers.record import Answer
@@ -195,6 +197,17 @@ def test_content_that_form_cannot_buy() -> None:
     assert measured["invented_ids"] == 1.0
     assert measured["repeated_items"] > 0.15
     assert measured["concept_overlap"] < 0.8
+
+
+def test_an_answer_of_thousands_of_items_is_judged_in_time() -> None:
+    begin = time.monotonic()
+    items = [f"item {i} of FR{i % 100:03}" for i in range(1400)]
+    given = answer(review=alignment(aligned=items, gaps=items, conflicts=[]))
+    assert given.is_valid
+    judged = judge_answer(TASK, CASE, given)
+    # Item and FR have no number among their words: all items say the same.
+    assert judged.content["repeated_items"] > 0.9
+    assert time.monotonic() - begin < 60
 
 
 @pytest.mark.parametrize(

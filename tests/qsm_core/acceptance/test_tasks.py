@@ -106,6 +106,10 @@ CHECKS = [
     (Check("matches", "p", "a", pattern="[A-Z]+"), {"a": "ABc"}, 0.0),
     (Check("equals", "p", "a", expected="b.c"), {"a": {"y": 1, "x": "t"}}, 1.0),
     (Check("equals", "p", "gone"), {"a": 1}, None),
+    (Check("equals", "p", "a", expected="n"), {"a": "12"}, 1.0),
+    (Check("equals", "p", "a", expected="n"), {"a": "012"}, 0.0),
+    (Check("equals", "p", "a", expected="l"), {"a": ["X", "x", "z"]}, 2 / 3),
+    (Check("equals", "p", "a", expected="l"), {"a": "x"}, 0.0),
 ]
 
 
@@ -120,7 +124,11 @@ def test_each_check(tmp_path: Path, check: Check, value: dict, share: float | No
             rubric="r",
         )
     )
-    case = Case("x", {"country": "F"}, expected={"b": {"c": {"x": "T", "y": 1.0}}})
+    case = Case(
+        "x",
+        {"country": "F"},
+        expected={"b": {"c": {"x": "T", "y": 1.0}}, "n": 12.0, "l": list("xyx")},
+    )
     answer = read(folder_task, case, json.dumps(value))
     assert check.share(case, answer) == share
     # A check that the case says nothing about does not count.
