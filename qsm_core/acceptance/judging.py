@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
+from qsm_core.acceptance.answers.levels import Level
 from qsm_core.acceptance.answers.reading import read_answer
 from qsm_core.acceptance.answers.record import TRUNCATED, Answer, Breach
 from qsm_core.acceptance.cases.record import Case
 from qsm_core.acceptance.results.attempts import Attempt, Judged
-from qsm_core.acceptance.results.outcomes import Outcome
+from qsm_core.acceptance.results.outcomes import Arm, Outcome
+from qsm_core.acceptance.results.result_files import block_texts
 from qsm_core.acceptance.tasks.task import Task
 from qsm_core.errors import DataError, in_words
 
@@ -28,7 +31,7 @@ def judge(task: Task, case: Case, attempt: Attempt) -> Judged:
     """Judge an attempt: level and reason, the score of every rubric, the measures of content."""
     if attempt.finish_reason == "error":
         scores = dict.fromkeys(task.rubrics, 0.0)
-        return Judged(read(task, case, "").level, FAILED, attempt.failure, scores=scores)
+        return Judged(Level.NOTHING, FAILED, attempt.failure, scores=scores)
     answer = read(task, case, attempt.raw_text, is_truncated=attempt.finish_reason == "length")
     return judge_answer(task, case, answer)
 
@@ -93,8 +96,8 @@ def outcome_of(case: Case, attempts: Sequence[tuple[Attempt, Judged]], *, rubric
         raise ValueError(f"case {case.case_id!r} has no attempt")
     place = next((i for i, (_, one) in enumerate(attempts) if one.reason is None), -1)
     attempt, judged = attempts[place]
-    seconds = [one.seconds for one, _ in attempts]
-    tokens = [one.completion_tokens for one, _ in attempts]
+    seconds = [one.seconds for one, _ in attempts if one.seconds is not None]
+    tokens = [one.completion_tokens for one, _ in attempts if one.completion_tokens is not None]
     return Outcome(
         case_id=case.case_id,
         level=judged.level,
@@ -108,10 +111,56 @@ def outcome_of(case: Case, attempts: Sequence[tuple[Attempt, Judged]], *, rubric
         scores=judged.scores,
         content=judged.content,
         raw_text=attempt.raw_text,
-        seconds=sum(one for one in seconds if one is not None) if any(seconds) else None,
-        completion_tokens=sum(one for one in tokens if one is not None) if any(tokens) else None,
+        seconds=sum(seconds) if seconds else None,
+        completion_tokens=sum(tokens) if tokens else None,
         is_constrained=attempt.is_constrained,
     )
+
+
+def arm_of(
+    name: str,
+    cases: Sequence[Case],
+    rows: Sequence[tuple[Attempt, Judged]],
+    *,
+    rubric: str,
+    model: str | None = None,
+    adapter: str | None = None,
+    timestamp: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Arm:
+    """Return an arm from its attempts.
+
+    Args:
+        name: Of the arm; attempts of other arms are left out.
+        cases: That it answered; their order is kept.
+        rows: Attempts in any order, as `attempts.parquet` has them.
+        rubric: Whose score decides.
+        model: Of the run.
+        adapter: Of the run.
+        timestamp: Of the run, YYYYMMDD_HHMMSS.
+        config: How the answers were made.
+
+    Raises:
+        DataError: A case has no attempt; lists all such.
+    """
+    by_case: dict[str, list[tuple[Attempt, Judged]]] = {case.case_id: [] for case in cases}
+    for row in sorted(rows, key=lambda row: row[0].attempt):
+        if row[0].arm == name and row[0].case_id in by_case:
+            by_case[row[0].case_id].append(row)
+    problems = [f"{case_id}: has no attempt" for case_id, tried in by_case.items() if not tried]
+    if problems:
+        raise DataError(f"the answers of {name} are not complete", problems)
+    outcomes = tuple(outcome_of(case, by_case[case.case_id], rubric=rubric) for case in cases)
+    return Arm(name, outcomes, model, adapter, timestamp, rubric, dict(config or {}))
+
+
+def texts_of(task: Task, cases: Mapping[str, Case], arm: Arm) -> dict[str, dict[str, str]]:
+    """Return the blocks of an arm's answers by case, as a result file has them."""
+    kinds = {part.name: part.kind for part in task.parts}
+    return {
+        outcome.case_id: block_texts(read(task, cases[outcome.case_id], outcome.raw_text), kinds)
+        for outcome in arm.outcomes
+    }
 
 
 def _contract(task: Task, case: Case, answer: Answer) -> Breach | None:

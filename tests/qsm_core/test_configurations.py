@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from qsm_core.acceptance.config import CaseSelection, GateSettings
 from qsm_core.conditions.config import RenderSettings, RirConfig
 from qsm_core.data.config import PrepareConfig, SyntheticConfig
 from qsm_core.detection.events.settings import EventSettings
@@ -20,6 +21,7 @@ from tests.support.fresh_process import run_python
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 
 LIGHT = (
+    "qsm_core.acceptance.config",
     "qsm_core.conditions.config",
     "qsm_core.conditions.grid",
     "qsm_core.data.config",
@@ -137,6 +139,21 @@ RANGES: tuple[tuple[type, dict[str, Any], dict[str, tuple[Any, ...]]], ...] = (
             "dev_fraction": (0.0, 1.0),
         },
     ),
+    (
+        GateSettings,
+        {},
+        {
+            "valid_at_least": (0.0, 1.1),
+            "baseline_at_least": (-0.1, 1.1),
+            "ratio_at_least": (0.0, 2.1),
+            "valid_level": ("nothing",),
+            "alpha": (0.0, 0.5),
+            "decide_by": ("luck",),
+            "power": (0.0, 1.0),
+            "num_resamples": (99,),
+        },
+    ),
+    (CaseSelection, {}, {"max_cases": (0,), "order": ("random",), "seed": (-1,)}),
     (EventSettings, {}, {"localisation": ("window",), "max_gap_s": (-1.0,), "hop_s": (0.0,)}),
     (ParityConfig, {"instruction": ASK}, {"num_clips": (1, 501), "instruction": ("Speech?",)}),
     (ScoringConfig, {"system": "base"}, {"instruction": ("Speech?",), "split": ("all",)}),

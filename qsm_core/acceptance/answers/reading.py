@@ -25,7 +25,7 @@ from qsm_core.acceptance.answers.record import TRUNCATED, Answer, Breach, Part, 
 from qsm_core.acceptance.answers.schemas import schema_breach
 from qsm_core.acceptance.answers.yaml_text import PARSERS, TextError, parse_yaml
 
-_INLINE_CODE = re.compile(r"`([^`\n]+)`")
+_INLINE_CODE = re.compile("`([^`]+)`")
 _MISSING = {
     "yaml": "missing_yaml_blocks",
     "json": "missing_json_blocks",

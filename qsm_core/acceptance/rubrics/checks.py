@@ -37,6 +37,7 @@ from qsm_core.spelling import caseless
 CheckKind = Literal["present", "equals", "items", "words", "one_of", "matches"]
 _NOWHERE = object()
 _LONGEST_MATCHED = 2000
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,10 @@ def _as_compared(value: Any) -> str:
         return repr(sorted((caseless(str(key)), _as_compared(item)) for key, item in value.items()))
     if isinstance(value, list):
         return repr([_as_compared(item) for item in value])
+    text = caseless(str(value))
     try:
-        return repr(float(value))
+        # 007 is no number, nor is the word nan.
+        is_number = not isinstance(value, str) or _NUMBER.fullmatch(text) is not None
+        return repr(float(value)) if is_number else text
     except (TypeError, ValueError, OverflowError):
-        return caseless(str(value))
+        return text

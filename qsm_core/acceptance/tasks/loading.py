@@ -16,6 +16,7 @@ from qsm_core.acceptance.answers.schemas import schema_problem
 from qsm_core.acceptance.answers.yaml_text import TextError, parse_yaml
 from qsm_core.acceptance.cases.record import Case
 from qsm_core.acceptance.rubrics.checks import Check, needs_expected, rubric_of
+from qsm_core.acceptance.rubrics.product_owner import content, contracts, corrected, original
 from qsm_core.acceptance.rubrics.score import Rubric
 from qsm_core.acceptance.tasks.definition import PartDefinition, TaskDefinition
 from qsm_core.acceptance.tasks.entries import EntryError, load_entry
@@ -27,6 +28,9 @@ DEFINITION = "task.yaml"
 BUILT_IN = Path(__file__).parent
 TITLE = "the task cannot be used"
 _MOST_SHOWN = 20
+# Modules that a task.yaml of qsm names. Imported here, since the digest of a stage's code follows
+# imports: with another rubric the stage is another.
+_NAMED_IN_TASKS = (content, contracts, corrected, original)
 
 
 def built_in_tasks() -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.optimize import brentq
 
@@ -26,7 +28,7 @@ def gates_of(pairs: Pairs, settings: GateSettings) -> tuple[Gate, ...]:
         validity_gate("baseline", baseline_valid, settings),
         validity_gate("student", student_valid, settings),
         baseline_gate(baseline, baseline_valid, settings),
-        ratio_gate(baseline, student, baseline_valid, student_valid, settings),
+        ratio_gate(Scores(baseline, student, baseline_valid, student_valid), settings),
     )
 
 
@@ -68,62 +70,72 @@ def baseline_gate(scores: FloatArray, valid: BoolArray, settings: GateSettings) 
     )
 
 
-def ratio_gate(
-    baseline: FloatArray,
-    student: FloatArray,
-    baseline_valid: BoolArray,
-    student_valid: BoolArray,
-    settings: GateSettings,
-) -> Gate:
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of the same cases in both arms, each (N,), failures as 0, and which are valid."""
+
+    baseline: FloatArray
+    student: FloatArray
+    baseline_valid: BoolArray
+    student_valid: BoolArray
+
+    def beyond(self, margin: float) -> FloatArray:
+        """Return student - margin * baseline; its mean is 0 where the ratio is `margin`."""
+        return self.student - margin * self.baseline
+
+    def events(self, margin: float) -> list[Event]:
+        """Return the failures of both arms as events, with what one does to `beyond`."""
+        return [
+            Event(~self.student_valid, -_mean_of(self.student, self.student_valid)),
+            Event(~self.baseline_valid, margin * _mean_of(self.baseline, self.baseline_valid)),
+        ]
+
+    def interval(self, margin: float, confidence: float) -> Interval:
+        """Return the interval of the mean of `beyond`."""
+        return rare_event_interval(self.beyond(margin), self.events(margin), confidence=confidence)
+
+    @property
+    def ratio(self) -> float:
+        """Mean of the student over that of the baseline; NaN where that has no point."""
+        mean = float(self.baseline.mean())
+        return float(self.student.mean()) / mean if mean > 0 else float("nan")
+
+
+def ratio_gate(scores: Scores, settings: GateSettings) -> Gate:
     """Return the gate of the ratio of the means, failures as 0.
 
     It passes where the mean of student - threshold * baseline is at least 0 at its low bound. The
     interval of the ratio is that of all thresholds at which this is not decided.
     """
     threshold, confidence = settings.ratio_at_least, _confidence(settings)
-
-    def events(margin: float) -> list[Event]:
-        return [
-            Event(~student_valid, -_mean_of(student, student_valid)),
-            Event(~baseline_valid, margin * _mean_of(baseline, baseline_valid)),
-        ]
-
-    def difference(margin: float) -> Interval:
-        values = student - margin * baseline
-        return rare_event_interval(values, events(margin), confidence=confidence)
-
-    bounds = _decided(difference(threshold), 0.0)
+    bounds = _decided(scores.interval(threshold, confidence), 0.0)
     needed = None
     if bounds == Decision.INCONCLUSIVE:
-        parts = parts_of(student - threshold * baseline, events(threshold))
+        parts = parts_of(scores.beyond(threshold), scores.events(threshold))
         needed = cases_for_mean(parts, alpha=settings.alpha, power=settings.power)
-    mean = float(baseline.mean())
-    ratio = float(student.mean()) / mean if mean > 0 else float("nan")
-    point = Decision.PASS if student.mean() >= threshold * mean - _ROUNDING else Decision.FAIL
+    reached = scores.beyond(threshold).mean() >= -_ROUNDING
     return Gate(
         "ratio",
         "mean score of student over that of baseline",
-        ratio,
+        scores.ratio,
         threshold,
-        point,
-        _interval_of_ratio(difference, ratio, confidence),
+        Decision.PASS if reached else Decision.FAIL,
+        _interval_of_ratio(scores, confidence),
         bounds,
         needed,
     )
 
 
-def _interval_of_ratio(difference: object, ratio: float, confidence: float) -> Interval:
-    if not (callable(difference) and np.isfinite(ratio)):
-        reason = "the baseline has no point"
-        return refused(reason, confidence=confidence, method=METHOD)
+def _interval_of_ratio(scores: Scores, confidence: float) -> Interval:
+    ratio = scores.ratio
 
     def low(margin: float) -> float:
-        return _end(difference(margin).low)
+        return _end(scores.interval(margin, confidence).low)
 
     def high(margin: float) -> float:
-        return _end(difference(margin).high)
+        return _end(scores.interval(margin, confidence).high)
 
-    if not np.isfinite(low(ratio)) or high(_LARGEST_RATIO) >= 0:
+    if not np.isfinite(ratio) or not np.isfinite(low(ratio)) or high(_LARGEST_RATIO) >= 0:
         reason = "the mean of the baseline is not known to differ from 0"
         return refused(reason, confidence=confidence, method=METHOD)
     least = 0.0 if low(0.0) <= 0 else float(brentq(low, 0.0, ratio))

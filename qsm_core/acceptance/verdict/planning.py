@@ -8,13 +8,14 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from qsm_core.acceptance.config import GateSettings
 from qsm_core.statistics.power import fewest, observations_needed
 from qsm_core.statistics.rare_events import Parts
 
-_MOST_TRIALS = 20_000
+_FEW_TRIALS, _MOST_TRIALS = 1_000, 20_000
 
 
 def trials_needed(share: float, threshold: float, *, alpha: float, power: float) -> int | None:
@@ -24,19 +25,28 @@ def trials_needed(share: float, threshold: float, *, alpha: float, power: float)
     chance of at least `power`, if the true share is `share`: PASS if it is above, FAIL if below.
 
     Returns:
-        The number; None where 20,000 would not do.
+        The number; None where 18,000 would not do.
     """
-    counts = np.arange(1, _MOST_TRIALS + 1)
+    for most in (_FEW_TRIALS, _MOST_TRIALS):
+        counts = np.arange(1, most + 1)
+        short = np.flatnonzero(_chance(counts, share, threshold, alpha) < power)
+        last = int(short[-1]) + 1 if len(short) else 0
+        # Near the end of the range a larger number might fall short again.
+        if last < 0.9 * most:
+            return last + 1
+    return None
+
+
+def _chance(
+    counts: npt.NDArray[np.int64], share: float, threshold: float, alpha: float
+) -> npt.NDArray[np.float64]:
+    """Return the chance that a bound is beyond the threshold, for each number of cases."""
     if share >= threshold:
         # The low bound reaches the threshold from this many successes on.
         least = stats.binom.ppf(1 - alpha, counts, threshold) + 1
-        chance = np.where(least <= counts, stats.binom.sf(least - 1, counts, share), 0.0)
-    else:
-        most = stats.binom.ppf(alpha, counts, threshold) - 1
-        chance = np.where(most >= 0, stats.binom.cdf(most, counts, share), 0.0)
-    short = np.flatnonzero(chance < power)
-    last = int(short[-1]) if len(short) else -1
-    return None if last == len(counts) - 1 else last + 2
+        return np.where(least <= counts, stats.binom.sf(least - 1, counts, share), 0.0)
+    most = stats.binom.ppf(alpha, counts, threshold) - 1
+    return np.where(most >= 0, stats.binom.cdf(most, counts, share), 0.0)
 
 
 def cases_for_mean(parts: Parts, *, alpha: float, power: float) -> int | None:

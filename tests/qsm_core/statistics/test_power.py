@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.power import NormalIndPower
+from statsmodels.stats.power import NormalIndPower, TTestPower
 
 from qsm_core.statistics.mcnemar import mcnemar_exact
-from qsm_core.statistics.power import Verdict, minimum_detectable, pairs_needed, verdict_of
+from qsm_core.statistics.power import (
+    Verdict,
+    fewest,
+    minimum_detectable,
+    observations_needed,
+    pairs_needed,
+    verdict_of,
+)
 
 
 def test_arithmetic() -> None:
@@ -81,3 +88,35 @@ def test_refusals() -> None:
         verdict_of(0.1, 0.2, p_value=0.1, margin=0.0)
     with pytest.raises(ValueError, match="shares below 1"):
         minimum_detectable(0.1, alpha=5)
+
+
+def test_observations_needed_arithmetic() -> None:
+    # Normal: ((1.644854 + 0.841621) 0.18 / 0.042)^2 = 113.6; Student's t asks for one or two more.
+    assert observations_needed(0.042, 0.18) == 115
+    assert observations_needed(0.042, 0.08) == 24
+
+
+@given(st.floats(0.05, 3.0), st.sampled_from([0.01, 0.05]), st.sampled_from([0.5, 0.8, 0.95]))
+def test_observations_needed_equals_statsmodels(effect: float, alpha: float, power: float) -> None:
+    count = observations_needed(effect, 1.0, alpha=alpha, power=power)
+
+    def reached(observations: int) -> float:
+        return TTestPower().power(effect, observations, alpha, alternative="larger")
+
+    assert reached(count) >= power - 1e-9
+    assert count == 2 or reached(count - 1) < power + 1e-9
+
+
+def test_observations_that_do_not_help() -> None:
+    assert observations_needed(0.0, 1.0) is None
+    assert observations_needed(-1.0, 1.0) is None
+    assert observations_needed(0.1, 0.0) == 2
+    assert observations_needed(1e-9, 1.0) is None
+    with pytest.raises(ValueError, match="spread -1"):
+        observations_needed(1.0, -1.0)
+
+
+@given(st.integers(3, 5000))
+def test_the_fewest_that_are_enough(limit: int) -> None:
+    assert fewest(lambda count: count >= limit, first=3) == limit
+    assert fewest(lambda _: False, first=3, most=limit) is None

@@ -1,11 +1,13 @@
-"""The Wilson interval against its arithmetic, published values and statsmodels."""
+"""Wilson's and the exact interval against their arithmetic, published values and statsmodels."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from qsm_core.statistics.proportions import wilson_interval
+from qsm_core.statistics.proportions import exact_interval, wilson_interval
 
 COUNTS = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -70,3 +72,40 @@ def test_impossible_counts(successes: int, trials: int) -> None:
 def test_confidence_in_percent_is_refused() -> None:
     with pytest.raises(ValueError, match="share between 0 and 1"):
         wilson_interval(1, 2, confidence=95)
+
+
+def test_arithmetic_of_the_exact_interval() -> None:
+    # 20 of 20: the low end p solves p^20 = 0.05, so p = 0.05^(1/20) = 0.860892; 28 of 28 ends at
+    # 0.898535, 29 of 29 at 0.901855: below and above 0.9.
+    low = exact_interval(20, 20, confidence=0.9).low
+    assert low == pytest.approx(0.05 ** (1 / 20), abs=1e-12) == pytest.approx(0.860892, abs=1e-6)
+    assert (
+        exact_interval(28, 28, confidence=0.9).low
+        < 0.9
+        < exact_interval(29, 29, confidence=0.9).low
+    )
+
+
+@given(COUNTS, st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_exact_interval_equals_statsmodels(counts: tuple[int, int], confidence: float) -> None:
+    successes, trials = counts
+    low, high = proportion_confint(successes, trials, alpha=1 - confidence, method="beta")
+    interval = exact_interval(successes, trials, confidence=confidence)
+    assert interval.low == pytest.approx(low, abs=1e-9)
+    assert interval.high == pytest.approx(high, abs=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9, 0.99])
+def test_the_exact_interval_covers_at_each_end(share: float) -> None:
+    successes = np.arange(31)
+    chances = stats.binom.pmf(successes, 30, share)
+    ends = [exact_interval(int(k), 30, confidence=0.9) for k in successes]
+    assert chances[[end.low > share for end in ends]].sum() <= 0.05
+    assert chances[[end.high < share for end in ends]].sum() <= 0.05
+
+
+def test_the_exact_interval_of_nothing() -> None:
+    assert exact_interval(0, 0).reason == "no trials"
+    assert (exact_interval(0, 7).low, exact_interval(7, 7).high) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="0 <= successes <= trials"):
+        exact_interval(8, 7)

@@ -25,6 +25,8 @@ from qsm_core.acceptance.rubrics.product_owner.requirements import (
 from qsm_core.acceptance.rubrics.words import content_words, overlap, texts_in
 
 _SAME = 0.8
+# Of items that differ; an answer of 100,000 characters may have 25,000.
+_MOST_COMPARED = 300
 
 
 def content(case: Case, answer: Answer) -> Mapping[str, float | None]:
@@ -56,13 +58,15 @@ def invented_ids(requirements: list[Requirement], blocks: Blocks) -> set[str]:
 
 def repeated_share(blocks: Blocks) -> float | None:
     """Return the share of list items that repeat an earlier one; null without items."""
-    words = [content_words(text) or {text.casefold().strip()} for text in _list_items(blocks)]
+    words = [
+        frozenset(content_words(text) or {text.casefold().strip()}) for text in _list_items(blocks)
+    ]
     if not words:
         return None
-    repeated = sum(
-        any(len(one & other) >= _SAME * len(one | other) for other in words[:place])
-        for place, one in enumerate(words)
-    )
+    different = list(dict.fromkeys(words))
+    repeated = len(words) - len(different)
+    for place, one in enumerate(different[:_MOST_COMPARED]):
+        repeated += any(len(one & other) >= _SAME * len(one | other) for other in different[:place])
     return repeated / len(words)
 
 

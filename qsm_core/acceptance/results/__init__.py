@@ -1,0 +1,1 @@
+"""What the arms answered, case by case, and the files that hold it."""
