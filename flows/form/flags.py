@@ -50,6 +50,8 @@ def _flag(
         )
     # One that is off by default needs no --no-flag beside it.
     names = [f"--{argument.name.replace('_', '-')}"] if argument.default is False else []
+    if isinstance(extra, dict) and "flags" in extra:  # the names that it has in place of its own
+        names = list(map(str, extra["flags"]))  # type: ignore[arg-type]
     option = typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
     return argument.replace(annotation=Annotated[annotation, option])
 

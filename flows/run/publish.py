@@ -21,15 +21,23 @@ from qsm_core.store.store import StageOutput
 _METHODS = Path(__file__).parents[2] / "docs" / "methods.md"
 
 
-def link_outputs(settings: RunSettings, finished: Finished, report: Role | None = None) -> Path:
+def link_outputs(
+    settings: RunSettings,
+    finished: Finished,
+    report: Role | None = None,
+    files: Mapping[str, Path] = {},
+) -> Path:
     """Link the outputs of a run below its folder of results, and return the folder.
 
     Args:
         settings: Of the run.
         finished: Its outputs.
         report: Whose page is linked at the top, with the methods that it refers to.
+        files: Further files of outputs that are linked at the top, by name.
     """
-    links = {link: finished.output(role).path for role in finished.roles for link in role.links}
+    links = dict(files) | {
+        link: finished.output(role).path for role in finished.roles for link in role.links
+    }
     if report is not None:
         links["report.html"] = finished.output(report).path / PAGE
         if _METHODS.is_file():
@@ -38,7 +46,13 @@ def link_outputs(settings: RunSettings, finished: Finished, report: Role | None 
 
 
 def publish_report(
-    settings: RunSettings, finished: Finished, page: PrefectPage, *, report: Role, note: str
+    settings: RunSettings,
+    finished: Finished,
+    page: PrefectPage,
+    *,
+    report: Role,
+    note: str,
+    files: Mapping[str, Path] = {},
 ) -> dict[str, str]:
     """Link the outputs of a run, then show its report on the terminal and in Prefect.
 
@@ -48,11 +62,12 @@ def publish_report(
         page: Shows it in Prefect.
         report: The output whose pieces are shown.
         note: What a reader of the results should know of this run.
+        files: Further files of outputs that are linked beside the report, by name.
 
     Returns:
         Where the report and the results are.
     """
-    folder = link_outputs(settings, finished, report)
+    folder = link_outputs(settings, finished, report, files)
     pieces = read_pieces(finished.output(report).path)
     _print_pieces(pieces, folder)
     where = f"\n\n{note}\n\nThe whole report: `{folder / 'report.html'}`\n"

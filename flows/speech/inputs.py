@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.run.settings import RunSettings
-from flows.speech.model_files import adapter_problems, model_problems
 from flows.speech.optimizer import local_optimizer
 from flows.speech.parameters import PipelineParameters
 from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.evaluation.scoring.instructions import read_instruction
 from qsm_core.models.identity import TEXT_LLM
+from qsm_core.models.named_files import adapter_problems, model_problems
 
 _PATHS = (
     "data",

@@ -4,42 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qsm_core.errors import ConfigurationError, ModelError
+from qsm_core.errors import ConfigurationError
 from qsm_core.models.adapter_fit import fit_adapter
-from qsm_core.models.identity import ModelKind, resolve_model_folder
+from qsm_core.models.named_files import adapter_problems, model_problems
 from qsm_core.stage.workload import Row
 
 ADAPTER_TABLE = "Adapter"
-
-
-def model_problems(
-    field: str, source: str, revision: str | None, kind: ModelKind | None = None
-) -> list[str]:
-    """List what is wrong with a model; by default it has to be an audio LLM.
-
-    Raises:
-        TransientError: The Hub did not answer.
-    """
-    try:
-        resolve_model_folder(source, revision, kind)
-    except ModelError as error:
-        return [f"{field} = {source!r}: {error}"]
-    return []
-
-
-def adapter_problems(adapter: str | None, model: str, revision: str | None) -> list[str]:
-    """List what is wrong with an adapter around a model; one of a missing model is not judged."""
-    if adapter is None or not (folder := Path(adapter).expanduser()).exists():
-        return []
-    try:
-        base = resolve_model_folder(model, revision)
-    except ModelError:
-        return []
-    try:
-        fit_adapter(folder, base)
-    except ModelError as error:
-        return [f"adapter = {adapter!r}: {error}"]
-    return []
 
 
 def check_model_and_adapter(model: str, revision: str | None, adapter: str | None) -> None:

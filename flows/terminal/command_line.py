@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -29,6 +30,8 @@ from flows.terminal.working_folder import folder_problem
 from qsm_core.errors import ConfigurationError, QsmError
 
 _ERROR_EXIT = 2
+# Of a flow whose own exit codes are a verdict: what went wrong must look like none of them.
+_NO_VERDICT_EXIT = 3
 
 
 def run_from_terminal(
@@ -37,6 +40,9 @@ def run_from_terminal(
     parse: Callable[[dict[str, Any]], Any],
     panels: Mapping[str, str],
     translation: Translation | None = None,
+    *,
+    gives_verdict: bool = False,
+    elsewhere: Mapping[str, str] = {},
 ) -> None:
     """Read the flags of `model` from the command line and run `flow` with them.
 
@@ -49,6 +55,9 @@ def run_from_terminal(
         parse: Validates the values, so that a wrong one is reported before a server is started.
         panels: Of `--help`: by the first field of each, its title.
         translation: Reads settings of another program that `--config` is given.
+        gives_verdict: The exit code is what the flow leaves in `Ending.exit_code` (0, 1 or 2); 3
+            where anything keeps it from one: a wrong flag, a stage that failed.
+        elsewhere: Flags of another program that are none here, with what to do instead.
     """
     module = flow.partition(":")[0]
     ending = Ending()
@@ -62,6 +71,8 @@ def run_from_terminal(
                 plan_flow(flow, values)
             else:
                 run_flow(flow, values, ending)
+                if ending.exit_code:
+                    raise typer.Exit(ending.exit_code)
         except QsmError as error:
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             raise typer.Exit(_ERROR_EXIT) from error
@@ -89,11 +100,29 @@ def run_from_terminal(
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(context_settings={"help_option_names": ["-h", "--help"]})(command)
     try:
+        _refuse_elsewhere(sys.argv[1:], elsewhere)
         app(prog_name=program_name(module), args=sys.argv[1:])
     except SystemExit as end:
+        code = end.code
+        if gives_verdict and ending.exit_code is None and code in (1, _ERROR_EXIT):
+            code = _NO_VERDICT_EXIT
         if ending.server_lost:
-            _exit_at_once(end.code)
-        raise
+            _exit_at_once(code)
+        raise SystemExit(code) from None
+    except Exception:
+        if not gives_verdict:
+            raise
+        traceback.print_exc()  # as Python would, whose exit code is 1
+        raise SystemExit(_NO_VERDICT_EXIT) from None
+
+
+def _refuse_elsewhere(arguments: list[str], elsewhere: Mapping[str, str]) -> None:
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        if name in elsewhere:
+            text = f"error: {name} is no flag here: {elsewhere[name]}"
+            typer.secho(text, fg=typer.colors.RED, err=True)
+            raise SystemExit(_ERROR_EXIT)
 
 
 def _config_flag(model: type[BaseModel], translation: Translation | None) -> inspect.Parameter:

@@ -16,10 +16,12 @@ class Ending:
         error: What it raised.
         server_lost: Whether the Prefect server did not answer at its end: then nothing may wait
             for it.
+        exit_code: Of a flow whose result is a verdict, for the terminal; None until there is one.
     """
 
     error: BaseException | None = None
     server_lost: bool = False
+    exit_code: int | None = None
 
 
 _CURRENT: ContextVar[Ending | None] = ContextVar("ending", default=None)

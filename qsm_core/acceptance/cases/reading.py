@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from qsm_core.acceptance.cases.columns import CaseColumns
 from qsm_core.acceptance.cases.record import Case
 from qsm_core.errors import DataError
 from qsm_core.spelling import normalized
@@ -27,28 +28,12 @@ from qsm_core.tables.decoding import read_lines
 from qsm_core.tables.delimited import is_delimited, read_table
 
 TITLE = "the cases cannot be used"
+CASES_FILE = "cases.jsonl"
 _IDS = ("concept_id", "case_id", "id")
 _SLICES = ("tier",)
 _ASIDE = ("input", "output", "expected", "slices", "metadata", "score")
 _EXPECTED = "expected."
 _MOST_SHOWN = 40
-
-
-@dataclass(frozen=True)
-class CaseColumns:
-    """Which fields of a file mean what, where their names are others.
-
-    Args:
-        case_id: The field with the name of the case; null: concept_id, case_id or id.
-        inputs: By name in the prompt's template, the field; empty: all that is left, by its name.
-        slices: Fields by which results are shown apart, beside tier.
-        expected: The field with what a right answer holds; null: expected, else output.
-    """
-
-    case_id: str | None = None
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    slices: tuple[str, ...] = ()
-    expected: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +43,14 @@ class _Record:
 
 
 def read_cases(path: Path, columns: CaseColumns | None = None) -> list[Case]:
-    """Read all cases of a file, in its order.
+    """Read all cases of a file, in its order; of a folder, those of its cases.jsonl.
 
     Raises:
         DataError: The file cannot be read, a line is no case, or two cases have one name; every
             problem is listed.
     """
+    if path.is_dir():
+        path = path / CASES_FILE
     problems: list[str] = []
     records = _table(path) if is_delimited(path) else _lines(path, problems)
     cases = []

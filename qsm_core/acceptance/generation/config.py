@@ -11,20 +11,10 @@ from qsm_core.acceptance.cases.columns import CaseColumns
 from qsm_core.acceptance.config import CaseSelection
 from qsm_core.seeding import Seed
 
+# Of servers that ask for a key.
+API_KEY_VARIABLE = "QSM_ANSWERS_API_KEY"
+
 Count = Annotated[int, Field(ge=0)]
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server that speaks the OpenAI chat completions API, in place of a model here.
-
-    Args:
-        url: Address of the API.
-        model: Its name there.
-    """
-
-    url: str
-    model: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,8 @@ class GenerateAnswers:
         seed: Root of the random stream of each case and attempt, the same in all arms.
         quantization: "none", or "nf4": 4 bits with double quantization.
         dtype: Of the computation.
-        server: In place of a model here.
+        server: Name of a model behind a server that speaks the OpenAI API, in place of one here;
+            where the server is, is no part of this (`url` of the runtime).
         shard: Which share of the cases, from 0.
         shards: How many there are.
     """
@@ -62,6 +53,6 @@ class GenerateAnswers:
     seed: Seed = 42
     quantization: Literal["none", "nf4"] = "none"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    server: Server | None = None
+    server: str | None = None
     shard: Count = 0
     shards: Annotated[int, Field(ge=1)] = 1

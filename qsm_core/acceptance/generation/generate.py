@@ -6,7 +6,7 @@ Inputs: `cases` (a file), `task` (a folder, where it is not built in), and `mode
 `adapter`, unless a server answers.
 
 Output: attempts.jsonl (what was generated, one line an attempt), attempts.parquet (the same,
-judged) and arm.json (how the answers were made).
+judged), arm.json (how the answers were made), and in `volatile/` how long each took.
 
 An attempt is on disk before the next one begins, so a stage that was killed asks for nothing twice.
 Cases that fail are tried again together, and those alone. What other outputs have of the same arm
@@ -23,31 +23,27 @@ from pathlib import Path
 from typing import Any
 
 from qsm_core.acceptance.answers.levels import Level
-from qsm_core.acceptance.cases.reading import read_cases
 from qsm_core.acceptance.cases.record import Case
-from qsm_core.acceptance.cases.selection import select_cases
 from qsm_core.acceptance.generation.config import GenerateAnswers
+from qsm_core.acceptance.generation.history import cases_of, is_open, known_attempts
 from qsm_core.acceptance.generation.models import AnsweringModel, Asked, open_model
-from qsm_core.acceptance.judging import judge, may_retry
-from qsm_core.acceptance.results.attempts import (
-    Attempt,
-    Judged,
-    attempt_seed,
-    write_attempts,
+from qsm_core.acceptance.judging import judge
+from qsm_core.acceptance.results.arm_folder import (
+    ARM_FILE,
+    ATTEMPTS_FILE,
+    JOURNAL,
+    without_seconds,
+    write_journal,
 )
-from qsm_core.acceptance.tasks.loading import check_cases, load_task
+from qsm_core.acceptance.results.attempts import Attempt, attempt_seed, write_attempts
+from qsm_core.acceptance.tasks.loading import load_task
 from qsm_core.acceptance.tasks.prompts import render_prompt
 from qsm_core.acceptance.tasks.task import Task
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
-from qsm_core.stage.journal import append_line, read_lines
+from qsm_core.stage.journal import append_line
 
-JOURNAL = "attempts.jsonl"
-ATTEMPTS_FILE = "attempts.parquet"
-ARM_FILE = "arm.json"
 _DEFAULT_BATCH = 8
-
-History = dict[str, list[tuple[Attempt, Judged]]]
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -63,17 +59,17 @@ def run(context: StageContext) -> dict[str, Any]:
     task = load_task(config.task or context.inputs["task"])
     cases = cases_of(config, context.inputs["cases"], task)
     journal = context.work / JOURNAL
-    history = _known(task, cases, config, [context.work, *_parts(context)])
-    before = sum(map(len, history.values()))
+    history = known_attempts(task, cases, config, [context.work, *_parts(context)])
+    before = {name: len(made) for name, made in history.items()}
     with ExitStack() as stack:
         model: AnsweringModel | None = None
         for number in range(1, config.retries + 2):
-            open_cases = [case for case in cases if _is_open(history[case.case_id], number, config)]
+            open_cases = [case for case in cases if is_open(history[case.case_id], number, config)]
             if open_cases and model is None:
                 model = stack.enter_context(open_model(context, config))
             size = int(context.runtime.get("batch_size") or _DEFAULT_BATCH)
             for batch in _batches(task, open_cases, number, size):
-                done = sum(1 for one in history.values() if not _is_open(one, number, config))
+                done = sum(1 for one in history.values() if not is_open(one, number, config))
                 context.report(done, len(cases), f"cases answered, attempt {number}")
                 context.stop_if_requested("every attempt so far is kept")
                 for attempt in _answer(model, task, batch, number, config):
@@ -82,51 +78,15 @@ def run(context: StageContext) -> dict[str, Any]:
                     history[attempt.case_id].append((attempt, judge(task, case, attempt)))
     context.report(len(cases), len(cases), "cases answered")
     rows = [row for case in cases for row in history[case.case_id]]
-    lines = "".join(attempt.to_line() + "\n" for attempt, _ in rows)
-    (context.out / JOURNAL).write_text(lines, encoding="utf-8")
-    write_attempts(context.out / ATTEMPTS_FILE, rows)
+    write_journal(context.out, [attempt for attempt, _ in rows])
+    timeless = [(without_seconds(attempt), judged) for attempt, judged in rows]
+    write_attempts(context.out / ATTEMPTS_FILE, timeless)
     _write_arm(context, config, task)
-    return _summary(cases, history, made=len(rows) - before)
-
-
-def cases_of(config: GenerateAnswers, path: Path, task: Task) -> list[Case]:
-    """Return the cases of a shard, checked against the task.
-
-    Raises:
-        DataError: The file or a case cannot be used.
-    """
-    chosen = select_cases(read_cases(path, config.columns), config.selection)
-    check_cases(task, chosen)
-    return chosen[config.shard :: config.shards]
-
-
-def _known(
-    task: Task, cases: Iterable[Case], config: GenerateAnswers, folders: Iterable[Path]
-) -> History:
-    """Return the attempts that are there already, judged anew, in order and without a gap."""
-    by_id = {case.case_id: case for case in cases}
-    found: dict[tuple[str, int], Attempt] = {}
-    for folder in folders:
-        for values in read_lines(folder / JOURNAL, "the record of attempts"):
-            attempt = Attempt(**values)
-            if attempt.case_id in by_id:
-                found.setdefault((attempt.case_id, attempt.attempt), attempt)
-    history: History = {name: [] for name in by_id}
-    for name, case in by_id.items():
-        for number in range(1, config.retries + 2):
-            attempt = found.get((name, number))
-            if attempt is None or not _is_open(history[name], number, config):
-                break
-            history[name].append((attempt, judge(task, case, attempt)))
-    return history
-
-
-def _is_open(made: list[tuple[Attempt, Judged]], number: int, config: GenerateAnswers) -> bool:
-    """Say whether a case needs its attempt of a number now."""
-    if not made:
-        return number == 1
-    last = made[-1][1]
-    return len(made) == number - 1 and may_retry(last, made=len(made), retries=config.retries)
+    answered = sum(len(made) > before[name] for name, made in history.items())
+    return _summary(cases, history) | {
+        "made": len(rows) - sum(before.values()),
+        "answered": answered,
+    }
 
 
 def _batches(task: Task, cases: list[Case], number: int, size: int) -> list[list[Case]]:
@@ -166,13 +126,12 @@ def _write_arm(context: StageContext, config: GenerateAnswers, task: Task) -> No
     (context.out / ARM_FILE).write_text(text, encoding="utf-8")
 
 
-def _summary(cases: list[Case], history: Mapping[str, Any], *, made: int) -> dict[str, Any]:
+def _summary(cases: list[Case], history: Mapping[str, Any]) -> dict[str, Any]:
     first = [history[case.case_id][0][1] for case in cases]
     best = [max(one.level for _, one in history[case.case_id]) for case in cases]
     return {
         "cases": len(cases),
         "attempts": sum(len(one) for one in history.values()),
-        "made": made,
         "valid": sum(level >= Level.CONTRACT for level in best),
         "valid_at_first": sum(one.level >= Level.CONTRACT for one in first),
     }

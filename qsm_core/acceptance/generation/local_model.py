@@ -10,11 +10,10 @@ import torch
 
 from qsm_core.acceptance.generation.config import GenerateAnswers
 from qsm_core.acceptance.generation.models import AnsweringModel, Asked
-from qsm_core.acceptance.results.attempts import Attempt
+from qsm_core.acceptance.results.attempts import Attempt, prompt_digest
 from qsm_core.models.text.generation import Sampling, chat_prompt, generate, padded
 from qsm_core.models.text.loading import LoadedTextModel, load_text_model
 from qsm_core.stage.context import StageContext
-from qsm_core.store.digests import digest_bytes
 
 
 @contextmanager
@@ -58,7 +57,7 @@ class LocalModel:
         begun = time.monotonic()
         made = generate(model, tokenizer, inputs, [one.seed for one in asked], self._sampling)
         seconds = (time.monotonic() - begun) / len(asked)
-        for one, prompt, length, answer in zip(asked, prompts, lengths, made, strict=True):
+        for one, length, answer in zip(asked, lengths, made, strict=True):
             yield Attempt(
                 arm=self._config.arm,
                 case_id=one.case_id,
@@ -70,5 +69,5 @@ class LocalModel:
                 completion_tokens=answer.num_tokens,
                 seconds=round(seconds, 4),
                 max_new_tokens=self._config.max_new_tokens,
-                prompt_sha256=digest_bytes(prompt.encode("utf-8", "surrogatepass")),
+                prompt_sha256=prompt_digest(one.prompt),
             )

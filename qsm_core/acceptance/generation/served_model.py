@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from qsm_core.acceptance.generation.config import GenerateAnswers, Server
+from qsm_core.acceptance.generation.config import API_KEY_VARIABLE, GenerateAnswers
 from qsm_core.acceptance.generation.models import AnsweringModel, Asked
-from qsm_core.acceptance.results.attempts import Attempt
-from qsm_core.models.text.endpoint import Endpoint, EndpointLLM
-from qsm_core.store.digests import digest_bytes
+from qsm_core.acceptance.results.attempts import Attempt, prompt_digest
+from qsm_core.errors import ConfigurationError
+from qsm_core.models.text.endpoint import Endpoint, EndpointLLM, url_problem
 
 
 @contextmanager
-def served_model(
-    config: GenerateAnswers, server: Server, key: str | None
-) -> Iterator[AnsweringModel]:
-    """Make a client of a server."""
+def served_model(config: GenerateAnswers, model: str, url: str) -> Iterator[AnsweringModel]:
+    """Make a client of a server.
+
+    Raises:
+        ConfigurationError: The address cannot be that of a server.
+    """
+    problem = url_problem(url)
+    if problem is not None:
+        raise ConfigurationError("the server cannot be used", [f"url: {problem}"])
     endpoint = Endpoint(
-        base_url=server.url,
-        model=server.model,
-        api_key=key,
+        base_url=url,
+        model=model,
+        # The key comes only from the environment, so that it is written nowhere.
+        api_key=os.environ.get(API_KEY_VARIABLE),
         temperature=config.temperature,
+        top_p=config.top_p,
         max_tokens=config.max_new_tokens,
+        what="the model",
     )
     with EndpointLLM(endpoint) as client:
         yield ServedModel(client, config)
@@ -50,5 +59,5 @@ class ServedModel:
                 finish_reason="length" if "cut off" in answer.fault else "stop",
                 seconds=round(time.monotonic() - begun, 4),
                 max_new_tokens=self._config.max_new_tokens,
-                prompt_sha256=digest_bytes(one.prompt.encode("utf-8", "surrogatepass")),
+                prompt_sha256=prompt_digest(one.prompt),
             )

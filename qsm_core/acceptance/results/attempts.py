@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from qsm_core.acceptance.answers.levels import Level
 from qsm_core.errors import DataError
 from qsm_core.seeding import derive_seed
+from qsm_core.store.digests import digest_bytes
 
 # stop: an end token or a stop text; length: the token limit; error: the model or server failed.
 FinishReason = Literal["stop", "length", "error", "unknown"]
@@ -38,7 +39,7 @@ class Attempt:
         completion_tokens: Length of the answer.
         seconds: Of this answer; its share of the batch's time where several ran together.
         max_new_tokens: The limit in force.
-        prompt_sha256: Of the prompt as the model was given it.
+        prompt_sha256: Of the prompt, before a chat template.
         is_constrained: A grammar made the form of the answer.
         failure: What a model or server said where finish_reason is error.
     """
@@ -104,6 +105,11 @@ class Judged:
 def attempt_seed(root: int, case_id: str, attempt: int) -> int:
     """Return the seed of an attempt: the same in all arms, whatever else runs in its batch."""
     return derive_seed(root, "attempt", case_id, attempt)
+
+
+def prompt_digest(prompt: str) -> str:
+    """Return what names a prompt: an answer to another one is not taken over."""
+    return digest_bytes(prompt.encode("utf-8", "surrogatepass"))
 
 
 ATTEMPTS_SCHEMA = pa.schema(

@@ -54,9 +54,13 @@ def _of_file(path: Path) -> ModuleType:
         raise EntryError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    writes_not = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # a task folder is known by its files, which must stay the same
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
+    finally:
+        sys.dont_write_bytecode = writes_not
     return module

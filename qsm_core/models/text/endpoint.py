@@ -40,18 +40,22 @@ class Endpoint:
         model: Its name on the server.
         api_key: None if the server requires none. It appears in no error and no log.
         temperature: Sampling temperature.
+        top_p: Least probability mass that tokens are drawn from; null: as the server has it.
         max_tokens: Longest answer.
         timeout_s: Longest wait for a silent server.
         retries: Retries of one request.
+        what: What it is in errors.
     """
 
     base_url: str
     model: str
     api_key: str | None
     temperature: float = 1.0
+    top_p: float | None = None
     max_tokens: int = DEFAULT_MAX_TOKENS
     timeout_s: float = DEFAULT_TIMEOUT_S
     retries: int = DEFAULT_RETRIES
+    what: str = "the optimizer LLM"
 
     def __repr__(self) -> str:
         """Return it without the key."""
@@ -107,6 +111,8 @@ class EndpointLLM:
             http_client=_http_client(endpoint.base_url),
         )
         self._options: dict[str, Any] = {"max_tokens": endpoint.max_tokens, "seed": 0}
+        if endpoint.top_p is not None:
+            self._options["top_p"] = endpoint.top_p
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -214,7 +220,7 @@ class EndpointLLM:
 
     @property
     def _place(self) -> str:
-        return f"the optimizer LLM {self._endpoint.model!r} at {self._endpoint.base_url}"
+        return f"{self._endpoint.what} {self._endpoint.model!r} at {self._endpoint.base_url}"
 
     def _without_key(self, words: str) -> str:
         key = self._endpoint.api_key

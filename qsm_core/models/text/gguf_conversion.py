@@ -8,7 +8,6 @@ has equal tensors (float32, safetensors), the tokenizer and its chat template.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from qsm_core.errors import ModelError
 from qsm_core.models.progress_bars import no_progress_bars
+from qsm_core.models.text.gguf_config import ConvertGguf
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
-
-
-@dataclass(frozen=True)
-class ConvertGguf:
-    """Nothing can be set."""
 
 
 def run(context: StageContext) -> dict[str, Any]:

@@ -62,6 +62,21 @@ class SoundView:
 
 
 @dataclass(frozen=True)
+class TextView:
+    """A text that is shown exactly as it is, line by line, closed until a reader opens it.
+
+    Attributes:
+        title: Heading.
+        text: Above it.
+        raw: The text itself.
+    """
+
+    title: str
+    text: str
+    raw: str
+
+
+@dataclass(frozen=True)
 class Section:
     """One part of the page, in the order in which it is shown.
 
@@ -73,6 +88,7 @@ class Section:
         figures: Names of figures of the report.
         sentences: A list of sentences.
         sounds: With a player each.
+        texts: Shown as they are.
         tables: Names of tables of the report, or tables that only the page has.
         folded: The same, closed until a reader opens them.
         terms_note: A paragraph above the terms.
@@ -86,6 +102,7 @@ class Section:
     figures: Sequence[str | FigureView] = ()
     sentences: Sequence[str] = ()
     sounds: Sequence[SoundView] = ()
+    texts: Sequence[TextView] = ()
     tables: Sequence[str | TableView] = ()
     folded: Sequence[str | TableView] = ()
     terms_note: str = ""
@@ -101,6 +118,7 @@ class Section:
                 self.figures,
                 self.sentences,
                 self.sounds,
+                self.texts,
                 self.tables,
                 self.folded,
                 self.terms,

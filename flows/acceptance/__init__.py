@@ -1,0 +1,1 @@
+"""What the flow of the acceptance of a student does."""

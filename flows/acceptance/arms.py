@@ -1,0 +1,154 @@
+"""Which model answers in each arm, with which adapter, and where: what cannot work is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.acceptance.defaults import BASELINE_ADAPTER, EMBEDDED, STUDENT_ADAPTER
+from flows.acceptance.parameters import NONE, AcceptParameters
+from qsm_core.acceptance.generation.config import API_KEY_VARIABLE
+from qsm_core.errors import ConfigurationError
+from qsm_core.models.identity import TEXT_LLM
+from qsm_core.models.named_files import adapter_problems, model_problems
+from qsm_core.models.text.embedded_text import embedded_text_model
+from qsm_core.models.text.endpoint import needs_key
+
+_TITLE = "the parameters cannot be used"
+
+
+@dataclass(frozen=True)
+class ArmSource:
+    """What answers in one arm.
+
+    Args:
+        name: baseline or student.
+        model: As the user named it.
+        revision: Commit of a model of the Hub.
+        adapter: Folder of a LoRA adapter; None for none.
+        url: Of a server that has the model; None: it runs here.
+        secret: Secret block with the key of the server.
+        adapter_field: Parameter that names the adapter, for errors.
+    """
+
+    name: str
+    model: str
+    revision: str | None
+    adapter: Path | None
+    url: str | None
+    secret: str | None
+    adapter_field: str
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the model is the one that comes as a package."""
+        return self.url is None and self.model == EMBEDDED
+
+    @property
+    def row(self) -> dict[str, str]:
+        """What a plan shows."""
+        adapter = "" if self.adapter is None else str(self.adapter)
+        return {
+            "arm": self.name,
+            "model": self.model,
+            "adapter": adapter,
+            "where": self.url or "a model of this run",
+        }
+
+
+def arms_of(p: AcceptParameters) -> tuple[ArmSource, ArmSource]:
+    """Return both arms; models and adapters are there and fit, as far as headers say.
+
+    Raises:
+        ConfigurationError: Lists what cannot be used; also that a key is missing.
+        TransientError: The Hub did not answer.
+    """
+    baseline, student = _baseline(p), _student(p)
+    problems = []
+    if student.adapter is None and p.student is None and student.url is None:
+        problems.append(
+            "adapter: is empty; give the folder of the student's LoRA adapter, or name another "
+            f"model as student ({NONE!r}: the baseline's model without an adapter)"
+        )
+    for arm in (baseline, student):
+        problems += _problems(arm)
+    if problems:
+        raise ConfigurationError(_TITLE, list(dict.fromkeys(problems)))
+    if EMBEDDED in (baseline.model, student.model):
+        embedded_text_model()
+    return baseline, student
+
+
+def _baseline(p: AcceptParameters) -> ArmSource:
+    default = BASELINE_ADAPTER if _is_embedded(p.baseline, p.baseline_url) else None
+    return ArmSource(
+        "baseline",
+        p.baseline,
+        p.baseline_revision,
+        _folder(p.baseline_adapter) or default,
+        p.baseline_url,
+        p.baseline_secret,
+        "baseline_adapter",
+    )
+
+
+def _student(p: AcceptParameters) -> ArmSource:
+    if p.student is None or p.student == NONE:
+        model, revision, url, secret = (
+            p.baseline,
+            p.baseline_revision,
+            p.baseline_url,
+            p.baseline_secret,
+        )
+    else:
+        model, revision, url, secret = (
+            p.student,
+            p.student_revision,
+            p.student_url,
+            p.student_secret,
+        )
+    takes_default = p.student is None and _is_embedded(model, url)
+    adapter = _folder(p.adapter) or (STUDENT_ADAPTER if takes_default else None)
+    return ArmSource("student", model, revision, adapter, url, secret, "adapter")
+
+
+def _problems(arm: ArmSource) -> list[str]:
+    if arm.url is not None:
+        if arm.adapter is not None:
+            return [
+                f"{arm.adapter_field} = {str(arm.adapter)!r}: a model behind a server takes no "
+                "adapter from here; name a student with student_url, or load it there"
+            ]
+        return _key_problems(arm, os.environ)
+    if arm.is_embedded:
+        return []  # its folder is made by the run, which then judges the adapter
+    field = "student" if arm.name == "student" else "baseline"
+    problems = model_problems(field, arm.model, arm.revision, TEXT_LLM)
+    adapter = None if arm.adapter is None else str(arm.adapter)
+    fits = adapter_problems(adapter, arm.model, arm.revision, TEXT_LLM, field=arm.adapter_field)
+    return problems + fits
+
+
+def _key_problems(arm: ArmSource, environment: Mapping[str, str]) -> list[str]:
+    url = str(arm.url)
+    if arm.secret is not None:
+        from tasks.acceptance import ANSWERS_KEY  # loads Prefect
+
+        ANSWERS_KEY.read(arm.secret)
+    elif needs_key(url) and not environment.get(API_KEY_VARIABLE):
+        return [
+            f"{arm.name}_url = {url!r}: a server behind https is taken to ask for a key. Give the "
+            f"name of a Prefect Secret block in {arm.name}_secret, or set {API_KEY_VARIABLE} "
+            "('none' where it asks for none)"
+        ]
+    return []
+
+
+def _is_embedded(model: str, url: str | None) -> bool:
+    return url is None and model == EMBEDDED
+
+
+def _folder(path: str | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()

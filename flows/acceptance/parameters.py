@@ -1,0 +1,276 @@
+"""Parameters of `accept_adapter`: one flat pydantic model.
+
+Nothing here imports torch or Prefect, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from flows.acceptance.defaults import EMBEDDED
+from flows.form.validation import parse_model
+from flows.run.settings import RunSettings, settings_problems
+from qsm_core.acceptance.config import GateSettings, LevelName
+from qsm_core.acceptance.generation.config import GenerateAnswers
+from qsm_core.errors import ConfigurationError
+
+PANELS = {
+    "finished": "What is compared",
+    "baseline": "Baseline",
+    "student": "Student",
+    "load_4bit": "Answers",
+    "valid_at_least": "Gates",
+    "seed": "Run",
+}
+# Flags of the original evaluation that have no parameter here.
+ELSEWHERE = {
+    "--tag": "one command runs both arms, whose files are baseline_<time>.json and "
+    "student_<time>.json; --name names the run",
+}
+NONE = "none"
+_EXAMPLE = "--results baseline.json --results student.json"
+_TITLE = "the parameters cannot be used"
+
+
+class AcceptParameters(RunSettings):
+    """May this student replace its baseline? Exit code 0: PASS, 1: FAIL, 2: INCONCLUSIVE."""
+
+    finished: list[str] = Field(
+        default_factory=list,
+        description="Finished runs to compare, without a model: result files, or folders of "
+        "answers of earlier runs (results/NAME/student). The first is the baseline, the last "
+        "the student. Repeatable.",
+        json_schema_extra={"flags": ["--results"]},
+    )
+    cases: str | None = Field(
+        None, description="File with the cases: JSON lines, CSV or TSV (docs/acceptance.md)."
+    )
+    task: str = Field(
+        "product-owner", description="What is asked: a built-in task, or a folder with task.yaml."
+    )
+    rubric: str | None = Field(
+        None,
+        description="Rubric whose score decides; `stored`: the scores in the result files. Empty: "
+        "that of the task.",
+    )
+    id_column: str | None = Field(
+        None, description="Field with the name of a case. Empty: concept_id, case_id or id."
+    )
+    input_columns: list[str] = Field(
+        default_factory=list,
+        description="Fields that the prompt sees, as name=field. Empty: all, by their own names.",
+    )
+    slice_columns: list[str] = Field(
+        default_factory=list, description="Fields by which results are shown apart, beside tier."
+    )
+    expected_column: str | None = Field(
+        None, description="Field with what a right answer holds. Empty: expected, else output."
+    )
+    max_samples: int | None = Field(
+        None, ge=2, description="Most cases that are run, the first of the order. Empty: all."
+    )
+    order: Literal["by_id", "original", "file"] = Field(
+        "by_id",
+        description="by_id: by a hash of seed and name; original: shuffled as the original "
+        "evaluation does; file: as the file has them.",
+    )
+    baseline: str = Field(
+        EMBEDDED,
+        description="Model: `embedded` (SmolLM2-135M), a folder, an id of the Hub, or with "
+        "baseline_url its name on that server.",
+        json_schema_extra={"flags": ["--baseline", "--base-model"]},
+    )
+    baseline_revision: str | None = Field(None, description="Commit of a model of the Hub.")
+    baseline_adapter: str | None = Field(
+        None, description="Folder of a LoRA adapter of the baseline."
+    )
+    baseline_url: str | None = Field(
+        None, description="Server that speaks the OpenAI API, such as http://127.0.0.1:8000/v1."
+    )
+    baseline_secret: str | None = Field(
+        None, description="Prefect Secret block with the key of that server."
+    )
+    student: str | None = Field(
+        None,
+        description="Model, as for baseline. Empty: the baseline's, with `adapter` around it; "
+        "`none`: the baseline's without any adapter.",
+    )
+    student_revision: str | None = Field(None, description="Commit of a model of the Hub.")
+    adapter: str | None = Field(
+        None,
+        description="Folder of the student's LoRA adapter.",
+        json_schema_extra={"flags": ["--adapter", "--adapter-path"]},
+    )
+    student_url: str | None = Field(None, description="Server of the student, as baseline_url.")
+    student_secret: str | None = Field(
+        None, description="Prefect Secret block with the key of that server."
+    )
+    load_4bit: bool = Field(
+        False, description="Hold the weights in 4 bits (nf4, double quantization)."
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        GenerateAnswers.dtype,
+        description="Numbers that are computed with.",
+        json_schema_extra={"flags": ["--dtype", "--bnb-compute-dtype"]},
+    )
+    form: Literal["chat", "text"] = Field(
+        GenerateAnswers.form,
+        description="chat: the prompt is a turn in the model's chat template; text: it is given "
+        "as it is, as the original evaluation did.",
+    )
+    temperature: float = Field(
+        GenerateAnswers.temperature, ge=0, le=5, description="0 takes the likeliest token."
+    )
+    top_p: float = Field(
+        GenerateAnswers.top_p, gt=0, le=1, description="Mass that tokens are drawn from."
+    )
+    max_new_tokens: int = Field(
+        GenerateAnswers.max_new_tokens, ge=1, description="Longest answer, in tokens."
+    )
+    retries: int = Field(
+        GenerateAnswers.retries,
+        ge=0,
+        le=20,
+        description="Further attempts of a case whose answer is not valid.",
+    )
+    batch_size: int = Field(8, ge=1, le=512, description="Prompts answered together.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
+    shards: int = Field(1, ge=1, le=64, description="Workers that each arm is spread over.")
+    valid_at_least: float | None = Field(
+        None, gt=0, le=1, description="Share of valid answers, in each arm. Empty: the task's."
+    )
+    baseline_at_least: float | None = Field(
+        None, ge=0, le=1, description="Mean score of the baseline. Empty: the task's."
+    )
+    ratio_at_least: float | None = Field(
+        None, gt=0, le=2, description="Mean of the student over it. Empty: the task's."
+    )
+    valid_level: LevelName | None = Field(
+        None, description="What counts as valid. Empty: the task's, mostly contract."
+    )
+    alpha: float | None = Field(
+        None, gt=0, lt=0.5, description="Chance of a wrong PASS. Empty: the task's, mostly 0.05."
+    )
+    decide_by: Literal["bounds", "points"] | None = Field(
+        None,
+        description="bounds: a gate decides where its whole interval does; points: by its value "
+        "alone. Empty: the task's, mostly bounds.",
+    )
+    results: str = Field(
+        "results",
+        description="Folder in which each run's results appear.",
+        json_schema_extra={"flags": ["--results-folder"]},
+    )
+
+    @property
+    def gate_changes(self) -> dict[str, Any]:
+        """The thresholds that are given, in place of the task's."""
+        names = ("valid_at_least", "baseline_at_least", "ratio_at_least")
+        names += ("valid_level", "alpha", "decide_by")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def inputs_by_name(self) -> dict[str, str]:
+        """Fields of the cases by the name that the prompt has for them."""
+        pairs = (one.partition("=") for one in self.input_columns)
+        return {name.strip(): column.strip() for name, _, column in pairs}
+
+
+def parse_accept_parameters(values: dict[str, Any]) -> AcceptParameters:
+    """Validate `values`, name the run, and check what one field cannot say alone.
+
+    Raises:
+        ConfigurationError: Names every field that is wrong, its value and what is allowed.
+    """
+    p = parse_model(AcceptParameters, values)
+    problems = [*settings_problems(p), *_case_problems(p)]
+    problems += _finished_problems(p) if p.finished else _arm_problems(p)
+    if problems:
+        raise ConfigurationError(_TITLE, problems)
+    if p.name is not None:
+        return p
+    last = p.finished[-1] if p.finished else p.adapter or p.student or p.baseline
+    return p.model_copy(update={"name": f"accept-{_last(last)}"[:80]})
+
+
+def _case_problems(p: AcceptParameters) -> list[str]:
+    problems = []
+    if p.cases is not None and not Path(p.cases).expanduser().is_file():
+        problems.append(f"cases = {p.cases!r}: there is no such file")
+    problems += [
+        f"input_columns = {one!r}: must be name=field, such as concept=idea"
+        for one in p.input_columns
+        if not all(part.strip() for part in one.partition("="))
+    ]
+    return problems
+
+
+def _finished_problems(p: AcceptParameters) -> list[str]:
+    problems = [
+        f"finished (--results) = {one!r}: there is no such file or folder"
+        for one in p.finished
+        if not Path(one).expanduser().exists()
+    ]
+    if len(p.finished) < 2:
+        problems.append(
+            f"finished (--results): one run is given, and a comparison takes two: {_EXAMPLE}"
+        )
+    models = ("baseline_adapter", "baseline_url", "student", "adapter", "student_url")
+    problems += [
+        f"{name} = {getattr(p, name)!r}: finished runs are compared without a model; leave it, or "
+        "leave --results (where results appear is --results-folder)"
+        for name in models
+        if getattr(p, name) is not None
+    ]
+    return problems
+
+
+def _arm_problems(p: AcceptParameters) -> list[str]:
+    problems = []
+    for arm, url in (("baseline", p.baseline_url), ("student", p.student_url)):
+        if url is None:
+            if getattr(p, f"{arm}_secret") is not None:
+                problems.append(
+                    f"{arm}_secret: {arm}_url is empty, and a model on this machine needs no key"
+                )
+            continue
+        from qsm_core.models.text.endpoint import url_problem
+
+        wrong = url_problem(url)
+        if wrong is not None:
+            # Not the address itself: it may hold a password.
+            problems.append(f"{arm}_url: {wrong}")
+    for name, url in (("baseline_adapter", p.baseline_url), ("adapter", p.student_url)):
+        if getattr(p, name) is not None and url is not None:
+            problems.append(
+                f"{name} = {getattr(p, name)!r}: a model behind a server takes no adapter from "
+                "here; load it there"
+            )
+    if p.student_url is not None and p.student in (None, NONE):
+        problems.append("student is empty: give the name of the model on the server of student_url")
+    if p.student == NONE and p.adapter is not None:
+        problems.append(
+            f"adapter = {p.adapter!r}: with student = 'none' the student is the model alone"
+        )
+    problems += [
+        f"{name} = {value!r}: there is no such folder"
+        for name in ("baseline_adapter", "adapter")
+        if (value := getattr(p, name)) is not None and not Path(value).expanduser().is_dir()
+    ]
+    return problems
+
+
+def gates_for(p: AcceptParameters, gates: GateSettings) -> GateSettings:
+    """Return the gates of a task with the thresholds that are given."""
+    return replace(gates, seed=p.seed, **p.gate_changes)
+
+
+def _last(path: str) -> str:
+    """Return the last part of a path as a part of a name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(path).stem).strip("-.") or "here"

@@ -1,0 +1,9 @@
+"""What the output of each stage is to a run of an acceptance."""
+
+from __future__ import annotations
+
+from flows.run.stages import NamedRole
+
+EMBEDDED_MODEL = NamedRole("embedded_model")
+BASELINE, STUDENT = NamedRole("baseline"), NamedRole("student")
+VERDICT, REPORT = NamedRole("verdict"), NamedRole("report")

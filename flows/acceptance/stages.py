@@ -1,0 +1,179 @@
+"""Which stages of an acceptance read what. The same code plans and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flows.acceptance.arms import ArmSource
+from flows.acceptance.defaults import CASES
+from flows.acceptance.finished_runs import finished_runs
+from flows.acceptance.parameters import AcceptParameters, gates_for
+from flows.acceptance.roles import BASELINE, EMBEDDED_MODEL, REPORT, STUDENT, VERDICT
+from flows.run.stages import NamedRole, RunStages
+from qsm_core.acceptance.cases.columns import CaseColumns
+from qsm_core.acceptance.config import CaseSelection
+from qsm_core.acceptance.generation.config import GenerateAnswers
+from qsm_core.acceptance.tasks.loading import built_in_tasks, load_task
+from qsm_core.acceptance.verdict.config import DecideAcceptance, Run, run_inputs
+from qsm_core.errors import ConfigurationError
+from qsm_core.models.identity import TEXT_LLM, model_input
+from qsm_core.models.named_files import misfits
+from qsm_core.models.text.embedded_text import embedded_text_model
+from qsm_core.models.text.gguf_config import ConvertGguf
+from qsm_core.reporting.acceptance.config import AcceptanceReport
+from tasks.acceptance import (
+    convert_gguf,
+    decide_acceptance,
+    generate_answers,
+    report_acceptance,
+)
+from tasks.run.handle import StageHandle
+from tasks.run.runner import Input
+
+Arms = tuple[ArmSource, ArmSource]
+
+
+def acceptance_stages(p: AcceptParameters, arms: Arms | None, run: RunStages) -> None:
+    """Submit the answers of both arms, or take finished ones, then the verdict and its report.
+
+    Args:
+        p: Parameters.
+        arms: What answers; None where finished runs are compared.
+        run: Takes the stages.
+
+    Raises:
+        ConfigurationError: The task or an adapter cannot be used.
+        DataError: The cases cannot be used.
+    """
+    given = _given(p, run)
+    inputs: dict[str, Input] = {}
+    made: dict[str, Input] = {}
+    if arms is None:
+        paths = [Path(one).expanduser() for one in p.finished]
+        runs = finished_runs(paths)
+        inputs |= dict(zip(run_inputs(runs), map(run.digest, paths), strict=True))
+    else:
+        run.tables["Arms"] = [arm.row for arm in arms]
+        runs = tuple(Run(arm.name, arm.model, _text(arm.adapter)) for arm in arms)
+        models = [_model_inputs(arm, run) for arm in arms]
+        for arm, model, role in zip(arms, models, (BASELINE, STUDENT), strict=True):
+            made[arm.name] = _answers(p, arm, {**given, **model}, role, run)
+        inputs |= dict(zip(run_inputs(runs), made.values(), strict=True))
+    config = DecideAcceptance(
+        runs=runs,
+        task=_built_in(p),
+        columns=_columns(p),
+        selection=_selection(p),
+        rubric=p.rubric,
+        gates=gates_for(p, load_task(_task(p)).gates),
+    )
+    verdict = run.submit(decide_acceptance, config, role=VERDICT, inputs={**given, **inputs})
+    run.submit(
+        report_acceptance, AcceptanceReport(), role=REPORT, inputs={"verdict": verdict, **made}
+    )
+
+
+def _given(p: AcceptParameters, run: RunStages) -> dict[str, Input]:
+    """Return the cases and the task as inputs."""
+    given: dict[str, Input] = {}
+    if _built_in(p) is None:
+        load_task(_task(p))  # what is wrong with it is said before its folder is digested
+        given["task"] = run.digest(_task(p))
+    cases = p.cases or CASES
+    if cases is not None:
+        given["cases"] = run.digest(cases)
+    elif not p.finished:
+        problem = "cases: is empty; give a file of cases (docs/acceptance.md says what is in it)"
+        raise ConfigurationError("the parameters cannot be used", [problem])
+    return given
+
+
+def _model_inputs(arm: ArmSource, run: RunStages) -> dict[str, Input]:
+    """Return the model of an arm, made from its package where it has to be, and its adapter.
+
+    Raises:
+        ConfigurationError: The adapter does not fit the embedded model.
+    """
+    if arm.url is not None:
+        return {}
+    inputs: dict[str, Input] = {}
+    if arm.is_embedded:
+        model = _embedded(run)
+        inputs["model"] = model
+        output = run.finished(model)  # before anything of this run waits for a GPU
+        if output is not None and arm.adapter is not None:
+            problems = misfits(arm.adapter_field, arm.adapter, output.path)
+            if problems:
+                raise ConfigurationError("the parameters cannot be used", problems)
+    else:
+        inputs["model"] = model_input(arm.model, arm.revision, TEXT_LLM)
+    if arm.adapter is not None:
+        inputs["adapter"] = run.digest(arm.adapter)
+    return inputs
+
+
+def _embedded(run: RunStages) -> StageHandle:
+    known = run.by_role.get(EMBEDDED_MODEL)
+    if known is not None:
+        return known
+    file = run.digest(embedded_text_model())
+    return run.submit(convert_gguf, ConvertGguf(), role=EMBEDDED_MODEL, inputs={"file": file})
+
+
+def _answers(
+    p: AcceptParameters, arm: ArmSource, inputs: dict[str, Input], role: NamedRole, run: RunStages
+) -> StageHandle:
+    config = GenerateAnswers(
+        arm=arm.name,
+        task=_built_in(p),
+        columns=_columns(p),
+        selection=_selection(p),
+        form=p.form,
+        temperature=p.temperature,
+        top_p=p.top_p,
+        max_new_tokens=p.max_new_tokens,
+        retries=p.retries,
+        seed=p.seed,
+        quantization="nf4" if p.load_4bit else "none",
+        dtype=p.dtype,
+        server=None if arm.url is None else arm.model,
+    )
+    runtime: dict[str, Any] = {"device": p.device, "batch_size": p.batch_size}
+    if arm.url is not None:
+        runtime["url"] = arm.url
+        if arm.secret is not None:
+            runtime["secret"] = arm.secret
+    return run.submit(
+        generate_answers,
+        config,
+        role=role,
+        inputs=inputs,
+        runtime=runtime,
+        num_shards=p.shards,
+    )
+
+
+def _columns(p: AcceptParameters) -> CaseColumns:
+    return CaseColumns(
+        case_id=p.id_column,
+        inputs=p.inputs_by_name,
+        slices=tuple(p.slice_columns),
+        expected=p.expected_column,
+    )
+
+
+def _selection(p: AcceptParameters) -> CaseSelection:
+    return CaseSelection(max_cases=p.max_samples, order=p.order, seed=p.seed)
+
+
+def _built_in(p: AcceptParameters) -> str | None:
+    return p.task if p.task in built_in_tasks() else None
+
+
+def _task(p: AcceptParameters) -> str | Path:
+    return p.task if _built_in(p) else Path(p.task).expanduser()
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,1 @@
+"""The report of an acceptance: may this student replace its baseline?"""
