@@ -37,6 +37,7 @@ settings.load_profile("qsm")
 pytest_plugins = [
     "tests.support.small_model",
     "tests.support.small_text_model",
+    "tests.support.tiny_llama",
     "tests.support.toys",
     "tests.support.prefect_home",
     "tests.support.pipeline",

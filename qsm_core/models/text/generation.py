@@ -9,7 +9,8 @@ vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,11 +86,12 @@ def generate(
         pad_token_id=padding,
         eos_token_id=sorted(ends),
     )
-    written = model.generate(
-        **inputs,
-        generation_config=config,
-        logits_processor=LogitsProcessorList(_processors(sampling, seeds, width)),
-    )
+    with _without_own_settings(model):
+        written = model.generate(
+            **inputs,
+            generation_config=config,
+            logits_processor=LogitsProcessorList(_processors(sampling, seeds, width)),
+        )
     return [_read(tokenizer, row.tolist(), ends) for row in written[:, width:]]
 
 
@@ -131,6 +133,21 @@ def end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
     if tokenizer.eos_token_id is not None:
         ends.add(int(tokenizer.eos_token_id))
     return frozenset(ends)
+
+
+@contextmanager
+def _without_own_settings(model: Any) -> Iterator[None]:
+    """Take the settings that come with a model away while it generates.
+
+    Those that a `generation_config` does not name are filled from them: with Qwen2.5 that would be
+    a penalty on repetition, which nobody asked for.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    own, base.generation_config = base.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        base.generation_config = own
 
 
 class _Drawn(LogitsProcessor):
