@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from qsm_core.audio.writing import write_audio
 from qsm_core.detection.annotations.audio_files import base_name
 from qsm_core.detection.audio_stream import one_channel
 from qsm_core.detection.prepared import read_prepared
@@ -114,7 +115,7 @@ def _write_clip(path: Path, clip: Clip) -> np.ndarray:
         raise DataError("the clips cannot be cut", [problem])
     waveform = one_channel(samples, clip.channel)
     subtype = info.subtype if soundfile.check_format("WAV", info.subtype) else "PCM_16"
-    soundfile.write(path, waveform, rate, subtype=subtype, format="WAV")
+    write_audio(path, waveform, rate, subtype=subtype)
     return waveform
 
 
