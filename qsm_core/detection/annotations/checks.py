@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 
+from qsm_core.audio.decoding import open_blocks
+from qsm_core.audio.reading import why_unreadable
+from qsm_core.detection.audio_stream import fault_of
 from qsm_core.detection.recordings import RecordingSet, as_annotations, rows_of
+from qsm_core.detection.unchanged import state_of
 from qsm_core.errors import DataError, StoreError
 from qsm_core.plurals import counted
 from qsm_core.store.digests import DigestMemo, digest_file
@@ -111,6 +114,7 @@ def check_recordings(
     probed, problems = _probe_all(found, settings, memo, report)
     problems += _channel_problems(probed.recordings, settings)
     problems += _recording_problems(probed.recordings)
+    problems += _source_problems(found)
     annotations, cut = _cut_to_file(probed)
     problems += _event_problems(probed, annotations, settings)
     counts = {"overlapping under one label": _overlaps(annotations)}
@@ -150,18 +154,33 @@ def _probe(path: Path, memo: DigestMemo | None) -> dict[str, Any] | Problem:
     if not path.is_file():
         return Problem("audio missing", str(path), "there is no such audio file")
     try:
-        info = soundfile.info(path)
+        before = state_of(path)
+        size = _size_of(path)
         sha256 = digest_file(path, memo)
-    except (OSError, RuntimeError, StoreError) as error:
-        return Problem("audio damaged", str(path), f"cannot be read as audio ({error})")
-    if info.frames == 0:
-        return Problem("audio damaged", str(path), "holds no samples")
-    return {
-        "sample_rate_hz": info.samplerate,
-        "channels": info.channels,
-        "num_samples": info.frames,
-        "sha256": sha256,
-    }
+        changed = state_of(path) != before
+    except StoreError as error:  # its text begins with the file
+        return Problem("audio damaged", "", str(error))
+    except OSError as error:
+        return Problem("audio damaged", str(path), why_unreadable(path, error))
+    if changed:
+        text = "changed while it was read; run the command again when it is complete"
+        return Problem("audio damaged", str(path), text)
+    if isinstance(size, str):
+        return Problem("audio damaged", str(path), size)
+    return {**size, "sha256": sha256}
+
+
+def _size_of(path: Path) -> dict[str, int] | str:
+    """Return rate, channels and length of an audio file, or what is wrong with it."""
+    try:
+        with open_blocks(path) as file:
+            frames = file.length()
+    except (OSError, RuntimeError) as error:
+        return why_unreadable(path, error)
+    fault = fault_of(file)
+    if fault is not None or frames == 0:
+        return fault or "holds no samples"
+    return {"sample_rate_hz": file.rate_hz, "channels": file.channels, "num_samples": frames}
 
 
 def _rate_problem(
@@ -219,6 +238,16 @@ def _cut_to_file(found: RecordingSet) -> tuple[pd.DataFrame, int]:
     late = (events["end_s"] > length) & (events["end_s"] <= length + _CLOSE_S)
     cut = as_annotations(events.assign(end_s=events["end_s"].where(~late, length)))
     return cut, int(late.sum())
+
+
+def _source_problems(found: RecordingSet) -> Iterator[Problem]:
+    """Look at the longer files, out of which noise may be taken; they need not be there."""
+    for name in sorted(set(found.recordings["source_path"].dropna())):
+        path = found.root / str(name)
+        if path.is_file():
+            probe = _size_of(path)
+            if isinstance(probe, str):
+                yield Problem("audio damaged", str(path), probe)
 
 
 def _lengths(found: RecordingSet) -> pd.Series:

@@ -7,7 +7,8 @@ Inputs: `recordings` (a prepared set), and what the detector needs: `detector` (
 
 Output: `tracks/`, one score track a recording, and failed.csv with the recordings that could not be
 scored and why. Tracks are kept one by one: a stage that was killed goes on behind the last one, and
-a recording that another output of the same detector holds (`runtime.parts`) is taken over.
+what another output of the same detector holds (`runtime.parts`) is taken over, also under another
+name of the recording.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import torch
 
 from qsm_core.detection.audio_stream import AudioStream
 from qsm_core.detection.detectors.config import ScoreRecordings
+from qsm_core.detection.detectors.known_tracks import KnownTracks
 from qsm_core.detection.detectors.opening import open_detector
 from qsm_core.detection.detectors.other import RecordingDetector
 from qsm_core.detection.prepared import read_prepared
@@ -33,14 +35,15 @@ from qsm_core.detection.recordings import Recording
 from qsm_core.detection.tracks import (
     ScoreTrack,
     TrackInfo,
+    read_track,
     read_track_info,
-    track_file_name,
     write_track,
 )
-from qsm_core.errors import DataError, QsmError
+from qsm_core.detection.unchanged import unchanged
+from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
-from qsm_core.store.digests import digest_bytes, digest_file, digest_path
+from qsm_core.store.digests import digest_bytes, digest_path
 
 TRACKS = "tracks"
 FAILED_FILE = "failed.csv"
@@ -51,7 +54,6 @@ def run(context: StageContext) -> dict[str, Any]:
 
     Raises:
         DataError: No recording at all could be scored.
-        ConfigurationError: The detector cannot hear the recordings.
         InterruptedStageError: A stop was requested; the finished tracks are kept.
     """
     config = parse_config(ScoreRecordings, context.config)
@@ -64,23 +66,26 @@ def run(context: StageContext) -> dict[str, Any]:
     total = sum(recording.num_samples / recording.sample_rate_hz for recording in recordings)
     detector: RecordingDetector | None = None
     digest = _detector_digest(context, config)
+    parts = [context.work, *map(Path, context.runtime.get("parts", ()))]
+    known = KnownTracks([folder / TRACKS for folder in parts], digest)
     (context.out / TRACKS).mkdir()
     done = 0.0
     scored = 0
     failed: list[tuple[str, str]] = []
     for recording in recordings:
         context.stop_if_requested(f"{len(recordings)} recordings, {done:,.0f} s are kept")
-        kept = _kept(context, recording, digest)
+        kept = known.find(recording)
         if kept is None:
             detector = detector or open_detector(context, config)
             try:
                 track = _score(context, detector, recording, config, digest, (done, total))
                 kept = write_track(context.work / TRACKS, track)
+                known.add(kept, track.info)
                 scored += 1
             except DataError as error:
                 failed.append((recording.recording_id, "; ".join(error.problems) or str(error)))
         if kept is not None:
-            shutil.copyfile(kept, context.out / TRACKS / kept.name)
+            _take_over(kept, context.out / TRACKS, recording, config)
         done += recording.duration_s
         context.report(round(done), round(total), "seconds of recordings scored")
     _write_failed(context.out / FAILED_FILE, failed)
@@ -124,19 +129,14 @@ def _detector_digest(context: StageContext, config: ScoreRecordings) -> str:
     return digest_bytes(json.dumps([settings, given], sort_keys=True).encode())
 
 
-def _kept(context: StageContext, recording: Recording, digest: str) -> Path | None:
-    """Return the track of a recording, if an earlier attempt or another output has it."""
-    folders = [context.work, *map(Path, context.runtime.get("parts", ()))]
-    for folder in folders:
-        path = folder / TRACKS / track_file_name(recording.recording_id)
-        if path.is_file():
-            try:
-                info = read_track_info(path)
-            except QsmError:  # torn by a full disk: it is made again
-                continue
-            if (info.audio_digest, info.detector_digest) == (recording.sha256, digest):
-                return path
-    return None
+def _take_over(kept: Path, folder: Path, recording: Recording, config: ScoreRecordings) -> None:
+    """Put a track into a folder, under the names that it has now."""
+    named = {"recording_id": recording.recording_id, "detector": config.name}
+    info = read_track_info(kept)
+    if info == replace(info, **named):
+        shutil.copyfile(kept, folder / kept.name)
+    else:
+        write_track(folder, ScoreTrack(replace(info, **named), read_track(kept).logit))
 
 
 def _score(
@@ -147,13 +147,14 @@ def _score(
     digest: str,
     progress: tuple[float, float],
 ) -> ScoreTrack:
-    found = digest_file(recording.path)
-    if found != recording.sha256:
-        problem = f"{recording.path}: has changed since it was checked; run the command again"
-        raise DataError("cannot score a recording", [problem])
-    grid = detector.grid_of(recording.sample_rate_hz)
+    try:
+        grid = detector.grid_of(recording.sample_rate_hz)
+    except ConfigurationError as error:  # it is this recording's: others are scored
+        problems = [f"{recording.path}: {problem}" for problem in error.problems]
+        raise DataError(error.title, problems) from error
     stream = AudioStream(recording.path, grid.sample_rate_hz, recording.channel)
-    found_pieces = list(_watched(context, detector, stream, progress))
+    with unchanged({recording.path: recording.sha256}):
+        found_pieces = list(_watched(context, detector, stream, progress))
     pieces = [logits for logits, _ in found_pieces]
     read = found_pieces[-1][1] if found_pieces else 0
     logit = np.concatenate(pieces) if pieces else np.empty(0, np.float32)
@@ -168,6 +169,7 @@ def _score(
         detector=config.name,
         detector_digest=digest,
         audio_digest=recording.sha256,
+        channel=recording.channel,
     )
     return ScoreTrack(info, logit)
 

@@ -35,7 +35,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tones(tmp_path_factory.mktemp("tones"), SPLITS)
 
 
-def _tracks(recordings: Path, folder: Path, height: float, noise: float = 0.0) -> Path:
+def hand_made_tracks(recordings: Path, folder: Path, height: float, noise: float = 0.0) -> Path:
     """Write tracks that are `height` inside events and -3 elsewhere."""
     prepared = read_prepared(recordings)
     for number, one in enumerate(prepared.listed()):
@@ -69,8 +69,8 @@ def _evaluate(recordings: Path, folder: Path, **tracks: Path) -> dict[str, pd.Da
 
 
 def test_perfect_detections_give_one_and_none_give_zero(recordings: Path, tmp_path: Path) -> None:
-    perfect = _tracks(recordings, tmp_path / "perfect", 3.0)
-    silent = _tracks(recordings, tmp_path / "silent", -3.0)
+    perfect = hand_made_tracks(recordings, tmp_path / "perfect", 3.0)
+    silent = hand_made_tracks(recordings, tmp_path / "silent", -3.0)
     tables = _evaluate(recordings, tmp_path / "run", perfect=perfect, silent=silent)
     results = tables["results"].set_index(["detector", "metric"])["value"]
     for rate in ("precision", "recall", "f1"):
@@ -96,8 +96,8 @@ def test_perfect_detections_give_one_and_none_give_zero(recordings: Path, tmp_pa
 
 def test_thresholds_come_from_dev_alone(recordings: Path, tmp_path: Path) -> None:
     """Scores of test are shifted: what is chosen does not follow."""
-    plain = _tracks(recordings, tmp_path / "plain", 2.0, noise=0.5)
-    shifted = _tracks(recordings, tmp_path / "shifted", 2.0, noise=0.5)
+    plain = hand_made_tracks(recordings, tmp_path / "plain", 2.0, noise=0.5)
+    shifted = hand_made_tracks(recordings, tmp_path / "shifted", 2.0, noise=0.5)
     for name in ("rec2", "rec3"):
         path = shifted / "tracks" / f"{name}.parquet"
         track = evaluate.read_track(path)
@@ -114,7 +114,7 @@ def test_thresholds_come_from_dev_alone(recordings: Path, tmp_path: Path) -> Non
 def test_of_equal_thresholds_the_middle_is_taken(recordings: Path, tmp_path: Path) -> None:
     tracks = [
         evaluate.read_track(path)
-        for path in sorted((_tracks(recordings, tmp_path, 3.0) / "tracks").iterdir())
+        for path in sorted((hand_made_tracks(recordings, tmp_path, 3.0) / "tracks").iterdir())
     ]
     events = read_prepared(recordings).annotations.assign(label="event")
     choice = choose_settings(tracks, events, Overlap(0.3))
@@ -125,14 +125,14 @@ def test_of_equal_thresholds_the_middle_is_taken(recordings: Path, tmp_path: Pat
 
 
 def test_a_recording_without_a_track_is_named(recordings: Path, tmp_path: Path) -> None:
-    tracks = _tracks(recordings, tmp_path / "tracks", 3.0)
+    tracks = hand_made_tracks(recordings, tmp_path / "tracks", 3.0)
     (tracks / "tracks" / "rec3.parquet").unlink()
     with pytest.raises(DataError, match=r"rec3: Some could not score it"):
         _evaluate(recordings, tmp_path / "run", some=tracks)
 
 
 def test_own_clips_and_unseen_ones_are_asked_the_same(recordings: Path, tmp_path: Path) -> None:
-    folder = _tracks(recordings, tmp_path, 3.0) / "tracks"
+    folder = hand_made_tracks(recordings, tmp_path, 3.0) / "tracks"
     tracks = {path.stem: evaluate.read_track(path) for path in folder.iterdir()}
     events = read_prepared(recordings).annotations
     rows = events[events["recording_id"].isin(["rec0", "rec1"])]
