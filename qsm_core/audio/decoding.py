@@ -84,14 +84,19 @@ class AudioBlocks:
         self.channels: int = file.channels
         self.fault: str | None = None
 
-    def length(self) -> int:
-        """Return the number of samples of a channel; they are decoded where that is the only way.
+    def length(self, *, decode: bool = True) -> int:
+        """Return the number of samples of a channel.
+
+        Args:
+            decode: Decode files whose header is no proof of it, as those of compressed ones;
+                otherwise only where the header does not say.
 
         Raises:
             RuntimeError: The file cannot be decoded.
         """
         fixed = self._file.subtype.startswith("PCM_") or self._file.subtype in ("FLOAT", "DOUBLE")
-        if not (fixed and self._file.format in _FIXED_SIZE):
+        known = fixed and self._file.format in _FIXED_SIZE
+        if not known and (decode or not 0 < self._file.frames < _UNKNOWN_BYTES):
             return sum(len(block) for block in self.read(_BLOCK_FRAMES, 0))
         self.fault = _fault(self._file, self._file.frames)
         return int(self._file.frames)

@@ -40,7 +40,7 @@ IntArray = npt.NDArray[np.int64]
 
 SUFFIX = ".parquet"
 _METADATA = b"qsm_score_track"
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 1
 _LONGEST_NAME = 200  # bytes; file systems allow 255
 
 
@@ -59,7 +59,6 @@ class TrackInfo:
         detector: Name of the detector.
         detector_digest: Of the detector's weights and settings.
         audio_digest: SHA-256 of the audio file.
-        channel: The channel of it that was heard, from 0; None for the mean of all.
     """
 
     recording_id: str
@@ -72,7 +71,6 @@ class TrackInfo:
     detector: str
     detector_digest: str
     audio_digest: str
-    channel: int | None = None
 
     def __post_init__(self) -> None:
         positive = ("sample_rate_hz", "hop_samples", "window_samples")

@@ -16,6 +16,8 @@ import pandas as pd
 
 from qsm_core.audio.decoding import open_blocks
 from qsm_core.audio.reading import why_unreadable
+from qsm_core.detection.annotations.audio_files import is_file
+from qsm_core.detection.annotations.marks import shown
 from qsm_core.detection.audio_stream import fault_of
 from qsm_core.detection.recordings import RecordingSet, as_annotations, rows_of
 from qsm_core.detection.unchanged import state_of
@@ -38,12 +40,15 @@ class CheckSettings:
         min_sample_rate_hz: What the detector needs; 0: any.
         channel: The channel to listen to, from 0, or `mix` for the mean of all; None: recordings
             with several are refused.
+        decode: Whether compressed files are decoded to their end; otherwise the length in their
+            header is taken, and whether they are whole is not known.
         threads: Files read at the same time.
     """
 
     labels: tuple[str, ...] | None = None
     min_sample_rate_hz: int = 0
     channel: int | str | None = None
+    decode: bool = True
     threads: int = 4
 
 
@@ -134,7 +139,12 @@ def _probe_all(
     with ThreadPoolExecutor(settings.threads) as pool:
         paths = [found.root / str(row["path"]) for row in rows]
         for number, (row, probe) in enumerate(
-            zip(rows, pool.map(lambda path: _probe(path, memo), paths), strict=True), 1
+            zip(
+                rows,
+                pool.map(lambda path: _probe(path, memo, decode=settings.decode), paths),
+                strict=True,
+            ),
+            1,
         ):
             if isinstance(probe, Problem):
                 problems.append(probe)
@@ -150,16 +160,16 @@ def _probe_all(
     return found.with_recordings(frame), problems
 
 
-def _probe(path: Path, memo: DigestMemo | None) -> dict[str, Any] | Problem:
-    if not path.is_file():
+def _probe(path: Path, memo: DigestMemo | None, *, decode: bool) -> dict[str, Any] | Problem:
+    if not is_file(path):
         return Problem("audio missing", str(path), "there is no such audio file")
     try:
         before = state_of(path)
-        size = _size_of(path)
+        size = _size_of(path, decode=decode)
         sha256 = digest_file(path, memo)
         changed = state_of(path) != before
-    except StoreError as error:  # its text begins with the file
-        return Problem("audio damaged", "", str(error))
+    except StoreError as error:
+        return Problem("audio damaged", str(path), str(error).removeprefix(f"{path}: "))
     except OSError as error:
         return Problem("audio damaged", str(path), why_unreadable(path, error))
     if changed:
@@ -170,11 +180,11 @@ def _probe(path: Path, memo: DigestMemo | None) -> dict[str, Any] | Problem:
     return {**size, "sha256": sha256}
 
 
-def _size_of(path: Path) -> dict[str, int] | str:
+def _size_of(path: Path, *, decode: bool) -> dict[str, int] | str:
     """Return rate, channels and length of an audio file, or what is wrong with it."""
     try:
         with open_blocks(path) as file:
-            frames = file.length()
+            frames = file.length(decode=decode)
     except (OSError, RuntimeError) as error:
         return why_unreadable(path, error)
     fault = fault_of(file)
@@ -244,8 +254,8 @@ def _source_problems(found: RecordingSet) -> Iterator[Problem]:
     """Look at the longer files, out of which noise may be taken; they need not be there."""
     for name in sorted(set(found.recordings["source_path"].dropna())):
         path = found.root / str(name)
-        if path.is_file():
-            probe = _size_of(path)
+        if is_file(path):
+            probe = _size_of(path, decode=False)
             if isinstance(probe, str):
                 yield Problem("audio damaged", str(path), probe)
 
@@ -264,7 +274,7 @@ def _event_problems(
     labels = None if settings.labels is None else set(settings.labels)
     wrong: dict[str, tuple[pd.Series, Callable[[Any], str]]] = {
         "no length": (
-            events["end_s"] <= events["begin_s"],
+            ~(events["end_s"] > events["begin_s"]),
             lambda row: (
                 f"the event ends at {row.end_s:g} s, not after its begin at {row.begin_s:g} s"
             ),
@@ -285,7 +295,9 @@ def _event_problems(
     if labels is not None:
         wrong["unknown label"] = (
             ~events["label"].isin(labels),
-            lambda row: f"label {row.label!r} is unknown; known are {', '.join(sorted(labels))}",
+            lambda row: (
+                f"label {shown(row.label)} is unknown; known are {', '.join(sorted(labels))}"
+            ),
         )
     for kind, (rows, explain) in wrong.items():
         for row in rows_of(events[rows]):

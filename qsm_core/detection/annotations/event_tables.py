@@ -71,6 +71,13 @@ def read_event_tables(
     else:
         notes = []
     problems += [problem for table in tables for problem in table.problems]
+    problems += [
+        f"{table.path}, line {mark.line}: the event ends at {mark.end_s:g} s, before its begin at "
+        f"{mark.begin_s:g} s"
+        for table in tables
+        for mark in table.marks
+        if mark.end_s < mark.begin_s
+    ]
     if not tables and not problems:
         problems.append(f"{path}: holds no table of events ({', '.join(TABLE_SUFFIXES)})")
     if problems:

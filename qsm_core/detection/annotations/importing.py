@@ -26,7 +26,7 @@ from qsm_core.detection.annotations.audio_files import (
     name_of_table,
     tables_below,
 )
-from qsm_core.detection.annotations.marks import Marks
+from qsm_core.detection.annotations.marks import Marks, shown
 from qsm_core.detection.annotations.own_tables import RECORDINGS_FILE, read_own_tables
 from qsm_core.detection.annotations.reading import (
     TABLE_SUFFIXES,
@@ -79,7 +79,7 @@ def import_recordings(path: Path, options: ImportOptions | None = None) -> Recor
         found = read_corpus_index(path)
     elif path.name == RECORDINGS_FILE:
         found = read_own_tables(path.parent)
-    elif path.is_file():
+    elif not path.is_dir():
         found = _beside_tables([path], path.parent, options)
     elif (path / RECORDINGS_FILE).is_file():
         found = read_own_tables(path)
@@ -182,10 +182,11 @@ def _add(gathered: _Gathered, marks: Marks, audio: AudioFiles, options: ImportOp
 
 
 def _explain_audio(where: str, wanted: str, found: Sequence[Path], audio: AudioFiles) -> str:
+    wanted = shown(wanted)
     if found:
         names = ", ".join(_relative(path, audio.root) for path in found)
-        return f"{where}: {wanted!r} may mean {len(found)} audio files: {names}; keep one of them"
-    return f"{where}: there is no audio file {wanted!r} below {audio.root}"
+        return f"{where}: {wanted} may mean {len(found)} audio files: {names}; keep one of them"
+    return f"{where}: there is no audio file {wanted} below {audio.root}"
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -55,7 +55,8 @@ def run(
 ) -> dict[str, Any]:
     """Run a stage as the store does: with an empty output and the work of earlier attempts."""
     shutil.rmtree(folder / "out", ignore_errors=True)
-    context = stage_context(folder, values(config), inputs, runtime=ONE_THREAD, **more)
+    runtime = {**ONE_THREAD, **more.pop("runtime", {})}
+    context = stage_context(folder, values(config), inputs, runtime=runtime, **more)
     return stage.run(context)
 
 
@@ -230,34 +231,23 @@ def test_no_variant_and_no_detector_is_made_of_recordings_that_changed(
         run(train, tmp_path / "detector", TRAINING, {"recordings": own})
 
 
-def test_equal_files_under_other_names_and_detectors_called_otherwise_cost_nothing(
+def test_tracks_are_taken_over_under_the_names_that_are_used_here(
     recordings: Path, tmp_path: Path
 ) -> None:
+    """What an output holds does not depend on who scored first."""
     run(score, tmp_path / "first", ENERGY, {"recordings": recordings})
-    own = tmp_path / "own"
-    own.mkdir()
-    table = pd.read_csv(recordings / "recordings.csv")
-    for name in table["path"]:
-        shutil.copyfile(recordings / name, own / f"moved_{name}")
-    moved = table.assign(
-        recording_id="moved_" + table["recording_id"], path="moved_" + table["path"]
+    own = shutil.copytree(recordings, tmp_path / "own")
+    table = pd.read_csv(own / "recordings.csv")
+    table.assign(recording_id="moved_" + table["recording_id"]).to_csv(
+        own / "recordings.csv", index=False
     )
-    moved.to_csv(own / "recordings.csv", index=False)
     (own / "annotations.csv").write_text("recording_id,begin_s,end_s\n")
     other = dataclasses.replace(ENERGY, name="other")
     whole, taken = tmp_path / "whole", tmp_path / "taken"
     assert run(score, whole, other, {"recordings": own})["scored"] == 4
-    shutil.copytree(tmp_path / "first/out", taken / "work")
-    assert run(score, taken, other, {"recordings": own})["scored"] == 0
+    parts = {"parts": [str(tmp_path / "first/out")]}
+    assert run(score, taken, other, {"recordings": own}, runtime=parts)["scored"] == 0
     assert contents(taken / "out") == contents(whole / "out")
-
-
-def test_another_channel_of_the_same_file_is_scored_anew(recordings: Path, tmp_path: Path) -> None:
-    stereo = shutil.copytree(recordings, tmp_path / "stereo")
-    run(score, tmp_path / "run", ENERGY, {"recordings": stereo})
-    table = pd.read_csv(stereo / "recordings.csv").assign(channel=[0, None, None, None])
-    table.to_csv(stereo / "recordings.csv", index=False)
-    assert run(score, tmp_path / "run", ENERGY, {"recordings": stereo})["scored"] == 1
 
 
 def test_a_recording_that_a_detector_cannot_hear_does_not_stop_the_others(
