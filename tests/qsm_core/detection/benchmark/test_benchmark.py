@@ -55,7 +55,7 @@ def hand_made_tracks(recordings: Path, folder: Path, height: float, noise: float
     return folder
 
 
-def _evaluate(recordings: Path, folder: Path, **tracks: Path) -> dict[str, pd.DataFrame]:
+def evaluate_all(recordings: Path, folder: Path, **tracks: Path) -> dict[str, pd.DataFrame]:
     config = Benchmark(
         tuple(Entrant(name, name.title()) for name in tracks),
         resampling=Resampling(num_resamples=100),
@@ -71,7 +71,7 @@ def _evaluate(recordings: Path, folder: Path, **tracks: Path) -> dict[str, pd.Da
 def test_perfect_detections_give_one_and_none_give_zero(recordings: Path, tmp_path: Path) -> None:
     perfect = hand_made_tracks(recordings, tmp_path / "perfect", 3.0)
     silent = hand_made_tracks(recordings, tmp_path / "silent", -3.0)
-    tables = _evaluate(recordings, tmp_path / "run", perfect=perfect, silent=silent)
+    tables = evaluate_all(recordings, tmp_path / "run", perfect=perfect, silent=silent)
     results = tables["results"].set_index(["detector", "metric"])["value"]
     for rate in ("precision", "recall", "f1"):
         assert results["perfect", rate] == 1
@@ -102,7 +102,7 @@ def test_thresholds_come_from_dev_alone(recordings: Path, tmp_path: Path) -> Non
         path = shifted / "tracks" / f"{name}.parquet"
         track = evaluate.read_track(path)
         write_track(path.parent, ScoreTrack(track.info, track.logit - 10))
-    tables = _evaluate(recordings, tmp_path / "run", plain=plain, shifted=shifted)
+    tables = evaluate_all(recordings, tmp_path / "run", plain=plain, shifted=shifted)
     settings = tables["settings"].set_index("detector")
     columns = ["threshold", "min_duration_s", "max_gap_s", "dev_f1"]
     assert settings.loc["plain", columns].tolist() == settings.loc["shifted", columns].tolist()
@@ -128,7 +128,7 @@ def test_a_recording_without_a_track_is_named(recordings: Path, tmp_path: Path) 
     tracks = hand_made_tracks(recordings, tmp_path / "tracks", 3.0)
     (tracks / "tracks" / "rec3.parquet").unlink()
     with pytest.raises(DataError, match=r"rec3: Some could not score it"):
-        _evaluate(recordings, tmp_path / "run", some=tracks)
+        evaluate_all(recordings, tmp_path / "run", some=tracks)
 
 
 def test_own_clips_and_unseen_ones_are_asked_the_same(recordings: Path, tmp_path: Path) -> None:
