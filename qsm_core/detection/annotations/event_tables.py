@@ -87,7 +87,9 @@ def read_event_tables(
     notes += [note for table in tables for note in table.notes]
     rows = [_row(table, mark, label) for table in tables for mark in table.marks]
     named = {str(row["recording_id"]) for row in rows}
-    named |= {name_of_table(table.path) for table in tables if not table.marks and path.is_dir()}
+    named |= {base_name(name) for table in tables for name in table.silent}
+    empty = [table for table in tables if not table.marks and not table.silent]
+    named |= {name_of_table(table.path) for table in empty if path.is_dir()}
     return EventTables(_frame(rows), tuple(sorted(named)), tuple(notes))
 
 

@@ -3,6 +3,9 @@
 Commas, semicolons or tabs. Where Raven shows one selection in several views, the table has a row
 for each: the selection is counted once, and the row with frequencies is taken.
 
+A row that names an audio file and nothing else says that it holds no event, as in DCASE's tables of
+sound events.
+
 DCASE few-shot tables have a column for each class with POS, NEG or UNK: a row is an event of every
 class in which it is POS, an unsure one of those in which it is UNK, and none where it is NEG.
 """
@@ -62,8 +65,12 @@ def read_headed(path: Path, lines: Sequence[str], label_column: str | None = Non
     marks: list[Mark] = []
     seen: dict[tuple[str, str], tuple[str, int]] = {}
     views = 0
+    silent: list[str] = []
     for line, row in rows:
         if not any(cell.strip() for cell in row):
+            continue
+        if columns.file is not None and not any(_cell(row, at) for at in _of_event(columns)):
+            silent.append(_cell(row, columns.file))
             continue
         try:
             found = list(_marks(line, row, columns, classes))
@@ -84,7 +91,13 @@ def read_headed(path: Path, lines: Sequence[str], label_column: str | None = Non
         marks += found
     notes = noted + _notes(path, columns, marks, kind)
     counts = {"selections in several views": views} if views else {}
-    return Marks(path, kind, tuple(marks), tuple(problems), notes, counts)
+    return Marks(path, kind, tuple(marks), tuple(problems), notes, counts, tuple(silent))
+
+
+def _of_event(columns: Columns) -> Iterator[int | None]:
+    for time in (columns.begin, columns.end, columns.length):
+        yield None if time is None else time.column
+    yield columns.label
 
 
 class _WrongCell(ValueError):  # noqa: N818  (never leaves this module)

@@ -1,4 +1,4 @@
-"""Tables without a header: Audacity's labels, RTTM, and plain begin, end, label.
+"""Tables without a header: Audacity's labels, RTTM, and plain (file,) begin, end, label.
 
 Audacity writes begin, end and label with tabs; where a label has frequencies, the line behind it
 is a backslash, the lowest and the highest frequency. RTTM writes
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from qsm_core.audio.reading import SUFFIXES
 from qsm_core.detection.annotations.clock import from_length
 from qsm_core.detection.annotations.headed_tables import delimiter_of
 from qsm_core.detection.annotations.marks import Mark, Marks, number_of, shown
@@ -35,9 +36,13 @@ def is_rttm(lines: Sequence[str]) -> bool:
 
 
 def is_bare(lines: Sequence[str]) -> bool:
-    """Return whether the first line is begin and end, and perhaps a label, without a header."""
-    cells = split_rows(lines[:1], delimiter_of(lines[0])).cells if lines else []
-    return bool(cells) and len(cells[0]) >= 2 and all(_is_number(cell) for cell in cells[0][:2])
+    """Return whether the first line is begin and end, and perhaps a label, without a header.
+
+    An audio file may stand before them, as in sed_eval's lists of events.
+    """
+    rows = split_rows(lines[:1], delimiter_of(lines[0])).cells if lines else []
+    times = rows[0][_is_audio(rows[0][0]) :][:2] if rows else []
+    return len(times) == 2 and all(_is_number(cell) for cell in times)
 
 
 def read_audacity(path: Path, lines: Sequence[str]) -> Marks:
@@ -91,8 +96,10 @@ def read_bare(path: Path, lines: Sequence[str]) -> Marks:
     problems = [f"{path}, {problem}" for problem in rows.problems]
     for line, cells in zip(rows.lines, rows.cells, strict=True):
         try:
-            label = cells[2].strip() if len(cells) > 2 else ""
-            marks.append(Mark(line, number_of(cells[0]), number_of(cells[1]), label or None))
+            named = _is_audio(cells[0])
+            begin, end, label = [*cells[named:], ""][:3]
+            file = cells[0].strip() if named else None
+            marks.append(Mark(line, number_of(begin), number_of(end), label.strip() or None, file))
         except (ValueError, IndexError):
             problems.append(
                 f"{path}, line {line}: {shown(', '.join(cells))} is not begin, end and label"
@@ -103,6 +110,10 @@ def read_bare(path: Path, lines: Sequence[str]) -> Marks:
 def _words(text: str) -> list[str]:
     """Return what stands between blanks and tabs; no-break spaces are part of a word."""
     return [word for word in re.split("[ \t]+", text) if word]
+
+
+def _is_audio(cell: str) -> bool:
+    return cell.strip().lower().endswith(SUFFIXES)
 
 
 def _is_number(text: str) -> bool:

@@ -156,7 +156,7 @@ def _add(gathered: _Gathered, marks: Marks, audio: AudioFiles, options: ImportOp
     gathered.counts.update(marks.counts)
     gathered.kinds.add(marks.kind)
     places: dict[str | None, str] = {}
-    names = [mark.file for mark in marks.marks] or [None]
+    names = [*(mark.file for mark in marks.marks), *marks.silent] or [None]
     for name in dict.fromkeys(names):
         line = next((mark.line for mark in marks.marks if mark.file == name), None)
         where = f"{marks.path}" if line is None or name is None else f"{marks.path}, line {line}"

@@ -58,6 +58,7 @@ class Marks:
         problems: What cannot be read, with file and line.
         notes: Decisions that the user should know.
         counts: What was counted, such as selections in two views.
+        silent: Audio files that rows name without an event.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Marks:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()
 
 
 def number_of(text: str) -> float:

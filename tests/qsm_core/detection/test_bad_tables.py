@@ -52,6 +52,7 @@ FORMS: dict[str, tuple[str, str]] = {
         "SPEAKER a 1 0.5 1.0 <NA> <NA> hum 0.5 <NA>\nSPEAKER a 1 2.5 1 <NA> <NA> hum <NA> <NA>\n",
     ),
     "bare": ("a.csv", "0.5,1.5,hum\n2,3,bark\n"),
+    "listed": ("all.csv", "a.wav,0.5,1.5,hum\nb.wav,2,3,bark\n"),
     "recordings": (
         "recordings.csv",
         "path,recording_id,group_id,split,channel,source_offset_s\n"
