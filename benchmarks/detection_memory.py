@@ -6,7 +6,7 @@
 The recording is 16 kHz mono WAV: a minute of noise with tones, over and over, written piece by
 piece and removed afterwards (2.8 GB for a day). Each scoring is the stage itself, in a process of
 its own with one thread, so that its peak is not that of the one before; the track is written too.
-Band energy scores every 10 ms; the frame form, width 16 with random weights, every 32 ms.
+Band energy scores every 10 ms; the frame form, width 16 with random weights, every 80 ms.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from qsm_core.store.digests import digest_file
 
 RATE_HZ = 16_000
 WIDTH = 16
-SEEN = Spectrogram(RATE_HZ, 512, 256, 64, 0.0, 8000.0, 0.0, "background")
+SEEN = Spectrogram(RATE_HZ, 1024, 640, 64, 0.0, 8000.0, 0.0, "background")
 DETECTORS = ("energy", "frame")
 _MIB = 2**20
 

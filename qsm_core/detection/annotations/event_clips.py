@@ -36,7 +36,7 @@ def write_event_clips(
     folder.mkdir(parents=True, exist_ok=True)
     stem = base_name(recording.recording_id.replace("/", "-"))
     own = events[events["recording_id"] == recording.recording_id]
-    written = []
+    written: list[Path] = []
     for times, samples, subtype in _cut(recording, own, padding_s):
         path = folder / f"{stem}_{times}_{len(written) + 1:05d}.wav"
         write_audio(path, samples, recording.sample_rate_hz, subtype=subtype)
