@@ -58,17 +58,6 @@ class AudioStream:
         if fault is not None:
             raise DataError("cannot read audio", [f"{self.path}: {fault}"])
 
-    def read(self, begin: int, count: int) -> np.ndarray:
-        """Return `count` samples from sample `begin` on, zeros where the recording has none."""
-        taken, passed = [np.zeros(max(0, min(count, -begin)), dtype=np.float32)], 0
-        for block in self.blocks():
-            if passed >= begin + count:
-                break
-            taken.append(block[max(0, begin - passed) : max(0, begin + count - passed)])
-            passed += len(block)
-        found = np.concatenate(taken)
-        return np.pad(found, (0, count - len(found)))
-
     def _resampled(self, file: AudioBlocks) -> Iterator[np.ndarray]:
         blocks = file.read(_BLOCK_S * file.rate_hz, self.channel)
         if file.rate_hz == self.sample_rate_hz:
