@@ -171,15 +171,17 @@ def _score(
         raise DataError(error.title, problems) from error
     stream = AudioStream(recording.path, grid.sample_rate_hz, recording.channel)
     with unchanged({recording.path: recording.sha256}):
-        found_pieces = list(_watched(context, detector, stream, progress))
-    pieces = [logits for logits, _ in found_pieces]
-    read = found_pieces[-1][1] if found_pieces else 0
-    logit = np.concatenate(pieces) if pieces else np.empty(0, np.float32)
+        # Thousands of small arrays between large passing ones would hold on to the memory of these.
+        kept, samples = bytearray(), 0
+        for piece, read in _watched(context, detector, stream, progress):
+            kept += piece.astype(np.float32, copy=False).tobytes()
+            samples = read
+    logit = np.frombuffer(kept, dtype=np.float32)
     info = TrackInfo(
         recording_id=recording.recording_id,
         label=config.label,
         sample_rate_hz=grid.sample_rate_hz,
-        num_samples=read,
+        num_samples=samples,
         start_sample=grid.start_sample,
         hop_samples=grid.hop_samples,
         window_samples=grid.window_samples,
