@@ -17,12 +17,12 @@ RECORDINGS, BENCHMARK, REPORT = (
 class Variant:
     """A division of the data, as clips."""
 
-    strategy: str
+    variant: str
 
     @property
     def name(self) -> str:
         """What the run calls it."""
-        return f"variant_{self.strategy}"
+        return f"variant_{self.variant}"
 
     @property
     def other_names(self) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ class Variant:
     @property
     def links(self) -> tuple[str, ...]:
         """Where the users of ANIMAL-SPOT look for it."""
-        return (f"dataset_{self.strategy}",)
+        return (f"dataset_{self.variant}",)
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,26 @@ class DetectorIdentity:
     """Which detector of a run.
 
     Args:
-        kind: frame, window, energy or silero.
+        kind: frame, window, energy, silero or audio_llm.
         variant: Division of the data that it was trained on; None for one that is not trained.
         seed: Of its training, where there are several.
+        setup: How its windows are trained, where there are several ways.
+        own_name: Its name where the setup, which then has one variant, names it.
     """
 
     kind: str
     variant: str | None = None
     seed: int | None = None
+    setup: str | None = None
+    own_name: str | None = None
 
     @property
     def name(self) -> str:
         """Its name in tables and folders."""
-        parts = (self.kind, self.variant, None if self.seed is None else f"seed{self.seed}")
+        seed = None if self.seed is None else f"seed{self.seed}"
+        if self.own_name is not None:
+            return self.own_name if seed is None else f"{self.own_name}_{seed}"
+        parts = (self.kind, self.setup, self.variant, seed)
         return "_".join(part for part in parts if part is not None)
 
     @property
@@ -63,10 +70,12 @@ class DetectorIdentity:
             "window": "Window CNN",
             "energy": "Band energy",
             "silero": "Silero VAD",
+            "audio_llm": "Audio LLM",
         }
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        variant = "" if self.variant is None else f" ({self.variant.replace('_', ' ')}{seed})"
-        return kinds[self.kind] + variant
+        variant = None if self.variant is None else self.variant.replace("_", " ")
+        parts = (self.setup, variant, None if self.seed is None else f"seed {self.seed}")
+        within = ", ".join(part for part in parts if part is not None)
+        return kinds[self.kind] + (f" ({within})" if within else "")
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,28 @@ class Training(_OfDetector):
     def links(self) -> tuple[str, ...]:
         """Where the results show it."""
         return (f"detectors/{self.detector.name}",)
+
+
+@dataclass(frozen=True)
+class FoundElsewhere:
+    """What another program found."""
+
+    program: str
+
+    @property
+    def name(self) -> str:
+        """What the run calls it."""
+        return f"found_{self.program}"
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """There are none."""
+        return ()
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Where the results show it."""
+        return (f"found/{self.program}",)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from qsm_core.detection.metrics.resampling import Resampling
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import as_annotations, as_recordings
 from qsm_core.detection.synthetic_config import Division
-from qsm_core.detection.tracks import ScoreTrack, TrackInfo, write_track
+from qsm_core.detection.tracks import ScoreTrack, TrackInfo, read_track, write_track
 from qsm_core.errors import DataError
 from qsm_core.stage.context import StageContext
 from tests.support.recordings import RATE_HZ, write_tones
@@ -100,7 +100,7 @@ def test_thresholds_come_from_dev_alone(recordings: Path, tmp_path: Path) -> Non
     shifted = _tracks(recordings, tmp_path / "shifted", 2.0, noise=0.5)
     for name in ("rec2", "rec3"):
         path = shifted / "tracks" / f"{name}.parquet"
-        track = evaluate.read_track(path)
+        track = read_track(path)
         write_track(path.parent, ScoreTrack(track.info, track.logit - 10))
     tables = _evaluate(recordings, tmp_path / "run", plain=plain, shifted=shifted)
     settings = tables["settings"].set_index("detector")
@@ -113,7 +113,7 @@ def test_thresholds_come_from_dev_alone(recordings: Path, tmp_path: Path) -> Non
 
 def test_of_equal_thresholds_the_middle_is_taken(recordings: Path, tmp_path: Path) -> None:
     tracks = [
-        evaluate.read_track(path)
+        read_track(path)
         for path in sorted((_tracks(recordings, tmp_path, 3.0) / "tracks").iterdir())
     ]
     events = read_prepared(recordings).annotations.assign(label="event")
@@ -133,7 +133,7 @@ def test_a_recording_without_a_track_is_named(recordings: Path, tmp_path: Path) 
 
 def test_own_clips_and_unseen_ones_are_asked_the_same(recordings: Path, tmp_path: Path) -> None:
     folder = _tracks(recordings, tmp_path, 3.0) / "tracks"
-    tracks = {path.stem: evaluate.read_track(path) for path in folder.iterdir()}
+    tracks = {path.stem: read_track(path) for path in folder.iterdir()}
     events = read_prepared(recordings).annotations
     rows = events[events["recording_id"].isin(["rec0", "rec1"])]
     calls = rows.rename(columns={"begin_s": "start_s", "end_s": "end_s"}).assign(
