@@ -153,9 +153,9 @@ class DetectionParameters(RunSettings):
     num_resamples: int = Field(
         2000, ge=100, le=100_000, description="Bootstrap samples of the intervals."
     )
-    second_stage: bool = Field(
-        False,
+    second_stage: bool | None = Field(
+        None,
         description="Measure each detector also behind a random forest that keeps what sounds like "
-        "a hit, fitted on dev (layer postrf).",
+        "a hit, fitted on dev (layer postrf). Empty: on for synthetic recordings alone.",
     )
     shards: int = Field(1, ge=1, le=64, description="Workers that a scoring is spread over.")

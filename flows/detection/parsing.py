@@ -52,7 +52,11 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
         raise ConfigurationError("the parameters cannot be used", problems)
     own = parameters.data is not None
     sizes = {name: getattr(DetectorTraining, name) for name in _SYNTHETIC} if own else _SYNTHETIC
-    missing = {"name": f"{'detection-data' if own else 'detection'}-seed{parameters.seed}", **sizes}
+    missing: dict[str, Any] = {
+        "name": f"{'detection-data' if own else 'detection'}-seed{parameters.seed}",
+        "second_stage": not own,
+        **sizes,
+    }
     return parameters.model_copy(
         update={name: one for name, one in missing.items() if getattr(parameters, name) is None}
     )

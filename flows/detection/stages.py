@@ -176,7 +176,7 @@ class DetectionStages:
                 label=p.label,
                 iou=p.iou,
                 resampling=Resampling(seed=p.seed, num_resamples=p.num_resamples),
-                second_stage=p.second_stage,
+                second_stage=bool(p.second_stage),
                 variants=self.setups.fixed,
             ),
             role=BENCHMARK,

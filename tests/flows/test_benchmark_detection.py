@@ -63,6 +63,7 @@ def test_a_run_leaves_what_its_users_look_for(folder: Path) -> None:
     tested = set(recordings.loc[recordings["split"] == "test", "recording_id"])
     assert tested
     assert not tested & {entry["recording_id"] for entry in index["entries"]}
+    assert metrics.groupby("layer")["model"].agg(set)["postrf"] <= set(metrics["model"])
     own = pd.read_parquet(results / "benchmark" / "own_test.parquet")
     assert set(own["detector"]) == {"frame_random", "window_random"}
 
@@ -92,6 +93,35 @@ def test_recordings_of_a_user_give_the_same_numbers(
     ]
     first = tables[0][tables[0]["detector"] == "energy"].reset_index(drop=True)
     assert tables[1]["value"].tolist() == first["value"].tolist()
+
+
+def test_programs_and_the_audio_llm_are_compared_with_detectors(
+    folder: Path, prefect_service: PrefectService
+) -> None:
+    """What is a perfect program's table, but for one call and one alarm, is nearly perfect."""
+    events = pd.read_csv(folder / "results/first/recordings/annotations.csv")
+    table = events[["recording_id", "begin_s", "end_s"]].iloc[1:].assign(confidence=0.9)
+    table.loc[len(events)] = [events["recording_id"].iloc[-1], 59.0, 59.5, 0.8]
+    table.to_csv(folder / "table.csv", index=False)
+    flags = ("--detectors=energy", "--detectors=audio_llm", "--llm-hop-s=1", "--variants=random")
+    done = _run(
+        prefect_service, folder, "--name=others", f"--found=raven={folder / 'table.csv'}", *flags
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "note: variant random divides clips" in " ".join(done.stdout.split())
+    results = folder / "results" / "others"
+    value = pd.read_parquet(results / "benchmark" / "results.parquet").set_index(
+        ["detector", "metric"]
+    )["value"]
+    assert value["raven", "f1"] > 0.95
+    assert 0 <= value["audio_llm", "f1"] <= 1
+    assert len(list((results / "scores/audio_llm/tracks").iterdir())) == 8
+    page = (results / "report.html").read_text()
+    for title in ("Audio LLM", "raven", "Band energy, second stage"):
+        assert title in page, title
+    refused = _run(prefect_service, folder, "--name=wrong", "--found=x=/nowhere", *flags)
+    assert refused.returncode == 2
+    assert "found = x=/nowhere: there is no such file or folder" in refused.stderr
 
 
 def test_what_is_wrong_with_recordings_is_said_before_anything_is_trained(
