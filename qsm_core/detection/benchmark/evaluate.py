@@ -94,8 +94,8 @@ def run(context: StageContext) -> dict[str, Any]:
         if config.second_stage:
             compared.add(*filters.behind(one, split, truth))
         context.report(number + 1, len(config.entrants), "detectors measured")
-    fixed, fixed_layers, notes = fixed_variants(compared.unfiltered, truth["test"], config)
-    compared.notes += notes
+    fixed, fixed_layers, unmeasured = fixed_variants(compared.unfiltered, truth["test"], config)
+    compared.notes += unmeasured
     own = _own_tests(context, config, prepared, truth["test"])
     tables = {
         "own_test": own,

@@ -26,7 +26,8 @@ def detection_figures(tables: Tables, titles: Titles, curves: Tables) -> dict[st
     """Return the figures by name; those without anything to draw are left out."""
     sweep, f1 = tables["sweep"], tables["results"].query("metric == 'f1'")
     swept = _those_in(sweep, titles)
-    before = tables["settings"].set_index("detector")["unfiltered"].dropna().to_dict()
+    filtered = tables["settings"].dropna(subset="unfiltered")
+    before = dict(zip(filtered["detector"], filtered["unfiltered"], strict=True))
     itself = {name: title for name, title in titles.items() if name not in before}
     best = f1.sort_values("value").iloc[-1] if len(f1) else None
     figures = {
@@ -145,7 +146,9 @@ def _plane(
                 label=title if own.empty else None,
             )
     for name, first in before.items():
-        start, end = (values.loc[one, ["recall", "precision"]].tolist() for one in (first, name))
+        start, end = (
+            (float(values["recall"][one]), float(values["precision"][one])) for one in (first, name)
+        )
         axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "0.3"})
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="Recall", ylabel="Precision")
     axes.legend(loc="best", fontsize=8)
