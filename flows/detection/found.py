@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from flows.detection.entries import entries_of, entry_problems
-from flows.detection.parameters import DetectionParameters
+from flows.detection.parameters import DetectionParameters, DetectorName
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def found_problems(p: DetectionParameters, others: Sequence[str]) -> list[str]:
     problems += [
         f"found = {one.name}=...: a detector of the benchmark has this name; choose another one"
         for one in found
-        if one.name in others
+        if one.name in (*others, *get_args(DetectorName))
     ]
     strange = sorted(set(entries_of(p.found_labels)) - {one.name for one in found})
     return problems + [
