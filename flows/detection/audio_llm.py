@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.detection.asked_source import asked_source, is_pipeline_result
+from flows.detection.detect_parameters import DetectParameters
 from flows.detection.parameters import DetectionParameters
 from flows.run.stages import RunStages
 from qsm_core.detection.detectors.config import AskedWindows
-from qsm_core.errors import DataError, ModelError
+from qsm_core.errors import ConfigurationError, DataError, ModelError
 from qsm_core.evaluation.scoring.instructions import read_instruction
 from qsm_core.inference.config import LONGEST_INSTRUCTION, SHORTEST_INSTRUCTION
 from qsm_core.models.adapter_fit import fit_adapter
@@ -39,8 +41,11 @@ def audio_llm_of(p: DetectionParameters) -> AudioLlm:
     """Return the audio LLM that the parameters name.
 
     Raises:
+        ConfigurationError: Something that the named run was made from is not there.
         DataError: The file of the instruction holds none.
     """
+    if p.llm is not None:
+        return _of_run(p, p.llm)
     return AudioLlm(
         model=p.llm_model,
         revision=p.llm_revision,
@@ -70,6 +75,8 @@ def audio_llm_problems(p: DetectionParameters) -> list[str]:
         )
     try:
         llm = audio_llm_of(p)
+    except ConfigurationError as error:
+        return [*problems, *error.problems]
     except DataError as error:
         return [*problems, *(f"llm_instruction: {one}" for one in error.problems)]
     length = len(llm.asked.instruction)
@@ -96,6 +103,29 @@ def audio_llm_inputs(llm: AudioLlm, run: RunStages) -> dict[str, Input]:
     if llm.adapter is not None:
         inputs["adapter"] = run.digest(llm.adapter)
     return inputs
+
+
+def _of_run(p: DetectionParameters, place: str) -> AudioLlm:
+    """Return the audio LLM of a run of `complete_pipeline`, whatever `detect` would make of it."""
+    path = Path(place).expanduser()
+    if not is_pipeline_result(path):
+        problem = (
+            f"llm = {place!r}: holds no eval_*/manifest.json; name the results of a "
+            "complete_pipeline run, or one of their eval_* folders"
+        )
+        raise ConfigurationError("the parameters cannot be used", [problem])
+    detecting = DetectParameters(
+        recordings=None,
+        detector=place,
+        model=p.llm_model,
+        model_revision=p.llm_revision,
+        adapter=p.llm_adapter,
+        instruction=p.llm_instruction,
+        window_s=p.llm_window_s,
+        hop_s=p.llm_hop_s,
+    )
+    found = asked_source(detecting, path)
+    return AudioLlm(found.model, p.llm_revision, found.inputs.get("adapter"), found.asked)
 
 
 def _instruction(given: str | None) -> str:

@@ -20,7 +20,7 @@ PANELS = {
     "variants": "Dataset variants",
     "detectors": "Detectors",
     "found": "Detections of other programs",
-    "llm_model": "Audio LLM",
+    "llm": "Audio LLM",
     "iou": "Benchmark",
     "seed": "Run",
 }
@@ -125,17 +125,22 @@ class DetectionParameters(RunSettings):
         default_factory=list,
         description="NAME=LABEL: what that program calls the events of `label`. Repeatable.",
     )
+    llm: str | None = Field(
+        None,
+        description="For the detector audio_llm: results/NAME of a complete_pipeline run (the best "
+        "on dev), or one of its results/NAME/eval_*. Its adapter and instruction are used.",
+    )
     llm_model: str = Field(
         "embedded",
-        description="Audio LLM for the detector audio_llm: embedded, a folder, or a model of the "
-        "Hub.",
+        description="Base model: embedded, a folder, or a model of the Hub. With llm it must be "
+        "the one of that run.",
     )
     llm_revision: str | None = Field(None, description="Commit of a model of the Hub.")
     llm_adapter: str | None = Field(None, description="Folder of its LoRA adapter.")
     llm_instruction: str | None = Field(
         None,
-        description="What it is asked about each window, or a file that holds it. Empty: whether "
-        "there is speech.",
+        description="What it is asked about each window, or a file that holds it. Empty: that of "
+        "llm, else whether there is speech.",
     )
     llm_window_s: float = Field(
         AskedWindows.window_s, gt=0, le=30, description="Seconds of a window."
@@ -143,7 +148,9 @@ class DetectionParameters(RunSettings):
     llm_hop_s: float = Field(
         AskedWindows.hop_s, gt=0, le=30, description="Seconds from one window to the next."
     )
-    llm_quantization: Literal["none", "nf4"] = Field("none", description="Form of its weights.")
+    llm_quantization: Literal["none", "nf4"] = Field(
+        "none", description="Form of its weights. With llm: that of the run."
+    )
     iou: float = Field(
         Benchmark.iou,
         ge=0,

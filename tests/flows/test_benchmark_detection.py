@@ -108,7 +108,7 @@ def test_programs_and_the_audio_llm_are_compared_with_detectors(
         prefect_service, folder, "--name=others", f"--found=raven={folder / 'table.csv'}", *flags
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "note: variant random divides clips" in " ".join(done.stdout.split())
+    assert "note: variant random divides clips" in " ".join(done.stderr.split())
     results = folder / "results" / "others"
     value = pd.read_parquet(results / "benchmark" / "results.parquet").set_index(
         ["detector", "metric"]

@@ -12,7 +12,7 @@ from flows.detection.parsing import parse_detection_parameters
 from flows.detection.stages import benchmark_stages
 from flows.run.stages import RunStages
 from qsm_core.errors import ConfigurationError
-from qsm_core.models.identity import EMBEDDED_FOLDER
+from qsm_core.models.identity import EMBEDDED_FOLDER, model_input
 from qsm_core.store.store import Store
 from tasks.run.handle import StageHandle
 from tasks.run.runner import StageRunner
@@ -214,3 +214,26 @@ def test_an_audio_llm_that_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="llm_adapter"):
         planned(tmp_path, detectors=["audio_llm"], llm_adapter=str(tmp_path / "no_adapter"))
     planned(tmp_path, detectors=["energy"], llm_model=str(tmp_path))  # it takes no part
+
+
+def test_the_audio_llm_may_be_that_of_a_run(tmp_path: Path) -> None:
+    config = {
+        "instruction": "Is there a hum? Answer SPEECH or NONSPEECH.",
+        "quantization": "none",
+        "dtype": "float32",
+        "system_prompt": "Listen.",
+    }
+    spec = {"config": config, "inputs": {"model": model_input("embedded").digest}}
+    evaluation = tmp_path / "run" / "eval_base"
+    evaluation.mkdir(parents=True)
+    write(evaluation / "manifest.json", {"spec": spec})
+    stages, _ = planned(tmp_path, detectors=["audio_llm"], llm=str(evaluation), llm_window_s=2.0)
+    asked = stages["score_audio_llm"].config.asked
+    assert asked.instruction == config["instruction"]
+    assert (asked.system_prompt, asked.dtype, asked.window_s) == ("Listen.", "float32", 2.0)
+    with pytest.raises(ConfigurationError, match="holds no eval_"):
+        planned(tmp_path, detectors=["audio_llm"], llm=str(tmp_path))
+    spec["inputs"]["model"] = "0" * 64
+    write(evaluation / "manifest.json", {"spec": spec})
+    with pytest.raises(ConfigurationError, match="is not the model of"):
+        planned(tmp_path, detectors=["audio_llm"], llm=str(evaluation))
