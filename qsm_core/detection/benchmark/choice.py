@@ -43,6 +43,23 @@ class Choice:
     f1: float
     tried: pd.DataFrame
 
+    @property
+    def finding_most(self) -> EventSettings | None:
+        """Of the settings that were tried, those with the largest recall, then precision, on dev.
+
+        They are what a second stage can sort; None where nothing was tried.
+        """
+        if self.tried.empty:
+            return None
+        row = self.tried.sort_values(["recall", "precision"], kind="stable").iloc[-1]
+        low = row["low_threshold"]
+        return EventSettings(
+            threshold=float(row["threshold"]),
+            low_threshold=None if pd.isna(low) else float(low),
+            min_duration_s=float(row["min_duration_s"]),
+            max_gap_s=float(row["max_gap_s"]),
+        )
+
 
 def choose(detections: Detections, truth: pd.DataFrame, criterion: Overlap) -> Choice:
     """Return what is best on dev: `choose_settings` of tracks, `choose_threshold` of tables."""

@@ -1,8 +1,9 @@
 """A detector behind its second stage: a random forest keeps the detections that sound like hits.
 
-The forest is grown on the detector's detections in dev groups. How probable a hit must be to be
-kept is chosen on dev too, each group judged by a forest that the other groups grew; test detections
-are looked at once. Where keeping everything is as good, everything is kept.
+The forest is grown on the detector's detections in dev groups: at the chosen settings, or at those
+that find most, whichever is better once it is filtered. That, and how probable a hit must be to be
+kept, is chosen on dev too, each group judged by a forest that the other groups grew; test
+detections are looked at once. Where keeping everything is as good, everything is kept.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from qsm_core.detection.benchmark.choice import Choice
 from qsm_core.detection.benchmark.config import Benchmark, filtered
 from qsm_core.detection.benchmark.detections import Detections
 from qsm_core.detection.benchmark.measured import Measured
+from qsm_core.detection.events.settings import EventSettings
 from qsm_core.detection.metrics.counting import compare
 from qsm_core.detection.metrics.matching import Overlap
 from qsm_core.detection.metrics.rates import summary
@@ -75,41 +77,77 @@ def behind_second_stage(
         UnfittedError: The dev detections are of one group, or all of one kind.
         DataError: Audio cannot be read.
     """
-    settings = ForestSettings(seed=config.resampling.seed)
+    forest_settings = ForestSettings(seed=config.resampling.seed)
+    trials, reasons = [], []
+    for settings in dict.fromkeys((one.choice.settings, one.choice.finding_most)):
+        if settings is None and one.choice.settings is not None:
+            continue
+        try:
+            trials.append(_try(settings, dev, recordings, config, forest_settings))
+        except UnfittedError as error:
+            reasons.append(error)
+    if not trials:
+        raise reasons[0]
+    best = max(trials, key=lambda trial: trial.f1)  # of equals the chosen settings
+    best.forest.save(folder)
+    found = test.detections.at(best.settings)
+    likely = best.forest.probability(_inputs(found, recordings))
+    kept = found[likely >= best.keep].reset_index(drop=True)
+    compared = compare(
+        test.truth, kept, Overlap(config.iou), recordings=test.detections.durations, by_label=False
+    )
+    return Measured(
+        filtered(one.entrant),
+        Choice(best.settings, best.f1, pd.DataFrame()),
+        one.detections,
+        kept,
+        compared,
+        unfiltered=one.entrant,
+        keep_probability=best.keep,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A second stage at some settings, and how good it is on dev."""
+
+    settings: EventSettings | None
+    keep: float
+    f1: float
+    forest: EventFilter
+
+
+def _try(
+    settings: EventSettings | None,
+    dev: SplitEvents,
+    recordings: Mapping[str, Recording],
+    config: Benchmark,
+    forest_settings: ForestSettings,
+) -> _Trial:
+    """Return the best second stage at some settings.
+
+    Raises:
+        UnfittedError: There is too little to learn from.
+    """
     criterion = Overlap(config.iou)
-    found = dev.detections.at(one.choice.settings)
+    found = dev.detections.at(settings)
     hits, learned = _outcomes(dev.truth, found, criterion)
     inputs = _inputs(found, recordings)
     groups = np.array([recordings[str(name)].group_id for name in found["recording_id"]])
     likely = np.ones(len(found))  # what matches an unsure annotation is neither learned nor judged
-    likely[learned] = _by_other_groups(inputs[learned], hits[learned], groups[learned], settings)
+    likely[learned] = _by_other_groups(
+        inputs[learned], hits[learned], groups[learned], forest_settings
+    )
     names = list(dev.detections.durations)
     f1 = [
         _f1(dev.truth, found[likely >= keep].reset_index(drop=True), criterion, names)
         for keep in _KEEP
     ]
-    keep = _best(f1)
     try:
-        forest = EventFilter(inputs[learned].reset_index(drop=True), hits[learned], settings)
+        forest = EventFilter(inputs[learned].reset_index(drop=True), hits[learned], forest_settings)
     except DataError as error:
         raise UnfittedError("; ".join(error.problems)) from error
-    forest.save(folder)
-    kept = one.found[forest.probability(_inputs(one.found, recordings)) >= keep].reset_index(
-        drop=True
-    )
-    compared = compare(
-        test.truth, kept, criterion, recordings=test.detections.durations, by_label=False
-    )
-    tried = pd.DataFrame({"keep_probability": _KEEP, "f1": f1})
-    return Measured(
-        filtered(one.entrant),
-        Choice(one.choice.settings, max(f1), tried),
-        one.detections,
-        kept,
-        compared,
-        unfiltered=one.entrant,
-        keep_probability=keep,
-    )
+    return _Trial(settings, _best(f1), max(f1), forest)
 
 
 def _outcomes(

@@ -78,6 +78,29 @@ def test_the_second_stage_is_chosen_without_test(
     assert value["other_postrf", "f1"] == 0
 
 
+def test_the_second_stage_may_begin_where_more_is_found(
+    recordings: Path, alarms: dict[str, list[float]], tmp_path: Path
+) -> None:
+    """Every second tone is as faint as the alarms: a threshold loses it, the forest finds it."""
+    faint = write_tracks(recordings, tmp_path / "faint", -1.0, also=alarms)
+    clear = write_tracks(recordings, tmp_path / "clear", 3.0)
+    events = read_prepared(recordings).annotations
+    for path in sorted((faint / "tracks").iterdir()):
+        low, high = read_track(path), read_track(clear / "tracks" / path.name)
+        own = events[events["recording_id"] == low.info.recording_id].iloc[::2]
+        logit = low.logit.copy()
+        for begin, end in own[["begin_s", "end_s"]].to_numpy() * RATE_HZ / HOP:
+            inside = slice(int(begin), int(end) + 1)
+            logit[inside] = high.logit[inside]
+        write_track(faint / "tracks", ScoreTrack(low.info, logit))
+    tables = benchmark(recordings, tmp_path / "run", {"faint": faint}, second_stage=True)
+    value = tables["results"].set_index(["detector", "metric"])["value"]
+    assert value["faint", "f1"] < 0.75
+    assert value["faint_postrf", "f1"] > 0.9
+    threshold = tables["settings"].set_index("detector")["threshold"]
+    assert threshold["faint_postrf"] < -0.9
+
+
 def test_one_dev_group_cannot_judge_itself(tmp_path: Path) -> None:
     recordings = write_tones(tmp_path / "in", ("train", "dev", "test"))
     events = read_prepared(recordings).annotations
