@@ -114,16 +114,16 @@ def _of_run(p: DetectionParameters, place: str) -> AudioLlm:
             "complete_pipeline run, or one of their eval_* folders"
         )
         raise ConfigurationError("the parameters cannot be used", [problem])
-    detecting = DetectParameters(
-        recordings=None,
-        detector=place,
-        model=p.llm_model,
-        model_revision=p.llm_revision,
-        adapter=p.llm_adapter,
-        instruction=p.llm_instruction,
-        window_s=p.llm_window_s,
-        hop_s=p.llm_hop_s,
-    )
+    given = {
+        "detector": place,
+        "model": p.llm_model,
+        "model_revision": p.llm_revision,
+        "adapter": p.llm_adapter,
+        "instruction": p.llm_instruction,
+        "window_s": p.llm_window_s,
+        "hop_s": p.llm_hop_s,
+    }
+    detecting = DetectParameters.model_validate(given)
     found = asked_source(detecting, path)
     return AudioLlm(found.model, p.llm_revision, found.inputs.get("adapter"), found.asked)
 

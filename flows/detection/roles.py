@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flows.detection.detectors import DetectorIdentity
 from flows.run.stages import NamedRole
 
 RECORDINGS, BENCHMARK, REPORT = (
@@ -35,49 +36,6 @@ class Variant:
     def links(self) -> tuple[str, ...]:
         """Where the users of ANIMAL-SPOT look for it."""
         return (f"dataset_{self.variant}",)
-
-
-@dataclass(frozen=True)
-class DetectorIdentity:
-    """Which detector of a run.
-
-    Args:
-        kind: frame, window, energy, silero or audio_llm.
-        variant: Division of the data that it was trained on; None for one that is not trained.
-        seed: Of its training, where there are several.
-        setup: How its windows are trained, where there are several ways.
-        own_name: Its name where the setup, which then has one variant, names it.
-    """
-
-    kind: str
-    variant: str | None = None
-    seed: int | None = None
-    setup: str | None = None
-    own_name: str | None = None
-
-    @property
-    def name(self) -> str:
-        """Its name in tables and folders."""
-        seed = None if self.seed is None else f"seed{self.seed}"
-        if self.own_name is not None:
-            return self.own_name if seed is None else f"{self.own_name}_{seed}"
-        parts = (self.kind, self.setup, self.variant, seed)
-        return "_".join(part for part in parts if part is not None)
-
-    @property
-    def title(self) -> str:
-        """Its name in reports."""
-        kinds = {
-            "frame": "Frame CNN",
-            "window": "Window CNN",
-            "energy": "Band energy",
-            "silero": "Silero VAD",
-            "audio_llm": "Audio LLM",
-        }
-        variant = None if self.variant is None else self.variant.replace("_", " ")
-        parts = (self.setup, variant, None if self.seed is None else f"seed {self.seed}")
-        within = ", ".join(part for part in parts if part is not None)
-        return kinds[self.kind] + (f" ({within})" if within else "")
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flows.detection.audio_llm import audio_llm_inputs, audio_llm_of, audio_llm_problems
-from flows.detection.detectors import TRAINED, detectors_of, setup_of
+from flows.detection.detectors import TRAINED, DetectorIdentity, detectors_of, setup_of
 from flows.detection.found import found_of
 from flows.detection.parameters import DetectionParameters
 from flows.detection.recordings import submit_recordings
 from flows.detection.roles import (
     BENCHMARK,
     REPORT,
-    DetectorIdentity,
     FoundElsewhere,
     Scores,
     Training,

@@ -9,7 +9,7 @@ detections are looked at once. Where keeping everything is as good, everything i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _KEEP = (0.0, *np.round(np.arange(0.1, 0.95, 0.1), 1))
 _FOLDS = 5
+_EQUAL = 1e-9
 
 
 class UnfittedError(Exception):
@@ -86,13 +87,13 @@ def behind_second_stage(
             trials.append(_try(settings, dev, recordings, config, forest_settings))
         except UnfittedError as error:
             reasons.append(error)
-    if not trials:
-        raise reasons[0]
-    best = max(trials, key=lambda trial: trial.f1)  # of equals the chosen settings
+    best = max(trials, key=lambda trial: trial.f1, default=None)  # of equals the chosen settings
+    if best is None or best.f1 < one.choice.f1 - _EQUAL:
+        raise reasons[0]  # the chosen settings leave nothing to learn, and others are worse
+    best.forest.settings = replace(forest_settings, threshold=best.keep)
     best.forest.save(folder)
     found = test.detections.at(best.settings)
-    likely = best.forest.probability(_inputs(found, recordings))
-    kept = found[likely >= best.keep].reset_index(drop=True)
+    kept = best.forest.keep(found, _inputs(found, recordings))
     compared = compare(
         test.truth, kept, Overlap(config.iou), recordings=test.detections.durations, by_label=False
     )
