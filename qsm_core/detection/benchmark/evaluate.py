@@ -19,13 +19,10 @@ forest is grown of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from qsm_core.detection.benchmark.choice import choose
@@ -34,33 +31,20 @@ from qsm_core.detection.benchmark.config import (
     TRACKS_INPUT,
     VARIANT_INPUT,
     Benchmark,
-    Entrant,
 )
 from qsm_core.detection.benchmark.detections import Detections, TrackDetections
-from qsm_core.detection.benchmark.examples import choose_examples
 from qsm_core.detection.benchmark.filtering import (
     SplitEvents,
     UnfittedError,
     behind_second_stage,
 )
 from qsm_core.detection.benchmark.fixed_variants import fixed_variants
-from qsm_core.detection.benchmark.measured import (
-    Measured,
-    boundary_rows,
-    further_row,
-    measure,
-    quality_rows,
-    settings_row,
-    sweep_rows,
-    windows_of,
-)
+from qsm_core.detection.benchmark.measured import Measured, measure
 from qsm_core.detection.benchmark.opening import SPLITS_USED, TRACKS, detections_of
 from qsm_core.detection.benchmark.own_test import own_test_row
-from qsm_core.detection.metrics.frame_truth import fit_platt
-from qsm_core.detection.metrics.intervals import rates_with_intervals
+from qsm_core.detection.benchmark.tables import Compared, layer_of, reliability, tables_of
 from qsm_core.detection.metrics.matching import Overlap
-from qsm_core.detection.metrics.rates import by_recording
-from qsm_core.detection.metrics.seed_tables import Layer, found_tag, seed_tables, variant_tag
+from qsm_core.detection.metrics.seed_tables import seed_tables
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import Recording, RecordingSet
 from qsm_core.detection.tracks import read_tracks
@@ -90,7 +74,7 @@ def run(context: StageContext) -> dict[str, Any]:
         one = measure(entrant, choice, split["test"], truth["test"], config)
         compared.add(one, [(entrant.name, note) for note in notes])
         if isinstance(split["dev"], TrackDetections):
-            compared.calibration.append(_reliability(entrant, split, truth))
+            compared.calibration.append(reliability(entrant, split, truth))
         if config.second_stage:
             compared.add(*filters.behind(one, split, truth))
         context.report(number + 1, len(config.entrants), "detectors measured")
@@ -101,10 +85,10 @@ def run(context: StageContext) -> dict[str, Any]:
         "own_test": own,
         "fixed_variants": fixed,
         "notes": pd.DataFrame(compared.notes, columns=["detector", "note"]),
-    } | _tables(compared, truth["test"], prepared, config)
+    } | tables_of(compared, truth["test"], prepared, config)
     for name, table in tables.items():
         table.to_parquet(context.out / f"{name}.parquet", index=False)
-    layers = [*map(_layer, compared.measured), *fixed_layers]
+    layers = [*map(layer_of, compared.measured), *fixed_layers]
     whole, each = seed_tables(
         truth["test"].assign(label=ANY_LABEL), layers, compared.measured[0].names
     )
@@ -115,32 +99,6 @@ def run(context: StageContext) -> dict[str, Any]:
         one.found.to_parquet(context.out / DETECTIONS / f"{one.entrant.name}.parquet", index=False)
     truth["test"].to_parquet(context.out / "truth.parquet", index=False)
     return _summary(tables, compared.measured)
-
-
-@dataclass
-class Compared:
-    """What was measured.
-
-    Attributes:
-        measured: Every detector, each followed by itself behind its second stage.
-        calibration: Reliability of each detector with score tracks.
-        notes: Names of detectors, and what a reader should know of them.
-    """
-
-    measured: list[Measured] = field(default_factory=list)
-    calibration: list[pd.DataFrame] = field(default_factory=list)
-    notes: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, one: Measured | None, notes: Sequence[tuple[str, str]]) -> None:
-        """Add a detector, if it could be measured, and what is to be known of it."""
-        if one is not None:
-            self.measured.append(one)
-        self.notes += notes
-
-    @property
-    def unfiltered(self) -> list[Measured]:
-        """The detectors themselves."""
-        return [one for one in self.measured if one.unfiltered is None]
 
 
 class SecondStages:
@@ -203,87 +161,6 @@ def _own_tests(
         rows.append(own_test_row(entrant.name, clips, tracks, unseen, prepared.annotations, seed))
     columns = ["detector", "own_f1", "unseen_f1", "own_clips", "unseen_clips"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _tables(
-    compared: Compared, truth: pd.DataFrame, prepared: RecordingSet, config: Benchmark
-) -> dict[str, pd.DataFrame]:
-    groups = dict(
-        zip(prepared.recordings["recording_id"], prepared.recordings["group_id"], strict=True)
-    )
-    measured, unfiltered = compared.measured, compared.unfiltered
-    counts = {one.entrant.name: one.compared.counts for one in measured}
-    # Each detector with the one before it, and each second stage with the detector itself.
-    pairs = [
-        *pairwise(one.entrant.name for one in unfiltered),
-        *((one.unfiltered.name, one.entrant.name) for one in measured if one.unfiltered),
-    ]
-    results, differences = rates_with_intervals(counts, groups, config.resampling, pairs)
-    each = [
-        by_recording(one.compared.counts, one.detections.durations).assign(
-            detector=one.entrant.name
-        )
-        for one in measured
-    ]
-    sweeps = [sweep_rows(one, truth, config) for one in unfiltered]
-    return {
-        "settings": pd.DataFrame([settings_row(one) for one in measured]),
-        "tried": pd.concat(
-            [one.choice.tried.assign(detector=one.entrant.name) for one in measured]
-        ),
-        "results": results,
-        "differences": differences,
-        "further": pd.DataFrame([further_row(one, truth, config) for one in measured]),
-        "sweep": pd.concat([overall for overall, _ in sweeps], ignore_index=True),
-        "sweep_by_recording": pd.concat([each for _, each in sweeps], ignore_index=True),
-        "by_recording": pd.concat(each, ignore_index=True),
-        "by_quality": pd.concat([quality_rows(one, truth) for one in measured], ignore_index=True),
-        "boundary_errors": pd.concat(
-            [boundary_rows(one, truth) for one in measured], ignore_index=True
-        ),
-        "reliability": pd.concat(compared.calibration, ignore_index=True),
-        "examples": choose_examples(unfiltered, truth, config.examples),
-    }
-
-
-def _reliability(
-    entrant: Entrant, split: Mapping[str, Detections], truth: Mapping[str, pd.DataFrame]
-) -> pd.DataFrame:
-    """Return how often windows of test hold an event, by the probability scaled on dev."""
-    windows = {
-        name: windows_of(one.tracks, truth[name])
-        for name, one in split.items()
-        if isinstance(one, TrackDetections)
-    }
-    platt = fit_platt(*windows["dev"])
-    logit, inside = windows["test"]
-    probability = platt.probability(logit)
-    bins = np.minimum((probability * 10).astype(int), 9)
-    table = pd.DataFrame({"bin": bins, "predicted": probability, "observed": inside})
-    sums = table.groupby("bin").agg(
-        windows=("observed", "size"), predicted=("predicted", "mean"), observed=("observed", "mean")
-    )
-    return sums.reset_index().assign(
-        detector=entrant.name, slope=platt.slope, intercept=platt.intercept
-    )
-
-
-def _layer(one: Measured) -> Layer:
-    settings = one.choice.settings
-    probability = None if settings is None else float(1 / (1 + np.exp(-settings.threshold)))
-    if isinstance(one.detections, TrackDetections) and probability is not None:
-        track = one.detections.tracks[0].info
-        tag = variant_tag(
-            track.window_samples / track.sample_rate_hz,
-            track.hop_samples / track.sample_rate_hz,
-            probability,
-        )
-    else:
-        tag = found_tag(probability)
-    found = one.found.assign(label=ANY_LABEL)
-    if one.unfiltered is None:
-        return Layer(one.entrant.name, tag, "evaluation", found)
-    return Layer(one.unfiltered.name, tag, "postrf", found)
 
 
 def _summary(tables: dict[str, pd.DataFrame], measured: list[Measured]) -> dict[str, Any]:
