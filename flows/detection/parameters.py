@@ -10,8 +10,10 @@ from typing import Literal
 from pydantic import Field
 
 from flows.run.settings import RunSettings
+from qsm_core.detection.annotations.forms import AnnotationForm
 from qsm_core.detection.benchmark.config import Benchmark
 from qsm_core.detection.detectors.config import AskedWindows
+from qsm_core.detection.prepare_config import PrepareRecordings
 from qsm_core.detection.synthetic_config import Division
 from qsm_core.detection.variants.config import SplitStrategy, VariantConfig
 
@@ -57,6 +59,14 @@ class DetectionParameters(RunSettings):
     test_fraction: float = Field(
         Division.test, gt=0, lt=1, description="Share of the events for the test."
     )
+    audio_root: str | None = Field(
+        None, description="Folder of the audio, where it does not lie beside the tables of `data`."
+    )
+    annotation_format: AnnotationForm = Field(
+        PrepareRecordings.annotation_format,
+        description="Form of the annotations. auto: each table is looked at. From aud-bbox on they "
+        "are formats of crowsetta, which is an extra.",
+    )
     variants: list[VariantName] = Field(
         ["by_group", "random"],
         description="Divisions of the data that detectors are trained on.",
@@ -81,6 +91,10 @@ class DetectionParameters(RunSettings):
     fallback_raw: bool = Field(
         VariantConfig.fallback_raw,
         description="Take noise from the longer file where a recording has no room left.",
+    )
+    spectrograms: bool = Field(
+        VariantConfig.spectrograms,
+        description="Write a picture (PNG) of each clip of a variant too.",
     )
     dataset_prep_configs: str | None = Field(
         None,

@@ -9,6 +9,7 @@ from flows.detection.detectors import detectors_of
 from flows.detection.found import found_problems
 from flows.detection.parameters import DetectionParameters
 from flows.detection.setups import setups_of
+from flows.detection.sources import source_problems
 from flows.form.validation import parse_model
 from flows.run.settings import settings_problems
 from qsm_core.detection.detectors.config import WIDTHS, DetectorTraining
@@ -28,6 +29,9 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     problems = settings_problems(parameters)
     if parameters.data is not None and not Path(parameters.data).expanduser().exists():
         problems.append(f"data = {parameters.data!r}: there is no such file or folder")
+    problems += source_problems(
+        parameters.data, parameters.audio_root, parameters.annotation_format
+    )
     if parameters.width is not None and parameters.width not in WIDTHS:
         problems.append(f"width = {parameters.width}: allowed are {', '.join(map(str, WIDTHS))}")
     problems += [

@@ -82,7 +82,9 @@ def setups_of(p: DetectionParameters) -> Setups:
     measured = _read(p.benchmark_variants, read_benchmark_variants, problems)
     notes = [] if problems else _unused(p)
     labels = None if p.label is None else (p.label,)
-    variants = tuple(replace(one, labels=labels) for one in prepared or _variants(p))
+    variants = tuple(
+        replace(one, labels=labels, spectrograms=p.spectrograms) for one in prepared or _variants(p)
+    )
     fixed = tuple(FixedVariant(one.window_s, one.hop_s, one.threshold) for one in measured or ())
     windows: tuple[WindowSetup, ...] = (WindowSetup(),)
     if trained is not None:
