@@ -42,7 +42,7 @@ from qsm_core.detection.benchmark.fixed_variants import fixed_variants
 from qsm_core.detection.benchmark.measured import Measured, measure
 from qsm_core.detection.benchmark.opening import SPLITS_USED, TRACKS, detections_of
 from qsm_core.detection.benchmark.own_test import own_test_row
-from qsm_core.detection.benchmark.tables import Compared, layer_of, reliability, tables_of
+from qsm_core.detection.benchmark.tables import Compared, layers_of, reliability, tables_of
 from qsm_core.detection.metrics.matching import Overlap
 from qsm_core.detection.metrics.seed_tables import seed_tables
 from qsm_core.detection.prepared import read_prepared
@@ -88,7 +88,7 @@ def run(context: StageContext) -> dict[str, Any]:
     } | tables_of(compared, truth["test"], prepared, config)
     for name, table in tables.items():
         table.to_parquet(context.out / f"{name}.parquet", index=False)
-    layers = [*map(layer_of, compared.measured), *fixed_layers]
+    layers = [*layers_of(compared.measured), *fixed_layers]
     whole, each = seed_tables(
         truth["test"].assign(label=ANY_LABEL), layers, compared.measured[0].names
     )

@@ -104,6 +104,7 @@ def behind_second_stage(
         kept,
         compared,
         unfiltered=one.entrant,
+        before=None if best.settings == one.choice.settings else found,
         keep_probability=best.keep,
     )
 

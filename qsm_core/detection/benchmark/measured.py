@@ -42,6 +42,8 @@ class Measured:
         found: Its detections at the chosen ones.
         compared: With the annotations.
         unfiltered: The same detector before its second stage; None: it has none.
+        before: What the second stage sorted, where that is not what the detector finds at its own
+            settings.
         keep_probability: Of a hit, from which on the second stage keeps a detection.
     """
 
@@ -51,6 +53,7 @@ class Measured:
     found: pd.DataFrame
     compared: Comparison
     unfiltered: Entrant | None = None
+    before: pd.DataFrame | None = None
     keep_probability: float = np.nan
 
     @property

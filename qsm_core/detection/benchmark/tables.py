@@ -118,20 +118,36 @@ def reliability(
     )
 
 
-def layer_of(one: Measured) -> Layer:
-    """Return the detections of a detector as a layer of metrics.csv."""
+def layers_of(measured: Sequence[Measured]) -> list[Layer]:
+    """Return the detections of all detectors as layers of metrics.csv.
+
+    A second stage that sorted other detections than the detector's own brings these along, so that
+    each row of `postrf` has one of `evaluation` beside it, with the same name of its settings.
+    """
+    layers: dict[tuple[str, str], Layer] = {}
+    filtered = []
+    for one in measured:
+        tag, found = _tag(one), one.found.assign(label=ANY_LABEL)
+        if one.unfiltered is None:
+            layers[one.entrant.name, tag] = Layer(one.entrant.name, tag, "evaluation", found)
+            continue
+        name = one.unfiltered.name
+        filtered.append(Layer(name, tag, "postrf", found))
+        if one.before is not None:
+            before = one.before.assign(label=ANY_LABEL)
+            layers.setdefault((name, tag), Layer(name, tag, "evaluation", before))
+    return [*layers.values(), *filtered]
+
+
+def _tag(one: Measured) -> str:
+    """Return the window, hop and threshold of a detector, as far as it has them."""
     settings = one.choice.settings
     probability = None if settings is None else float(1 / (1 + np.exp(-settings.threshold)))
-    if isinstance(one.detections, TrackDetections) and probability is not None:
-        track = one.detections.tracks[0].info
-        tag = variant_tag(
-            track.window_samples / track.sample_rate_hz,
-            track.hop_samples / track.sample_rate_hz,
-            probability,
-        )
-    else:
-        tag = found_tag(probability)
-    found = one.found.assign(label=ANY_LABEL)
-    if one.unfiltered is None:
-        return Layer(one.entrant.name, tag, "evaluation", found)
-    return Layer(one.unfiltered.name, tag, "postrf", found)
+    if probability is None or not isinstance(one.detections, TrackDetections):
+        return found_tag(probability)
+    track = one.detections.tracks[0].info
+    return variant_tag(
+        track.window_samples / track.sample_rate_hz,
+        track.hop_samples / track.sample_rate_hz,
+        probability,
+    )

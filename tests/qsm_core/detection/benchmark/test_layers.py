@@ -49,7 +49,7 @@ def test_the_second_stage_is_fitted_on_dev_and_measured_on_test(
     assert note.startswith("no second stage: ")
     metrics = pd.read_csv(tmp_path / "run/out/metrics.csv")
     assert metrics[["model", "layer"]].values.tolist() == [
-        *(["eager", "evaluation"], ["eager", "postrf"], ["exact", "evaluation"])
+        *(["eager", "evaluation"], ["exact", "evaluation"], ["eager", "postrf"])
     ]
     tapes = pd.read_csv(tmp_path / "run/out/metrics_per_tape.csv")
     assert tapes.query("layer == 'postrf'")["tape"].tolist() == ["rec3", "rec4"]
@@ -99,6 +99,9 @@ def test_the_second_stage_may_begin_where_more_is_found(
     assert value["faint_postrf", "f1"] > 0.9
     threshold = tables["settings"].set_index("detector")["threshold"]
     assert threshold["faint_postrf"] < -0.9
+    # The row of the second stage has one beside it of what it sorted.
+    metrics = pd.read_csv(tmp_path / "run/out/metrics.csv").groupby("variant")["layer"].agg(list)
+    assert sorted(metrics) == [["evaluation"], ["evaluation", "postrf"]]
 
 
 def test_one_dev_group_cannot_judge_itself(tmp_path: Path) -> None:
