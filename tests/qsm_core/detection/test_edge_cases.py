@@ -28,7 +28,7 @@ from qsm_core.detection.metrics.seed_tables import Layer, seed_tables
 from qsm_core.detection.metrics.segments import event_error_rate, segment_counts
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import as_annotations, as_detections, no_detections
-from tests.qsm_core.detection.benchmark.test_benchmark import evaluate_all, hand_made_tracks
+from tests.support.detection_tracks import benchmark, write_tracks
 from tests.support.recordings import write_tones
 
 # Names that differ behind a dot, and one of a recording without an event.
@@ -141,9 +141,9 @@ def test_a_benchmark_with_a_silent_tape_and_events_that_touch_and_overlap(tmp_pa
     touching = own.assign(begin_s=own["end_s"], end_s=own["end_s"] + 0.2)
     pd.concat([table, touching]).to_csv(recordings / "annotations.csv", index=False)
     assert len(read_prepared(recordings).annotations) > len(table)
-    tracks = hand_made_tracks(recordings, tmp_path / "tracks", 3.0)
-    silent = hand_made_tracks(recordings, tmp_path / "silent", -3.0)
-    tables = evaluate_all(recordings, tmp_path / "run", hearing=tracks, silent=silent)
+    tracks = write_tracks(recordings, tmp_path / "tracks", 3.0)
+    silent = write_tracks(recordings, tmp_path / "silent", -3.0)
+    tables = benchmark(recordings, tmp_path / "run", {"hearing": tracks, "silent": silent})
     results = tables["results"].set_index(["detector", "metric"])["value"]
     # Two events that touch are one detection: half of those annotated in rec3 can be found.
     assert 0.5 < results["hearing", "f1"] < 1

@@ -24,7 +24,7 @@ from qsm_core.detection.variants.config import VariantConfig
 from qsm_core.errors import DataError, InterruptedStageError
 from qsm_core.store.digests import digest_file
 from qsm_core.store.full_disk import is_full_disk
-from tests.qsm_core.detection.benchmark.test_benchmark import hand_made_tracks
+from tests.support.detection_tracks import write_tracks
 from tests.support.holding import Hold
 from tests.support.recordings import write_tones
 from tests.support.small_disk import fill, small_disk
@@ -141,7 +141,7 @@ def test_a_killed_variant_is_cut_again_to_the_same_bits(recordings: Path, tmp_pa
 
 @pytest.mark.slow
 def test_a_killed_evaluation_ends_with_the_same_bits(recordings: Path, tmp_path: Path) -> None:
-    tracks = hand_made_tracks(recordings, tmp_path / "tracks", 2.0, noise=1.0)
+    tracks = write_tracks(recordings, tmp_path / "tracks", 2.0, noise=1.0)
     inputs = {"recordings": recordings, "tracks_one": tracks}
     folder, whole = tmp_path / "killed", tmp_path / "whole"
     killed_at(r"/metrics\.csv$", 1, evaluate, folder, BENCHMARK, inputs)
