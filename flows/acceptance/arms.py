@@ -30,7 +30,8 @@ class ArmSource:
         adapter: Folder of a LoRA adapter; None for none.
         url: Of a server that has the model; None: it runs here.
         secret: Secret block with the key of the server.
-        adapter_field: Parameter that names the adapter, for errors.
+        model_field: Parameter that names the model, for errors.
+        adapter_field: The same of the adapter.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ArmSource:
     adapter: Path | None
     url: str | None
     secret: str | None
+    model_field: str
     adapter_field: str
 
     @property
@@ -90,28 +92,26 @@ def _baseline(p: AcceptParameters) -> ArmSource:
         _folder(p.baseline_adapter) or default,
         p.baseline_url,
         p.baseline_secret,
+        "baseline",
         "baseline_adapter",
     )
 
 
 def _student(p: AcceptParameters) -> ArmSource:
-    if p.student is None or p.student == NONE:
-        model, revision, url, secret = (
-            p.baseline,
-            p.baseline_revision,
-            p.baseline_url,
-            p.baseline_secret,
-        )
-    else:
-        model, revision, url, secret = (
-            p.student,
-            p.student_revision,
-            p.student_url,
-            p.student_secret,
-        )
-    takes_default = p.student is None and _is_embedded(model, url)
-    adapter = _folder(p.adapter) or (STUDENT_ADAPTER if takes_default else None)
-    return ArmSource("student", model, revision, adapter, url, secret, "adapter")
+    own = p.student is not None and p.student != NONE
+    of = p.student if own else p.baseline
+    url = p.student_url if own else p.baseline_url
+    takes_default = p.student is None and _is_embedded(str(of), url)
+    return ArmSource(
+        "student",
+        str(of),
+        p.student_revision if own else p.baseline_revision,
+        _folder(p.adapter) or (STUDENT_ADAPTER if takes_default else None),
+        url,
+        p.student_secret if own else p.baseline_secret,
+        "student" if own else "baseline",
+        "adapter",
+    )
 
 
 def _problems(arm: ArmSource) -> list[str]:
@@ -124,8 +124,7 @@ def _problems(arm: ArmSource) -> list[str]:
         return _key_problems(arm, os.environ)
     if arm.is_embedded:
         return []  # its folder is made by the run, which then judges the adapter
-    field = "student" if arm.name == "student" else "baseline"
-    problems = model_problems(field, arm.model, arm.revision, TEXT_LLM)
+    problems = model_problems(arm.model_field, arm.model, arm.revision, TEXT_LLM)
     adapter = None if arm.adapter is None else str(arm.adapter)
     fits = adapter_problems(adapter, arm.model, arm.revision, TEXT_LLM, field=arm.adapter_field)
     return problems + fits
