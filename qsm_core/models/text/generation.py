@@ -22,6 +22,8 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+_LIKELIEST = 256  # tokens among which a nucleus is looked for first
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -150,6 +152,31 @@ def _without_own_settings(model: Any) -> Iterator[None]:
         base.generation_config = own
 
 
+class _Nucleus(LogitsProcessor):
+    """Leaves the likeliest tokens that together have a probability of `top_p`.
+
+    What transformers' TopPLogitsWarper leaves, without sorting the vocabulary: that takes two
+    fifths of a step of eight rows. The likeliest few hold the nucleus nearly always; a row whose
+    nucleus may reach farther is sorted. Which way a row goes depends on nothing but the row.
+    """
+
+    def __init__(self, top_p: float) -> None:
+        self._top_p = top_p
+        self._sorting = TopPLogitsWarper(top_p)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return scores (B, V), minus infinity outside of the nucleus of each row."""
+        share, places = scores.softmax(dim=-1).topk(min(_LIKELIEST, scores.shape[1]), dim=-1)
+        before = share.double().cumsum(dim=-1) - share
+        outside = before >= self._top_p
+        kept = scores.gather(1, places).masked_fill(outside, -torch.inf)
+        left = torch.full_like(scores, -torch.inf).scatter(1, places, kept)
+        wide = ~outside[:, -1]
+        if bool(wide.any()):
+            left[wide] = self._sorting(input_ids[wide], scores[wide])
+        return left
+
+
 class _Drawn(LogitsProcessor):
     """Leaves one token of each row possible: the one that the row's own random stream draws."""
 
@@ -179,7 +206,7 @@ def _processors(sampling: Sampling, seeds: Sequence[int], width: int) -> list[Lo
     if sampling.top_k:
         made.append(TopKLogitsWarper(sampling.top_k))
     if sampling.top_p < 1:
-        made.append(TopPLogitsWarper(sampling.top_p))
+        made.append(_Nucleus(sampling.top_p))
     return [*made, _Drawn(seeds, width, sampling.max_new_tokens)]
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.generation.logits_process import TopPLogitsWarper
 
-from qsm_core.models.text.generation import Sampling, chat_prompt, generate, padded
+from qsm_core.models.text.generation import Sampling, _Nucleus, chat_prompt, generate, padded
 from qsm_core.models.text.loading import LoadedTextModel, load_text_model
 
 PROMPTS = ["Is there speech?", "Say yes or no: is anybody heard here, and if so, who is it?", "Hm."]
@@ -84,3 +85,18 @@ def test_first_tokens_are_drawn_as_often_as_they_are_likely(loaded: LoadedTextMo
     share = float(likely[ends].sum())
     ended = sum(one.is_whole for one in made) / count
     assert ended == pytest.approx(share, abs=4 * (share * (1 - share) / count) ** 0.5)
+
+
+def test_a_nucleus_is_that_of_transformers_and_a_row_has_it_alone() -> None:
+    """Rows from one token to nearly all, so both ways to find it are taken."""
+    spread = torch.tensor([30.0, 3.0, 1.0, 0.0, 0.01])[:, None]
+    scores = torch.randn(5, 3000, generator=torch.Generator().manual_seed(0)) * spread
+    ids = torch.zeros(5, 1, dtype=torch.long)
+    sizes = []
+    for top_p in (0.01, 0.5, 0.9):
+        left = _Nucleus(top_p)(ids, scores)
+        assert torch.equal(left, TopPLogitsWarper(top_p)(ids, scores))
+        assert torch.equal(left, torch.cat([_Nucleus(top_p)(ids[:1], row[None]) for row in scores]))
+        sizes += left.isfinite().sum(dim=1).tolist()
+    assert min(sizes) == 1
+    assert max(sizes) > 2000
