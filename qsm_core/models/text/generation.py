@@ -150,7 +150,7 @@ def _without_own_settings(model: Any) -> Iterator[None]:
         base.generation_config = own
 
 
-class _Drawn(LogitsProcessor):
+class _Drawn(LogitsProcessor):  # type: ignore[misc]
     """Leaves one token of each row possible: the one that the row's own random stream draws."""
 
     def __init__(self, seeds: Sequence[int], width: int, steps: int) -> None:
