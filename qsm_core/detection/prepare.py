@@ -41,6 +41,7 @@ def run(context: StageContext) -> dict[str, Any]:
         label_column=config.label_column,
         label=config.label or ImportOptions.label,
         group_pattern=config.group_pattern,
+        recordings=config.recordings,
     )
     found = import_recordings(source, options)
     settings = CheckSettings(
