@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from qsm_core.detection.benchmark.config import Benchmark
 from qsm_core.detection.detectors.config import DetectorTraining, ScoreRecordings
-from qsm_core.detection.detectors.workload import scoring_work, split_scoring, training_work
+from qsm_core.detection.detectors.workload import (
+    nothing_to_score,
+    scoring_work,
+    split_scoring,
+    training_work,
+)
 from qsm_core.detection.prepare_config import PrepareRecordings
+from qsm_core.detection.production.config import FindEvents, ListRecordings
 from qsm_core.detection.synthetic_config import MakeRecordings
 from qsm_core.detection.variants.config import VariantConfig
-from qsm_core.reporting.detection.config import DetectionReport
+from qsm_core.reporting.detection.config import DetectionReport, FoundReport
 from tasks.stage_task import Sharding, stage
 from tasks.traits import MODEL, MODEL_RUNTIME, STATISTICS, TABLES
 from tasks.workers.call import Receipt, StageCall
@@ -71,7 +77,7 @@ def train_detector(call: StageCall) -> Receipt:
     libraries=_SCORING,
     runtime=(*MODEL_RUNTIME, "audio", "parts"),
     work=scoring_work,
-    done="seconds",
+    done="scored_seconds",
 )
 def score_recordings_shard(call: StageCall) -> Receipt:
     """Score a share of the recordings."""
@@ -85,12 +91,13 @@ def score_recordings_shard(call: StageCall) -> Receipt:
     libraries=_SCORING,
     runtime=(*MODEL_RUNTIME, "audio"),
     work=scoring_work,
-    done="seconds",
+    done="scored_seconds",
     sharding=Sharding(
         by=score_recordings_shard,
         split=split_scoring,
         answers=_SCORE,
         ignored=_SHARE | {"name"},
+        is_complete=nothing_to_score,
         ignored_inputs=frozenset({"recordings"}),
     ),
 )
@@ -117,4 +124,37 @@ def benchmark_detectors(call: StageCall) -> Receipt:
 )
 def report_detection(call: StageCall) -> Receipt:
     """Write the report of a benchmark of detectors."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.detection.production.listing",
+    config=ListRecordings,
+    libraries=(*_AUDIO, *TABLES),
+    runtime=("memo",),
+)
+def list_recordings(call: StageCall) -> Receipt:
+    """List the audio files of a folder; what cannot be read is listed apart."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.detection.production.find",
+    config=FindEvents,
+    libraries=(*_AUDIO, *TABLES),
+    runtime=("audio",),
+)
+def find_events(call: StageCall) -> Receipt:
+    """Find the events in scored recordings, and write them for Raven, Audacity and others."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.reporting.detection.found",
+    config=FoundReport,
+    libraries=(*TABLES, *_AUDIO, "matplotlib"),
+    runtime=("audio",),
+)
+def report_found(call: StageCall) -> Receipt:
+    """Write the report of what a detector found."""
     return call.run()

@@ -38,7 +38,10 @@ PARTS = "parts"
 _FIRST_DELAY_S = 2.0
 
 CountWork = Callable[[Any, Mapping[str, PlannedInput]], Work]
-Split = Callable[[Any, Mapping[str, Path], int], Sequence[object]]
+# Of the configuration, the paths of the inputs, and the outputs that hold parts of the work.
+IsComplete = Callable[[Any, Mapping[str, Path], Sequence[Path]], bool]
+# The same, and how many shards are wanted.
+Split = Callable[[Any, Mapping[str, Path], Sequence[Path], int], Sequence[object]]
 
 
 def _count_one(_config: object, _inputs: Mapping[str, PlannedInput]) -> Work:
@@ -55,20 +58,19 @@ class Sharding:
 
     Args:
         by: The stage that does one share.
-        split: Returns the configuration of each share; takes the stage's configuration, the paths
-            of its inputs and the number that is wanted. Empty: one worker does it all.
+        split: Returns the configuration of each share; empty: one worker does it all.
         answers: Module whose code, with the libraries of `by`, decides the parts.
         ignored: Fields of both configurations that change no part.
-        is_complete: Says whether nothing is left to do, from the configuration and the paths.
+        is_complete: Says whether nothing is left to do.
         ignored_inputs: Inputs that say which parts there are and change none of them; the stage
-            itself compares what its parts were made of.
+            itself compares what its parts were made of, and `is_complete` must be given.
     """
 
     by: Stage
     split: Split
     answers: str
     ignored: frozenset[str] = frozenset()
-    is_complete: Callable[[Any, Mapping[str, Path]], bool] | None = None
+    is_complete: IsComplete | None = None
     ignored_inputs: frozenset[str] = frozenset()
 
 

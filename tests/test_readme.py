@@ -49,6 +49,9 @@ TESTED_ELSEWHERE = {
     "qsm benchmark-detection": (
         "tests/flows/test_benchmark_detection.py::test_a_run_leaves_what_its_users_look_for"
     ),
+    "qsm detect --detector results/detection-seed42 my_archive/": (
+        "tests/flows/test_benchmark_detection.py::test_its_best_detector_goes_to_work"
+    ),
     "qsm compare-models results/embedded-seed42 my_vad.csv": (
         "tests/flows/test_compare_models.py::"
         "test_sources_of_three_kinds_in_one_report_and_again_from_the_store"

@@ -11,6 +11,8 @@ RECORDINGS, BENCHMARK, REPORT = (
     NamedRole("benchmark"),
     NamedRole("report"),
 )
+# Of a detector at work: the tracks of all recordings, and their events.
+SCORES, FOUND = NamedRole("scores"), NamedRole("found")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -33,7 +33,7 @@ def _flag(
 ) -> inspect.Parameter:
     """Turn one argument of a flow into a flag with its help text."""
     field = model.model_fields[argument.name]
-    annotation, text = field.annotation, str(field.description)
+    annotation, text = _without_limits(field.annotation), str(field.description)
     (item,) = get_args(annotation) if get_origin(annotation) is list else (None,)
     metavar = None
     if get_origin(item) is Literal:  # typer has no lists of choices; the model checks them
@@ -52,6 +52,15 @@ def _flag(
     names = [f"--{argument.name.replace('_', '-')}"] if argument.default is False else []
     option = typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
     return argument.replace(annotation=Annotated[annotation, option])
+
+
+def _without_limits(annotation: Any) -> Any:
+    """Return `X | None` for a field that may be empty and else has limits; the model has them."""
+    kinds = get_args(annotation)
+    if type(None) not in kinds or all(get_origin(one) is not Annotated for one in kinds):
+        return annotation
+    (kind,) = (get_args(one)[0] for one in kinds if get_origin(one) is Annotated)
+    return kind | None
 
 
 def _choices(annotation: object) -> tuple[str, ...]:

@@ -341,7 +341,7 @@ class StageRunner:
             else known_parts(self._store, handle, sharding, spec, inputs)
         )
         if not known.complete:
-            configs = shard_configs(handle, sharding, inputs)
+            configs = shard_configs(handle, sharding, inputs, known)
             handle.shards = tuple(
                 self._submit_shard(handle, sharding, config, known, number, len(configs))
                 for number, config in enumerate(configs, start=1)

@@ -33,12 +33,15 @@ class KnownParts:
 
 
 def shard_configs(
-    handle: StageHandle, sharding: Sharding, inputs: Mapping[str, StageInput]
+    handle: StageHandle,
+    sharding: Sharding,
+    inputs: Mapping[str, StageInput],
+    known: KnownParts,
 ) -> Sequence[object]:
     """Return the configuration of each shard; none where one worker does it all."""
     if handle.num_shards <= 1:
         return ()
-    return sharding.split(handle.config, _paths(inputs), handle.num_shards)
+    return sharding.split(handle.config, _paths(inputs), known.folders, handle.num_shards)
 
 
 def known_parts(
@@ -52,10 +55,8 @@ def known_parts(
     by = sharding.by.definition
     code = code_digests(sharding.answers, package_data=by.package_data)
     libraries = library_versions(by.libraries)
-    complete = sharding.is_complete is not None and sharding.is_complete(
-        handle.config, _paths(inputs)
-    )
     folders = []
+    complete = False
     for stage in (spec.stage, by.name):
         for manifest in store.manifests(stage):
             other = manifest.spec
@@ -66,7 +67,10 @@ def known_parts(
                 and store.find(other) is not None
             ):
                 folders.append(store.layout.output(stage, other.key))
-                complete = complete or stage == spec.stage
+                whole = stage == spec.stage and not sharding.ignored_inputs
+                complete = complete or whole
+    if sharding.is_complete is not None:
+        complete = complete or sharding.is_complete(handle.config, _paths(inputs), folders)
     return KnownParts(tuple(folders), complete)
 
 

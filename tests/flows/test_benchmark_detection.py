@@ -109,3 +109,44 @@ def test_what_is_wrong_with_recordings_is_said_before_anything_is_trained(
     for part in ("missing.wav", "bad.wav", "not after its begin"):
         assert part in error, part
     assert not list(tmp_path.glob("store/outputs/*/*"))
+
+
+def test_its_best_detector_goes_to_work(folder: Path, prefect_service: PrefectService) -> None:
+    results = folder / "results/first"
+    settings = pd.read_parquet(results / "benchmark" / "settings.parquet").set_index("detector")
+    best = settings["dev_f1"].idxmax()
+    audio = (results / "recordings").resolve() / "audio"
+    places = [f"--{name}={folder / name}" for name in ("store", "results")]
+    command = [sys.executable, "-m", "flows.detect", *places, "--name=work", "--workers=1"]
+    done = subprocess.run(
+        [*command, f"--detector={results}", str(audio)],
+        env=prefect_service.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    manifest = json.loads((folder / "results/work/found/manifest.json").read_text())
+    chosen = manifest["spec"]["config"]["settings"]
+    for name in ("threshold", "min_duration_s", "max_gap_s"):
+        assert chosen[name] == settings.loc[best, name]
+    # The recordings of the benchmark were scored there: not one is scored again.
+    scores = json.loads((folder / "results/work/scores/manifest.json").read_text())["summary"]
+    assert scores["scored"] == 0
+    # And what is found in test is what the benchmark measured.
+    found = pd.read_parquet(folder / "results/work/found/detections.parquet")
+    recordings = pd.read_csv(results / "recordings" / "recordings.csv")
+    tested = recordings[recordings["split"] == "test"]
+    by_id = dict(zip(tested["path"], tested["recording_id"], strict=True))
+    mine = found.assign(recording_id=("audio/" + found["recording_id"]).map(by_id))
+    mine = mine.dropna(subset="recording_id")
+    counted = pd.read_parquet(results / "benchmark" / "by_recording.parquet")
+    theirs = counted[counted["detector"] == best].set_index("recording_id")["n_found"]
+    assert (
+        mine["recording_id"]
+        .value_counts()
+        .reindex(theirs.index, fill_value=0)
+        .equals(theirs.rename("count").astype("int64"))
+    )

@@ -126,12 +126,16 @@ class AskedWindows:
         window_s: Seconds of a window.
         hop_s: Seconds from one window to the next.
         quantization: Form of the weights.
+        dtype: Of the computation; "auto" is chosen by the device.
+        system_prompt: The system turn of every prompt; null for the default one.
     """
 
     instruction: str
     window_s: Positive = 1.0
     hop_s: Positive = 0.5
     quantization: Literal["none", "nf4"] = "none"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    system_prompt: str | None = None
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def open_detector(context: StageContext, config: ScoreRecordings) -> RecordingDe
 
 
 def _asked(context: StageContext, config: ScoreRecordings) -> RecordingDetector:
+    from qsm_core.inference.config import DEFAULT_SYSTEM_PROMPT
     from qsm_core.inference.prompted_model import PromptedModel
     from qsm_core.inference.scorer_loading import open_scorer
 
@@ -53,5 +54,11 @@ def _asked(context: StageContext, config: ScoreRecordings) -> RecordingDetector:
     given = context.inputs.get("instruction")
     if given is not None:
         asked = replace(asked, instruction=given.read_text(encoding="utf-8").strip())
-    scorer = open_scorer(context, quantization=asked.quantization, short_clips="pad")
+    scorer = open_scorer(
+        context,
+        quantization=asked.quantization,
+        dtype=asked.dtype,
+        system_prompt=asked.system_prompt or DEFAULT_SYSTEM_PROMPT,
+        short_clips="pad",
+    )
     return AskedDetector(asked, PromptedModel(config.name, scorer, asked.instruction))

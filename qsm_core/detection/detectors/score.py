@@ -12,7 +12,6 @@ a recording that another output of the same detector holds (`runtime.parts`) is 
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import shutil
@@ -28,11 +27,14 @@ from qsm_core.detection.audio_stream import AudioStream
 from qsm_core.detection.detectors.config import ScoreRecordings
 from qsm_core.detection.detectors.opening import open_detector
 from qsm_core.detection.detectors.other import RecordingDetector
+from qsm_core.detection.failures import write_failures
+from qsm_core.detection.kept_tracks import TRACKS, KeptTrack, heard, read_indices, write_index
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import Recording
 from qsm_core.detection.tracks import (
     ScoreTrack,
     TrackInfo,
+    read_track,
     read_track_info,
     track_file_name,
     write_track,
@@ -41,9 +43,6 @@ from qsm_core.errors import DataError, QsmError
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 from qsm_core.store.digests import digest_bytes, digest_file, digest_path
-
-TRACKS = "tracks"
-FAILED_FILE = "failed.csv"
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -64,35 +63,44 @@ def run(context: StageContext) -> dict[str, Any]:
     total = sum(recording.num_samples / recording.sample_rate_hz for recording in recordings)
     detector: RecordingDetector | None = None
     digest = _detector_digest(context, config)
+    elsewhere = dict(read_indices(map(Path, context.runtime.get("parts", ())), digest))
     (context.out / TRACKS).mkdir()
     done = 0.0
-    scored = 0
-    failed: list[tuple[str, str]] = []
+    scored, scored_s = 0, 0.0
+    failed: dict[str, str] = {}
+    index = []
     for recording in recordings:
         context.stop_if_requested(f"{len(recordings)} recordings, {done:,.0f} s are kept")
-        kept = _kept(context, recording, digest)
+        what = heard(recording.sha256, recording.channel)
+        kept = _unfinished(context.work, recording, digest) or elsewhere.get(what)
         if kept is None:
             detector = detector or open_detector(context, config)
             try:
                 track = _score(context, detector, recording, config, digest, (done, total))
                 kept = write_track(context.work / TRACKS, track)
+                elsewhere[what] = kept
                 scored += 1
+                scored_s += recording.duration_s
             except DataError as error:
-                failed.append((recording.recording_id, "; ".join(error.problems) or str(error)))
+                failed[recording.recording_id] = "; ".join(error.problems) or str(error)
         if kept is not None:
-            shutil.copyfile(kept, context.out / TRACKS / kept.name)
+            place = _taken_over(context, kept, recording)
+            index.append(KeptTrack(what.sha256, what.channel, digest, place.name))
         done += recording.duration_s
         context.report(round(done), round(total), "seconds of recordings scored")
-    _write_failed(context.out / FAILED_FILE, failed)
+    write_index(context.out, index)
+    write_failures(context.out, failed)
     if recordings and len(failed) == len(recordings):
         raise DataError(
-            "no recording could be scored", [f"{name}: {why}" for name, why in failed[:20]]
+            "no recording could be scored",
+            [f"{name}: {why}" for name, why in list(failed.items())[:20]],
         )
     return {
         "recordings": len(recordings) - len(failed),
         "failed": len(failed),
         "seconds": round(total, 3),
         "scored": scored,
+        "scored_seconds": round(scored_s, 3),
     }
 
 
@@ -124,19 +132,27 @@ def _detector_digest(context: StageContext, config: ScoreRecordings) -> str:
     return digest_bytes(json.dumps([settings, given], sort_keys=True).encode())
 
 
-def _kept(context: StageContext, recording: Recording, digest: str) -> Path | None:
-    """Return the track of a recording, if an earlier attempt or another output has it."""
-    folders = [context.work, *map(Path, context.runtime.get("parts", ()))]
-    for folder in folders:
-        path = folder / TRACKS / track_file_name(recording.recording_id)
-        if path.is_file():
-            try:
-                info = read_track_info(path)
-            except QsmError:  # torn by a full disk: it is made again
-                continue
-            if (info.audio_digest, info.detector_digest) == (recording.sha256, digest):
-                return path
-    return None
+def _unfinished(folder: Path, recording: Recording, digest: str) -> Path | None:
+    """Return the track that an earlier attempt of this stage has made, if there is one."""
+    path = folder / TRACKS / track_file_name(recording.recording_id)
+    try:
+        info = read_track_info(path) if path.is_file() else None
+    except QsmError:  # torn by a full disk: it is made again
+        return None
+    if info is None or (info.audio_digest, info.detector_digest) != (recording.sha256, digest):
+        return None
+    return path
+
+
+def _taken_over(context: StageContext, path: Path, recording: Recording) -> Path:
+    """Put the track of the same audio into the output, under the name that the audio has here."""
+    if read_track_info(path).recording_id == recording.recording_id:
+        place = context.out / TRACKS / track_file_name(recording.recording_id)
+        shutil.copyfile(path, place)
+        return place
+    track = read_track(path)
+    info = replace(track.info, recording_id=recording.recording_id)
+    return write_track(context.out / TRACKS, ScoreTrack(info, track.logit))
 
 
 def _score(
@@ -188,13 +204,6 @@ def _watched(
         )
         context.stop_if_requested("the recordings before this one are kept")
         yield logits, read
-
-
-def _write_failed(path: Path, failed: list[tuple[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("recording_id", "problem"))
-        writer.writerows(failed)
 
 
 if __name__ == "__main__":

@@ -50,20 +50,22 @@ def shard_work(config: ScoreShardConfig, inputs: Inputs) -> Work:
 
 
 def split_evaluation(
-    config: EvaluateConfig, inputs: Mapping[str, Path], wanted: int
+    config: EvaluateConfig, inputs: Mapping[str, Path], _parts: Sequence[Path], wanted: int
 ) -> Sequence[ScoreShardConfig]:
     """Return the configurations of the shards of an evaluation, no more than it has blocks."""
     return _split(config, inputs, wanted)
 
 
 def split_further(
-    config: FurtherConfig, inputs: Mapping[str, Path], wanted: int
+    config: FurtherConfig, inputs: Mapping[str, Path], _parts: Sequence[Path], wanted: int
 ) -> Sequence[ScoreShardConfig]:
     """Return the configurations of the shards of an evaluation with further instructions."""
     return _split(config, inputs, wanted, asked=config.asked, known=config.known)
 
 
-def nothing_to_score(config: FurtherConfig, inputs: Mapping[str, Path]) -> bool:
+def nothing_to_score(
+    config: FurtherConfig, inputs: Mapping[str, Path], _parts: Sequence[Path]
+) -> bool:
     """Return whether all of these instructions have an evaluation already."""
     texts = read_asked(config.asked, inputs)
     return not without_known(texts, read_known(config.known, inputs, config.instruction))

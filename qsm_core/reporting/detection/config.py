@@ -1,4 +1,4 @@
-"""Configuration of the report of a benchmark of detectors."""
+"""Configurations of the reports of detection."""
 
 from __future__ import annotations
 
@@ -22,3 +22,24 @@ class DetectionReport:
     label: str | None = None
     trainings: tuple[str, ...] = ()
     title: str = "Detectors in long recordings"
+
+
+@dataclass(frozen=True)
+class FoundReport:
+    """What changes the report of a detector at work.
+
+    Args:
+        detector: Its name.
+        label: Of the events.
+        threshold: Log odds of an event.
+        chosen: Where the threshold comes from.
+        examples: Of the most and of the least certain events, each, that can be heard.
+        title: Heading of the page.
+    """
+
+    detector: str
+    label: str
+    threshold: float
+    chosen: str
+    examples: int = 6
+    title: str = "Events in recordings"

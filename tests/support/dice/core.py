@@ -72,7 +72,7 @@ def throw_work(config: ThrowConfig, _inputs: Mapping[str, PlannedInput]) -> Work
 
 
 def split_throws(
-    config: ThrowConfig, _inputs: Mapping[str, Path], wanted: int
+    config: ThrowConfig, _inputs: Mapping[str, Path], _parts: Sequence[Path], wanted: int
 ) -> Sequence[ThrowConfig]:
     """Return the share of each shard; one worker does it all where one is enough."""
     shards = min(wanted, len(_my_blocks(config)))

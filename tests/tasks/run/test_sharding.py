@@ -14,7 +14,7 @@ from qsm_core.store.store import Store
 from tasks.evaluation import evaluate, evaluate_further, score_further_shard, score_shard
 from tasks.run.config_values import config_values
 from tasks.run.handle import StageHandle
-from tasks.run.sharding import known_parts, shard_configs
+from tasks.run.sharding import KnownParts, known_parts, shard_configs
 from tests.support.corpora import make_corpus
 
 CONFIG = EvaluateConfig(
@@ -72,7 +72,8 @@ def _known(store, stage, config, inputs):
 
 
 def _shards(stage, config, inputs, wanted):
-    return shard_configs(_handle(stage, config, inputs, wanted), stage.traits.sharding, inputs)
+    handle = _handle(stage, config, inputs, wanted)
+    return shard_configs(handle, stage.traits.sharding, inputs, KnownParts())
 
 
 def _finish(store, spec, inputs):
