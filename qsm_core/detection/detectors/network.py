@@ -14,6 +14,7 @@ Legend: B excerpts, C channels, F bins, T frames.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ _STEM = 7  # frames and bins of the first kernel
 _BLOCKS = 2  # residual blocks of each layer
 _LAYERS = 4
 FRAME_STRIDE = 2  # frames from one score of the frame form to the next
-COARSEST_STRIDE = FRAME_STRIDE * 2 ** (_LAYERS - 1)  # frames, of the last layer
+COARSEST_STRIDE = FRAME_STRIDE << (_LAYERS - 1)  # frames, of the last layer
 
 
 class ResidualBlock(nn.Module):
@@ -36,7 +37,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample: nn.Module | None = None
+        self.downsample: Any = None  # a convolution with its normalisation, or folded: one
         if stride != 1 or channels_in != channels:
             self.downsample = nn.Sequential(
                 nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
@@ -134,13 +135,14 @@ def folded(network: ResNet18) -> ResNet18:
     For scoring alone. The same function: its outputs differ by rounding.
     """
     copied = copy.deepcopy(network).eval()
+    nothing: Any = nn.Identity()
     for module in copied.modules():
         if isinstance(module, ResidualBlock):
             module.conv2 = fuse_conv_bn_eval(module.conv2, module.bn2)
-            module.bn2 = nn.Identity()
+            module.bn2 = nothing
             if module.downsample is not None:
-                module.downsample = fuse_conv_bn_eval(*module.downsample)
+                module.downsample = fuse_conv_bn_eval(module.downsample[0], module.downsample[1])
         if isinstance(module, ResidualBlock | ResNet18):
             module.conv1 = fuse_conv_bn_eval(module.conv1, module.bn1)
-            module.bn1 = nn.Identity()
+            module.bn1 = nothing
     return copied
