@@ -38,7 +38,7 @@ def make_recordings(call: StageCall) -> Receipt:
 @stage(
     entry="qsm_core.detection.prepare",
     config=PrepareRecordings,
-    libraries=(*_AUDIO, *TABLES),
+    libraries=(*_AUDIO, *TABLES, "crowsetta"),
 )
 def prepare_recordings(call: StageCall) -> Receipt:
     """Check the user's recordings and annotations, and divide them by group."""
@@ -48,7 +48,7 @@ def prepare_recordings(call: StageCall) -> Receipt:
 @stage(
     entry="qsm_core.detection.variants.build",
     config=VariantConfig,
-    libraries=(*_AUDIO, *TABLES),
+    libraries=(*_AUDIO, *TABLES, "matplotlib", "scipy"),
     runtime=("audio",),
 )
 def build_variant(call: StageCall) -> Receipt:

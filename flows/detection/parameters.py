@@ -10,12 +10,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from flows.detection.sources import source_problems
 from flows.form.validation import parse_model
 from flows.run.settings import RunSettings, settings_problems
+from qsm_core.detection.annotations.forms import AnnotationForm
 from qsm_core.detection.benchmark.config import Benchmark
 from qsm_core.detection.detectors.config import WIDTHS, DetectorTraining
+from qsm_core.detection.prepare_config import PrepareRecordings
 from qsm_core.detection.synthetic_config import Division
-from qsm_core.detection.variants.config import SplitStrategy
+from qsm_core.detection.variants.config import SplitStrategy, VariantConfig
 from qsm_core.errors import ConfigurationError
 
 PANELS = {"data": "Recordings", "variants": "Training", "iou": "Benchmark", "seed": "Run"}
@@ -60,6 +63,14 @@ class DetectionParameters(RunSettings):
     test_fraction: float = Field(
         Division.test, gt=0, lt=1, description="Share of the events for the test."
     )
+    audio_root: str | None = Field(
+        None, description="Folder of the audio, where it does not lie beside the tables of `data`."
+    )
+    annotation_format: AnnotationForm = Field(
+        PrepareRecordings.annotation_format,
+        description="Form of the annotations. auto: each table is looked at. From aud-bbox on they "
+        "are formats of crowsetta, which is an extra.",
+    )
     variants: list[VariantName] = Field(
         ["by_group", "random"],
         description="Divisions of the data that detectors are trained on.",
@@ -83,6 +94,10 @@ class DetectionParameters(RunSettings):
     )
     num_seeds: int = Field(1, ge=1, le=20, description="Trainings of each detector.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
+    spectrograms: bool = Field(
+        VariantConfig.spectrograms,
+        description="Write a picture (PNG) of each clip of a variant too.",
+    )
     iou: float = Field(
         Benchmark.iou,
         ge=0,
@@ -105,6 +120,9 @@ def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
     problems = settings_problems(parameters)
     if parameters.data is not None and not Path(parameters.data).expanduser().exists():
         problems.append(f"data = {parameters.data!r}: there is no such file or folder")
+    problems += source_problems(
+        parameters.data, parameters.audio_root, parameters.annotation_format
+    )
     if parameters.width is not None and parameters.width not in WIDTHS:
         problems.append(f"width = {parameters.width}: allowed are {', '.join(map(str, WIDTHS))}")
     problems += [

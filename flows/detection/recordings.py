@@ -20,6 +20,12 @@ def submit_recordings(p: DetectionParameters, run: RunStages) -> tuple[StageHand
     runtime: dict[str, Any] = {"device": p.device}
     if p.data is not None:
         source = Path(p.data).expanduser().resolve()
+        folder = source if source.is_dir() else source.parent
+        if p.audio_root is not None:
+            folder = Path(p.audio_root).expanduser().resolve()
+        inputs = {"source": run.digest(source)}
+        if folder != source:
+            inputs["audio"] = run.digest(folder)
         prepared = run.submit(
             prepare_recordings,
             PrepareRecordings(
@@ -28,12 +34,12 @@ def submit_recordings(p: DetectionParameters, run: RunStages) -> tuple[StageHand
                 group_pattern=p.group_pattern,
                 recordings=p.recordings,
                 channel=p.channel,
+                annotation_format=p.annotation_format,
             ),
             role=RECORDINGS,
-            inputs={"source": run.digest(source)},
+            inputs=inputs,
         )
         run.finished(prepared)  # what is wrong with them is said before anything is queued
-        folder = source if source.is_dir() else source.parent
         return prepared, runtime | {"audio": str(folder)}
     config = MakeRecordings(SyntheticRecordings(seed=p.seed), division)
     return run.submit(make_recordings, config, role=RECORDINGS), runtime

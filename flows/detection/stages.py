@@ -39,6 +39,7 @@ def benchmark_stages(p: DetectionParameters, run: RunStages) -> None:
                 name=strategy,
                 strategy=strategy,
                 labels=None if p.label is None else (p.label,),
+                spectrograms=p.spectrograms,
             ),
             role=Variant(strategy),
             inputs={"recordings": recordings},

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from qsm_core.errors import StoreError
-
-NOTE = ".qsm-links.json"
+from qsm_core.results.run_folder import NOTE
 
 
 def link_results(folder: Path, targets: Mapping[str, Path], *, store: Path) -> Path:

@@ -53,17 +53,6 @@ class AudioStream:
             problem = f"{self.path}: cannot be decoded to its end ({error})"
             raise DataError("cannot read audio", [problem]) from error
 
-    def read(self, begin: int, count: int) -> np.ndarray:
-        """Return `count` samples from sample `begin` on, zeros where the recording has none."""
-        taken, passed = [np.zeros(max(0, min(count, -begin)), dtype=np.float32)], 0
-        for block in self.blocks():
-            if passed >= begin + count:
-                break
-            taken.append(block[max(0, begin - passed) : max(0, begin + count - passed)])
-            passed += len(block)
-        found = np.concatenate(taken)
-        return np.pad(found, (0, count - len(found)))
-
     def _resampled(self, file: soundfile.SoundFile) -> Iterator[np.ndarray]:
         stream = None
         if file.samplerate != self.sample_rate_hz:

@@ -2,11 +2,12 @@
 
     python -m qsm_core.detection.prepare --spec spec.json
 
-Input: `source`, a folder in any form of `annotations/importing.py`. All problems are reported
-together, before anything is trained.
+Inputs: `source`, a folder or a table in any form of `annotations/importing.py`, and `audio`, the
+folder of the audio where that is another one. All problems are reported together, before anything
+is trained.
 
-Output: a prepared set (`prepared.py`), whose paths are relative to `source`, and card.json with
-what was read, counted and noted.
+Output: a prepared set (`prepared.py`), whose paths are relative to `audio`, and card.json with what
+was read, counted and noted.
 """
 
 from __future__ import annotations
@@ -37,11 +38,14 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(PrepareRecordings, context.config)
     source = context.inputs["source"]
+    audio = context.inputs.get("audio")
     options = ImportOptions(
+        form=config.annotation_format,
         label_column=config.label_column,
         label=config.label or ImportOptions.label,
         group_pattern=config.group_pattern,
         recordings=config.recordings,
+        audio_root=audio,
     )
     found = import_recordings(source, options)
     settings = CheckSettings(
@@ -49,7 +53,7 @@ def run(context: StageContext) -> dict[str, Any]:
         channel="mix" if config.channel is None else config.channel,
     )
     checked = check_recordings(found, settings, report=context.report).raise_if_any()
-    prepared = _relative_to(checked, source)
+    prepared = _relative_to(checked, audio or (source if source.is_dir() else source.parent))
     if config.division is not None:
         recordings = divide(prepared.recordings, prepared.annotations, config.division)
         prepared = prepared.with_recordings(recordings)
@@ -67,9 +71,8 @@ def run(context: StageContext) -> dict[str, Any]:
     return summary
 
 
-def _relative_to(found: RecordingSet, source: Path) -> RecordingSet:
-    """Return the set with paths that are relative to the folder of the user."""
-    folder = source if source.is_dir() else source.parent
+def _relative_to(found: RecordingSet, folder: Path) -> RecordingSet:
+    """Return the set with paths that are relative to the folder of the audio."""
     paths = [
         Path(os.path.relpath(found.root / str(path), folder)).as_posix()
         for path in found.recordings["path"]

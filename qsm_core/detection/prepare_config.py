@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from qsm_core.detection.annotations.forms import AnnotationForm
 from qsm_core.detection.synthetic_config import Division
 
 
@@ -22,6 +23,7 @@ class PrepareRecordings:
         recordings: Regular expression that chooses recordings by their path; null takes all.
         channel: The channel to hear, from 0; null for the mean of all.
         min_sample_rate_hz: Rate below which a recording is refused.
+        annotation_format: Form of the tables; auto: each is looked at.
     """
 
     division: Division | None = field(default_factory=Division)
@@ -31,3 +33,4 @@ class PrepareRecordings:
     recordings: str | None = None
     channel: Annotated[int, Field(ge=0)] | None = None
     min_sample_rate_hz: Annotated[int, Field(ge=1)] = 1000
+    annotation_format: AnnotationForm = "auto"

@@ -11,6 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from qsm_core.results.export import plan_export, run_export
+from qsm_core.results.run_folder import find_run
+from tests.support.notebooks import NOTEBOOKS, run_notebook
 from tests.support.pipeline import ROOT, PrefectService
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -40,6 +43,10 @@ def folder(prefect_service: PrefectService, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+def _listed(variant: Path, split: str) -> list[str]:
+    return (variant / f"{split}.csv").read_text().splitlines()
+
+
 def test_a_run_leaves_what_its_users_look_for(folder: Path) -> None:
     results = folder / "results" / "first"
     assert (results / "report.html").read_bytes().startswith(b"<!")
@@ -47,11 +54,8 @@ def test_a_run_leaves_what_its_users_look_for(folder: Path) -> None:
         assert (results / "detectors" / name / "model.safetensors").stat().st_size > 100_000
     for strategy in ("by_group", "random"):
         index = json.loads((results / f"dataset_{strategy}" / "variant_index.json").read_text())
-        listed = [
-            line
-            for name in ("train", "val", "test")
-            for line in (results / f"dataset_{strategy}" / f"{name}.csv").read_text().splitlines()
-        ]
+        variant = results / f"dataset_{strategy}"
+        listed = [fn for name in ("train", "val", "test") for fn in _listed(variant, name)]
         assert sorted(listed) == sorted(entry["fn"] for entry in index["entries"])
     metrics = pd.read_csv(results / "benchmark" / "metrics.csv")
     assert set(metrics["model"]) == {
@@ -67,6 +71,23 @@ def test_a_run_leaves_what_its_users_look_for(folder: Path) -> None:
     assert set(own["detector"]) == {"frame_random", "window_random"}
 
 
+def test_results_on_another_machine_are_drawn_by_the_notebook(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "laptop"
+    exported = plan_export(find_run("first", folder / "results"), target)
+    run_export(exported)
+    recordings = len(pd.read_csv(target / "recordings" / "recordings.csv"))
+    assert len(exported.left_out) == 5 * recordings
+    assert (target / "report.html").read_bytes().startswith(b"<!")
+    drawn = run_notebook(NOTEBOOKS / "detection.ipynb", QSM_RESULTS=target)
+    outputs = [output for cell in drawn.cells for output in cell.get("outputs", [])]
+    data = [output["data"] for output in outputs if "data" in output]
+    metrics = pd.read_csv(target / "benchmark" / "metrics.csv")
+    board = next(one["text/plain"] for one in data if "f1" in one.get("text/plain", ""))
+    assert all(name in board for name in metrics["model"])
+    assert sum("image/png" in one for one in data) >= 8
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+
+
 def test_a_second_run_makes_nothing(folder: Path, prefect_service: PrefectService) -> None:
     done = _run(prefect_service, folder, "--name=first")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -78,14 +99,19 @@ def test_a_second_run_makes_nothing(folder: Path, prefect_service: PrefectServic
 def test_recordings_of_a_user_give_the_same_numbers(
     folder: Path, prefect_service: PrefectService
 ) -> None:
-    """In their own form, from a folder of their own, with the splits that they say."""
-    own = folder / "own"
-    shutil.copytree((folder / "results/first/recordings").resolve() / "audio", own / "audio")
+    """In their own form, audio and tables in two folders, with the splits that they say."""
+    own, sounds = folder / "own", folder / "sounds"
+    shutil.copytree((folder / "results/first/recordings").resolve() / "audio", sounds / "audio")
+    own.mkdir()
     for name in ("recordings", "annotations"):
         shutil.copy(folder / "results/first/recordings" / f"{name}.csv", own)
     flags = ("--name=own", f"--data={own}", "--detectors=energy", "--variants=by_group")
-    done = _run(prefect_service, folder, *flags)
+    done = _run(prefect_service, folder, *flags, f"--audio-root={sounds}", "--spectrograms")
     assert done.returncode == 0, done.stdout + done.stderr
+    variant = folder / "results" / "own" / "dataset_by_group"
+    names = [name for name in ("train", "val", "test") for name in _listed(variant, name)]
+    pictures = {path.stem for path in variant.glob("spectrograms/*.png")}
+    assert pictures == {Path(name).stem for name in names}
     tables = [
         pd.read_parquet(folder / "results" / name / "benchmark" / "results.parquet")
         for name in ("first", "own")

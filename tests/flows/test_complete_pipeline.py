@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from flows.complete_pipeline import complete_pipeline, seven_stages
 from flows.run.session import Session
 from flows.speech.parsing import parse_parameters
 from qsm_core.errors import ConfigurationError
+from qsm_core.results.export import plan_export, run_export
+from qsm_core.results.run_folder import find_run
 from qsm_core.store.manifest import Manifest, read_manifest
 from tasks.plan.tables import plan_rows
 from tests.support.audio_files import write_audio, write_class_folders
@@ -131,6 +134,16 @@ def test_first_run_makes_every_file(finished_run: FinishedRun) -> None:
     assert first.content("report.html").startswith(b"<!")
     report = Path("results") / str(SIZES["name"]) / "report.html"
     assert str(report) in first.printed.replace("\n", "")
+
+
+def test_results_can_be_taken_elsewhere(finished_run: FinishedRun, tmp_path: Path) -> None:
+    run_export(plan_export(find_run(str(SIZES["name"]), finished_run.results.parent), tmp_path))
+    assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
+    assert (tmp_path / ADAPTER).read_bytes() == finished_run.content(ADAPTER)
+    page = (tmp_path / "report.html").read_text()
+    linked = set(re.findall(r'(?:href|src)="(?!#|data:|https?:)([^"#]+)', page))
+    assert "methods.md" in linked
+    assert all((tmp_path / name).is_file() for name in linked)
 
 
 def test_stage_1_and_stage_3a_are_one_evaluation(finished_run: FinishedRun) -> None:

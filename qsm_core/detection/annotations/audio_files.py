@@ -30,9 +30,9 @@ def audio_below(folder: Path) -> list[Path]:
 
 
 def tables_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
-    """Return the files below a folder that have one of the suffixes, sorted; no hidden ones."""
+    """Return the files below a folder that end in one of the suffixes, sorted; no hidden ones."""
     wanted = tuple(suffixes)
-    return sorted(path for path in _visible(folder) if path.suffix.lower() in wanted)
+    return sorted(path for path in _visible(folder) if path.name.lower().endswith(wanted))
 
 
 def base_name(text: str) -> str:

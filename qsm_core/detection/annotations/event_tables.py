@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from qsm_core.detection.annotations.audio_files import base_name, name_of_table, tables_below
+from qsm_core.detection.annotations.forms import TableForm
 from qsm_core.detection.annotations.marks import Mark, Marks
-from qsm_core.detection.annotations.reading import TABLE_SUFFIXES, TableForm, read_table
+from qsm_core.detection.annotations.reading import TABLE_SUFFIXES, read_table
 from qsm_core.detection.recordings import ANNOTATION_COLUMNS, DETECTION_COLUMNS
 from qsm_core.errors import DataError
 

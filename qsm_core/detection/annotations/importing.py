@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
+import soundfile
 
 from qsm_core.detection.annotations.alpaca_layout import (
     INDEX_FILE,
@@ -26,11 +27,15 @@ from qsm_core.detection.annotations.audio_files import (
     name_of_table,
     tables_below,
 )
+from qsm_core.detection.annotations.crowsetta_formats import (
+    SUFFIXES_OF,
+    read_crowsetta,
+)
+from qsm_core.detection.annotations.forms import CROWSETTA_FORMS, AnnotationForm, TableForm
 from qsm_core.detection.annotations.marks import Marks
 from qsm_core.detection.annotations.own_tables import RECORDINGS_FILE, read_own_tables
 from qsm_core.detection.annotations.reading import (
     TABLE_SUFFIXES,
-    TableForm,
     find_form,
     read_table,
 )
@@ -47,16 +52,17 @@ class ImportOptions:
     """What cannot be found by looking.
 
     Args:
-        form: Form of the tables.
-        label_column: Column with the labels, where its name is not a usual one.
+        form: Form of the tables; those of crowsetta are read by it.
+        label_column: Column with the labels, where its name is not a usual one; of a TextGrid the
+            tier.
         label: Label of events whose table has none.
         group_pattern: Regular expression with one group that finds the group in a recording's path;
             without one, and without a column for it, each recording is a group of its own.
         recordings: Regular expression that chooses recordings by their path; None takes all.
-        audio_root: Where the audio is, if not beside the tables.
+        audio_root: Where the audio is, if not beside the tables; paths are relative to it.
     """
 
-    form: TableForm = "auto"
+    form: AnnotationForm = "auto"
     label_column: str | None = None
     label: str = UNNAMED
     group_pattern: str | None = None
@@ -77,21 +83,31 @@ def import_recordings(path: Path, options: ImportOptions | None = None) -> Recor
     options = options or ImportOptions()
     if not path.exists():
         raise DataError("cannot read the recordings", [f"{path}: there is no such file or folder"])
-    if path.name == INDEX_FILE:
-        found = read_corpus_index(path)
-    elif path.name == RECORDINGS_FILE:
-        found = read_own_tables(path.parent)
-    elif path.is_file():
-        found = _beside_tables([path], path.parent, options)
-    elif (path / RECORDINGS_FILE).is_file():
-        found = read_own_tables(path)
-    elif (path / INDEX_FILE).is_file():
-        found = read_corpus_index(path / INDEX_FILE)
+    folder = path if path.is_dir() else path.parent
+    if path.is_file() and path.name not in (INDEX_FILE, RECORDINGS_FILE):
+        found = _beside_tables([path], folder, options)
+    elif options.form in CROWSETTA_FORMS:
+        found = _beside_tables(tables_below(path, SUFFIXES_OF[options.form]), path, options)
+    elif path.name == RECORDINGS_FILE or (path / RECORDINGS_FILE).is_file():
+        found = replace(read_own_tables(folder), root=options.audio_root or folder)
+    elif path.name == INDEX_FILE or (path / INDEX_FILE).is_file():
+        found = _with_own_audio(read_corpus_index(folder / INDEX_FILE), options)
     elif is_alpaca_layout(path):
-        found = read_alpaca_layout(path)
+        found = _with_own_audio(read_alpaca_layout(path), options)
     else:
         found = _beside_tables(tables_below(path, TABLE_SUFFIXES), path, options)
     return _grouped(_chosen(found, options.recordings), options.group_pattern)
+
+
+def _with_own_audio(found: RecordingSet, options: ImportOptions) -> RecordingSet:
+    """Refuse another folder for the audio of a form that says where its own is."""
+    if options.audio_root is None or options.audio_root.resolve() == found.root.resolve():
+        return found
+    problem = (
+        f"audio_root = {options.audio_root}: {found.root} is read as {found.kind}, and its audio "
+        "lies in it; leave audio_root out"
+    )
+    raise DataError("cannot read the recordings", [problem])
 
 
 @dataclass
@@ -111,15 +127,20 @@ def _beside_tables(tables: Sequence[Path], root: Path, options: ImportOptions) -
     gathered = _Gathered()
     others = 0
     for path in tables:
-        if len(tables) > 1 and not _has_events(path):
+        of_crowsetta = options.form in CROWSETTA_FORMS
+        if not of_crowsetta and len(tables) > 1 and not _has_events(path):
             others += 1
             continue
         try:
-            marks = read_table(path, options.form, label_column=options.label_column)
+            marks = _read(path, audio, options)
         except DataError as error:
             gathered.problems += error.problems
             continue
         _add(gathered, marks, audio, options)
+    if options.form in CROWSETTA_FORMS and not tables:
+        ends = " or ".join(SUFFIXES_OF[options.form])
+        problem = f"{root}: holds no file of the form {options.form}, whose names end in {ends}"
+        raise DataError("cannot read the recordings", [problem])
     if not gathered.kinds and not gathered.problems:
         problem = (
             f"{root}: holds no table of events; known are Raven's and Audacity's tables, CSV with "
@@ -144,6 +165,22 @@ def _beside_tables(tables: Sequence[Path], root: Path, options: ImportOptions) -
         notes=tuple(gathered.notes),
         counts=dict(gathered.counts),
     )
+
+
+def _read(path: Path, audio: AudioFiles, options: ImportOptions) -> Marks:
+    form = options.form
+    if form not in CROWSETTA_FORMS:
+        known: TableForm = form  # type: ignore[assignment]
+        return read_table(path, known, label_column=options.label_column)
+
+    def sample_rate_of(name: str | None) -> int | None:
+        found = audio.find(name or name_of_table(path), path)
+        try:
+            return int(soundfile.info(found[0]).samplerate) if len(found) == 1 else None
+        except (OSError, RuntimeError):
+            return None
+
+    return read_crowsetta(path, form, sample_rate_of, tier=options.label_column)
 
 
 def _has_events(path: Path) -> bool:

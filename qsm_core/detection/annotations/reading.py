@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
 
 from qsm_core.detection.annotations.columns import find_columns
+from qsm_core.detection.annotations.forms import TableForm
 from qsm_core.detection.annotations.headed_tables import header_of, read_headed
 from qsm_core.detection.annotations.headless_tables import (
     is_audacity,
@@ -20,8 +20,6 @@ from qsm_core.detection.annotations.marks import Marks
 from qsm_core.errors import DataError
 from qsm_core.tables.decoding import read_lines
 
-TableForm = Literal["auto", "raven", "audacity", "csv", "dcase", "rttm"]
-TABLE_FORMS: tuple[TableForm, ...] = get_args(TableForm)
 TABLE_SUFFIXES = (".txt", ".csv", ".tsv", ".rttm")
 
 

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qsm_core.detection.annotations.reading import TABLE_FORMS, TableForm
+from qsm_core.detection.annotations.forms import TABLE_FORMS, TableForm
 from qsm_core.detection.metrics.counting import COUNTS
 from qsm_core.detection.score_events.scoring import (
     EventScores,

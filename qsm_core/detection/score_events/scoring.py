@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qsm_core.detection.annotations.event_tables import EventTables, read_event_tables
-from qsm_core.detection.annotations.reading import TableForm
+from qsm_core.detection.annotations.forms import TableForm
 from qsm_core.detection.metrics.counting import Comparison, compare
 from qsm_core.detection.metrics.fewshot import few_shot_score
 from qsm_core.detection.metrics.matching import Collar, Criterion, Overlap

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.run.links import NOTE, check_names, link_results
+from flows.run.links import check_names, link_results
 from qsm_core.errors import StoreError
+from qsm_core.results.run_folder import NOTE
 
 
 @pytest.fixture

@@ -54,7 +54,13 @@ def test_every_flow_and_tool_has_one_line(tmp_path: Path) -> None:
     assert done.returncode == 0
     listed = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
     flows = sorted(path.stem for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__")
-    assert listed == [*(name.replace("_", "-") for name in flows), "data", "score-events", "store"]
+    assert listed == [
+        *(name.replace("_", "-") for name in flows),
+        "data",
+        "results",
+        "score-events",
+        "store",
+    ]
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert all(command.line for command in all_commands())
     # Nothing of what it lists is imported.
