@@ -1,7 +1,8 @@
 """Tables without a header: Audacity's labels, RTTM, and plain begin, end, label.
 
 Audacity writes begin, end and label with tabs; where a label has frequencies, the line behind it
-is a backslash, the lowest and the highest frequency. RTTM writes
+is a backslash, the lowest and the highest frequency; BirdNET puts its confidence behind the label.
+RTTM writes
 
     SPEAKER <file> 1 <begin> <length> <NA> <NA> <label> <score> <NA>
 """
@@ -25,7 +26,8 @@ _NOTHING = "<NA>"
 def is_audacity(lines: Sequence[str]) -> bool:
     """Return whether the first line is a label of Audacity."""
     cells = lines[0].split("\t") if lines else []
-    return len(cells) in (2, 3) and all(_is_number(cell) for cell in cells[:2])
+    numbers = all(_is_number(cell) for cell in cells[:2])
+    return numbers and (len(cells) in (2, 3) or _has_score(cells))
 
 
 def is_rttm(lines: Sequence[str]) -> bool:
@@ -54,8 +56,10 @@ def read_audacity(path: Path, lines: Sequence[str]) -> Marks:
                     marks[-1], low_hz=None if low < 0 else low, high_hz=None if high < 0 else high
                 )
             elif text.strip():
-                label = "\t".join(cells[2:]).strip()
-                marks.append(Mark(line, number_of(cells[0]), number_of(cells[1]), label or None))
+                score = number_of(cells.pop()) if _has_score(cells) else None
+                label = "\t".join(cells[2:]).strip() or None
+                begin, end = number_of(cells[0]), number_of(cells[1])
+                marks.append(Mark(line, begin, end, label, score=score))
         except (ValueError, IndexError):
             problems.append(
                 f"{path}, line {line}: {text!r} is neither begin, end and label, nor a backslash "
@@ -97,6 +101,11 @@ def read_bare(path: Path, lines: Sequence[str]) -> Marks:
         except (ValueError, IndexError):
             problems.append(f"{path}, line {line}: {cells} is not begin, end and label")
     return Marks(path, "csv", tuple(marks), tuple(problems))
+
+
+def _has_score(cells: Sequence[str]) -> bool:
+    """Return whether a number stands behind the label of a line of Audacity's."""
+    return len(cells) == 4 and not _is_number(cells[2]) and _is_number(cells[3])
 
 
 def _words(text: str) -> list[str]:

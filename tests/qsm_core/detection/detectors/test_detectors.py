@@ -326,3 +326,17 @@ def test_models_of_animal_spot_are_read_without_running_their_code(tmp_path) -> 
     torch.save({"encoderState": Path}, tmp_path / "code.pk")
     with pytest.raises(ModelError, match="cannot be read as a model of ANIMAL-SPOT"):
         load_animal_spot(tmp_path / "code.pk")
+
+
+def test_events_of_a_low_quality_are_neither_learned_nor_background(tmp_path: Path) -> None:
+    folder = write_tones(tmp_path, ("train", "dev", "test"))
+    table = pd.read_csv(folder / "annotations.csv")
+    table["quality"] = [1, 2, None, 3][: len(table)] + [1] * (len(table) - 4)
+    table.to_csv(folder / "annotations.csv", index=False)
+    own = table[table["recording_id"] == "rec0"]
+    (region,) = read_regions(folder, None, split="train", label=None, min_quality=2)
+    low = (own["quality"] < 2).to_numpy()
+    spans = own[["begin_s", "end_s"]].to_numpy()
+    np.testing.assert_allclose(region.ignored, spans[low])
+    np.testing.assert_allclose(region.events, spans[~low])
+    assert 0 < low.sum() < len(own)
