@@ -32,7 +32,7 @@ from qsm_core.detection.annotations.crowsetta_formats import (
     read_crowsetta,
 )
 from qsm_core.detection.annotations.forms import CROWSETTA_FORMS, AnnotationForm, TableForm
-from qsm_core.detection.annotations.marks import Marks
+from qsm_core.detection.annotations.marks import Marks, shown
 from qsm_core.detection.annotations.own_tables import RECORDINGS_FILE, read_own_tables
 from qsm_core.detection.annotations.reading import (
     TABLE_SUFFIXES,
@@ -84,7 +84,7 @@ def import_recordings(path: Path, options: ImportOptions | None = None) -> Recor
     if not path.exists():
         raise DataError("cannot read the recordings", [f"{path}: there is no such file or folder"])
     folder = path if path.is_dir() else path.parent
-    if path.is_file() and path.name not in (INDEX_FILE, RECORDINGS_FILE):
+    if not path.is_dir() and path.name not in (INDEX_FILE, RECORDINGS_FILE):
         found = _beside_tables([path], folder, options)
     elif options.form in CROWSETTA_FORMS:
         found = _beside_tables(tables_below(path, SUFFIXES_OF[options.form]), path, options)
@@ -195,7 +195,7 @@ def _add(gathered: _Gathered, marks: Marks, audio: AudioFiles, options: ImportOp
     gathered.counts.update(marks.counts)
     gathered.kinds.add(marks.kind)
     places: dict[str | None, str] = {}
-    names = [mark.file for mark in marks.marks] or [None]
+    names = [*(mark.file for mark in marks.marks), *marks.silent] or [None]
     for name in dict.fromkeys(names):
         line = next((mark.line for mark in marks.marks if mark.file == name), None)
         where = f"{marks.path}" if line is None or name is None else f"{marks.path}, line {line}"
@@ -221,10 +221,11 @@ def _add(gathered: _Gathered, marks: Marks, audio: AudioFiles, options: ImportOp
 
 
 def _explain_audio(where: str, wanted: str, found: Sequence[Path], audio: AudioFiles) -> str:
+    wanted = shown(wanted)
     if found:
         names = ", ".join(_relative(path, audio.root) for path in found)
-        return f"{where}: {wanted!r} may mean {len(found)} audio files: {names}; keep one of them"
-    return f"{where}: there is no audio file {wanted!r} below {audio.root}"
+        return f"{where}: {wanted} may mean {len(found)} audio files: {names}; keep one of them"
+    return f"{where}: there is no audio file {wanted} below {audio.root}"
 
 
 def _relative(path: Path, root: Path) -> str:

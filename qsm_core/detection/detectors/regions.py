@@ -72,6 +72,7 @@ def _region(
         band = float(sure["low_hz"].min()), float(sure["high_hz"].max())
     return Region(
         path=recording.path,
+        sha256=recording.sha256,
         sample_rate_hz=recording.sample_rate_hz,
         begin_s=float(begin),
         end_s=float(end),

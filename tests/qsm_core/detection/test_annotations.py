@@ -121,6 +121,26 @@ def test_a_plain_table_may_have_no_header(tmp_path: Path) -> None:
     assert spans(table(tmp_path / "a.csv", '"0,5","1,5"')) == [(0.5, 1.5, None)]
 
 
+def test_rows_may_name_the_file_first_or_a_file_without_an_event(tmp_path: Path) -> None:
+    listed = table(tmp_path / "list.txt", "audio/a.05.wav\t0.5\t1.5\tcar", "b.wav\t1\t2\tcar")
+    found = read_event_tables(listed)
+    assert found.recordings == ("a.05", "b")
+    assert found.events[["begin_s", "label"]].to_numpy().tolist() == [[0.5, "car"], [1.0, "car"]]
+    listed.unlink()
+    for name in ("a.wav", "quiet.wav"):
+        audio(tmp_path / name)
+    table(
+        tmp_path / "all.tsv",
+        "filename\tonset\toffset\tevent_label",
+        "a.wav\t0\t1\tcar",
+        "quiet.wav",
+    )
+    imported = import_recordings(tmp_path)
+    assert imported.recordings["recording_id"].tolist() == ["a.wav", "quiet.wav"]
+    assert len(imported.annotations) == 1
+    assert read_event_tables(tmp_path / "all.tsv").recordings == ("a", "quiet")
+
+
 def test_dcase_tables_give_an_event_of_each_class(tmp_path: Path) -> None:
     path = table(
         tmp_path / "a.csv",
