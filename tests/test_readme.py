@@ -52,6 +52,13 @@ TESTED_ELSEWHERE = {
     "qsm detect --detector results/detection-seed42 my_archive/": (
         "tests/flows/test_benchmark_detection.py::test_its_best_detector_goes_to_work"
     ),
+    "qsm accept-adapter --baseline my_model/ --adapter my_adapter/ --cases cases.jsonl": (
+        "tests/flows/test_accept_adapter.py::"
+        "test_a_model_and_its_adapter_answer_and_nothing_is_made_twice"
+    ),
+    "qsm accept-adapter --results baseline.json --results student.json --cases cases.jsonl": (
+        "tests/flows/test_accept_adapter.py::test_finished_runs_are_compared_without_a_model"
+    ),
     "qsm compare-models results/embedded-seed42 my_vad.csv": (
         "tests/flows/test_compare_models.py::"
         "test_sources_of_three_kinds_in_one_report_and_again_from_the_store"

@@ -170,8 +170,14 @@ class AcceptParameters(RunSettings):
     @property
     def gate_changes(self) -> dict[str, Any]:
         """The thresholds that are given, in place of the task's."""
-        names = ("valid_at_least", "baseline_at_least", "ratio_at_least")
-        names += ("valid_level", "alpha", "decide_by")
+        names = (
+            "valid_at_least",
+            "baseline_at_least",
+            "ratio_at_least",
+            "valid_level",
+            "alpha",
+            "decide_by",
+        )
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
 

@@ -39,6 +39,11 @@ class DetectionParameters(RunSettings):
         description="Your labelled recordings: a folder with recordings.csv and annotations.csv, "
         "or with audio and Raven, Audacity or CSV tables beside it. Empty: synthetic recordings.",
     )
+    recordings: str | None = Field(
+        None,
+        description="Regular expression: only recordings whose path it is found in are taken. "
+        "Empty: all of them.",
+    )
     label: str | None = Field(
         None, description="Events to detect, by their label. Empty: every event."
     )

@@ -25,6 +25,7 @@ def test_names() -> None:
         "complete-pipeline/slurm",
         "complete-pipeline/qwen2-audio-7b",
         "reap-orphans/reap-orphans",
+        "accept-adapter/accept-adapter",
         "detect/detect",
         "parity-check/parity-check",
         "optimize-prompt/optimize-prompt",

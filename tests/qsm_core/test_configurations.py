@@ -21,7 +21,10 @@ from tests.support.fresh_process import run_python
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 
 LIGHT = (
+    "qsm_core.acceptance.cases.columns",
     "qsm_core.acceptance.config",
+    "qsm_core.acceptance.generation.config",
+    "qsm_core.acceptance.verdict.config",
     "qsm_core.conditions.config",
     "qsm_core.conditions.grid",
     "qsm_core.data.config",
@@ -45,8 +48,11 @@ LIGHT = (
     "qsm_core.models.baselines.names",
     "qsm_core.models.baselines.registry",
     "qsm_core.models.lora_projections",
+    "qsm_core.models.text.embedded_text",
+    "qsm_core.models.text.gguf_config",
     "qsm_core.prompting.config",
     "qsm_core.prompting.search.price",
+    "qsm_core.reporting.acceptance.config",
     "qsm_core.reporting.speech.config",
     "qsm_core.seeding",
     "qsm_core.stage.context",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
 def write_wheel(
-    folder: Path, name: str, version: str, files: Mapping[str, str], tag: str = "py3-none-any"
+    folder: Path,
+    name: str,
+    version: str,
+    files: Mapping[str, str],
+    tag: str = "py3-none-any",
+    requires: Sequence[str] = (),
 ) -> Path:
     """Write a wheel and return its path.
 
@@ -18,11 +23,13 @@ def write_wheel(
         version: Of the package.
         files: Texts by their paths in the wheel.
         tag: What the wheel says it fits.
+        requires: What it declares to need.
     """
     info = f"{name}-{version}.dist-info"
     content = {
         **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {one}\n" for one in requires),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
         f"Tag: {tag}\n",
     }

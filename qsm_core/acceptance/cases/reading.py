@@ -28,7 +28,6 @@ from qsm_core.tables.decoding import read_lines
 from qsm_core.tables.delimited import is_delimited, read_table
 
 TITLE = "the cases cannot be used"
-CASES_FILE = "cases.jsonl"
 _IDS = ("concept_id", "case_id", "id")
 _SLICES = ("tier",)
 _ASIDE = ("input", "output", "expected", "slices", "metadata", "score")
@@ -43,14 +42,12 @@ class _Record:
 
 
 def read_cases(path: Path, columns: CaseColumns | None = None) -> list[Case]:
-    """Read all cases of a file, in its order; of a folder, those of its cases.jsonl.
+    """Read all cases of a file, in its order.
 
     Raises:
         DataError: The file cannot be read, a line is no case, or two cases have one name; every
             problem is listed.
     """
-    if path.is_dir():
-        path = path / CASES_FILE
     problems: list[str] = []
     records = _table(path) if is_delimited(path) else _lines(path, problems)
     cases = []

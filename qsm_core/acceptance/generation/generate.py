@@ -26,7 +26,8 @@ from qsm_core.acceptance.answers.levels import Level
 from qsm_core.acceptance.cases.record import Case
 from qsm_core.acceptance.generation.config import GenerateAnswers
 from qsm_core.acceptance.generation.history import cases_of, is_open, known_attempts
-from qsm_core.acceptance.generation.models import AnsweringModel, Asked, open_model
+from qsm_core.acceptance.generation.models import open_model
+from qsm_core.acceptance.generation.protocol import AnsweringModel, Asked
 from qsm_core.acceptance.judging import judge
 from qsm_core.acceptance.results.arm_folder import (
     ARM_FILE,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from qsm_core.acceptance.generation.config import GenerateAnswers
-from qsm_core.acceptance.generation.models import AnsweringModel, Asked
+from qsm_core.acceptance.generation.protocol import AnsweringModel, Asked
 from qsm_core.acceptance.results.attempts import Attempt, prompt_digest
 from qsm_core.models.text.generation import Sampling, chat_prompt, generate, padded
 from qsm_core.models.text.loading import LoadedTextModel, load_text_model

@@ -1,37 +1,12 @@
-"""What answers prompts: a model in this process, or one behind a server."""
+"""The model of an arm: one in this process, or one behind a server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
 
 from qsm_core.acceptance.generation.config import GenerateAnswers
-from qsm_core.acceptance.results.attempts import Attempt
+from qsm_core.acceptance.generation.protocol import AnsweringModel
 from qsm_core.stage.context import StageContext
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One prompt: of which case and attempt, and with which seed."""
-
-    case_id: str
-    prompt: str
-    attempt: int
-    seed: int
-
-
-class AnsweringModel(Protocol):
-    """Answers a batch of prompts."""
-
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Attempt]:
-        """Yield an attempt for each prompt, as soon as it is there.
-
-        Raises:
-            ModelError: It cannot be used.
-            TransientError: A server did not answer.
-        """
 
 
 def open_model(

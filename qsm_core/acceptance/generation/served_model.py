@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from qsm_core.acceptance.generation.config import API_KEY_VARIABLE, GenerateAnswers
-from qsm_core.acceptance.generation.models import AnsweringModel, Asked
+from qsm_core.acceptance.generation.protocol import AnsweringModel, Asked
 from qsm_core.acceptance.results.attempts import Attempt, prompt_digest
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.text.endpoint import Endpoint, EndpointLLM, url_problem

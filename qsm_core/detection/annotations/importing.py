@@ -58,6 +58,7 @@ class ImportOptions:
         label: Label of events whose table has none.
         group_pattern: Regular expression with one group that finds the group in a recording's path;
             without one, and without a column for it, each recording is a group of its own.
+        recordings: Regular expression that chooses recordings by their path; None takes all.
         audio_root: Where the audio is, if not beside the tables; paths are relative to it.
     """
 
@@ -65,6 +66,7 @@ class ImportOptions:
     label_column: str | None = None
     label: str = UNNAMED
     group_pattern: str | None = None
+    recordings: str | None = None
     audio_root: Path | None = None
 
 
@@ -94,7 +96,7 @@ def import_recordings(path: Path, options: ImportOptions | None = None) -> Recor
         found = _with_own_audio(read_alpaca_layout(path), options)
     else:
         found = _beside_tables(tables_below(path, TABLE_SUFFIXES), path, options)
-    return _grouped(found, options.group_pattern)
+    return _grouped(_chosen(found, options.recordings), options.group_pattern)
 
 
 def _with_own_audio(found: RecordingSet, options: ImportOptions) -> RecordingSet:
@@ -230,13 +232,39 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
+def _chosen(found: RecordingSet, pattern: str | None) -> RecordingSet:
+    """Return the recordings whose path holds the pattern, and their events."""
+    if pattern is None:
+        return found
+    expression = _expression("recordings", pattern)
+    paths = found.recordings["path"].astype(str)
+    kept = paths.map(lambda path: expression.search(path) is not None)
+    if not kept.any():
+        example = f", such as {paths.iloc[0]}" if len(paths) else ""
+        problem = f"recordings = {pattern!r}: is found in none of {len(paths)} paths{example}"
+        raise DataError("no recording is chosen", [problem])
+    recordings = found.recordings[kept].reset_index(drop=True)
+    events = found.annotations
+    own = events[events["recording_id"].isin(recordings["recording_id"])].reset_index(drop=True)
+    note = f"{len(recordings)} of {len(paths)} recordings are chosen by {pattern!r}"
+    return replace(found, recordings=recordings, annotations=own, notes=(*found.notes, note))
+
+
+def _expression(name: str, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        problem = f"{name} = {pattern!r}: is no regular expression: {error}"
+        raise DataError("the recordings cannot be chosen or grouped", [problem]) from error
+
+
 def _grouped(found: RecordingSet, pattern: str | None) -> RecordingSet:
     """Give every recording a group."""
     recordings = found.recordings
     if pattern is None:
         own = recordings["group_id"].fillna(recordings["recording_id"])
         return found.with_recordings(recordings.assign(group_id=own))
-    compiled = re.compile(pattern)
+    compiled = _expression("group_pattern", pattern)
     if compiled.groups != 1:
         problem = (
             f"group_pattern = {pattern!r}: has {compiled.groups} groups in brackets; needs one"

@@ -134,7 +134,7 @@ def _with_seconds(arms: pd.DataFrame, inputs: Mapping[str, Path]) -> pd.DataFram
     taken = {
         name: sum(read_seconds(inputs[name]).values()) for name in arms["name"] if name in inputs
     }
-    return arms.assign(seconds=[taken.get(name) or None for name in arms["name"]])
+    return arms.assign(seconds=[taken.get(name) or float("nan") for name in arms["name"]])
 
 
 def _views(tables: dict[str, pd.DataFrame], verdict: dict[str, Any]) -> dict[str, TableView]:

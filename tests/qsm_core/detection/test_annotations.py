@@ -218,6 +218,27 @@ def test_tables_find_their_audio_by_whole_names(tmp_path: Path) -> None:
     assert [problem.kind for problem in checked.problems] == ["no length"]
 
 
+def test_recordings_are_chosen_by_path_before_the_others_are_checked(tmp_path: Path) -> None:
+    audio(tmp_path / "finch" / "a.wav", 2)
+    (tmp_path / "recordings.csv").write_text(
+        "path,group\nfinch/a.wav,bird\ntit/gone.wav,other\n", encoding="utf-8"
+    )
+    (tmp_path / "annotations.csv").write_text(
+        "recording,begin_s,end_s,label\nfinch/a.wav,0,1,i\ntit/gone.wav,5,4,song\n",
+        encoding="utf-8",
+    )
+    assert check_recordings(import_recordings(tmp_path)).problems
+    found = import_recordings(tmp_path, ImportOptions(recordings="^finch/"))
+    assert not check_recordings(found).problems
+    assert found.annotations["label"].tolist() == ["i"]
+    assert "1 of 2 recordings are chosen by '^finch/'" in found.notes
+    with pytest.raises(DataError, match="'mouse': is found in none of 2 paths, such as finch/a"):
+        import_recordings(tmp_path, ImportOptions(recordings="mouse"))
+    for name in ("recordings", "group_pattern"):
+        with pytest.raises(DataError, match=rf"{name} = '\(': is no regular expression"):
+            import_recordings(tmp_path, ImportOptions(**{name: "("}))
+
+
 def test_missing_and_ambiguous_audio_is_listed_together(tmp_path: Path) -> None:
     audio(tmp_path / "a.wav")
     audio(tmp_path / "a.flac")

@@ -23,7 +23,12 @@ from qsm_core.detection.detectors.config import (
 )
 from qsm_core.detection.detectors.front_end import Background, FrontEnd, Spectrogram
 from qsm_core.detection.detectors.legacy import load_animal_spot
-from qsm_core.detection.detectors.network import FRAME_STRIDE, ResNet18
+from qsm_core.detection.detectors.network import (
+    COARSEST_STRIDE,
+    FRAME_STRIDE,
+    ResNet18,
+    folded,
+)
 from qsm_core.detection.detectors.other import BandEnergyDetector
 from qsm_core.detection.detectors.regions import read_regions
 from qsm_core.detection.detectors.trained import WEIGHTS_FILE, Description, TrainedDetector
@@ -105,6 +110,35 @@ def test_pieces_of_the_frame_form_are_one_pass_over_the_recording(recordings, mo
     pieces = np.concatenate([logits for logits, _ in detector.logits(stream)])
     assert len(once) == len(pieces) == pytest.approx(8 * RATE_HZ / (FRAME_STRIDE * 80), abs=2)
     np.testing.assert_allclose(once, pieces, atol=1e-5)
+
+
+def test_a_score_depends_on_no_frame_outside_its_context() -> None:
+    network = _detector("frame")._network
+    context = network.context_frames
+    frames = 2 * context + 2 * COARSEST_STRIDE
+    rows = torch.arange(COARSEST_STRIDE // FRAME_STRIDE)  # every phase of the coarsest steps
+    heard = torch.zeros(len(rows), 32, frames)
+    changed = heard.clone()
+    for row in rows.tolist():  # the score of frame context + 2 row hears the frames around it
+        changed[row, :, : FRAME_STRIDE * row] = 3
+        changed[row, :, FRAME_STRIDE * row + 2 * context + 1 :] = 3
+    with torch.inference_mode():
+        before, after = network(heard)[..., 0], network(changed)[..., 0]
+    own = rows + context // FRAME_STRIDE
+    torch.testing.assert_close(after[rows, own], before[rows, own], atol=1e-6, rtol=0)
+    assert (after - before).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("form", ["frame", "window"])
+def test_folding_changes_no_output_and_not_the_network(form) -> None:
+    network = _detector(form)._network
+    names = list(network.state_dict())
+    heard = torch.randn(2, 32, 64)
+    scoring = folded(network)
+    with torch.inference_mode():
+        torch.testing.assert_close(scoring(heard), network(heard), atol=1e-6, rtol=0)
+    assert list(network.state_dict()) == names
+    assert not any("bn" in name for name in scoring.state_dict())
 
 
 def test_windows_are_scored_as_one_by_one(recordings) -> None:
