@@ -155,8 +155,9 @@ def _without_own_settings(model: Any) -> Iterator[None]:
 class _Nucleus(LogitsProcessor):  # type: ignore[misc]
     """Leaves the likeliest tokens that together have a probability of `top_p`.
 
-    What transformers' TopPLogitsWarper leaves, without sorting the vocabulary. The likeliest few hold the nucleus nearly always; a row whose
-    nucleus may reach farther is sorted. Which way a row goes depends on nothing but the row.
+    What transformers' TopPLogitsWarper leaves, without sorting the vocabulary. The likeliest few
+    hold the nucleus nearly always; a row whose nucleus may reach farther is sorted. Which way a
+    row goes depends on nothing but the row.
     """
 
     def __init__(self, top_p: float) -> None:

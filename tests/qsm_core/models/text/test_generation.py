@@ -89,7 +89,7 @@ def test_first_tokens_are_drawn_as_often_as_they_are_likely(loaded: LoadedTextMo
 
 def test_a_nucleus_is_that_of_transformers_and_a_row_has_it_alone() -> None:
     """Rows from one token to nearly all, so both ways to find it are taken."""
-    spread = torch.tensor([30.0, 3.0, 1.0, 0.0, 0.01])[:, None]
+    spread = torch.tensor([30.0, 3.0, 1.0, 0.1, 0.01])[:, None]
     scores = torch.randn(5, 3000, generator=torch.Generator().manual_seed(0)) * spread
     ids = torch.zeros(5, 1, dtype=torch.long)
     sizes = []
