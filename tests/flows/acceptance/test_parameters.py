@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from flows.acceptance.arms import arms_of
 from flows.acceptance.finished_runs import finished_runs
 from flows.acceptance.parameters import gates_for, parse_accept_parameters
 from qsm_core.acceptance.config import GateSettings
-from qsm_core.acceptance.generation.config import API_KEY_VARIABLE
+from qsm_core.acceptance.generation.config import API_KEY_VARIABLE, GenerateAnswers, Server
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.text import embedded_text
+from tasks.acceptance import generate_answers
 from tests.support.tiny_llama import build_tiny_llama, write_tiny_adapter
 
 ROOT = Path(__file__).parents[3]
@@ -189,3 +191,17 @@ def test_runs_have_names_that_differ(tmp_path: Path) -> None:
         "student_20250103_120000_2",
     ]
     assert [one.name for one in finished_runs([paths[0], folder])] == ["baseline", "student"]
+
+
+def test_answers_are_shared_between_arms_but_not_between_servers() -> None:
+    """Two servers may both call their model `default`."""
+    sharding = generate_answers.traits.sharding
+    assert sharding is not None
+
+    def what_decides(arm: str, url: str) -> dict[str, Any]:
+        config = asdict(GenerateAnswers(arm, server=Server(url, "default")))
+        return {name: value for name, value in config.items() if name not in sharding.ignored}
+
+    first = what_decides("baseline", "http://127.0.0.1:1/v1")
+    assert what_decides("student", "http://127.0.0.1:1/v1") == first
+    assert what_decides("student", "http://127.0.0.1:2/v1") != first

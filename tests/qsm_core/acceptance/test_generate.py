@@ -212,7 +212,8 @@ def test_a_server_answers_in_place_of_a_model(
         return Reply("Lima", finish="length" if is_long else "stop")
 
     with chat_server(reply) as server:
-        summary = answer(tmp_path, inputs, server="large", runtime={"url": server.base_url})
+        there = {"url": server.base_url, "model": "large"}
+        summary = answer(tmp_path, inputs, server=there)
     assert (summary["valid"], summary["attempts"]) == (5, 11)
     first = server.requests[0]
     assert (first["model"], first["top_p"], first["temperature"]) == ("large", 0.9, 1.0)
@@ -225,4 +226,4 @@ def test_a_server_answers_in_place_of_a_model(
         path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()
     )
     with pytest.raises(ConfigurationError, match="needed is an address"):
-        answer(tmp_path / "wrong", inputs, server="large")
+        answer(tmp_path / "wrong", inputs, server={"url": "large", "model": "large"})
