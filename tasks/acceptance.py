@@ -21,7 +21,7 @@ _GENERATE = "qsm_core.acceptance.generation.generate"
 _JUDGING = ("jinja2", "jsonschema", "pyyaml")
 _ANSWERING = (*MODEL, *TABLES, *_JUDGING)
 _TASKS = tuple(f"qsm_core/acceptance/tasks/*/*.{form}" for form in ("yaml", "jinja", "json"))
-_RUNTIME = ("device", "batch_size", "url")
+_RUNTIME = ("device", "batch_size")
 
 
 @stage(

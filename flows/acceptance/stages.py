@@ -13,7 +13,7 @@ from flows.acceptance.roles import BASELINE, EMBEDDED_MODEL, REPORT, STUDENT, VE
 from flows.run.stages import NamedRole, RunStages
 from qsm_core.acceptance.cases.columns import CaseColumns
 from qsm_core.acceptance.config import CaseSelection
-from qsm_core.acceptance.generation.config import GenerateAnswers
+from qsm_core.acceptance.generation.config import GenerateAnswers, Server
 from qsm_core.acceptance.tasks.loading import built_in_tasks, load_task
 from qsm_core.acceptance.verdict.config import DecideAcceptance, Run, run_inputs
 from qsm_core.errors import ConfigurationError
@@ -140,13 +140,11 @@ def _answers(
         seed=p.seed,
         quantization="nf4" if p.load_4bit else "none",
         dtype=p.dtype,
-        server=None if arm.url is None else arm.model,
+        server=None if arm.url is None else Server(arm.url, arm.model),
     )
     runtime: dict[str, Any] = {"device": p.device, "batch_size": p.batch_size}
-    if arm.url is not None:
-        runtime["url"] = arm.url
-        if arm.secret is not None:
-            runtime["secret"] = arm.secret
+    if arm.secret is not None:
+        runtime["secret"] = arm.secret
     return run.submit(
         generate_answers,
         config,

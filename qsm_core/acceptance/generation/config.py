@@ -18,6 +18,21 @@ Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
+class Server:
+    """A server that speaks the OpenAI chat completions API, in place of a model here.
+
+    Its address belongs to what was asked: another server may have another model of the same name.
+
+    Args:
+        url: Address of the API.
+        model: Its name there.
+    """
+
+    url: str
+    model: str
+
+
+@dataclass(frozen=True)
 class GenerateAnswers:
     """How the answers of one arm are made.
 
@@ -35,8 +50,7 @@ class GenerateAnswers:
         seed: Root of the random stream of each case and attempt, the same in all arms.
         quantization: "none", or "nf4": 4 bits with double quantization.
         dtype: Of the computation.
-        server: Name of a model behind a server that speaks the OpenAI API, in place of one here;
-            where the server is, is no part of this (`url` of the runtime).
+        server: In place of a model here.
         shard: Which share of the cases, from 0.
         shards: How many there are.
     """
@@ -53,6 +67,6 @@ class GenerateAnswers:
     seed: Seed = 42
     quantization: Literal["none", "nf4"] = "none"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    server: str | None = None
+    server: Server | None = None
     shard: Count = 0
     shards: Annotated[int, Field(ge=1)] = 1

@@ -11,6 +11,7 @@ import torch
 from qsm_core.acceptance.generation.config import GenerateAnswers
 from qsm_core.acceptance.generation.protocol import AnsweringModel, Asked
 from qsm_core.acceptance.results.attempts import Attempt, prompt_digest
+from qsm_core.errors import ModelError
 from qsm_core.models.text.generation import Sampling, chat_prompt, generate, padded
 from qsm_core.models.text.loading import LoadedTextModel, load_text_model
 from qsm_core.stage.context import StageContext
@@ -41,6 +42,7 @@ class LocalModel:
     def __init__(self, loaded: LoadedTextModel, config: GenerateAnswers) -> None:
         self._loaded = loaded
         self._config = config
+        self._most: int | None = None
         self._sampling = Sampling(
             temperature=config.temperature,
             top_p=config.top_p,
@@ -48,7 +50,31 @@ class LocalModel:
         )
 
     def answer(self, asked: Sequence[Asked]) -> Iterator[Attempt]:
-        """Yield an attempt for each prompt; see `AnsweringModel`."""
+        """Yield an attempt for each prompt; see `AnsweringModel`.
+
+        When memory runs out, fewer prompts are answered together from then on: no batch size
+        changes an answer.
+        """
+        left = list(asked)
+        while left:
+            batch = left[: self._most]
+            try:
+                made = self._answer(batch)
+            except torch.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise ModelError(
+                        f"the answer to case {batch[0].case_id} does not fit on the device: hold "
+                        "the weights in 4 bits, allow fewer max_new_tokens, or take a server"
+                    ) from error
+                self._most = len(batch) // 2
+                made = []
+            if made:
+                left = left[len(batch) :]
+                yield from made
+            else:  # after the error, which holds the memory of what failed
+                torch.cuda.empty_cache()
+
+    def _answer(self, asked: Sequence[Asked]) -> list[Attempt]:
         model, tokenizer = self._loaded.model, self._loaded.tokenizer
         is_chat = self._config.form == "chat"
         prompts = [chat_prompt(tokenizer, one.prompt) if is_chat else one.prompt for one in asked]
@@ -57,8 +83,8 @@ class LocalModel:
         begun = time.monotonic()
         made = generate(model, tokenizer, inputs, [one.seed for one in asked], self._sampling)
         seconds = (time.monotonic() - begun) / len(asked)
-        for one, length, answer in zip(asked, lengths, made, strict=True):
-            yield Attempt(
+        return [
+            Attempt(
                 arm=self._config.arm,
                 case_id=one.case_id,
                 attempt=one.attempt,
@@ -71,3 +97,5 @@ class LocalModel:
                 max_new_tokens=self._config.max_new_tokens,
                 prompt_sha256=prompt_digest(one.prompt),
             )
+            for one, length, answer in zip(asked, lengths, made, strict=True)
+        ]

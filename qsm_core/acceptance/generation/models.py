@@ -16,7 +16,7 @@ def open_model(
     if config.server is not None:
         from qsm_core.acceptance.generation.served_model import served_model
 
-        return served_model(config, config.server, str(context.runtime.get("url", "")))
+        return served_model(config, config.server)
     from qsm_core.acceptance.generation.local_model import local_model  # not where a server answers
 
     return local_model(context, config)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from qsm_core.acceptance.generation.config import API_KEY_VARIABLE, GenerateAnswers
+from qsm_core.acceptance.generation.config import API_KEY_VARIABLE, GenerateAnswers, Server
 from qsm_core.acceptance.generation.protocol import AnsweringModel, Asked
 from qsm_core.acceptance.results.attempts import Attempt, prompt_digest
 from qsm_core.errors import ConfigurationError
@@ -15,18 +15,18 @@ from qsm_core.models.text.endpoint import Endpoint, EndpointLLM, url_problem
 
 
 @contextmanager
-def served_model(config: GenerateAnswers, model: str, url: str) -> Iterator[AnsweringModel]:
+def served_model(config: GenerateAnswers, server: Server) -> Iterator[AnsweringModel]:
     """Make a client of a server.
 
     Raises:
         ConfigurationError: The address cannot be that of a server.
     """
-    problem = url_problem(url)
+    problem = url_problem(server.url)
     if problem is not None:
-        raise ConfigurationError("the server cannot be used", [f"url: {problem}"])
+        raise ConfigurationError("the server cannot be used", [f"server.url: {problem}"])
     endpoint = Endpoint(
-        base_url=url,
-        model=model,
+        base_url=server.url,
+        model=server.model,
         # The key comes only from the environment, so that it is written nowhere.
         api_key=os.environ.get(API_KEY_VARIABLE),
         temperature=config.temperature,

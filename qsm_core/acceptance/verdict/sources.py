@@ -114,7 +114,7 @@ def _of_folder(path: Path, run: Run, task: Task, cases: KnownCases | None, rubri
         kept,
         judged,
         rubric=rubric,
-        model=run.model or settings.get("server"),
+        model=run.model or (settings.get("server") or {}).get("model"),
         adapter=run.adapter,
         config=_plain(settings),
     )

@@ -247,7 +247,7 @@ class TrainedDetector:
 
     def _logits_of(self, samples: np.ndarray, background: torch.Tensor | None) -> np.ndarray:
         levels = self._front_end.levels(
-            torch.from_numpy(np.ascontiguousarray(samples)).to(self._device)
+            torch.from_numpy(np.require(samples, requirements=("C", "W"))).to(self._device)
         )
         logits = self._folded(self._front_end.normalise(levels, background)).float()
         if self.description.classes == 1:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,19 @@ import pytest
 from flows.acceptance import arms, defaults
 from flows.acceptance.arms import arms_of
 from flows.acceptance.finished_runs import finished_runs
-from flows.acceptance.parameters import gates_for, parse_accept_parameters
+from flows.acceptance.parameters import (
+    PANELS,
+    AcceptParameters,
+    gates_for,
+    parse_accept_parameters,
+)
+from flows.terminal import command_line
+from flows.terminal.ending import Ending
 from qsm_core.acceptance.config import GateSettings
-from qsm_core.acceptance.generation.config import API_KEY_VARIABLE
-from qsm_core.errors import ConfigurationError
+from qsm_core.acceptance.generation.config import API_KEY_VARIABLE, GenerateAnswers, Server
+from qsm_core.errors import ConfigurationError, StageError
 from qsm_core.models.text import embedded_text
+from tasks.acceptance import generate_answers
 from tests.support.tiny_llama import build_tiny_llama, write_tiny_adapter
 
 ROOT = Path(__file__).parents[3]
@@ -189,3 +199,54 @@ def test_runs_have_names_that_differ(tmp_path: Path) -> None:
         "student_20250103_120000_2",
     ]
     assert [one.name for one in finished_runs([paths[0], folder])] == ["baseline", "student"]
+
+
+def test_answers_are_shared_between_arms_but_not_between_servers() -> None:
+    """Two servers may both call their model `default`."""
+    sharding = generate_answers.traits.sharding
+    assert sharding is not None
+
+    def what_decides(arm: str, url: str) -> dict[str, Any]:
+        config = asdict(GenerateAnswers(arm, server=Server(url, "default")))
+        return {name: value for name, value in config.items() if name not in sharding.ignored}
+
+    first = what_decides("baseline", "http://127.0.0.1:1/v1")
+    assert what_decides("student", "http://127.0.0.1:1/v1") == first
+    assert what_decides("student", "http://127.0.0.1:2/v1") != first
+
+
+@pytest.mark.parametrize(
+    ("verdict", "error", "code"),
+    [
+        (0, None, 0),
+        (1, None, 1),
+        (2, None, 2),
+        (None, StageError("a stage failed"), 3),
+        (None, RuntimeError("a fault of the program"), 3),
+        (None, KeyboardInterrupt(), 130),
+    ],
+)
+def test_exit_codes_are_the_verdict(
+    verdict: int | None, error: BaseException | None, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(_flow: str, _values: Any, ending: Ending) -> None:
+        ending.exit_code = verdict
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(command_line, "run_flow", end)
+    monkeypatch.setattr(command_line, "set_environment", lambda _: None)
+    monkeypatch.setattr(command_line, "restrict_new_files", lambda: None)
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    for name in ("HANDLERS_CONSOLE_LEVEL", "INTERNAL_LEVEL"):
+        monkeypatch.setenv(f"PREFECT_LOGGING_{name}", "CRITICAL")
+    monkeypatch.setattr(sys, "argv", ["accept-adapter"])
+    with pytest.raises(SystemExit) as ended:
+        command_line.run_from_terminal(
+            "flows.accept_adapter:accept_adapter",
+            AcceptParameters,
+            parse_accept_parameters,
+            PANELS,
+            gives_verdict=True,
+        )
+    assert ended.value.code == code

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from qsm_core.acceptance.generation import generate, local_model
 from qsm_core.acceptance.generation.config import API_KEY_VARIABLE
@@ -17,6 +18,7 @@ from qsm_core.acceptance.generation.workload import nothing_to_answer, split_ans
 from qsm_core.acceptance.results.arm_folder import read_seconds
 from qsm_core.acceptance.results.attempts import read_attempts
 from qsm_core.errors import ConfigurationError, InterruptedStageError, ModelError
+from qsm_core.models.text import generation as text_generation
 from qsm_core.stage.context import parse_config
 from tests.support.chat_server import Reply, chat_server
 from tests.support.stages import StopAfter, finish, stage_context, start_stage
@@ -201,6 +203,39 @@ def test_an_adapter_changes_answers_and_one_of_another_model_is_refused(
         answer(tmp_path / "none_out", {**given, "adapter": none})
 
 
+def test_four_bits_and_a_plain_prompt_are_other_answers(
+    whole: Path, given: dict[str, Path], tmp_path: Path
+) -> None:
+    texts = {"whole": [attempt.raw_text for attempt, _ in rows(whole).values()]}
+    for name, changes in (("bits", {"quantization": "nf4"}), ("plain", {"form": "text"})):
+        answer(tmp_path / name, given, retries=0, **changes)
+        texts[name] = [attempt.raw_text for attempt, _ in rows(tmp_path / name).values()]
+    assert len(set(map(tuple, texts.values()))) == 3
+
+
+def test_fewer_are_answered_together_when_memory_runs_out(
+    whole: Path, given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def limited(model: Any, tokenizer: Any, inputs: Any, seeds: list[int], sampling: Any) -> Any:
+        sizes.append(len(seeds))
+        if len(seeds) > most:
+            raise torch.OutOfMemoryError
+        return text_generation.generate(model, tokenizer, inputs, seeds, sampling)
+
+    most = 2
+    monkeypatch.setattr(local_model, "generate", limited)
+    answer(tmp_path / "few", given, runtime={"batch_size": 7})
+    assert sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    for name in ("attempts.jsonl", "attempts.parquet"):
+        few = (tmp_path / "few/out" / name).read_bytes()
+        assert few == (whole / "out" / name).read_bytes()
+    most = 0
+    with pytest.raises(ModelError, match="does not fit on the device"):
+        answer(tmp_path / "none", given)
+
+
 def test_a_server_answers_in_place_of_a_model(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +247,8 @@ def test_a_server_answers_in_place_of_a_model(
         return Reply("Lima", finish="length" if is_long else "stop")
 
     with chat_server(reply) as server:
-        summary = answer(tmp_path, inputs, server="large", runtime={"url": server.base_url})
+        there = {"url": server.base_url, "model": "large"}
+        summary = answer(tmp_path, inputs, server=there)
     assert (summary["valid"], summary["attempts"]) == (5, 11)
     first = server.requests[0]
     assert (first["model"], first["top_p"], first["temperature"]) == ("large", 0.9, 1.0)
@@ -225,4 +261,4 @@ def test_a_server_answers_in_place_of_a_model(
         path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()
     )
     with pytest.raises(ConfigurationError, match="needed is an address"):
-        answer(tmp_path / "wrong", inputs, server="large")
+        answer(tmp_path / "wrong", inputs, server={"url": "large", "model": "large"})

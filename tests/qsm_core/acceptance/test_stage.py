@@ -157,11 +157,10 @@ def test_answers_that_were_made_here_are_a_run(folder: Path, tmp_path: Path) -> 
             {
                 "arm": "student",
                 "task": "product-owner",
-                "server": "m",
+                "server": {"url": server.base_url, "model": "m"},
                 "selection": {"max_cases": 4},
             },
             {"cases": folder / "cases.jsonl"},
-            runtime={"url": server.base_url},
         )
         assert generate.run(made)["valid"] == 4
     inputs = _inputs(folder) | {"run_1": tmp_path / "made/out"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 
 from qsm_core.detection import audio_stream
@@ -155,6 +156,16 @@ def test_windows_are_scored_as_one_by_one(recordings) -> None:
         with torch.no_grad():
             alone = detector._network(front_end.normalise(levels, background))
         assert logits[number] == pytest.approx(alone.item(), abs=1e-5)
+
+
+def test_a_recording_of_one_window_is_scored(tmp_path) -> None:
+    """Its only window is no copy, and torch warns of arrays that cannot be written."""
+    detector = _detector("window")
+    rng = np.random.default_rng(0)
+    path = tmp_path / "short.wav"
+    soundfile.write(path, rng.normal(0, 0.1, detector.grid.window_samples), RATE_HZ)
+    (piece,) = detector.logits(AudioStream(path, RATE_HZ))
+    assert piece[0].shape == (1,)
 
 
 def test_the_background_is_the_lower_quartile_of_sounding_frames() -> None:
