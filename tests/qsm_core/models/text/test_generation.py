@@ -70,6 +70,29 @@ def test_a_seed_decides_a_text_whatever_else_is_in_the_batch(loaded: LoadedTextM
     assert _texts(loaded, PROMPTS[:1], [4], top_p=0.9) != alone[:1]
 
 
+def test_what_prompts_begin_with_is_read_once_and_changes_nothing(
+    loaded: LoadedTextModel,
+) -> None:
+    rules = "Answer in one word, and write nothing else; speech is what a human voice says. " * 3
+    prompts = [rules + one for one in PROMPTS]
+    alone = [_texts(loaded, [p], [s])[0] for p, s in zip(prompts, (1, 2, 3), strict=True)]
+    read: list[tuple[int, ...]] = []
+
+    def note(layer: object, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
+        read.append(tuple(given[0].shape))
+
+    hook = loaded.model.get_input_embeddings().register_forward_hook(note)
+    assert _texts(loaded, prompts, [1, 2, 3]) == alone
+    (one, shared), (rows, rest) = read[:2]
+    assert (one, rows) == (1, 3)
+    assert shared > 32
+    assert rest < shared
+    read.clear()
+    _texts(loaded, PROMPTS, [1, 2, 3], max_new_tokens=1)  # too little is shared
+    hook.remove()
+    assert [rows for rows, _ in read] == [3]
+
+
 def test_first_tokens_are_drawn_as_often_as_they_are_likely(loaded: LoadedTextModel) -> None:
     count = 400
     made = _texts(loaded, PROMPTS[:1] * count, list(range(count)), max_new_tokens=1)
