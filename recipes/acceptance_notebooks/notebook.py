@@ -47,7 +47,7 @@ def _cell(number: int, piece: str) -> dict[str, Any]:
         first = source.split("\n", 1)[0]
         lines[0] = first if first.startswith("##") else f"# {lines[0]}"
         return cell | {"cell_type": "markdown", "source": _lines("\n".join(lines))}
-    code = {"cell_type": "code", "execution_count": None, "outputs": []}
+    code: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
     return cell | code | {"source": _lines(source.strip("\n"))}
 
 
