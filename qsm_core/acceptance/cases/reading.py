@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from qsm_core.acceptance.cases.columns import CaseColumns
 from qsm_core.acceptance.cases.record import Case
 from qsm_core.errors import DataError
 from qsm_core.spelling import normalized
@@ -32,23 +33,6 @@ _SLICES = ("tier",)
 _ASIDE = ("input", "output", "expected", "slices", "metadata", "score")
 _EXPECTED = "expected."
 _MOST_SHOWN = 40
-
-
-@dataclass(frozen=True)
-class CaseColumns:
-    """Which fields of a file mean what, where their names are others.
-
-    Args:
-        case_id: The field with the name of the case; null: concept_id, case_id or id.
-        inputs: By name in the prompt's template, the field; empty: all that is left, by its name.
-        slices: Fields by which results are shown apart, beside tier.
-        expected: The field with what a right answer holds; null: expected, else output.
-    """
-
-    case_id: str | None = None
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    slices: tuple[str, ...] = ()
-    expected: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from qsm_core.acceptance.cases.reading import CaseColumns, read_cases
+from qsm_core.acceptance.cases.columns import CaseColumns
+from qsm_core.acceptance.cases.reading import read_cases
 from qsm_core.acceptance.cases.record import Case
 from qsm_core.acceptance.cases.selection import order_cases, select_cases
 from qsm_core.acceptance.config import CaseSelection
