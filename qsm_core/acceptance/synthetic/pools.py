@@ -181,7 +181,9 @@ QUALITIES = (
         "Up to {people} people work at the same time.",
         "lets up to {people} people work at the same time",
     ),
-    Statement("A backup is written every {number} hours.", "asks for a backup every {number} hours"),
+    Statement(
+        "A backup is written every {number} hours.", "asks for a backup every {number} hours"
+    ),
 )
 # Without a number nobody can say whether they are met: gaps.
 VAGUE_QUALITIES = (

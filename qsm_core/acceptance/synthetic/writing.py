@@ -1,7 +1,8 @@
 """A product as a record of a file of cases: concept, requirements, and the answer to both.
 
 The record has the form of the original's files: `input` with concept_id, concept, requirements_yaml
-and tier, `output` with product_vision and product_owner_review as YAML.
+and tier, `output` with product_vision and product_owner_review as YAML. `input.place` is the group
+of a case.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ def record_of(name: str, product: Product, *, example: bool) -> dict[str, Any]:
             "requirements_yaml": requirements_of(product),
             "tier": product.tier,
             "example": example,
+            "place": product.place.name,
         },
         "output": {
             "product_vision": _yaml(vision_of(product)),
             "product_owner_review": _yaml(review_of(product)),
         },
-        "metadata": {"place": product.place.name, "purpose": product.purpose.name},
+        "metadata": {"origin": "synthetic", "purpose": product.purpose.name},
     }
 
 
@@ -99,9 +101,7 @@ def review_of(product: Product) -> dict[str, Any]:
     }
 
 
-def _judged(
-    product: Product, gaps: list[Item], conflicts: list[Item]
-) -> tuple[str, str, str, str]:
+def _judged(product: Product, gaps: list[Item], conflicts: list[Item]) -> tuple[str, str, str, str]:
     """Return status, finding, first action and the end of the narrative."""
     place, first = product.place, product.functional[0].name
     if conflicts:
