@@ -40,7 +40,7 @@ def put_text_lora(model: Any, config: TextTraining) -> tuple[Any, str]:
     wrapped = get_peft_model(model, adapter)
     if config.gradient_checkpointing:
         # Without reentrance, gradients reach the adapter although no input requires a gradient.
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     return wrapped, scope
 
 
