@@ -19,6 +19,7 @@ from qsm_core.acceptance.student import train
 from qsm_core.acceptance.student.config import TrainStudent
 from qsm_core.acceptance.synthetic import make_cases
 from qsm_core.acceptance.synthetic.config import MakeCases
+from qsm_core.errors import ConfigurationError
 from qsm_core.models.adapter_files import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
 from qsm_core.models.text.gguf_conversion import convert
 from qsm_core.stage.context import StageContext
@@ -85,12 +86,14 @@ def build_adapters(
         work: Keeps the model, the cases and checkpoints, from which an interrupted recipe goes on.
 
     Raises:
+        ConfigurationError: There is no model.
         ModelError: The model cannot be used.
     """
     if model is None and gguf is not None:
         model = _converted(gguf, work / "model", report)
     if model is None:
-        raise ValueError("there is neither a folder nor a file of the base model")
+        problem = "there is neither a folder nor a file of the base model"
+        raise ConfigurationError("the adapters cannot be made", [problem])
     cases = work / "cases"
     cases.mkdir(parents=True, exist_ok=True)
     make_cases.run(_context(cases, dataclasses.asdict(settings.cases), {}, report))
