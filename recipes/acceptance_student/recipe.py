@@ -1,7 +1,7 @@
 """The recipe of the two adapters, from a seed to two folders.
 
 Three steps: read SmolLM2-135M-Instruct from its GGUF file, make cases, and train a larger and a
-smaller adapter on the cases for training. Each adapter is kept at the step that is best on places
+smaller adapter on the cases for training. Each adapter is kept at the step that is best on shops
 of these cases that were kept aside; no evaluation case is read. The same seed on one thread gives
 the same bits.
 """
@@ -28,18 +28,18 @@ from qsm_core.training.text.training import LOG_FILE
 
 Report = Callable[[int, int, str], None]
 
-TASK, GROUP = "product-owner", "place"
+TASK, GROUP = "field-extraction", "shop"
 _KEPT = (WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, "README.md", LOG_FILE)
 BASELINE_TRAINING = TextTraining(
     rank=3,
     alpha=6,
     dropout=0.0,
     learning_rate=4e-3,
-    steps=20,
-    eval_every_steps=10,
+    steps=40,
+    eval_every_steps=20,
     effective_batch_size=2,
     micro_batch_size=1,
-    max_tokens=1024,
+    max_tokens=512,
     dtype="float32",
     stored_dtype="float16",
     base_model=BASE_MODEL,
@@ -59,10 +59,10 @@ class RecipeSettings:
         threads: Of torch; another number changes the last bits.
     """
 
-    cases: MakeCases = field(default_factory=lambda: MakeCases(training=96))
+    cases: MakeCases = field(default_factory=lambda: MakeCases(task=TASK, training=96))
     baseline: TextTraining = BASELINE_TRAINING
     student: TextTraining = STUDENT_TRAINING
-    dev_share: float = 0.06
+    dev_share: float = 0.1
     threads: int = 1
 
 

@@ -103,7 +103,11 @@ RANGES: tuple[tuple[type, dict[str, Any], dict[str, tuple[Any, ...]]], ...] = (
             "conditions": ([],),
         },
     ),
-    (MakeCases, {}, {"training": (0, 109), "evaluation": (0, 49), "seed": (-1,)}),
+    (
+        MakeCases,
+        {},
+        {"training": (0, 10_001), "evaluation": (0,), "seed": (-1,), "task": ("other",)},
+    ),
     (
         TrainStudent,
         {"task": "product-owner"},

@@ -1,1 +1,1 @@
-"""Cases of the task product-owner with their answers, made from templates by a seed."""
+"""Cases of the tasks that come with qsm, with their answers, made from templates by a seed."""

@@ -16,7 +16,7 @@ from qsm_core.acceptance.synthetic.product import Item, Product
 _ENDLESS = 10**6  # no line of YAML is wrapped
 
 
-def record_of(name: str, product: Product, *, example: bool) -> dict[str, Any]:
+def product_record(name: str, product: Product, *, example: bool) -> dict[str, Any]:
     """Return the record of a product.
 
     Args:

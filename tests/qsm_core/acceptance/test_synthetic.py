@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import yaml
@@ -7,21 +8,31 @@ from qsm_core.acceptance.answers.levels import Level
 from qsm_core.acceptance.answers.writing import answer_text
 from qsm_core.acceptance.cases.reading import read_cases
 from qsm_core.acceptance.judging import judge_answer, read
-from qsm_core.acceptance.synthetic.config import MOST_EVALUATION, MOST_TRAINING, MakeCases
+from qsm_core.acceptance.synthetic.config import MOST_PRODUCTS, MakeCases
 from qsm_core.acceptance.synthetic.make_cases import make_records, run, write_records
+from qsm_core.acceptance.synthetic.orders import SHOPS, WORDINGS
 from qsm_core.acceptance.synthetic.pools import PLACES, PURPOSES
 from qsm_core.acceptance.tasks.loading import check_cases, load_task
 from qsm_core.acceptance.tasks.prompts import render_prompt
+from qsm_core.errors import ConfigurationError
 from tests.support.stages import stage_context
 
 TASK = load_task("product-owner")
-ALL = {"seed": 3, "training": MOST_TRAINING, "evaluation": MOST_EVALUATION}
+ALL = {"task": "product-owner", "seed": 3, **MOST_PRODUCTS}
+ORDERS = {"task": "field-extraction", "seed": 3, "training": 120, "evaluation": 90}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     context = stage_context(tmp_path_factory.mktemp("cases"), ALL, {})
-    assert run(context) == {"training": MOST_TRAINING, "evaluation": MOST_EVALUATION}
+    assert run(context) == MOST_PRODUCTS
+    return context.out
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory):
+    context = stage_context(tmp_path_factory.mktemp("orders"), ORDERS, {})
+    run(context)
     return context.out
 
 
@@ -80,25 +91,73 @@ def test_training_and_evaluation_share_no_product_place_purpose_or_feature(made)
     train, evaluation = (records(made / f"{name}.jsonl") for name in ("training", "evaluation"))
     assert not {r["input"]["place"] for r in train} & {r["input"]["place"] for r in evaluation}
     concepts = [r["input"]["concept"] for r in (*train, *evaluation)]
-    assert len(set(concepts)) == MOST_TRAINING + MOST_EVALUATION
+    assert len(set(concepts)) == sum(MOST_PRODUCTS.values())
 
 
-def test_equal_seeds_give_equal_bytes_and_fewer_are_the_first_of_more(made, tmp_path):
-    again = stage_context(tmp_path, ALL | {"training": 10}, {})
+@pytest.mark.parametrize(("folder", "config"), [("made", ALL), ("orders", ORDERS)])
+def test_equal_seeds_give_equal_bytes_and_fewer_are_the_first_of_more(
+    request, tmp_path, folder, config
+):
+    made = request.getfixturevalue(folder)
+    again = stage_context(tmp_path, config | {"training": 10}, {})
     run(again)
     for name in ("training.jsonl", "evaluation.jsonl"):
         whole = (made / name).read_bytes()
         part = (again.out / name).read_bytes()
         assert whole.startswith(part)
         assert name == "training.jsonl" or whole == part
-    other = make_records(MakeCases(seed=4), "evaluation", 5)
+    other = make_records(MakeCases(config["task"], seed=4), "evaluation", 5)
     assert other != records(made / "evaluation.jsonl")[:5]
+
+
+@pytest.mark.parametrize("pool", ["training", "evaluation"])
+def test_every_order_says_what_is_expected_of_it(orders, pool):
+    task = load_task("field-extraction")
+    cases = read_cases(orders / f"{pool}.jsonl")
+    check_cases(task, cases)
+    for case in cases:
+        answer = read(task, case, answer_text(case.expected, task.parts) or "")
+        judged = judge_answer(task, case, answer)
+        assert judged.level is Level.CONTRACT, (case.case_id, judged.error)
+        assert judged.scores["fields"] == 1
+        text, wanted = case.inputs["text"], case.expected
+        assert wanted["customer"] in text
+        places = [re.search(rf"\ban? {thing}\b", text).start() for thing in wanted["items"]]
+        assert places == sorted(places)
+        assert (wanted["total"] is None) == ("euros" not in text)
+        assert wanted["total"] is None or f"{wanted['total']} euros" in text
+        assert (wanted["date"] is None) == (re.search(r"\b202\d\b", text) is None)
+        if wanted["date"] is not None:
+            year, _, day = wanted["date"].split("-")
+            assert wanted["date"] in text or re.search(rf"\b{int(day)}\b.*{year}", text)
+        missing = [name for name in ("date", "total") if wanted[name] is None]
+        assert len(missing) == (case.slices["tier"] == "hard")
+    assert {case.slices["tier"] for case in cases} == {"simple", "medium", "hard"}
+    assert len({case.inputs["text"] for case in cases}) == len(cases)
+
+
+def test_orders_for_training_and_evaluation_share_no_shop_thing_name_or_wording(orders):
+    assert not set(SHOPS["training"]) & set(SHOPS["evaluation"])
+    things = [
+        {t for shop in SHOPS[pool].values() for t in shop} for pool in ("training", "evaluation")
+    ]
+    assert not things[0] & things[1]
+    for name, values in vars(WORDINGS["training"]).items():
+        assert not set(values) & set(getattr(WORDINGS["evaluation"], name)), name
+
+
+def test_there_are_only_so_many_products():
+    with pytest.raises(ConfigurationError, match="evaluation = 49: there are 48 products"):
+        MakeCases("product-owner", evaluation=49)
 
 
 def test_a_case_decides_whether_its_prompt_shows_the_example(tmp_path):
     prompts = {}
     for example in (False, True):
-        write_records(tmp_path / "x.jsonl", make_records(MakeCases(example=example), "training", 1))
+        write_records(
+            tmp_path / "x.jsonl",
+            make_records(MakeCases("product-owner", example=example), "training", 1),
+        )
         prompts[example] = render_prompt(TASK, read_cases(tmp_path / "x.jsonl")[0])
     assert "Night Bus Planner" in prompts[True]
     assert "Night Bus Planner" not in prompts[False]

@@ -33,12 +33,12 @@ def card_of(folder):
 
 def test_both_adapters_are_made_and_made_again_alike(tmp_path):
     records = make_records(MakeCases(), "training", 12)
-    texts = [text for one in records for text in one["output"].values()]
+    texts = [one["input"]["text"] for one in records]
     model = build_small_llama(tmp_path / "model", texts)
     quick = {"steps": 2, "eval_every_steps": 1}
     settings = dataclasses.replace(
         SETTINGS,
-        cases=MakeCases(training=12),
+        cases=MakeCases(SETTINGS.cases.task, training=12),
         baseline=dataclasses.replace(SETTINGS.baseline, **quick),
         student=dataclasses.replace(SETTINGS.student, **quick),
     )

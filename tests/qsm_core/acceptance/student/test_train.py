@@ -29,7 +29,7 @@ TRAINING = {
     "eval_every_steps": 2,
     "base_model": "small test model",
 }
-CONFIG = {"task": "product-owner", "group": "place", "dev_share": 0.2, "training": TRAINING}
+CONFIG = {"task": "field-extraction", "group": "shop", "dev_share": 0.2, "training": TRAINING}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("student")
     records = make_records(MakeCases(), "training", 16)
     write_records(folder / "cases.jsonl", records)
-    texts = [text for one in records for text in one["output"].values()]
+    texts = [one["input"]["text"] for one in records]
     return {
         "model": build_small_llama(folder / "model", texts),
         "cases": folder / "cases.jsonl",
@@ -69,7 +69,7 @@ def test_loss_falls_and_card_and_log_say_so(trained, inputs):
     assert card["base_model"] == "small test model"
     data = card["data"]
     assert data["train"]["examples"] + data["dev"]["examples"] == 16
-    assert data["train"]["task"] == "product-owner"
+    assert data["train"]["task"] == "field-extraction"
     assert data["train"]["mean_score"] == 1
     assert card["configuration"]["rank"] == 2
     assert "2 other groups" in (out / "README.md").read_text()
