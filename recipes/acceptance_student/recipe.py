@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from qsm_core.acceptance.embedded import BASE_MODEL
 from qsm_core.acceptance.student import train
@@ -28,7 +29,8 @@ from qsm_core.training.text.training import LOG_FILE
 
 Report = Callable[[int, int, str], None]
 
-TASK, GROUP = "field-extraction", "shop"
+TASK: Literal["field-extraction"] = "field-extraction"
+GROUP = "shop"
 _KEPT = (WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, "README.md", LOG_FILE)
 BASELINE_TRAINING = TextTraining(
     rank=3,

@@ -25,14 +25,18 @@ from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
 TRAINING_FILE, EVALUATION_FILE = "training.jsonl", "evaluation.jsonl"
+TRAINING: Pool = "training"
+EVALUATION: Pool = "evaluation"
 
 
 def run(context: StageContext) -> dict[str, Any]:
     """Write both files and return how many cases they have."""
     config = parse_config(MakeCases, context.config)
-    numbers: dict[Pool, int] = {"training": config.training, "evaluation": config.evaluation}
-    for pool, file in (("training", TRAINING_FILE), ("evaluation", EVALUATION_FILE)):
-        write_records(context.out / file, make_records(config, pool, numbers[pool]))
+    for file, pool, count in (
+        (TRAINING_FILE, TRAINING, config.training),
+        (EVALUATION_FILE, EVALUATION, config.evaluation),
+    ):
+        write_records(context.out / file, make_records(config, pool, count))
     return {"training": config.training, "evaluation": config.evaluation}
 
 

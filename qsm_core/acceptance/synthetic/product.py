@@ -107,7 +107,8 @@ def draw_product(place: Place, purpose: Purpose, tier: Tier, rng: np.random.Gene
         for number, statement in enumerate(_pick(QUALITIES, num_qualities, rng), start=1)
     ]
     if problem == "gaps":
-        qualities[-1] = _item(qualities[-1].name, *_pick(VAGUE_QUALITIES, 1, rng), "gaps", rng)
+        (vague,) = _pick(VAGUE_QUALITIES, 1, rng)
+        qualities[-1] = _item(qualities[-1].name, vague, "gaps", rng)
     constraints = [
         _item(f"C{number:03d}", statement, "aligned", rng)
         for number, statement in enumerate(_pick(CONSTRAINTS, num_constraints, rng), start=1)
