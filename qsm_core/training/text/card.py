@@ -62,8 +62,8 @@ def _readme(card: Mapping[str, Any]) -> str:
         f"- Scope: `{card['scope']}`.",
         f"- Rank {configuration['rank']}, alpha {configuration['alpha']}, dropout "
         f"{configuration['dropout']}: {outcome['trainable_parameters']:,} trainable parameters.",
-        f"- Trained on {train['examples']:,} prompts with answers from {train['groups']:,} groups, "
-        f"as {form}; chosen on {dev['examples']:,} of {dev['groups']:,} other groups.",
+        f"- Trained on {train['examples']:,} prompts with answers (groups: {train['groups']:,}), "
+        f"as {form}; chosen on {dev['examples']:,} others (groups: {dev['groups']:,}).",
         f"- Kept step {outcome['best_step']} of {outcome['steps']} "
         f"(planned {outcome['planned_steps']}): dev loss {outcome['best_dev_loss']:.4f} nats a "
         f"token; the base model has {outcome['first_dev_loss']:.4f}.",
