@@ -2,6 +2,7 @@
 
     python -m flows.benchmark_detection                        # synthetic recordings
     python -m flows.benchmark_detection --data my_recordings/  # your own, with their annotations
+    python -m flows.benchmark_detection --data my_recordings/ --found birdnet=birdnet_results/
     python -m flows.benchmark_detection --help
 
 Recordings are divided by group (tape, day, individual). Detectors are trained on train, each scores
@@ -13,11 +14,8 @@ command resumes a run that failed.
 from __future__ import annotations
 
 if __name__ == "__main__":  # --help and wrong flags are answered before Prefect is imported
-    from flows.detection.parameters import (
-        PANELS,
-        DetectionParameters,
-        parse_detection_parameters,
-    )
+    from flows.detection.parameters import PANELS, DetectionParameters
+    from flows.detection.parsing import parse_detection_parameters
     from flows.terminal.command_line import run_from_terminal
 
     run_from_terminal(
@@ -32,7 +30,8 @@ from functools import partial
 
 from prefect import flow
 
-from flows.detection.parameters import PANELS, DetectionParameters, parse_detection_parameters
+from flows.detection.parameters import PANELS, DetectionParameters
+from flows.detection.parsing import parse_detection_parameters
 from flows.detection.roles import REPORT
 from flows.detection.stages import benchmark_stages
 from flows.form.signature import flat_parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qsm_core.detection.benchmark.config import Benchmark
+from qsm_core.detection.benchmark.config import Benchmark, FoundEvents
 from qsm_core.detection.detectors.config import DetectorTraining, ScoreRecordings
 from qsm_core.detection.detectors.workload import (
     nothing_to_score,
@@ -42,6 +42,16 @@ def make_recordings(call: StageCall) -> Receipt:
 )
 def prepare_recordings(call: StageCall) -> Receipt:
     """Check the user's recordings and annotations, and divide them by group."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.detection.benchmark.read_found",
+    config=FoundEvents,
+    libraries=TABLES,
+)
+def read_detections(call: StageCall) -> Receipt:
+    """Read what another program found in the recordings, and check it."""
     return call.run()
 
 
@@ -109,7 +119,8 @@ def score_recordings(call: StageCall) -> Receipt:
 @stage(
     entry="qsm_core.detection.benchmark.evaluate",
     config=Benchmark,
-    libraries=STATISTICS,
+    libraries=(*STATISTICS, *_AUDIO, "librosa"),
+    runtime=("audio",),
 )
 def benchmark_detectors(call: StageCall) -> Receipt:
     """Choose thresholds on dev groups, and measure every detector on test groups."""

@@ -1,32 +1,33 @@
-"""Parameters of `benchmark_detection`: one flat pydantic model.
+"""Parameters of `benchmark_detection`: one flat pydantic model; `parsing.py` checks them.
 
 Nothing here imports torch or Prefect, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from flows.detection.sources import source_problems
-from flows.form.validation import parse_model
-from flows.run.settings import RunSettings, settings_problems
+from flows.run.settings import RunSettings
 from qsm_core.detection.annotations.forms import AnnotationForm
 from qsm_core.detection.benchmark.config import Benchmark
-from qsm_core.detection.detectors.config import WIDTHS, DetectorTraining
+from qsm_core.detection.detectors.config import AskedWindows
 from qsm_core.detection.prepare_config import PrepareRecordings
 from qsm_core.detection.synthetic_config import Division
 from qsm_core.detection.variants.config import SplitStrategy, VariantConfig
-from qsm_core.errors import ConfigurationError
 
-PANELS = {"data": "Recordings", "variants": "Training", "iou": "Benchmark", "seed": "Run"}
+PANELS = {
+    "data": "Recordings",
+    "variants": "Dataset variants",
+    "detectors": "Detectors",
+    "found": "Detections of other programs",
+    "llm": "Audio LLM",
+    "iou": "Benchmark",
+    "seed": "Run",
+}
 
-# Sizes at which the synthetic benchmark takes minutes on two cores of a CPU.
-_SYNTHETIC = {"width": 8, "epochs": 8, "updates_per_epoch": 30}
-
-DetectorName = Literal["frame", "window", "energy", "silero"]
+DetectorName = Literal["frame", "window", "energy", "silero", "audio_llm"]
 VariantName = SplitStrategy
 
 
@@ -37,6 +38,11 @@ class DetectionParameters(RunSettings):
         None,
         description="Your labelled recordings: a folder with recordings.csv and annotations.csv, "
         "or with audio and Raven, Audacity or CSV tables beside it. Empty: synthetic recordings.",
+    )
+    recordings: str | None = Field(
+        None,
+        description="Regular expression: only recordings whose path it is found in are taken. "
+        "Empty: all of them.",
     )
     label: str | None = Field(
         None, description="Events to detect, by their label. Empty: every event."
@@ -70,6 +76,46 @@ class DetectionParameters(RunSettings):
         ["by_group", "random"],
         description="Divisions of the data that detectors are trained on.",
     )
+    min_quality: int = Field(
+        VariantConfig.min_quality,
+        ge=0,
+        description="Calls of a lower quality are neither trained on nor taken for noise.",
+    )
+    noise_per_call: float = Field(
+        VariantConfig.noise_per_call,
+        ge=0,
+        le=100,
+        description="Clips of noise for each call, of its length.",
+    )
+    margin_s: float = Field(
+        VariantConfig.margin_s,
+        ge=0,
+        le=60,
+        description="Distance of noise from every annotation, in seconds.",
+    )
+    fallback_raw: bool = Field(
+        VariantConfig.fallback_raw,
+        description="Take noise from the longer file where a recording has no room left.",
+    )
+    spectrograms: bool = Field(
+        VariantConfig.spectrograms,
+        description="Write a picture (PNG) of each clip of a variant too.",
+    )
+    dataset_prep_configs: str | None = Field(
+        None,
+        description="dataset_prep_configs.json of ANIMAL-SPOT-alpaca: its active strategies are "
+        "the variants.",
+    )
+    train_variants: str | None = Field(
+        None,
+        description="train_variants.json of ANIMAL-SPOT-alpaca: how windows are trained, and on "
+        "which variant.",
+    )
+    benchmark_variants: str | None = Field(
+        None,
+        description="benchmark_variants.json of ANIMAL-SPOT-alpaca: windows, hops and thresholds "
+        "that are measured as well.",
+    )
     detectors: list[DetectorName] = Field(
         ["frame", "window", "energy"],
         description="Detectors to compare.",
@@ -89,9 +135,40 @@ class DetectionParameters(RunSettings):
     )
     num_seeds: int = Field(1, ge=1, le=20, description="Trainings of each detector.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
-    spectrograms: bool = Field(
-        VariantConfig.spectrograms,
-        description="Write a picture (PNG) of each clip of a variant too.",
+    found: list[str] = Field(
+        default_factory=list,
+        description="NAME=FOLDER_OR_FILE: what another program found in the recordings; tables of "
+        "Raven, Audacity or BirdNET, CSV, RTTM or DCASE. Repeatable.",
+    )
+    found_labels: list[str] = Field(
+        default_factory=list,
+        description="NAME=LABEL: what that program calls the events of `label`. Repeatable.",
+    )
+    llm: str | None = Field(
+        None,
+        description="For the detector audio_llm: results/NAME of a complete_pipeline run (the best "
+        "on dev), or one of its results/NAME/eval_*. Its adapter and instruction are used.",
+    )
+    llm_model: str = Field(
+        "embedded",
+        description="Base model: embedded, a folder, or a model of the Hub. With llm it must be "
+        "the one of that run.",
+    )
+    llm_revision: str | None = Field(None, description="Commit of a model of the Hub.")
+    llm_adapter: str | None = Field(None, description="Folder of its LoRA adapter.")
+    llm_instruction: str | None = Field(
+        None,
+        description="What it is asked about each window, or a file that holds it. Empty: that of "
+        "llm, else whether there is speech.",
+    )
+    llm_window_s: float = Field(
+        AskedWindows.window_s, gt=0, le=30, description="Seconds of a window."
+    )
+    llm_hop_s: float = Field(
+        AskedWindows.hop_s, gt=0, le=30, description="Seconds from one window to the next."
+    )
+    llm_quantization: Literal["none", "nf4"] = Field(
+        "none", description="Form of its weights. With llm: that of the run."
     )
     iou: float = Field(
         Benchmark.iou,
@@ -102,45 +179,9 @@ class DetectionParameters(RunSettings):
     num_resamples: int = Field(
         2000, ge=100, le=100_000, description="Bootstrap samples of the intervals."
     )
+    second_stage: bool | None = Field(
+        None,
+        description="Measure each detector also behind a random forest that keeps what sounds like "
+        "a hit, fitted on dev (layer postrf). Empty: on for synthetic recordings alone.",
+    )
     shards: int = Field(1, ge=1, le=64, description="Workers that a scoring is spread over.")
-
-
-def parse_detection_parameters(values: dict[str, Any]) -> DetectionParameters:
-    """Validate `values`, name the run, and check what one field cannot say alone.
-
-    Raises:
-        ConfigurationError: Names every field that is wrong, its value and what is allowed.
-    """
-    parameters = parse_model(DetectionParameters, values)
-    problems = settings_problems(parameters)
-    if parameters.data is not None and not Path(parameters.data).expanduser().exists():
-        problems.append(f"data = {parameters.data!r}: there is no such file or folder")
-    problems += source_problems(
-        parameters.data, parameters.audio_root, parameters.annotation_format
-    )
-    if parameters.width is not None and parameters.width not in WIDTHS:
-        problems.append(f"width = {parameters.width}: allowed are {', '.join(map(str, WIDTHS))}")
-    problems += [
-        f"{name}: is empty; name at least one"
-        for name in ("variants", "detectors")
-        if not getattr(parameters, name)
-    ]
-    problems += [
-        f"{name} = {one!r}: stands there twice"
-        for name in ("variants", "detectors")
-        for one in sorted(set(getattr(parameters, name)))
-        if getattr(parameters, name).count(one) > 1
-    ]
-    if parameters.dev_fraction + parameters.test_fraction >= 1:
-        problems.append(
-            f"dev_fraction = {parameters.dev_fraction}, test_fraction = "
-            f"{parameters.test_fraction}: nothing is left to train on; lower them"
-        )
-    if problems:
-        raise ConfigurationError("the parameters cannot be used", problems)
-    own = parameters.data is not None
-    sizes = {name: getattr(DetectorTraining, name) for name in _SYNTHETIC} if own else _SYNTHETIC
-    missing = {"name": f"{'detection-data' if own else 'detection'}-seed{parameters.seed}", **sizes}
-    return parameters.model_copy(
-        update={name: one for name, one in missing.items() if getattr(parameters, name) is None}
-    )

@@ -32,6 +32,7 @@ def submit_recordings(p: DetectionParameters, run: RunStages) -> tuple[StageHand
                 division=division,
                 label_column=p.label_column,
                 group_pattern=p.group_pattern,
+                recordings=p.recordings,
                 channel=p.channel,
                 annotation_format=p.annotation_format,
             ),

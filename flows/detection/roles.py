@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flows.detection.detectors import DetectorIdentity
 from flows.run.stages import NamedRole
 
 RECORDINGS, BENCHMARK, REPORT = (
@@ -19,12 +20,12 @@ SCORES, FOUND = NamedRole("scores"), NamedRole("found")
 class Variant:
     """A division of the data, as clips."""
 
-    strategy: str
+    variant: str
 
     @property
     def name(self) -> str:
         """What the run calls it."""
-        return f"variant_{self.strategy}"
+        return f"variant_{self.variant}"
 
     @property
     def other_names(self) -> tuple[str, ...]:
@@ -34,41 +35,7 @@ class Variant:
     @property
     def links(self) -> tuple[str, ...]:
         """Where the users of ANIMAL-SPOT look for it."""
-        return (f"dataset_{self.strategy}",)
-
-
-@dataclass(frozen=True)
-class DetectorIdentity:
-    """Which detector of a run.
-
-    Args:
-        kind: frame, window, energy or silero.
-        variant: Division of the data that it was trained on; None for one that is not trained.
-        seed: Of its training, where there are several.
-    """
-
-    kind: str
-    variant: str | None = None
-    seed: int | None = None
-
-    @property
-    def name(self) -> str:
-        """Its name in tables and folders."""
-        parts = (self.kind, self.variant, None if self.seed is None else f"seed{self.seed}")
-        return "_".join(part for part in parts if part is not None)
-
-    @property
-    def title(self) -> str:
-        """Its name in reports."""
-        kinds = {
-            "frame": "Frame CNN",
-            "window": "Window CNN",
-            "energy": "Band energy",
-            "silero": "Silero VAD",
-        }
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        variant = "" if self.variant is None else f" ({self.variant.replace('_', ' ')}{seed})"
-        return kinds[self.kind] + variant
+        return (f"dataset_{self.variant}",)
 
 
 @dataclass(frozen=True)
@@ -94,6 +61,28 @@ class Training(_OfDetector):
     def links(self) -> tuple[str, ...]:
         """Where the results show it."""
         return (f"detectors/{self.detector.name}",)
+
+
+@dataclass(frozen=True)
+class FoundElsewhere:
+    """What another program found."""
+
+    program: str
+
+    @property
+    def name(self) -> str:
+        """What the run calls it."""
+        return f"found_{self.program}"
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """There are none."""
+        return ()
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Where the results show it."""
+        return (f"found/{self.program}",)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def show_plan(plan: Plan, page: PrefectPage, *, with_jobs: bool = False) -> None
     states = (f"{counts[state]} {words}" for state, words in _STATES.items() if counts[state])
     summary = f"{len(rows)} stages: {', '.join(states)}; {total_estimate(stages)}"
     page.table("plan", rows, summary)
-    diagram = f"## Plan\n\n{summary}.\n\n```mermaid\n{plan_diagram(stages)}\n```\n"
+    notes = "".join(f"- {note}\n" for note in plan.notes)
+    diagram = f"## Plan\n\n{summary}.\n\n{notes}\n```mermaid\n{plan_diagram(stages)}\n```\n"
     page.markdown("plan-diagram", diagram, summary)
     for title, further in (detail_tables(stages) | dict(plan.tables)).items():
         page.table(f"plan-{title}", further, title)
@@ -60,6 +61,8 @@ def _print_plan(plan: Plan, *, with_jobs: bool) -> None:
     stages = plan.stages
     more = ("work", "estimate") if with_jobs else ()
     display.print(console_table("Plan", plan_rows(stages), ("stage", "plan", *more, "why")))
+    for note in plan.notes:
+        display.print(Text(f"\nnote: {note}"))
     display.print(f"\nTime: {total_estimate(stages)}\n")
     tables: dict[str, Sequence[Row]] = {**detail_tables(stages)}
     if with_jobs:

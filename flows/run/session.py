@@ -104,7 +104,7 @@ class Session:
                 for handle, stage in zip(runner.handles, plan, strict=True)
                 if not stage.reuse
             ]
-            return Plan(plan, run.tables)
+            return Plan(plan, run.tables, tuple(run.notes))
 
     def _note_unknown_outputs(self) -> None:
         """Show which names of the cluster profile mean no output of this run.

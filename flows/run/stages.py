@@ -65,6 +65,8 @@ class RunStages:
         self.by_role: dict[Role, StageHandle] = {}
         # By title, rows that a plan shows beside its stages.
         self.tables: dict[str, Sequence[Row]] = {}
+        # What a reader of the plan should know, one sentence each.
+        self.notes: list[str] = []
         self._force = frozenset(settings.force)
         self._runner = runner
         self._stages: set[str] = set()

@@ -11,6 +11,7 @@ A file that holds less than its header promises, or ends in the middle of a fram
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -25,6 +27,7 @@ import soundfile
 from qsm_core.audio.level import Waveform
 
 _BLOCK_FRAMES = 2**18
+_PIPED_BYTES = 2**20
 _MPEG = "MP3"
 # What a WAV or AIFF written to a pipe says of its length: by sox 0x7ffff000, by arecord 2 GiB, by
 # ffmpeg 0xffffffff.
@@ -32,6 +35,9 @@ _UNKNOWN_BYTES = 0x7FFF_0000
 _CHUNK_LENGTH = re.compile(
     r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
+_STRAY = re.compile(r"Unknown chunk marker .*?at position (\d+)")
+_STRAY_BYTES = 1024  # fewer are the padding or the note of some program
+_FIXED_SIZE = ("WAV", "WAVEX", "RF64", "AIFF", "AU", "CAF")  # with whole numbers or floats
 _CUT_OGG = ("Last page lacks an end-of-stream bit", "Junk after the last page")
 
 
@@ -60,6 +66,87 @@ class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no ty
         return False
 
 
+class AudioBlocks:
+    """The samples of an open audio file, block by block.
+
+    Attributes:
+        rate_hz: Rate of the file.
+        channels: Channels of the file.
+        fault: Why the file is not whole, None where it is; known behind the last block.
+        stray_bytes: How much follows the end that the header gives and is no part of the file, as
+            where somebody still writes to it; 0 where nothing does.
+    """
+
+    def __init__(self, file: _Stream, path: Path) -> None:
+        self._file = file
+        self.stray_bytes = _stray_bytes(file.extra_info, path)
+        self.rate_hz: int = file.samplerate
+        self.channels: int = file.channels
+        self.fault: str | None = None
+
+    def length(self, *, decode: bool = True) -> int:
+        """Return the number of samples of a channel.
+
+        Args:
+            decode: Decode files whose header is no proof of it, as those of compressed ones;
+                otherwise only where the header does not say.
+
+        Raises:
+            RuntimeError: The file cannot be decoded.
+        """
+        fixed = self._file.subtype.startswith("PCM_") or self._file.subtype in ("FLOAT", "DOUBLE")
+        known = fixed and self._file.format in _FIXED_SIZE
+        if not known and (decode or not 0 < self._file.frames < _UNKNOWN_BYTES):
+            return sum(len(block) for block in self.read(_BLOCK_FRAMES, 0))
+        self.fault = _fault(self._file, self._file.frames)
+        return int(self._file.frames)
+
+    def read(self, frames: int, channel: int | None = None) -> Iterator[Waveform]:
+        """Yield blocks of `frames` samples, float32 and mono; the last may be shorter.
+
+        Args:
+            frames: Samples of a block.
+            channel: Take this channel alone, counted from 0; None for the mean of all.
+
+        Raises:
+            RuntimeError, ValueError: The file cannot be decoded, or has no such channel.
+        """
+        if channel is not None and channel >= self.channels:
+            raise ValueError(f"there is no channel {channel}; there are {self.channels}")
+        count = 0
+        while True:
+            try:
+                block = self._file.read(frames, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                if self._file.format != _MPEG:
+                    raise
+                self.fault = "it ends in the middle of a frame"
+                if not count:
+                    raise RuntimeError(self.fault) from error
+                return
+            count += len(block)
+            if len(block):
+                yield block.mean(axis=1) if channel is None else block[:, channel]
+            if len(block) < frames:
+                self.fault = _fault(self._file, count)
+                return
+
+
+@contextmanager
+def open_blocks(path: Path) -> Iterator[AudioBlocks]:
+    """Open an audio file to be read to its end, whatever its header says.
+
+    Raises:
+        OSError, RuntimeError: The file is no audio.
+    """
+    with _Stream(path) as file:
+        if file.format != _MPEG:
+            yield AudioBlocks(file, path)
+            return
+    with _piped(path) as piped:
+        yield AudioBlocks(piped, path)
+
+
 def decode(path: Path, *, channel: int | None = None) -> Decoded:
     """Read all samples of an audio file, mixed down by their mean.
 
@@ -70,39 +157,9 @@ def decode(path: Path, *, channel: int | None = None) -> Decoded:
     Raises:
         OSError, RuntimeError, ValueError, MemoryError: The file cannot be decoded.
     """
-    with _Stream(path) as file:
-        if file.format == _MPEG:
-            return _decode_mpeg(path, channel)
-        blocks = list(_blocks(file, channel))
-        count = sum(block.size for block in blocks)
-        return Decoded(_joined(blocks), file.samplerate, file.channels, _fault(file, count))
-
-
-def _decode_mpeg(path: Path, channel: int | None) -> Decoded:
-    blocks: list[Waveform] = []
-    fault = None
-    with _piped(_without_tail(path.read_bytes())) as file:
-        try:
-            blocks.extend(_blocks(file, channel))
-        except soundfile.LibsndfileError as error:
-            fault = "it ends in the middle of a frame"
-            if not blocks:
-                raise RuntimeError(fault) from error
-        count = sum(block.size for block in blocks)
-        return Decoded(
-            _joined(blocks), file.samplerate, file.channels, fault or _fault(file, count)
-        )
-
-
-def _blocks(file: soundfile.SoundFile, channel: int | None) -> Iterator[Waveform]:
-    while True:
-        block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-        if channel is not None and channel >= block.shape[1]:
-            raise ValueError(f"there is no channel {channel}; there are {block.shape[1]}")
-        if block.shape[0]:
-            yield block.mean(axis=1) if channel is None else block[:, channel]
-        if block.shape[0] < _BLOCK_FRAMES:
-            return
+    with open_blocks(path) as file:
+        samples = _joined(list(file.read(_BLOCK_FRAMES, channel)))
+        return Decoded(samples, file.rate_hz, file.channels, file.fault)
 
 
 def _joined(blocks: list[Waveform]) -> Waveform:
@@ -123,14 +180,33 @@ def _fault(file: soundfile.SoundFile, count: int) -> str | None:
     return None
 
 
+def _stray_bytes(notes: str, path: Path) -> int:
+    found = _STRAY.search(notes)
+    if found is None:
+        return 0
+    with path.open("rb") as file:
+        file.seek(int(found[1]))
+        tagged = file.read(3) == b"ID3"
+        count = path.stat().st_size - int(found[1])
+    return 0 if tagged or count < _STRAY_BYTES else count
+
+
 @contextmanager
-def _piped(data: bytes) -> Iterator[_Stream]:
-    """Open audio that is written into a pipe meanwhile."""
+def _piped(path: Path) -> Iterator[_Stream]:
+    """Open an MP3 that is written into a pipe meanwhile."""
     reading, writing = os.pipe()
 
     def write() -> None:
-        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
-            pipe.write(data)
+        # A reader that ended early closes the pipe; a file that was taken away ends it.
+        with (
+            suppress(OSError, ValueError),
+            os.fdopen(writing, "wb") as pipe,
+            path.open("rb") as source,
+        ):
+            left = _end_of_frames(source)
+            while left and (data := source.read(min(left, _PIPED_BYTES))):
+                pipe.write(data)
+                left -= len(data)
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
@@ -142,12 +218,17 @@ def _piped(data: bytes) -> Iterator[_Stream]:
         writer.join()
 
 
-def _without_tail(data: bytes) -> bytes:
-    """Take zeros and tags (ID3v1, APE) off the end of an MP3: no frame follows them."""
-    data = data.rstrip(b"\0")
-    if data[-128:-125] == b"TAG":
-        data = data[:-128]
-    footer = data[-32:]
-    if footer.startswith(b"APETAGEX"):
-        data = data[: -int.from_bytes(footer[12:16], "little")]
-    return data
+def _end_of_frames(source: BinaryIO) -> int:
+    """Return where the zeros and tags (ID3v1, APE) at the end of an MP3 begin."""
+    with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        end, held = len(data), 0
+        while end and not held:
+            block = data[max(0, end - _PIPED_BYTES) : end]
+            held = len(block.rstrip(b"\0"))
+            end -= len(block) - held
+        if data[max(0, end - 128) : max(0, end - 125)] == b"TAG":
+            end -= 128
+        footer = data[max(0, end - 32) : end]
+        if footer.startswith(b"APETAGEX"):
+            end -= int.from_bytes(footer[12:16], "little")
+    return max(0, end)

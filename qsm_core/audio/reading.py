@@ -83,7 +83,7 @@ def read_samples(path: Path, *, channel: int | None = None) -> Decoded:
     except MemoryError as error:
         raise _too_long(path) from error
     except (OSError, RuntimeError, ValueError) as error:  # soundfile's own are RuntimeErrors
-        raise _refusal(path, _reason(path, error)) from error
+        raise _refusal(path, why_unreadable(path, error)) from error
     if decoded.samples.size == 0:
         raise _refusal(path, f"the file holds no samples{_silent_header(path)}")
     return decoded
@@ -97,7 +97,8 @@ def to_16khz(waveform: Waveform, rate_hz: int) -> Waveform:
     return np.asarray(resampled, dtype=np.float32)
 
 
-def _reason(path: Path, error: Exception) -> str:
+def why_unreadable(path: Path, error: Exception) -> str:
+    """Say what is wrong with a file that cannot be opened or decoded."""
     if isinstance(error, ValueError):
         return str(error)
     try:
@@ -110,6 +111,8 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, OSError):
         return f"cannot be opened ({error.strerror})"
     said = getattr(error, "error_string", str(error)).removesuffix(".")
+    if not said:  # FLAC's decoder gives no words
+        return "cannot be decoded to its end: it is damaged, or was cut off"
     return f"cannot be decoded ({said}); WAV, FLAC, OGG and MP3 can be read"
 
 

@@ -18,13 +18,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 import typer
 
 from qsm_core.audio.format import SAMPLE_RATE_HZ
 from qsm_core.audio.framing import center_crop, duration_ms, num_samples
 from qsm_core.audio.level import Waveform, dbfs, peak_normalize
 from qsm_core.audio.reading import read_audio
+from qsm_core.audio.writing import write_audio
 from qsm_core.conditions.config import DEFAULT_PER_T60, RenderSettings, SnrReference
 from qsm_core.conditions.decay import measure_t60_s
 from qsm_core.conditions.grid import STANDARD_GRID, Condition, Dimension, parse_conditions
@@ -77,7 +77,7 @@ def export_clips(
         for condition in conditions:
             rendering = render_clip(clip, condition, clip_id=clip_id, settings=settings, rirs=bank)
             name = f"{clip_id}_{condition.key}.wav"
-            soundfile.write(out / name, rendering.waveform, SAMPLE_RATE_HZ, subtype="PCM_16")
+            write_audio(out / name, rendering.waveform, SAMPLE_RATE_HZ)
             named = {"file": name, "clip_id": clip_id, "condition": condition.key}
             t60_s = measure_room_t60_s(condition, clip_id=clip_id, settings=settings, rirs=bank)
             measured = measure(rendering, clip, condition) | {"measured_t60_s": t60_s}

@@ -15,6 +15,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from qsm_core.audio.decoding import AudioBlocks, open_blocks
+from qsm_core.audio.reading import why_unreadable
 from qsm_core.errors import DataError
 
 _BLOCK_S = 10  # seconds read at a time
@@ -41,7 +43,7 @@ class AudioStream:
             DataError: The file cannot be decoded to its end, or has no such channel.
         """
         try:
-            with soundfile.SoundFile(self.path) as file:
+            with open_blocks(self.path) as file:
                 if self.channel is not None and self.channel >= file.channels:
                     problem = (
                         f"{self.path}: there is no channel {self.channel}; the channels are "
@@ -49,25 +51,39 @@ class AudioStream:
                     )
                     raise DataError("cannot read audio", [problem])
                 yield from self._resampled(file)
+                fault = fault_of(file)
         except (OSError, RuntimeError) as error:  # soundfile's own error is a RuntimeError
-            problem = f"{self.path}: cannot be decoded to its end ({error})"
-            raise DataError("cannot read audio", [problem]) from error
+            fault = why_unreadable(self.path, error)
+            raise DataError("cannot read audio", [f"{self.path}: {fault}"]) from error
+        if fault is not None:
+            raise DataError("cannot read audio", [f"{self.path}: {fault}"])
 
-    def _resampled(self, file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-        stream = None
-        if file.samplerate != self.sample_rate_hz:
-            rates = (file.samplerate, self.sample_rate_hz)
-            stream = soxr.ResampleStream(*rates, 1, dtype="float32", quality="HQ")
-        while True:
-            samples = file.read(_BLOCK_S * file.samplerate, dtype="float32", always_2d=True)
-            ended = not len(samples)
-            mono = one_channel(samples, self.channel)
-            if stream is not None:
-                mono = stream.resample_chunk(np.ascontiguousarray(mono), last=ended)
-            if len(mono):
-                yield np.asarray(mono, dtype=np.float32)
-            if ended:
-                return
+    def _resampled(self, file: AudioBlocks) -> Iterator[np.ndarray]:
+        blocks = file.read(_BLOCK_S * file.rate_hz, self.channel)
+        if file.rate_hz == self.sample_rate_hz:
+            yield from blocks
+            return
+        rates = (file.rate_hz, self.sample_rate_hz)
+        stream = soxr.ResampleStream(*rates, 1, dtype="float32", quality="HQ")
+        for block in blocks:
+            resampled = stream.resample_chunk(np.ascontiguousarray(block), last=False)
+            if len(resampled):
+                yield resampled
+        rest = stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+        if len(rest):
+            yield rest
+
+
+def fault_of(file: AudioBlocks) -> str | None:
+    """Return why a file that was read to its end is not whole; None where it is."""
+    if file.fault is not None:
+        return f"was cut off: {file.fault}"
+    if file.stray_bytes:
+        return (
+            f"its header is wrong: {file.stray_bytes} bytes follow the end that it gives; if a "
+            "program still writes to the file, wait for it, else write the file anew"
+        )
+    return None
 
 
 def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:

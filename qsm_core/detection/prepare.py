@@ -44,6 +44,7 @@ def run(context: StageContext) -> dict[str, Any]:
         label_column=config.label_column,
         label=config.label or ImportOptions.label,
         group_pattern=config.group_pattern,
+        recordings=config.recordings,
         audio_root=audio,
     )
     found = import_recordings(source, options)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 
+from qsm_core.audio.writing import write_audio as write_file
 from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
 from qsm_core.detection.synthetic_config import SyntheticRecordings
 from qsm_core.seeding import derive_rng
@@ -47,7 +47,7 @@ def write_audio(folder: Path, config: SyntheticRecordings) -> RecordingSet:
             name = f"tape{group + 1:02d}_{number + 1}"
             samples, found = _recording(config, one, name)
             path = f"audio/{name}.flac"
-            soundfile.write(folder / path, samples, config.sample_rate_hz, subtype="PCM_16")
+            write_file(folder / path, samples, config.sample_rate_hz)
             rows.append({"recording_id": name, "group_id": f"tape{group + 1:02d}", "path": path})
             events += [{"recording_id": name, **event} for event in found]
     tables = as_recordings(pd.DataFrame(rows)), as_annotations(pd.DataFrame(events))

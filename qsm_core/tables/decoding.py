@@ -58,6 +58,8 @@ def read_first_lines(path: Path) -> list[str]:
 
 def _read_bytes(path: Path, most: int = -1) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise DataError(TITLE, [f"{path}: is no regular file"])
         with path.open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if zipped else path.open("rb") as stream:

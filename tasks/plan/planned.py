@@ -64,10 +64,12 @@ class Plan:
     Args:
         stages: In the order of the flow.
         tables: By title, what else a reader should know before the run begins.
+        notes: The same in sentences, shown with every plan.
     """
 
     stages: tuple[PlannedStage, ...]
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def plan_of(

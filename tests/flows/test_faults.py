@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from tests.support.pipeline import (
     start_pipeline,
 )
 from tests.support.server_records import Server, wait_for
+from tests.support.small_disk import fill, small_disk
 
 # Several pipelines stand behind one test: on a busy machine they take their time.
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -217,41 +216,20 @@ def test_an_evaluation_in_shards_outlives_a_worker_and_has_the_same_bits(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_store(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def _fill(folder: Path, *, leave: int) -> Path:
-    """Write a file that leaves `leave` bytes of a file system."""
-    ballast = folder / "ballast"
-    with ballast.open("wb") as stream:
-        stream.truncate(0)
-        os.posix_fallocate(stream.fileno(), 0, shutil.disk_usage(folder).free - leave)
-    return ballast
+    with small_disk(tmp_path / "disk", 24 * 1024) as folder:
+        yield folder
 
 
 def test_a_full_disk_is_reported_and_the_next_run_continues(
-    finished_run: FinishedRun, small_disk: Path, prefect_service: PrefectService, tmp_path: Path
+    finished_run: FinishedRun, small_store: Path, prefect_service: PrefectService, tmp_path: Path
 ) -> None:
-    store = small_disk / "store"
+    store = small_store / "store"
     finished_run.copy_store(store, without=["corpus"])
     parameters = {**finished_run.parameters, "store": store}
     for leave in (0, 1_000_000):  # before anything is queued, and while the corpus is written
-        ballast = _fill(small_disk, leave=leave)
+        ballast = fill(small_store, leave=leave)
         failed = run_pipeline(prefect_service, tmp_path, **parameters)
         ballast.unlink()
         assert failed.returncode == 2, failed.stderr

@@ -14,19 +14,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qsm_core.detection.annotations.audio_files import audio_below
+from qsm_core.detection.annotations.audio_files import audio_below, is_file
 from qsm_core.detection.annotations.clock import Span, from_source
+from qsm_core.detection.annotations.marks import number_of, shown
 from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
 from qsm_core.errors import DataError
 
 INDEX_FILE = "corpus_index.json"
 LABEL = "target"
 RAW_FOLDER = "raw_recordings"
+_TIMES = ("clip_start_s", "clip_end_s")
+_QUALITY = re.compile(r"[0-9]{1,9}(\.0)?")
 _NUMBER = r"\d+(?:\.\d+)?"
 _CLIP = re.compile(rf"^(?P<raw>.+?\.wav)_(?P<begin>{_NUMBER})_(?P<end>{_NUMBER})\.wav$", re.I)
 _CALL = re.compile(
@@ -105,14 +109,12 @@ def read_corpus_index(path: Path) -> RecordingSet:
     """
     try:
         entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["entries"]
-        needed = ("clip_path", "clip_start_s", "clip_end_s")
         wrong = [
-            f"{path}, entry {number}: lacks {name}"
+            f"{path}, entry {number}: {problem}"
             for number, entry in enumerate(entries, 1)
-            for name in needed
-            if entry.get(name) is None
+            for problem in _entry_problems(entry)
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problem = f"{path}: is no corpus_index.json ({type(error).__name__}: {error})"
         raise DataError("the corpus cannot be read", [problem]) from error
     if wrong:
@@ -124,18 +126,18 @@ def read_corpus_index(path: Path) -> RecordingSet:
         clip, raw = str(entry["clip_path"]), entry.get("raw_path")
         match = _CLIP.match(Path(clip).name)
         begin = 0.0 if match is None else float(match["begin"])
-        span = Span(float(entry["clip_start_s"]), float(entry["clip_end_s"]))
+        span = Span(*(number_of(str(entry[name])) for name in _TIMES))
         origin = f"{path}, entry {number}"
-        if (folder / clip).is_file():
+        if is_file(folder / clip):
             tape = match["raw"] if match else Path(clip).name
             recordings.setdefault(clip, _recording(folder, folder / clip, tape, begin))
             events.append(_event(clip, span, entry.get("quality"), origin))
-        elif raw is not None and (folder / raw).is_file():
+        elif raw is not None and is_file(folder / raw):
             recordings.setdefault(raw, _recording(folder, folder / raw, Path(raw).name, 0.0))
             own = from_source(span, -begin)
             events.append(_event(raw, own, entry.get("quality"), origin))
         else:
-            problems.append(f"{origin}: there is neither {clip} nor its raw recording")
+            problems.append(f"{origin}: there is neither {shown(clip)} nor its raw recording")
     if problems:
         raise DataError("the corpus cannot be read", problems[:40])
     return RecordingSet(
@@ -146,10 +148,36 @@ def read_corpus_index(path: Path) -> RecordingSet:
     )
 
 
+def _is_number(value: object) -> bool:
+    try:
+        number_of(str(value))
+    except ValueError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _entry_problems(entry: Mapping[str, object]) -> Iterator[str]:
+    """Yield what is wrong with an entry of an index."""
+    for name in ("clip_path", *_TIMES):
+        if entry.get(name) is None:
+            yield f"lacks {name}"
+    for name in ("clip_path", "raw_path"):
+        value = entry.get(name)
+        if value is not None and not isinstance(value, str):
+            yield f"{name} = {shown(str(value))}: must be a text"
+    for name in _TIMES:
+        value = entry.get(name)
+        if value is not None and not _is_number(value):
+            yield f"{name} = {shown(str(value))}: must be a number of seconds"
+    quality = entry.get("quality")
+    if quality is not None and (isinstance(quality, bool) or not _QUALITY.fullmatch(str(quality))):
+        yield f"quality = {shown(str(quality))}: must be a whole number, or null"
+
+
 def _recording(folder: Path, path: Path, raw: str, begin: float) -> dict[str, object]:
     source = folder / RAW_FOLDER / raw
-    name = path.relative_to(folder).as_posix()
-    cut = source.is_file() and source != path
+    name = (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+    cut = is_file(source) and source != path
     return {
         "recording_id": name,
         "group_id": raw,

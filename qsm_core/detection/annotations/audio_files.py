@@ -35,6 +35,14 @@ def tables_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
     return sorted(path for path in _visible(folder) if path.name.lower().endswith(wanted))
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file; a name that cannot be one has none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
+
+
 def base_name(text: str) -> str:
     """Return the name of an audio file without folders (also Windows ones) and audio suffix."""
     name = PureWindowsPath(text).name if "\\" in text else text.rsplit("/", 1)[-1]
@@ -85,7 +93,7 @@ class AudioFiles:
         slashed = text.replace("\\", "/")
         for start in (self.root, near.parent):
             place = start / slashed
-            if place.suffix.lower() in SUFFIXES and place.is_file():
+            if place.suffix.lower() in SUFFIXES and is_file(place):
                 return (place,)
         named = self.by_base.get(base_name(text), ())
         exact = tuple(path for path in named if path.name == slashed.rsplit("/", 1)[-1])

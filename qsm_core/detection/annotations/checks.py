@@ -13,9 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 
+from qsm_core.audio.decoding import open_blocks
+from qsm_core.audio.reading import why_unreadable
+from qsm_core.detection.annotations.audio_files import is_file
+from qsm_core.detection.annotations.marks import shown
+from qsm_core.detection.audio_stream import fault_of
 from qsm_core.detection.recordings import RecordingSet, as_annotations, rows_of
+from qsm_core.detection.unchanged import state_of
 from qsm_core.errors import DataError, StoreError
 from qsm_core.plurals import counted
 from qsm_core.store.digests import DigestMemo, digest_file
@@ -35,12 +40,15 @@ class CheckSettings:
         min_sample_rate_hz: What the detector needs; 0: any.
         channel: The channel to listen to, from 0, or `mix` for the mean of all; None: recordings
             with several are refused.
+        decode: Whether compressed files are decoded to their end; otherwise the length in their
+            header is taken, and whether they are whole is not known.
         threads: Files read at the same time.
     """
 
     labels: tuple[str, ...] | None = None
     min_sample_rate_hz: int = 0
     channel: int | str | None = None
+    decode: bool = True
     threads: int = 4
 
 
@@ -111,6 +119,7 @@ def check_recordings(
     probed, problems = _probe_all(found, settings, memo, report)
     problems += _channel_problems(probed.recordings, settings)
     problems += _recording_problems(probed.recordings)
+    problems += _source_problems(found)
     annotations, cut = _cut_to_file(probed)
     problems += _event_problems(probed, annotations, settings)
     counts = {"overlapping under one label": _overlaps(annotations)}
@@ -130,7 +139,12 @@ def _probe_all(
     with ThreadPoolExecutor(settings.threads) as pool:
         paths = [found.root / str(row["path"]) for row in rows]
         for number, (row, probe) in enumerate(
-            zip(rows, pool.map(lambda path: _probe(path, memo), paths), strict=True), 1
+            zip(
+                rows,
+                pool.map(lambda path: _probe(path, memo, decode=settings.decode), paths),
+                strict=True,
+            ),
+            1,
         ):
             if isinstance(probe, Problem):
                 problems.append(probe)
@@ -146,22 +160,37 @@ def _probe_all(
     return found.with_recordings(frame), problems
 
 
-def _probe(path: Path, memo: DigestMemo | None) -> dict[str, Any] | Problem:
-    if not path.is_file():
+def _probe(path: Path, memo: DigestMemo | None, *, decode: bool) -> dict[str, Any] | Problem:
+    if not is_file(path):
         return Problem("audio missing", str(path), "there is no such audio file")
     try:
-        info = soundfile.info(path)
+        before = state_of(path)
+        size = _size_of(path, decode=decode)
         sha256 = digest_file(path, memo)
-    except (OSError, RuntimeError, StoreError) as error:
-        return Problem("audio damaged", str(path), f"cannot be read as audio ({error})")
-    if info.frames == 0:
-        return Problem("audio damaged", str(path), "holds no samples")
-    return {
-        "sample_rate_hz": info.samplerate,
-        "channels": info.channels,
-        "num_samples": info.frames,
-        "sha256": sha256,
-    }
+        changed = state_of(path) != before
+    except StoreError as error:
+        return Problem("audio damaged", str(path), str(error).removeprefix(f"{path}: "))
+    except OSError as error:
+        return Problem("audio damaged", str(path), why_unreadable(path, error))
+    if changed:
+        text = "changed while it was read; run the command again when it is complete"
+        return Problem("audio damaged", str(path), text)
+    if isinstance(size, str):
+        return Problem("audio damaged", str(path), size)
+    return {**size, "sha256": sha256}
+
+
+def _size_of(path: Path, *, decode: bool) -> dict[str, int] | str:
+    """Return rate, channels and length of an audio file, or what is wrong with it."""
+    try:
+        with open_blocks(path) as file:
+            frames = file.length(decode=decode)
+    except (OSError, RuntimeError) as error:
+        return why_unreadable(path, error)
+    fault = fault_of(file)
+    if fault is not None or frames == 0:
+        return fault or "holds no samples"
+    return {"sample_rate_hz": file.rate_hz, "channels": file.channels, "num_samples": frames}
 
 
 def _rate_problem(
@@ -221,6 +250,16 @@ def _cut_to_file(found: RecordingSet) -> tuple[pd.DataFrame, int]:
     return cut, int(late.sum())
 
 
+def _source_problems(found: RecordingSet) -> Iterator[Problem]:
+    """Look at the longer files, out of which noise may be taken; they need not be there."""
+    for name in sorted(set(found.recordings["source_path"].dropna())):
+        path = found.root / str(name)
+        if is_file(path):
+            probe = _size_of(path, decode=False)
+            if isinstance(probe, str):
+                yield Problem("audio damaged", str(path), probe)
+
+
 def _lengths(found: RecordingSet) -> pd.Series:
     seconds = found.recordings["num_samples"] / found.recordings["sample_rate_hz"]
     by_name = dict(zip(found.recordings["recording_id"], seconds.astype("float64"), strict=True))
@@ -235,7 +274,7 @@ def _event_problems(
     labels = None if settings.labels is None else set(settings.labels)
     wrong: dict[str, tuple[pd.Series, Callable[[Any], str]]] = {
         "no length": (
-            events["end_s"] <= events["begin_s"],
+            ~(events["end_s"] > events["begin_s"]),
             lambda row: (
                 f"the event ends at {row.end_s:g} s, not after its begin at {row.begin_s:g} s"
             ),
@@ -256,7 +295,9 @@ def _event_problems(
     if labels is not None:
         wrong["unknown label"] = (
             ~events["label"].isin(labels),
-            lambda row: f"label {row.label!r} is unknown; known are {', '.join(sorted(labels))}",
+            lambda row: (
+                f"label {shown(row.label)} is unknown; known are {', '.join(sorted(labels))}"
+            ),
         )
     for kind, (rows, explain) in wrong.items():
         for row in rows_of(events[rows]):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import soundfile
 
+from qsm_core.audio.writing import write_audio
 from qsm_core.detection.annotations.audio_files import base_name
 from qsm_core.detection.audio_stream import read_stretch
 from qsm_core.detection.recordings import Recording, rows_of
@@ -30,22 +33,29 @@ def write_event_clips(
     Raises:
         DataError: The audio cannot be read.
     """
-    own = events[events["recording_id"] == recording.recording_id]
     folder.mkdir(parents=True, exist_ok=True)
     stem = base_name(recording.recording_id.replace("/", "-"))
-    written = []
+    own = events[events["recording_id"] == recording.recording_id]
+    written: list[Path] = []
+    for times, samples, subtype in _cut(recording, own, padding_s):
+        path = folder / f"{stem}_{times}_{len(written) + 1:05d}.wav"
+        write_audio(path, samples, recording.sample_rate_hz, subtype=subtype)
+        written.append(path)
+    return written
+
+
+def _cut(
+    recording: Recording, events: pd.DataFrame, padding_s: float
+) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Yield the times of each event, its samples, and the form of a sample."""
     try:
         with soundfile.SoundFile(recording.path) as stream:
-            rate = stream.samplerate
             is_wav = soundfile.check_format("WAV", stream.subtype)
-            for number, event in enumerate(rows_of(own), 1):
+            subtype = stream.subtype if is_wav else "PCM_16"
+            for event in rows_of(events):
                 span = event.begin_s - padding_s, event.end_s + padding_s
-                mono = read_stretch(stream, *span, recording.channel, "float64")
                 times = f"{round(1000 * event.begin_s):07d}_{round(1000 * event.end_s):07d}"
-                path = folder / f"{stem}_{times}_{number:05d}.wav"
-                soundfile.write(path, mono, rate, subtype=stream.subtype if is_wav else "PCM_16")
-                written.append(path)
+                yield times, read_stretch(stream, *span, recording.channel, "float64"), subtype
     except (OSError, RuntimeError) as error:
         problem = f"{recording.path}: cannot be cut into clips ({error})"
         raise DataError("the clips cannot be written", [problem]) from error
-    return written

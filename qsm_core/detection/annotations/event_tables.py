@@ -72,6 +72,13 @@ def read_event_tables(
     else:
         notes = []
     problems += [problem for table in tables for problem in table.problems]
+    problems += [
+        f"{table.path}, line {mark.line}: the event ends at {mark.end_s:g} s, before its begin at "
+        f"{mark.begin_s:g} s"
+        for table in tables
+        for mark in table.marks
+        if mark.end_s < mark.begin_s
+    ]
     if not tables and not problems:
         problems.append(f"{path}: holds no table of events ({', '.join(TABLE_SUFFIXES)})")
     if problems:
@@ -81,7 +88,9 @@ def read_event_tables(
     notes += [note for table in tables for note in table.notes]
     rows = [_row(table, mark, label) for table in tables for mark in table.marks]
     named = {str(row["recording_id"]) for row in rows}
-    named |= {name_of_table(table.path) for table in tables if not table.marks and path.is_dir()}
+    named |= {base_name(name) for table in tables for name in table.silent}
+    empty = [table for table in tables if not table.marks and not table.silent]
+    named |= {name_of_table(table.path) for table in empty if path.is_dir()}
     return EventTables(_frame(rows), tuple(sorted(named)), tuple(notes))
 
 

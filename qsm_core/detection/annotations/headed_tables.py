@@ -3,13 +3,15 @@
 Commas, semicolons or tabs. Where Raven shows one selection in several views, the table has a row
 for each: the selection is counted once, and the row with frequencies is taken.
 
+A row that names an audio file and nothing else says that it holds no event, as in DCASE's tables of
+sound events.
+
 DCASE few-shot tables have a column for each class with POS, NEG or UNK: a row is an event of every
 class in which it is POS, an unsure one of those in which it is UNK, and none where it is NEG.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,11 +19,12 @@ from pathlib import Path
 
 from qsm_core.detection.annotations.clock import Span, from_length, from_stream
 from qsm_core.detection.annotations.columns import Columns, Time, find_columns, simple_name
-from qsm_core.detection.annotations.marks import Mark, Marks, number_of
+from qsm_core.detection.annotations.marks import Mark, Marks, number_of, shown
+from qsm_core.tables.quoting import split_rows
 
 _POS, _NEG, _UNK = "POS", "NEG", "UNK"
 _TRUE = frozenset({"true", "1", "yes"})
-_QUALITY = re.compile(r"^\s*Q?(\d+)(?:\.0*)?\s*$", re.IGNORECASE)
+_QUALITY = re.compile(r"^\s*Q?([0-9]{1,9})(?:\.0*)?\s*$", re.IGNORECASE)
 _COMMENTED_QUALITY = re.compile(r"\bQ(\d)\b", re.IGNORECASE)
 
 
@@ -32,7 +35,8 @@ def delimiter_of(line: str) -> str:
 
 def header_of(lines: Sequence[str]) -> list[str]:
     """Return the column names of a table."""
-    return next(_rows(lines[:1]), (1, []))[1] if lines else []
+    rows, _ = _rows(lines[:1])
+    return rows[0][1] if rows else []
 
 
 def read_headed(path: Path, lines: Sequence[str], label_column: str | None = None) -> Marks:
@@ -46,8 +50,9 @@ def read_headed(path: Path, lines: Sequence[str], label_column: str | None = Non
     header = header_of(lines)
     columns = find_columns(header, label_column)
     kind = _kind(header, columns)
-    rows = list(_rows(lines))[1:]
-    problems = [
+    rows, problems = _rows(lines)
+    rows, problems = rows[1:], [f"{path}, {problem}" for problem in problems]
+    problems += [
         f"{path}, line {line}: {len(row)} cells, but the first line names {len(header)} columns"
         for line, row in rows
         if len(row) > len(header) and any(cell.strip() for cell in row[len(header) :])
@@ -60,8 +65,12 @@ def read_headed(path: Path, lines: Sequence[str], label_column: str | None = Non
     marks: list[Mark] = []
     seen: dict[tuple[str, str], tuple[str, int]] = {}
     views = 0
+    silent: list[str] = []
     for line, row in rows:
         if not any(cell.strip() for cell in row):
+            continue
+        if columns.file is not None and not any(_cell(row, at) for at in _of_event(columns)):
+            silent.append(_cell(row, columns.file))
             continue
         try:
             found = list(_marks(line, row, columns, classes))
@@ -82,7 +91,13 @@ def read_headed(path: Path, lines: Sequence[str], label_column: str | None = Non
         marks += found
     notes = noted + _notes(path, columns, marks, kind)
     counts = {"selections in several views": views} if views else {}
-    return Marks(path, kind, tuple(marks), tuple(problems), notes, counts)
+    return Marks(path, kind, tuple(marks), tuple(problems), notes, counts, tuple(silent))
+
+
+def _of_event(columns: Columns) -> Iterator[int | None]:
+    for time in (columns.begin, columns.end, columns.length):
+        yield None if time is None else time.column
+    yield columns.label
 
 
 class _WrongCell(ValueError):  # noqa: N818  (never leaves this module)
@@ -101,17 +116,15 @@ def _kind(header: Sequence[str], columns: Columns) -> str:
     )
 
 
-def _rows(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and cells; tabs have no quotes, since Raven writes none."""
+def _rows(lines: Sequence[str]) -> tuple[list[tuple[int, list[str]]], list[str]]:
+    """Return line numbers and cells, and what is wrong; Raven writes no quotes between tabs."""
     if not lines:
-        return
+        return [], []
     delimiter = delimiter_of(lines[0])
     if delimiter == "\t":
-        yield from ((n, line.split("\t")) for n, line in enumerate(lines, 1))
-        return
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    for row in reader:
-        yield reader.line_num, row
+        return [(number, line.split("\t")) for number, line in enumerate(lines, 1)], []
+    rows = split_rows(lines, delimiter)
+    return list(zip(rows.lines, rows.cells, strict=True)), rows.problems
 
 
 def _classes(
@@ -186,7 +199,7 @@ def _number(row: Sequence[str], column: int | None) -> float | None:
     try:
         return number_of(text)
     except ValueError:
-        raise _WrongCell(column, f"{text!r} is no number") from None
+        raise _WrongCell(column, f"{shown(text)} is no number") from None
 
 
 def _quality(row: Sequence[str], columns: Columns) -> int | None:
@@ -194,7 +207,7 @@ def _quality(row: Sequence[str], columns: Columns) -> int | None:
     if text and columns.quality is not None:
         found = _QUALITY.match(text)
         if found is None:
-            raise _WrongCell(columns.quality, f"{text!r} is no quality such as 1 or Q1")
+            raise _WrongCell(columns.quality, f"{shown(text)} is no quality such as 1 or Q1")
         return int(found[1])
     commented = _COMMENTED_QUALITY.search(_cell(row, columns.comments))
     return int(commented[1]) if commented else None

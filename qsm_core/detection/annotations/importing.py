@@ -32,7 +32,7 @@ from qsm_core.detection.annotations.crowsetta_formats import (
     read_crowsetta,
 )
 from qsm_core.detection.annotations.forms import CROWSETTA_FORMS, AnnotationForm, TableForm
-from qsm_core.detection.annotations.marks import Marks
+from qsm_core.detection.annotations.marks import Marks, shown
 from qsm_core.detection.annotations.own_tables import RECORDINGS_FILE, read_own_tables
 from qsm_core.detection.annotations.reading import (
     TABLE_SUFFIXES,
@@ -58,6 +58,7 @@ class ImportOptions:
         label: Label of events whose table has none.
         group_pattern: Regular expression with one group that finds the group in a recording's path;
             without one, and without a column for it, each recording is a group of its own.
+        recordings: Regular expression that chooses recordings by their path; None takes all.
         audio_root: Where the audio is, if not beside the tables; paths are relative to it.
     """
 
@@ -65,6 +66,7 @@ class ImportOptions:
     label_column: str | None = None
     label: str = UNNAMED
     group_pattern: str | None = None
+    recordings: str | None = None
     audio_root: Path | None = None
 
 
@@ -82,7 +84,7 @@ def import_recordings(path: Path, options: ImportOptions | None = None) -> Recor
     if not path.exists():
         raise DataError("cannot read the recordings", [f"{path}: there is no such file or folder"])
     folder = path if path.is_dir() else path.parent
-    if path.is_file() and path.name not in (INDEX_FILE, RECORDINGS_FILE):
+    if not path.is_dir() and path.name not in (INDEX_FILE, RECORDINGS_FILE):
         found = _beside_tables([path], folder, options)
     elif options.form in CROWSETTA_FORMS:
         found = _beside_tables(tables_below(path, SUFFIXES_OF[options.form]), path, options)
@@ -94,7 +96,7 @@ def import_recordings(path: Path, options: ImportOptions | None = None) -> Recor
         found = _with_own_audio(read_alpaca_layout(path), options)
     else:
         found = _beside_tables(tables_below(path, TABLE_SUFFIXES), path, options)
-    return _grouped(found, options.group_pattern)
+    return _grouped(_chosen(found, options.recordings), options.group_pattern)
 
 
 def _with_own_audio(found: RecordingSet, options: ImportOptions) -> RecordingSet:
@@ -193,7 +195,7 @@ def _add(gathered: _Gathered, marks: Marks, audio: AudioFiles, options: ImportOp
     gathered.counts.update(marks.counts)
     gathered.kinds.add(marks.kind)
     places: dict[str | None, str] = {}
-    names = [mark.file for mark in marks.marks] or [None]
+    names = [*(mark.file for mark in marks.marks), *marks.silent] or [None]
     for name in dict.fromkeys(names):
         line = next((mark.line for mark in marks.marks if mark.file == name), None)
         where = f"{marks.path}" if line is None or name is None else f"{marks.path}, line {line}"
@@ -219,14 +221,41 @@ def _add(gathered: _Gathered, marks: Marks, audio: AudioFiles, options: ImportOp
 
 
 def _explain_audio(where: str, wanted: str, found: Sequence[Path], audio: AudioFiles) -> str:
+    wanted = shown(wanted)
     if found:
         names = ", ".join(_relative(path, audio.root) for path in found)
-        return f"{where}: {wanted!r} may mean {len(found)} audio files: {names}; keep one of them"
-    return f"{where}: there is no audio file {wanted!r} below {audio.root}"
+        return f"{where}: {wanted} may mean {len(found)} audio files: {names}; keep one of them"
+    return f"{where}: there is no audio file {wanted} below {audio.root}"
 
 
 def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _chosen(found: RecordingSet, pattern: str | None) -> RecordingSet:
+    """Return the recordings whose path holds the pattern, and their events."""
+    if pattern is None:
+        return found
+    expression = _expression("recordings", pattern)
+    paths = found.recordings["path"].astype(str)
+    kept = paths.map(lambda path: expression.search(path) is not None)
+    if not kept.any():
+        example = f", such as {paths.iloc[0]}" if len(paths) else ""
+        problem = f"recordings = {pattern!r}: is found in none of {len(paths)} paths{example}"
+        raise DataError("no recording is chosen", [problem])
+    recordings = found.recordings[kept].reset_index(drop=True)
+    events = found.annotations
+    own = events[events["recording_id"].isin(recordings["recording_id"])].reset_index(drop=True)
+    note = f"{len(recordings)} of {len(paths)} recordings are chosen by {pattern!r}"
+    return replace(found, recordings=recordings, annotations=own, notes=(*found.notes, note))
+
+
+def _expression(name: str, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        problem = f"{name} = {pattern!r}: is no regular expression: {error}"
+        raise DataError("the recordings cannot be chosen or grouped", [problem]) from error
 
 
 def _grouped(found: RecordingSet, pattern: str | None) -> RecordingSet:
@@ -235,7 +264,7 @@ def _grouped(found: RecordingSet, pattern: str | None) -> RecordingSet:
     if pattern is None:
         own = recordings["group_id"].fillna(recordings["recording_id"])
         return found.with_recordings(recordings.assign(group_id=own))
-    compiled = re.compile(pattern)
+    compiled = _expression("group_pattern", pattern)
     if compiled.groups != 1:
         problem = (
             f"group_pattern = {pattern!r}: has {compiled.groups} groups in brackets; needs one"

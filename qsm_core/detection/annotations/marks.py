@@ -5,9 +5,13 @@ A reader never stops at the first fault: it lists each with file and line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+_NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+_LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Marks:
         problems: What cannot be read, with file and line.
         notes: Decisions that the user should know.
         counts: What was counted, such as selections in two views.
+        silent: Audio files that rows name without an event.
     """
 
     path: Path
@@ -62,6 +67,7 @@ class Marks:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()
 
 
 def number_of(text: str) -> float:
@@ -70,7 +76,15 @@ def number_of(text: str) -> float:
     Raises:
         ValueError: It is no finite number.
     """
-    value = float(text.strip().replace(",", "."))
+    plain = text.strip()
+    if _NUMBER.fullmatch(plain) is None:  # float() also takes nan, 1_000, and digits of any script
+        raise ValueError(f"{shown(text)} is no number")
+    value = float(plain.replace(",", "."))
     if value - value != 0:
-        raise ValueError(f"{text!r} is not finite")
+        raise ValueError(f"{shown(text)} is not finite")
     return value
+
+
+def shown(text: str) -> str:
+    """Return a text of a file as it is shown in a problem: quoted, and cut where it is long."""
+    return repr(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!r}..."

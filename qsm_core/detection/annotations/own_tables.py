@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from qsm_core.detection.annotations.columns import simple_name
+from qsm_core.detection.annotations.marks import number_of, shown
 from qsm_core.detection.annotations.reading import read_table
 from qsm_core.detection.recordings import RecordingSet, as_annotations, as_recordings
 from qsm_core.errors import DataError
@@ -33,6 +34,7 @@ _SPELLINGS = {
     "num_samples": ("num_samples",),
 }
 _NUMBERS = ("channel", "source_offset_s", "sample_rate_hz", "channels", "num_samples")
+_LARGEST = 2.0**53  # whole numbers below are exact
 _SPLITS = {"train": "train", "dev": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 
@@ -54,8 +56,8 @@ def read_own_tables(folder: Path) -> RecordingSet:
         name = mark.file if mark.file in known else by_path.get(mark.file)
         if name is None:
             problems.append(
-                f"{annotations_path}, line {mark.line}: there is no recording {mark.file!r} in "
-                f"{RECORDINGS_FILE}"
+                f"{annotations_path}, line {mark.line}: there is no recording "
+                f"{shown(str(mark.file))} in {RECORDINGS_FILE}"
             )
             continue
         events.append(
@@ -110,8 +112,12 @@ def _recordings(path: Path) -> pd.DataFrame:
     ]
     for column in _NUMBERS:
         if column in frame:
-            numbers = pd.to_numeric(frame[column], errors="coerce")
+            numbers = frame[column].map(_number_or_none, na_action="ignore").astype("float64")
             wrong.append((frame[column].notna() & numbers.isna(), "is no number", column))
+            if column != "source_offset_s":
+                broken = (numbers < 0) | (numbers % 1 != 0) | (numbers >= _LARGEST)
+                text = "is no whole number of 0 or more"
+                wrong.append((numbers.notna() & broken, text, column))
             frame[f"{column} read"] = numbers
     if "split" in frame:
         frame["split read"] = frame["split"].str.lower().map(_SPLITS)
@@ -119,7 +125,7 @@ def _recordings(path: Path) -> pd.DataFrame:
         wrong.append((frame["split"].notna() & frame["split read"].isna(), allowed, "split"))
     problems = [
         f"{path}, line {table.lines[row]}: "
-        + (f"{column} {frame.at[row, column]!r} " if column else "")
+        + (f"{column} {shown(str(frame.at[row, column]))} " if column else "")
         + text
         for rows, text, column in wrong
         for row in frame.index[rows]
@@ -134,6 +140,13 @@ def _recordings(path: Path) -> pd.DataFrame:
     if problems:
         raise DataError("the recordings cannot be used", _first(problems))
     return as_recordings(frame)
+
+
+def _number_or_none(text: str) -> float | None:
+    try:
+        return number_of(text)
+    except ValueError:
+        return None
 
 
 def _first(problems: list[str], most: int = 40) -> list[str]:

@@ -13,15 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from qsm_core.detection.benchmark.detections import Detections, TableDetections, TrackDetections
 from qsm_core.detection.events.settings import EventSettings
+from qsm_core.detection.metrics.counting import compare
 from qsm_core.detection.metrics.matching import Overlap
-from qsm_core.detection.metrics.sweep import Sweep, best_setting, grid, sweep
+from qsm_core.detection.metrics.rates import summary
+from qsm_core.detection.metrics.sweep import Sweep, best_setting, grid, sweep, sweep_detections
 from qsm_core.detection.tracks import ScoreTrack
 from qsm_core.errors import DataError
 
 THRESHOLDS = tuple(np.arange(-5.0, 5.25, 0.5))  # log odds
 _SHORTEST = 0.5  # share of the durations' 5th percentile below which an event is too short
 _GAPS = (0.0, 0.5)  # shares of the gaps' 5th percentile that are closed
+_MOST_SCORES = 200  # that are tried as thresholds of a table of events
 _HYSTERESIS = (0.0, 1.0, 2.0)  # log odds below the threshold
 
 
@@ -30,14 +34,40 @@ class Choice:
     """What was chosen on dev.
 
     Attributes:
-        settings: How events are made.
+        settings: How events are made; None where they are taken as another program made them.
         f1: On dev, at the settings.
         tried: One row for each setting that was tried, with precision, recall and f1 on dev.
     """
 
-    settings: EventSettings
+    settings: EventSettings | None
     f1: float
     tried: pd.DataFrame
+
+    @property
+    def finding_most(self) -> EventSettings | None:
+        """Of the settings that were tried, those with the largest recall, then precision, on dev.
+
+        They are what a second stage can sort; None where nothing was tried.
+        """
+        if self.tried.empty:
+            return None
+        row = self.tried.sort_values(["recall", "precision"], kind="stable").iloc[-1]
+        low = row["low_threshold"]
+        return EventSettings(
+            threshold=float(row["threshold"]),
+            low_threshold=None if pd.isna(low) else float(low),
+            min_duration_s=float(row["min_duration_s"]),
+            max_gap_s=float(row["max_gap_s"]),
+        )
+
+
+def choose(detections: Detections, truth: pd.DataFrame, criterion: Overlap) -> Choice:
+    """Return what is best on dev: `choose_settings` of tracks, `choose_threshold` of tables."""
+    if isinstance(detections, TableDetections):
+        return choose_threshold(detections, truth, criterion)
+    if isinstance(detections, TrackDetections):
+        return choose_settings(detections.tracks, truth, criterion)
+    raise TypeError(f"no threshold can be chosen of {type(detections).__name__}")
 
 
 def choose_settings(
@@ -56,12 +86,7 @@ def choose_settings(
     Raises:
         DataError: The dev recordings hold no event, so nothing can be chosen.
     """
-    sure = truth[~truth["is_unsure"]]
-    if sure.empty or not tracks:
-        raise DataError(
-            "no threshold can be chosen",
-            ["dev: holds no event; put a group with events into dev, or choose another label"],
-        )
+    sure = _sure(truth, len(tracks))
     durations = (sure["end_s"] - sure["begin_s"]).to_numpy()
     shortest = _SHORTEST * float(np.percentile(durations, 5))
     first = sweep(
@@ -84,6 +109,47 @@ def choose_settings(
     second = sweep(tracks, truth, around, criterion)
     tried = pd.concat([_tried(first), _tried(second)], ignore_index=True)
     return Choice(best_setting(second), float(second.overall["f1"].max()), tried)
+
+
+def choose_threshold(
+    detections: TableDetections, truth: pd.DataFrame, criterion: Overlap
+) -> Choice:
+    """Return the score from which on events of another program are counted; see `choose_settings`.
+
+    Args:
+        detections: Of the dev recordings. Where they have no scores, all of them count.
+        truth: Annotations of these.
+        criterion: When a detection matches.
+
+    Raises:
+        DataError: The dev recordings hold no event.
+    """
+    _sure(truth, len(detections.durations))
+    names = list(detections.durations)
+    scores = np.unique(detections.scores)
+    if not len(scores):
+        every = compare(truth, detections.events, criterion, recordings=names, by_label=False)
+        f1 = float(summary(every)["f1"])
+        return Choice(None, f1, pd.DataFrame())
+    if len(scores) > _MOST_SCORES:
+        scores = np.unique(np.quantile(scores, np.linspace(0, 1, _MOST_SCORES)))
+    # Between the scores, so that equal decisions have one threshold; the first one keeps all.
+    thresholds = np.concatenate([scores[:1], (scores[:-1] + scores[1:]) / 2])
+    found = sweep_detections(
+        detections.at, names, truth, grid(EventSettings(), thresholds), criterion
+    )
+    return Choice(best_setting(found), float(found.overall["f1"].max()), _tried(found))
+
+
+def _sure(truth: pd.DataFrame, recordings: int) -> pd.DataFrame:
+    """Return the annotations that nobody doubted; without one nothing can be chosen."""
+    sure = truth[~truth["is_unsure"]]
+    if sure.empty or not recordings:
+        raise DataError(
+            "no threshold can be chosen",
+            ["dev: holds no event; put a group with events into dev, or choose another label"],
+        )
+    return sure
 
 
 def _tried(found: Sweep) -> pd.DataFrame:

@@ -3,61 +3,58 @@
     python -m qsm_core.detection.benchmark.evaluate --spec spec.json
 
 Inputs: `recordings` (the prepared set, with its splits), the dataset variants that put groups into
-several splits (`variant_<variant>`), and one folder of tracks a detector,
-`tracks_<name>`. Threshold and post-processing are chosen on dev groups; test groups are looked at
-with them once. The sweep over thresholds on test is shown as well and chooses nothing.
+several splits (`variant_<variant>`), and for each detector its folder of tracks, `tracks_<name>`,
+or the events that another program found, `found_<name>`. Threshold and post-processing are chosen
+on dev groups; test groups are looked at with them once. The sweep over thresholds on test is shown
+as well and chooses nothing.
 
 Output, all of it tables: settings, results (rates with intervals), differences (paired), further,
-sweep, sweep_by_recording, by_recording, by_quality, boundary_errors, reliability; metrics.csv and
-metrics_per_tape.csv with the columns of ANIMAL-SPOT-alpaca; `detections/`, the events found in
-test, one table a detector; truth.parquet, the annotations of test; and `examples.parquet`, the
-hits, misses and false alarms that a report shows.
+notes, fixed_variants, sweep, sweep_by_recording, by_recording, by_quality, boundary_errors,
+reliability; metrics.csv and metrics_per_tape.csv with the columns of ANIMAL-SPOT-alpaca;
+`detections/`, the events found in test, one table a detector; truth.parquet, the annotations of
+test; and `examples.parquet`, the hits, misses and false alarms that a report shows. With a second
+stage each detector has a second row, `<name>_postrf`, and `second_stages/<name>` holds what its
+forest is grown of.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from qsm_core.detection.benchmark.choice import choose_settings
+from qsm_core.detection.benchmark.choice import choose
 from qsm_core.detection.benchmark.config import (
+    ANY_LABEL,
     TRACKS_INPUT,
     VARIANT_INPUT,
     Benchmark,
-    Entrant,
 )
-from qsm_core.detection.benchmark.examples import choose_examples
-from qsm_core.detection.benchmark.measured import (
-    Measured,
-    boundary_rows,
-    durations_of,
-    further_row,
-    measure,
-    quality_rows,
-    settings_row,
-    sweep_rows,
-    windows_of,
+from qsm_core.detection.benchmark.detections import Detections, TrackDetections
+from qsm_core.detection.benchmark.filtering import (
+    SplitEvents,
+    UnfittedError,
+    behind_second_stage,
 )
+from qsm_core.detection.benchmark.fixed_variants import fixed_variants
+from qsm_core.detection.benchmark.measured import Measured, measure
+from qsm_core.detection.benchmark.opening import SPLITS_USED, TRACKS, detections_of
 from qsm_core.detection.benchmark.own_test import own_test_row
-from qsm_core.detection.metrics.frame_truth import fit_platt
-from qsm_core.detection.metrics.intervals import rates_with_intervals
+from qsm_core.detection.benchmark.tables import Compared, layers_of, reliability, tables_of
 from qsm_core.detection.metrics.matching import Overlap
-from qsm_core.detection.metrics.rates import by_recording
-from qsm_core.detection.metrics.seed_tables import Layer, seed_tables, variant_tag
+from qsm_core.detection.metrics.seed_tables import seed_tables
 from qsm_core.detection.prepared import read_prepared
-from qsm_core.detection.recordings import RecordingSet
-from qsm_core.detection.tracks import ScoreTrack, read_track, read_tracks, track_file_name
+from qsm_core.detection.recordings import Recording, RecordingSet
+from qsm_core.detection.tracks import read_tracks
 from qsm_core.detection.variants.index import clips_of
 from qsm_core.errors import DataError
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
-ANY_LABEL = "event"
 DETECTIONS = "detections"
-_TRACKS = "tracks"
+SECOND_STAGES = "second_stages"
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -68,35 +65,64 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(Benchmark, context.config)
     prepared = read_prepared(context.inputs["recordings"])
-    truth = {split: annotations_of(prepared, split, config.label) for split in ("dev", "test")}
-    measured: list[Measured] = []
-    sweeps: list[tuple[pd.DataFrame, pd.DataFrame]] = []
-    calibration: list[pd.DataFrame] = []
+    truth = {split: annotations_of(prepared, split, config.label) for split in SPLITS_USED}
+    compared = Compared()
+    filters = SecondStages(context, config)
     for number, entrant in enumerate(config.entrants):
-        folder = context.inputs[TRACKS_INPUT + entrant.name]
-        tracks = {split: _tracks(prepared, folder, split, entrant) for split in ("dev", "test")}
-        choice = choose_settings(tracks["dev"], truth["dev"], Overlap(config.iou))
-        measured.append(measure(entrant, choice, tracks["test"], truth["test"], config))
-        sweeps.append(sweep_rows(entrant, choice.settings, tracks["test"], truth["test"], config))
-        calibration.append(_reliability(entrant, tracks, truth))
+        split, notes = detections_of(context, prepared, entrant)
+        choice = choose(split["dev"], truth["dev"], Overlap(config.iou))
+        one = measure(entrant, choice, split["test"], truth["test"], config)
+        compared.add(one, [(entrant.name, note) for note in notes])
+        if isinstance(split["dev"], TrackDetections):
+            compared.calibration.append(reliability(entrant, split, truth))
+        if config.second_stage:
+            compared.add(*filters.behind(one, split, truth))
         context.report(number + 1, len(config.entrants), "detectors measured")
+    fixed, fixed_layers, unmeasured = fixed_variants(compared.unfiltered, truth["test"], config)
+    compared.notes += unmeasured
     own = _own_tests(context, config, prepared, truth["test"])
-    tables = {"own_test": own} | _tables(
-        measured, sweeps, calibration, truth["test"], prepared, config
-    )
+    tables = {
+        "own_test": own,
+        "fixed_variants": fixed,
+        "notes": pd.DataFrame(compared.notes, columns=["detector", "note"]),
+    } | tables_of(compared, truth["test"], prepared, config)
     for name, table in tables.items():
         table.to_parquet(context.out / f"{name}.parquet", index=False)
-    layers = [_layer(one) for one in measured]
+    layers = [*layers_of(compared.measured), *fixed_layers]
     whole, each = seed_tables(
-        truth["test"].assign(label=ANY_LABEL), layers, durations_of(measured[0].tracks)
+        truth["test"].assign(label=ANY_LABEL), layers, compared.measured[0].names
     )
     whole.to_csv(context.out / "metrics.csv", index=False)
     each.to_csv(context.out / "metrics_per_tape.csv", index=False)
     (context.out / DETECTIONS).mkdir()
-    for one in measured:
+    for one in compared.measured:
         one.found.to_parquet(context.out / DETECTIONS / f"{one.entrant.name}.parquet", index=False)
     truth["test"].to_parquet(context.out / "truth.parquet", index=False)
-    return _summary(tables, measured)
+    return _summary(tables, compared.measured)
+
+
+class SecondStages:
+    """Fits the second stage of each detector."""
+
+    def __init__(self, context: StageContext, config: Benchmark) -> None:
+        self._context, self._config = context, config
+
+    @cached_property
+    def _recordings(self) -> dict[str, Recording]:
+        audio = self._context.runtime.get("audio")
+        found = read_prepared(self._context.inputs["recordings"], audio=audio)
+        return {one.recording_id: one for one in found.listed()}
+
+    def behind(
+        self, one: Measured, split: Mapping[str, Detections], truth: Mapping[str, pd.DataFrame]
+    ) -> tuple[Measured | None, list[tuple[str, str]]]:
+        """Return a detector behind its second stage; none and a note where it cannot have one."""
+        dev, test = (SplitEvents(split[name], truth[name]) for name in SPLITS_USED)
+        folder = self._context.out / SECOND_STAGES / one.entrant.name
+        try:
+            return behind_second_stage(one, dev, test, self._recordings, self._config, folder), []
+        except UnfittedError as error:
+            return None, [(one.entrant.name, f"no second stage: {error}")]
 
 
 def annotations_of(prepared: RecordingSet, split: str, label: str | None) -> pd.DataFrame:
@@ -128,99 +154,13 @@ def _own_tests(
         variant = context.inputs.get(f"{VARIANT_INPUT}{entrant.variant}")
         if variant is None:
             continue
-        folder = context.inputs[TRACKS_INPUT + entrant.name] / _TRACKS
+        folder = context.inputs[TRACKS_INPUT + entrant.name] / TRACKS
         tracks = {track.info.recording_id: track for track in read_tracks(folder)}
         clips = {split: clips_of(variant, split) for split in ("val", "test")}
         seed = config.resampling.seed
         rows.append(own_test_row(entrant.name, clips, tracks, unseen, prepared.annotations, seed))
     columns = ["detector", "own_f1", "unseen_f1", "own_clips", "unseen_clips"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _tracks(prepared: RecordingSet, folder: Path, split: str, entrant: Entrant) -> list[ScoreTrack]:
-    recordings = prepared.recordings
-    names = recordings.loc[recordings["split"] == split, "recording_id"]
-    paths = [folder / _TRACKS / track_file_name(str(name)) for name in names]
-    missing = [
-        f"{name}: {entrant.title} could not score it; see failed.csv in {folder}"
-        for name, path in zip(names, paths, strict=True)
-        if not path.is_file()
-    ]
-    if missing:
-        raise DataError(
-            "the detectors cannot be compared on the same recordings; mend the files, or leave "
-            "them "
-            "out of the data",
-            missing,
-        )
-    return [read_track(path) for path in paths]
-
-
-def _tables(
-    measured: list[Measured],
-    sweeps: list[tuple[pd.DataFrame, pd.DataFrame]],
-    calibration: list[pd.DataFrame],
-    truth: pd.DataFrame,
-    prepared: RecordingSet,
-    config: Benchmark,
-) -> dict[str, pd.DataFrame]:
-    groups = dict(
-        zip(prepared.recordings["recording_id"], prepared.recordings["group_id"], strict=True)
-    )
-    counts = {one.entrant.name: one.compared.counts for one in measured}
-    results, differences = rates_with_intervals(counts, groups, config.resampling)
-    each = [
-        by_recording(one.compared.counts, durations_of(one.tracks)).assign(
-            detector=one.entrant.name
-        )
-        for one in measured
-    ]
-    return {
-        "settings": pd.DataFrame([settings_row(one) for one in measured]),
-        "tried": pd.concat(
-            [one.choice.tried.assign(detector=one.entrant.name) for one in measured]
-        ),
-        "results": results,
-        "differences": differences,
-        "further": pd.DataFrame([further_row(one, truth, config) for one in measured]),
-        "sweep": pd.concat([overall for overall, _ in sweeps], ignore_index=True),
-        "sweep_by_recording": pd.concat([each for _, each in sweeps], ignore_index=True),
-        "by_recording": pd.concat(each, ignore_index=True),
-        "by_quality": pd.concat([quality_rows(one, truth) for one in measured], ignore_index=True),
-        "boundary_errors": pd.concat(
-            [boundary_rows(one, truth) for one in measured], ignore_index=True
-        ),
-        "reliability": pd.concat(calibration, ignore_index=True),
-        "examples": choose_examples(measured, truth, config.examples),
-    }
-
-
-def _reliability(
-    entrant: Entrant, tracks: dict[str, list[ScoreTrack]], truth: dict[str, pd.DataFrame]
-) -> pd.DataFrame:
-    """Return how often windows of test hold an event, by the probability scaled on dev."""
-    platt = fit_platt(*windows_of(tracks["dev"], truth["dev"]))
-    logit, inside = windows_of(tracks["test"], truth["test"])
-    probability = platt.probability(logit)
-    bins = np.minimum((probability * 10).astype(int), 9)
-    table = pd.DataFrame({"bin": bins, "predicted": probability, "observed": inside})
-    sums = table.groupby("bin").agg(
-        windows=("observed", "size"), predicted=("predicted", "mean"), observed=("observed", "mean")
-    )
-    return sums.reset_index().assign(
-        detector=entrant.name, slope=platt.slope, intercept=platt.intercept
-    )
-
-
-def _layer(one: Measured) -> Layer:
-    track = one.tracks[0].info
-    probability = 1 / (1 + np.exp(-one.choice.settings.threshold))
-    tag = variant_tag(
-        track.window_samples / track.sample_rate_hz,
-        track.hop_samples / track.sample_rate_hz,
-        float(probability),
-    )
-    return Layer(one.entrant.name, tag, "evaluation", one.found.assign(label=ANY_LABEL))
 
 
 def _summary(tables: dict[str, pd.DataFrame], measured: list[Measured]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,8 @@ import pandas as pd
 
 from qsm_core.detection.benchmark.choice import Choice
 from qsm_core.detection.benchmark.config import Benchmark, Entrant
-from qsm_core.detection.events.finding import find_events
-from qsm_core.detection.events.settings import EventSettings, logit_of
+from qsm_core.detection.benchmark.detections import Detections, TrackDetections
+from qsm_core.detection.events.settings import logit_of
 from qsm_core.detection.metrics.counting import Comparison, compare
 from qsm_core.detection.metrics.frame_truth import labelled_windows
 from qsm_core.detection.metrics.matching import Collar, Overlap
@@ -24,7 +24,7 @@ from qsm_core.detection.metrics.rates import (
     summary,
 )
 from qsm_core.detection.metrics.segments import segment_counts
-from qsm_core.detection.metrics.sweep import grid, sweep
+from qsm_core.detection.metrics.sweep import grid, sweep_detections
 from qsm_core.detection.tracks import ScoreTrack
 
 _SEGMENT_S = 1.0
@@ -38,54 +38,72 @@ class Measured:
     Attributes:
         entrant: The detector.
         choice: Its settings.
-        tracks: Of the test recordings.
-        found: Its detections.
+        detections: What it finds in the test recordings at any settings.
+        found: Its detections at the chosen ones.
         compared: With the annotations.
+        unfiltered: The same detector before its second stage; None: it has none.
+        before: What the second stage sorted, where that is not what the detector finds at its own
+            settings.
+        keep_probability: Of a hit, from which on the second stage keeps a detection.
     """
 
     entrant: Entrant
     choice: Choice
-    tracks: Sequence[ScoreTrack]
+    detections: Detections
     found: pd.DataFrame
     compared: Comparison
+    unfiltered: Entrant | None = None
+    before: pd.DataFrame | None = None
+    keep_probability: float = np.nan
+
+    @property
+    def names(self) -> list[str]:
+        """The test recordings."""
+        return list(self.detections.durations)
 
 
 def measure(
     entrant: Entrant,
     choice: Choice,
-    tracks: Sequence[ScoreTrack],
+    detections: Detections,
     truth: pd.DataFrame,
     config: Benchmark,
 ) -> Measured:
     """Make the detections of a detector, and compare them with the annotations of test."""
-    found = find_events(tracks, choice.settings)
-    names = [track.info.recording_id for track in tracks]
+    found = detections.at(choice.settings)
     criterion = Overlap(config.iou)
-    compared = compare(truth, found, criterion, recordings=names, by_label=False)
-    return Measured(entrant, choice, tracks, found, compared)
+    compared = compare(truth, found, criterion, recordings=detections.durations, by_label=False)
+    return Measured(entrant, choice, detections, found, compared)
 
 
 def settings_row(one: Measured) -> dict[str, object]:
     """Return how events were made of the scores of a detector, and how well that did on dev."""
+    row: dict[str, object] = {"detector": one.entrant.name, "variant": one.entrant.variant}
     settings = one.choice.settings
-    low = settings.low_threshold
-    return {
-        "detector": one.entrant.name,
-        "variant": one.entrant.variant,
-        "threshold": settings.threshold,
-        "threshold_probability": 1 / (1 + np.exp(-settings.threshold)),
-        "low_threshold": settings.threshold if low is None else low,
-        "min_duration_s": settings.min_duration_s,
-        "max_gap_s": settings.max_gap_s,
-        "localisation": settings.localisation,
+    made_here = isinstance(one.detections, TrackDetections)
+    if settings is not None:
+        row |= {
+            "threshold": settings.threshold,
+            "threshold_probability": 1 / (1 + np.exp(-settings.threshold)),
+        }
+    if settings is not None and made_here:
+        low = settings.low_threshold
+        row |= {
+            "low_threshold": settings.threshold if low is None else low,
+            "min_duration_s": settings.min_duration_s,
+            "max_gap_s": settings.max_gap_s,
+            "localisation": settings.localisation,
+        }
+    return row | {
+        "unfiltered": None if one.unfiltered is None else one.unfiltered.name,
+        "keep_probability": one.keep_probability,
         "dev_f1": one.choice.f1,
     }
 
 
 def further_row(one: Measured, truth: pd.DataFrame, config: Benchmark) -> dict[str, object]:
     """Return further measures of a detector on test: overlaps, collars, AP, PSDS, counts."""
-    names = [track.info.recording_id for track in one.tracks]
-    durations = {track.info.recording_id: track.info.duration_s for track in one.tracks}
+    names, durations = one.names, one.detections.durations
     hours = sum(durations.values()) / 3600
     row: dict[str, object] = {"detector": one.entrant.name, **summary(one.compared)}
     for iou in config.further_ious:
@@ -95,8 +113,10 @@ def further_row(one: Measured, truth: pd.DataFrame, config: Benchmark) -> dict[s
     row["f1_collar"] = summary(collar)["f1"]
     segments, _ = segment_counts(truth, one.found, _SEGMENT_S)
     row["f1_segments"] = _segment_f1(segments)
-    ranked = rank(truth, one.found, Overlap(config.iou), by_label=False)
-    row["average_precision"] = ranked.average_precision
+    row["average_precision"] = np.nan
+    if one.found["score"].notna().all():
+        ranked = rank(truth, one.found, Overlap(config.iou), by_label=False)
+        row["average_precision"] = ranked.average_precision
     row["psds"] = _psds(one, truth, sum(durations.values()))
     row["detections_per_hour"] = len(one.found) / hours if hours else np.nan
     return row | {
@@ -106,21 +126,19 @@ def further_row(one: Measured, truth: pd.DataFrame, config: Benchmark) -> dict[s
 
 
 def sweep_rows(
-    entrant: Entrant,
-    settings: EventSettings,
-    tracks: Sequence[ScoreTrack],
-    truth: pd.DataFrame,
-    config: Benchmark,
+    one: Measured, truth: pd.DataFrame, config: Benchmark
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rates at each threshold on test, over all recordings and for each.
 
     There is no hysteresis; every other setting is the one that was chosen. The sweep chooses
-    nothing.
+    nothing. Detections without scores have none.
     """
+    if one.choice.settings is None:
+        return pd.DataFrame(), pd.DataFrame()
     thresholds = [logit_of(probability) for probability in config.thresholds]
-    plain = replace(settings, low_threshold=None)
-    found = sweep(tracks, truth, grid(plain, thresholds), Overlap(config.iou))
-    named = {"detector": entrant.name}
+    settings = grid(replace(one.choice.settings, low_threshold=None), thresholds)
+    found = sweep_detections(one.detections.at, one.names, truth, settings, Overlap(config.iou))
+    named = {"detector": one.entrant.name}
     overall = found.overall.assign(**named, threshold=config.thresholds)
     each = [
         by_recording(counts.drop(columns="setting"), {}).assign(
@@ -160,21 +178,16 @@ def windows_of(tracks: Sequence[ScoreTrack], truth: pd.DataFrame) -> tuple[np.nd
     return np.concatenate([one[0] for one in parts]), np.concatenate([one[1] for one in parts])
 
 
-def durations_of(tracks: Sequence[ScoreTrack]) -> Mapping[str, float]:
-    """Return the length of each recording, in seconds."""
-    return {track.info.recording_id: track.info.duration_s for track in tracks}
-
-
 def _psds(one: Measured, truth: pd.DataFrame, duration_s: float) -> float:
-    scores = np.concatenate([track.logit for track in one.tracks])
-    if not len(scores):
+    scores, chosen = one.detections.scores, one.choice.settings
+    if not len(scores) or chosen is None or one.unfiltered is not None:
         return np.nan
     settings = PsdsSettings()
     levels = np.unique(np.percentile(scores, np.linspace(50, 99.9, _PSDS_POINTS)))
     points = []
     for level in levels:
-        at = replace(one.choice.settings, threshold=float(level), low_threshold=None)
-        points.append(intersections(truth, find_events(one.tracks, at), settings))
+        at = replace(chosen, threshold=float(level), low_threshold=None)
+        points.append(intersections(truth, one.detections.at(at), settings))
     return psds(points, duration_s, settings)
 
 

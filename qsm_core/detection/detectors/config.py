@@ -76,6 +76,8 @@ class DetectorTraining:
             percentile of the events' durations, within 0.1 and 5 s for windows, 1 and 8 s for
         frames. spectrogram: What it sees.
         augmentation: How examples are varied; null for none.
+        min_quality: Events of a lower quality are neither examples nor background; those without
+            a quality are examples.
         seed: Of the first weights and of the order of examples.
         epochs: Most rounds.
         updates_per_epoch: Steps of a round; val is scored after each round.
@@ -91,6 +93,7 @@ class DetectorTraining:
     sequence_s: Positive | None = None
     spectrogram: SpectrogramSettings = field(default_factory=SpectrogramSettings)
     augmentation: Augmentation | None = field(default_factory=Augmentation)
+    min_quality: int = 1
     seed: Seed = 0
     epochs: Count = 16
     updates_per_epoch: Count = 40

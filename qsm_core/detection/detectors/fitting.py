@@ -200,7 +200,8 @@ class _State:
             "best": self.best,
             "best_epoch": self.best_epoch,
         }
-        torch.save(values, fresh)
+        with fresh.open("wb") as stream:  # a full disk is known by the error of the stream
+            torch.save(values, stream)
         fresh.replace(path)
 
 

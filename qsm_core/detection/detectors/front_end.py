@@ -54,7 +54,10 @@ class FrontEnd:
     def __init__(self, spectrogram: Spectrogram, device: torch.device | str = "cpu") -> None:
         self.spectrogram = spectrogram
         self._window = torch.hann_window(spectrogram.n_fft, device=device)
-        self._bands = torch.from_numpy(_bands(spectrogram)).to(device)
+        bands = _bands(spectrogram)
+        heard = np.flatnonzero(bands.any(axis=0))  # Fourier bins that lie in some bin
+        self._heard = slice(int(heard[0]), int(heard[-1]) + 1)
+        self._bands = torch.from_numpy(np.ascontiguousarray(bands[:, self._heard])).to(device)
 
     def levels(self, samples: Tensor) -> Tensor:
         """Return levels in dB, (B, F, T) float32, of excerpts (B, N) float32."""
@@ -69,8 +72,8 @@ class FrontEnd:
             window=self._window,
             center=False,
             return_complex=True,
-        )
-        power = torch.view_as_real(spectrum).square_().sum(-1)
+        )[:, self._heard]
+        power = spectrum.real.square() + spectrum.imag.square()
         return (self._bands @ power).clamp_(min=10 ** (FLOOR_DB / 10)).log10_().mul_(10)
 
     def normalise(self, levels: Tensor, background: Tensor | None = None) -> Tensor:

@@ -22,6 +22,7 @@ def read_regions(
     *,
     split: str,
     label: str | None,
+    min_quality: int = 1,
     audio: str | Path | None = None,
 ) -> list[Region]:
     """Return the regions of a split.
@@ -32,6 +33,7 @@ def read_regions(
             the whole recordings of train, and for val those of dev.
         split: train or val.
         label: Label of the events; None for all.
+        min_quality: Events of a lower quality are neither examples nor background.
         audio: Folder of the audio, where that is not the prepared set's.
     """
     prepared = read_prepared(recordings, audio=audio)
@@ -47,7 +49,7 @@ def read_regions(
                 (max(0.0, begin - _AROUND_S), end + _AROUND_S)
                 for begin, end in zip(mine["start_s"], mine["end_s"], strict=True)
             ]
-        found += [_region(recording, own, label, begin, end) for begin, end in bounds]
+        found += [_region(recording, own, label, begin, end, min_quality) for begin, end in bounds]
     return found
 
 
@@ -57,17 +59,20 @@ def _region(
     label: str | None,
     begin: float,
     end: float,
+    min_quality: int,
 ) -> Region:
     inside = events[(events["end_s"] > begin) & (events["begin_s"] < end)]
     wanted = inside if label is None else inside[inside["label"] == label]
     # What an annotator was not sure of is no example, and no background either.
-    ignored = wanted["is_unsure"].to_numpy(bool)
+    low = (wanted["quality"] < min_quality).fillna(value=False).to_numpy(bool)
+    ignored = wanted["is_unsure"].to_numpy(bool) | low
     sure = wanted[~ignored]
     band = None
     if sure["low_hz"].notna().any() and sure["high_hz"].notna().any():
         band = float(sure["low_hz"].min()), float(sure["high_hz"].max())
     return Region(
         path=recording.path,
+        sha256=recording.sha256,
         sample_rate_hz=recording.sample_rate_hz,
         begin_s=float(begin),
         end_s=float(end),

@@ -39,10 +39,11 @@ from qsm_core.detection.tracks import (
     track_file_name,
     write_track,
 )
-from qsm_core.errors import DataError, QsmError
+from qsm_core.detection.unchanged import unchanged
+from qsm_core.errors import ConfigurationError, DataError, QsmError
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
-from qsm_core.store.digests import digest_bytes, digest_file, digest_path
+from qsm_core.store.digests import digest_bytes, digest_path
 
 
 def run(context: StageContext) -> dict[str, Any]:
@@ -50,7 +51,6 @@ def run(context: StageContext) -> dict[str, Any]:
 
     Raises:
         DataError: No recording at all could be scored.
-        ConfigurationError: The detector cannot hear the recordings.
         InterruptedStageError: A stop was requested; the finished tracks are kept.
     """
     config = parse_config(ScoreRecordings, context.config)
@@ -84,7 +84,7 @@ def run(context: StageContext) -> dict[str, Any]:
             except DataError as error:
                 failed[recording.recording_id] = "; ".join(error.problems) or str(error)
         if kept is not None:
-            place = _taken_over(context, kept, recording)
+            place = _taken_over(context, kept, recording, config.name)
             index.append(KeptTrack(what.sha256, what.channel, digest, place.name))
         done += recording.duration_s
         context.report(round(done), round(total), "seconds of recordings scored")
@@ -144,14 +144,15 @@ def _unfinished(folder: Path, recording: Recording, digest: str) -> Path | None:
     return path
 
 
-def _taken_over(context: StageContext, path: Path, recording: Recording) -> Path:
-    """Put the track of the same audio into the output, under the name that the audio has here."""
-    if read_track_info(path).recording_id == recording.recording_id:
+def _taken_over(context: StageContext, path: Path, recording: Recording, detector: str) -> Path:
+    """Put the track of the same audio into the output, under the names that are used here."""
+    info = read_track_info(path)
+    if (info.recording_id, info.detector) == (recording.recording_id, detector):
         place = context.out / TRACKS / track_file_name(recording.recording_id)
         shutil.copyfile(path, place)
         return place
     track = read_track(path)
-    info = replace(track.info, recording_id=recording.recording_id)
+    info = replace(track.info, recording_id=recording.recording_id, detector=detector)
     return write_track(context.out / TRACKS, ScoreTrack(info, track.logit))
 
 
@@ -163,21 +164,24 @@ def _score(
     digest: str,
     progress: tuple[float, float],
 ) -> ScoreTrack:
-    found = digest_file(recording.path)
-    if found != recording.sha256:
-        problem = f"{recording.path}: has changed since it was checked; run the command again"
-        raise DataError("cannot score a recording", [problem])
-    grid = detector.grid_of(recording.sample_rate_hz)
+    try:
+        grid = detector.grid_of(recording.sample_rate_hz)
+    except ConfigurationError as error:  # others may be heard
+        problems = [f"{recording.path}: {problem}" for problem in error.problems]
+        raise DataError(error.title, problems) from error
     stream = AudioStream(recording.path, grid.sample_rate_hz, recording.channel)
-    found_pieces = list(_watched(context, detector, stream, progress))
-    pieces = [logits for logits, _ in found_pieces]
-    read = found_pieces[-1][1] if found_pieces else 0
-    logit = np.concatenate(pieces) if pieces else np.empty(0, np.float32)
+    with unchanged({recording.path: recording.sha256}):
+        # Thousands of small arrays between large passing ones would hold on to the memory of these.
+        kept, samples = bytearray(), 0
+        for piece, read in _watched(context, detector, stream, progress):
+            kept += piece.astype(np.float32, copy=False).tobytes()
+            samples = read
+    logit = np.frombuffer(kept, dtype=np.float32)
     info = TrackInfo(
         recording_id=recording.recording_id,
         label=config.label,
         sample_rate_hz=grid.sample_rate_hz,
-        num_samples=read,
+        num_samples=samples,
         start_sample=grid.start_sample,
         hop_samples=grid.hop_samples,
         window_samples=grid.window_samples,

@@ -56,6 +56,7 @@ def run(context: StageContext) -> dict[str, Any]:
         context.inputs["recordings"],
         context.inputs.get("variant"),
         label=config.label,
+        min_quality=config.min_quality,
         audio=context.runtime.get("audio"),
     )
     regions = {split: read(split=split) for split in ("train", "val")}

@@ -23,15 +23,17 @@ from qsm_core.detection.audio_stream import AudioStream, overlapping
 from qsm_core.detection.detectors.config import Form
 from qsm_core.detection.detectors.front_end import Background, FrontEnd, Spectrogram
 from qsm_core.detection.detectors.levels import level_pieces
-from qsm_core.detection.detectors.network import FRAME_STRIDE, ResNet18
+from qsm_core.detection.detectors.network import FRAME_STRIDE, ResNet18, folded
 from qsm_core.errors import ConfigurationError, ModelError
 
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "detector.json"
-_SCORES_AT_ONCE = 512  # of the frame form
-_WINDOWS_AT_ONCE = 64
+# More scores at once share their context, fewer stay in the cache of a core. Frames of a piece are
+# a multiple of the coarsest stride, so that every piece is heard as one pass would hear it.
+_SCORES_AT_ONCE = 1024  # of the frame form
+_LAST_FRAMES = 128  # the last piece of a recording has a multiple of these
+_WINDOWS_AT_ONCE = 32
 _PIECE_FRAMES = 2048
-_CHANNELS_LAST = 16  # width from which on the layout is used
 _RATE_TOLERANCE = 0.999
 
 
@@ -95,12 +97,8 @@ class TrainedDetector:
         self.description = description
         self.spectrogram = description.spectrogram
         self._device = torch.device(device)
-        # oneDNN is faster with channels last, but has crashed where there are fewer than 16.
         self._network = network.to(self._device).eval()
-        if description.width >= _CHANNELS_LAST:
-            for weights in self._network.parameters():
-                if weights.ndim == 4:
-                    weights.data = weights.data.to(memory_format=torch.channels_last)
+        self._folded = folded(self._network)
         self._front_end = FrontEnd(description.spectrogram, self._device)
         rate = self.spectrogram.sample_rate_hz
         self._window = max(self.spectrogram.n_fft, round(description.sequence_s * rate))
@@ -221,11 +219,13 @@ class TrainedDetector:
         pieces = overlapping(stream.blocks(), length, step, lead=lead)
         skipped = context // FRAME_STRIDE
         for number, (samples, available) in enumerate(pieces):
-            logits = self._run(samples[None], background)[0, skipped : skipped + _SCORES_AT_ONCE]
+            wanted = _SCORES_AT_ONCE
             if available + lead < length:  # the recording ends here
-                begin = self.grid.start_sample + number * step
-                end = number * step + available
-                logits = logits[: max(0, -(-(end - begin) // self.grid.hop_samples))]
+                left = available - self.grid.start_sample
+                wanted = min(wanted, max(0, -(-left // self.grid.hop_samples)))
+                frames = -(-FRAME_STRIDE * wanted // _LAST_FRAMES) * _LAST_FRAMES + 2 * context
+                samples = samples[: self.spectrogram.num_samples(frames)]
+            logits = self._run(samples[None], background)[0, skipped : skipped + wanted]
             yield logits, number * step + available
 
     def _window_logits(self, stream: AudioStream) -> Iterator[tuple[np.ndarray, int]]:
@@ -249,7 +249,7 @@ class TrainedDetector:
         levels = self._front_end.levels(
             torch.from_numpy(np.ascontiguousarray(samples)).to(self._device)
         )
-        logits = self._network(self._front_end.normalise(levels, background)).float()
+        logits = self._folded(self._front_end.normalise(levels, background)).float()
         if self.description.classes == 1:
             return np.asarray(logits[..., 0].cpu())
         target = self.description.target

@@ -14,6 +14,7 @@ from qsm_core.detection.detectors.config import Augmentation
 from qsm_core.detection.detectors.front_end import FLOOR_DB, Background, FrontEnd, Spectrogram
 from qsm_core.detection.detectors.levels import level_pieces
 from qsm_core.detection.detectors.network import FRAME_STRIDE
+from qsm_core.detection.unchanged import unchanged
 
 _PIECE_FRAMES = 2048
 _WITH_EVENT = 0.5  # share of the examples that are placed on an event
@@ -25,6 +26,7 @@ class Region:
 
     Args:
         path: The recording.
+        sha256: Of the file.
         sample_rate_hz: Its rate.
         channel: The channel to hear; null for the mean of all.
         begin_s: Where the stretch begins, in the recording's own clock.
@@ -36,6 +38,7 @@ class Region:
     """
 
     path: Path
+    sha256: str
     sample_rate_hz: int
     begin_s: float
     end_s: float
@@ -91,11 +94,13 @@ class TrainingSet:
         self._framewise = framewise
         self._front_end = FrontEnd(spectrogram)
         paths = sorted({(region.path, region.channel) for region in regions}, key=str)
+        digests = {region.path: region.sha256 for region in regions}
         kept = {
             key: _keep_levels(
                 AudioStream(key[0], spectrogram.sample_rate_hz, key[1]),
                 self._front_end,
                 folder / f"levels{number:05d}",
+                digests[key[0]],
             )
             for number, key in enumerate(paths)
         }
@@ -246,7 +251,7 @@ class TrainingSet:
 
 
 def _keep_levels(
-    stream: AudioStream, front_end: FrontEnd, place: Path
+    stream: AudioStream, front_end: FrontEnd, place: Path, sha256: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute the levels of a recording once; return them (F, T), and the background (F,)."""
     file, background_file = place.with_suffix(".f32"), place.with_suffix(".background.npy")
@@ -254,11 +259,14 @@ def _keep_levels(
     if not background_file.exists():  # it is written last
         place.parent.mkdir(parents=True, exist_ok=True)
         background = Background(bins)
-        with file.open("wb") as out:
+        with unchanged({stream.path: sha256}), file.open("wb") as out:
             for levels in level_pieces(stream, front_end, _PIECE_FRAMES):
                 background.add(levels)
                 out.write(np.ascontiguousarray(levels.T).tobytes())
-        np.save(background_file, background.levels())
+        fresh = background_file.with_suffix(".part")
+        with fresh.open("wb") as out:
+            np.save(out, background.levels())
+        fresh.replace(background_file)
     levels = np.memmap(file, dtype=np.float32, mode="r").reshape(-1, bins).T
     return levels, np.load(background_file)
 

@@ -94,5 +94,13 @@ def _of(events: pd.DataFrame, recording: str) -> pd.DataFrame:
 
 def variant_tag(window_s: float, hop_s: float, threshold: float) -> str:
     """Return a name such as `len400_hop50_th90`; thresholds of 0.29 and 0.28 have their own."""
-    percent = f"{100 * threshold:.6f}".rstrip("0").rstrip(".")
-    return f"len{round(1000 * window_s)}_hop{round(1000 * hop_s)}_th{percent}"
+    return f"len{round(1000 * window_s)}_hop{round(1000 * hop_s)}_th{_percent(threshold)}"
+
+
+def found_tag(threshold: float | None) -> str:
+    """Return a name for events of another program: `found_th40`, or `found` without a threshold."""
+    return "found" if threshold is None else f"found_th{_percent(threshold)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.6f}".rstrip("0").rstrip(".")

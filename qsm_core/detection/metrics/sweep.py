@@ -5,7 +5,7 @@ A sweep over the test set shows how a detector behaves; the threshold is chosen 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,10 +52,34 @@ def sweep(
     names = [track.info.recording_id for track in tracks]
     labels = {track.info.label for track in tracks}
     own = annotations[annotations["recording_id"].isin(names) & annotations["label"].isin(labels)]
-    own = own.reset_index(drop=True)
+    return sweep_detections(
+        lambda each: find_events(tracks, each),
+        names,
+        own.reset_index(drop=True),
+        settings,
+        criterion,
+    )
+
+
+def sweep_detections(
+    at: Callable[[EventSettings], pd.DataFrame],
+    names: Sequence[str],
+    annotations: pd.DataFrame,
+    settings: Sequence[EventSettings],
+    criterion: Criterion,
+) -> Sweep:
+    """Score the events of every setting, wherever they come from.
+
+    Args:
+        at: Returns the detections at a setting.
+        names: All recordings that count.
+        annotations: Of these recordings, under the label of the detections.
+        settings: What to try.
+        criterion: Which pairs may be matched.
+    """
     rows, counts = [], []
     for number, each in enumerate(settings):
-        compared = compare(own, find_events(tracks, each), criterion, recordings=names)
+        compared = compare(annotations, at(each), criterion, recordings=names)
         rows.append({"threshold": each.threshold, "hop_s": each.hop_s, **summary(compared)})
         counts.append(compared.counts.assign(setting=number))
     joined = pd.concat(counts, ignore_index=True) if counts else pd.DataFrame()

@@ -41,7 +41,9 @@ def run(context: StageContext) -> dict[str, Any]:
     config = parse_config(ListRecordings, context.config)
     source = context.inputs["source"]
     memo = context.runtime.get("memo")
-    settings = CheckSettings(channel="mix" if config.channel is None else config.channel)
+    # Scoring decodes them all, and says which of them are damaged.
+    channel = "mix" if config.channel is None else config.channel
+    settings = CheckSettings(channel=channel, decode=False)
     checked = check_recordings(
         found_below(source),
         settings,

@@ -13,7 +13,7 @@ Run alone as `python -m qsm_core.detection.variants.build --spec spec.json`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from qsm_core.audio.writing import write_audio
 from qsm_core.detection.annotations.audio_files import base_name
 from qsm_core.detection.audio_stream import one_channel
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import RecordingSet
+from qsm_core.detection.unchanged import unchanged
 from qsm_core.detection.variants.clips import NOISE, TARGET, Clip, Mined, mine_clips
 from qsm_core.detection.variants.config import VariantConfig
 from qsm_core.detection.variants.index import INDEX_FILE
@@ -49,15 +51,11 @@ def run(context: StageContext) -> dict[str, Any]:
     """
     config = parse_config(VariantConfig, context.config)
     found = read_prepared(context.inputs["recordings"], audio=context.runtime.get("audio"))
-    mined = mine_clips(_without_test(found), config)
+    used = _without_test(found)
+    mined = mine_clips(used, config)
     table = _table(mined, config)
-    for number, (clip, name) in enumerate(zip(mined.clips, table["fn"], strict=True), 1):
-        waveform = _write_clip(context.out / name, clip)
-        if config.spectrograms:
-            image = context.out / "spectrograms" / Path(name).with_suffix(".png").name
-            write_spectrogram(image, waveform, clip.sample_rate_hz)
-        if number % _REPORTED_EVERY == 0 or number == len(mined.clips):
-            context.report(number, len(mined.clips), "clips written")
+    with unchanged({recording.path: recording.sha256 for recording in used.listed()}):
+        _write_clips(context, mined, table["fn"], config)
     for split, file in SPLIT_FILES.items():
         names = table.loc[table["split"] == split, "fn"]
         (context.out / file).write_text("".join(f"{name}\n" for name in names))
@@ -66,6 +64,18 @@ def run(context: StageContext) -> dict[str, Any]:
     counts = _counts(table, mined, config)
     (context.out / "counts.json").write_text(json.dumps(counts, indent=1) + "\n")
     return counts
+
+
+def _write_clips(
+    context: StageContext, mined: Mined, names: Iterable[str], config: VariantConfig
+) -> None:
+    for number, (clip, name) in enumerate(zip(mined.clips, names, strict=True), 1):
+        waveform = _write_clip(context.out / name, clip)
+        if config.spectrograms:
+            image = context.out / "spectrograms" / Path(name).with_suffix(".png").name
+            write_spectrogram(image, waveform, clip.sample_rate_hz)
+        if number % _REPORTED_EVERY == 0 or number == len(mined.clips):
+            context.report(number, len(mined.clips), "clips written")
 
 
 def _without_test(found: RecordingSet) -> RecordingSet:
@@ -114,7 +124,7 @@ def _write_clip(path: Path, clip: Clip) -> np.ndarray:
         raise DataError("the clips cannot be cut", [problem])
     waveform = one_channel(samples, clip.channel)
     subtype = info.subtype if soundfile.check_format("WAV", info.subtype) else "PCM_16"
-    soundfile.write(path, waveform, rate, subtype=subtype, format="WAV")
+    write_audio(path, waveform, rate, subtype=subtype)
     return waveform
 
 

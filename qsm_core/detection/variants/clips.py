@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 
+from qsm_core.audio.decoding import open_blocks
+from qsm_core.audio.reading import why_unreadable
 from qsm_core.detection.annotations.audio_files import base_name
 from qsm_core.detection.annotations.clock import Span, to_source
 from qsm_core.detection.recordings import Recording, RecordingSet, rows_of
@@ -213,11 +214,11 @@ class _Sources:
         if path is None or not path.is_file():
             return None
         if path not in self._free:
-            info = soundfile.info(path)
+            frames, samples_a_second = _size_of(path)
             rows = [(span.begin_s, span.end_s) for span in self._events[path]]
             events = pd.DataFrame(rows, columns=["begin_s", "end_s"])
-            occupied = _occupied(events, info.samplerate, margin_s)
-            self._free[path] = FreeSpace(info.frames, occupied), info.samplerate
+            occupied = _occupied(events, samples_a_second, margin_s)
+            self._free[path] = FreeSpace(frames, occupied), samples_a_second
         free, rate = self._free[path]
         length = round((call.stretch.end - call.stretch.begin) * rate / call.sample_rate_hz)
         stretch = free.take(length, rng)
@@ -225,3 +226,13 @@ class _Sources:
             return None
         changed = {"path": path, "sample_rate_hz": rate, "source": "raw"}
         return Clip(**{**_noise(call, stretch).__dict__, **changed})
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    """Return the samples of a longer file, and how many are a second."""
+    try:
+        with open_blocks(path) as file:
+            return file.length(), file.rate_hz
+    except (OSError, RuntimeError) as error:
+        problem = f"{path}: {why_unreadable(path, error)}; repair or remove it"
+        raise DataError("noise cannot be taken from a longer file", [problem]) from error

@@ -4,13 +4,13 @@
     train_variants.json          {"globals": {...}, name: {...}, "active_variants": [...]}
     benchmark_variants.json      [{"seq_len": 0.4, "hop": 0.05, "threshold": 0.3}, ...]
 
-What says where and how jobs run (paths, slurm) is not used.
+What says where and how jobs run (paths, slurm) is not used; `unused_settings` names it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,11 @@ from qsm_core.detection.variants.config import STRATEGIES, VariantConfig
 from qsm_core.errors import ConfigurationError
 from qsm_core.stage.context import parse_config
 
+# What is read of them; everything else means nothing here.
+_OF_STRATEGY = {"split_strategy", "seed", "min_quality", "noise_per_hum", "noise_mining"}
+_OF_MINING = {"margin_s", "fallback_raw"}
+_OF_TRAINING = {"dataset", "sequence_len", "n_fft", "hop_length"}
+_OF_BENCHMARK = {"seq_len", "hop", "threshold"}
 # Names that their older files have.
 _OLDER = {"random_by_clip": "random", "proportional_clipwise_by_tape": "clipwise_balanced"}
 
@@ -78,14 +83,7 @@ def read_train_variants(path: Path) -> list[TrainVariant]:
     """
     values = _read(path, dict)
     shared = values.get("globals", {})
-    listed = values.get("variants")
-    if listed is None:
-        reserved = ("globals", "active_variants", "slurm")
-        listed = {
-            name: each
-            for name, each in values.items()
-            if name not in reserved and isinstance(each, dict)
-        }
+    listed = _listed(values)
     active = values.get("active_variants") or list(listed)
     unknown = [name for name in active if name not in listed]
     if unknown:
@@ -125,6 +123,36 @@ def read_benchmark_variants(path: Path) -> list[BenchmarkVariant]:
     return found
 
 
+def unused_settings(path: Path) -> list[str]:
+    """Return the names of the settings in one of the three files that mean nothing here, sorted.
+
+    Raises:
+        ConfigurationError: The file is not JSON.
+    """
+    values = _read(path, (dict, list))
+    if isinstance(values, list):
+        return sorted(_names(values) - _OF_BENCHMARK)
+    if "strategies" in values:
+        strategies = [one for one in values["strategies"].values() if isinstance(one, dict)]
+        mining = _names(one.get("noise_mining") for one in strategies) - _OF_MINING
+        outside = set(values) - {"strategies", "active_strategies", "active_strategy"}
+        return sorted((_names(strategies) - _OF_STRATEGY) | mining | outside)
+    listed = _listed(values)
+    outside = set(values) - {"globals", "variants", "active_variants", *listed}
+    return sorted((_names([values.get("globals"), *listed.values()]) - _OF_TRAINING) | outside)
+
+
+def _names(entries: Iterable[object]) -> set[str]:
+    return {str(name) for one in entries if isinstance(one, dict) for name in one}
+
+
+def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variants of a training file, which may be listed at its outermost level."""
+    reserved = ("globals", "active_variants", "slurm")
+    outside = {k: one for k, one in values.items() if k not in reserved and isinstance(one, dict)}
+    return dict(values.get("variants", outside))
+
+
 def _variant(name: str, values: Mapping[str, Any]) -> VariantConfig:
     mining = values.get("noise_mining", {})
     strategy = values.get("split_strategy")
@@ -161,7 +189,7 @@ def _train_variant(path: Path, name: str, values: Mapping[str, Any]) -> TrainVar
     return TrainVariant(name, values.get("dataset"), **numbers)
 
 
-def _read(path: Path, kind: type) -> Any:
+def _read(path: Path, kind: type | tuple[type, ...]) -> Any:
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:

@@ -25,6 +25,10 @@ _ROW_IN = 0.28
 def detection_figures(tables: Tables, titles: Titles, curves: Tables) -> dict[str, ReportFigure]:
     """Return the figures by name; those without anything to draw are left out."""
     sweep, f1 = tables["sweep"], tables["results"].query("metric == 'f1'")
+    swept = _those_in(sweep, titles)
+    filtered = tables["settings"].dropna(subset="unfiltered")
+    before = dict(zip(filtered["detector"], filtered["unfiltered"], strict=True))
+    itself = {name: title for name, title in titles.items() if name not in before}
     best = f1.sort_values("value").iloc[-1] if len(f1) else None
     figures = {
         "threshold_sweep": ReportFigure(
@@ -39,25 +43,26 @@ def detection_figures(tables: Tables, titles: Titles, curves: Tables) -> dict[st
                 f"{percent(best['value'])} ({titles[best['detector']]})"
             )
             + ".",
-            lambda: _sweep(sweep, tables["settings"], titles),
+            lambda: _sweep(sweep, tables["settings"], swept),
         ),
         "precision_recall": ReportFigure(
             "Precision and recall",
-            "Each line is the sweep of one detector; the large marker is the chosen threshold.",
+            "Each line is the sweep of one detector; the large marker is the chosen threshold"
+            + ("; an arrow leads to the second stage." if before else "."),
             "The same rates as a plane of precision and recall.",
-            lambda: _plane(sweep, tables["results"], titles),
+            lambda: _plane(sweep, tables["results"], itself, before),
         ),
         "recall_by_tape": ReportFigure(
             "Recall by recording and threshold",
             "Rows are recordings of test, from the easiest to the hardest.",
             "Heat maps of recall, one a detector.",
-            lambda: _heat_maps(tables["sweep_by_recording"], titles),
+            lambda: _heat_maps(tables["sweep_by_recording"], swept),
         ),
         "counts": ReportFigure(
             "Detections against annotations",
             "One point a recording of test; on the line both numbers are equal.",
             "Numbers of detections against numbers of annotations.",
-            lambda: _counts(tables["by_recording"], titles),
+            lambda: _counts(tables["by_recording"], itself),
         ),
         "reliability": ReportFigure(
             "Are the scores probabilities?",
@@ -65,7 +70,7 @@ def detection_figures(tables: Tables, titles: Titles, curves: Tables) -> dict[st
             "on "
             "dev; on the line it is right.",
             "Observed share of windows with an event against the predicted probability.",
-            lambda: _reliability(tables["reliability"], titles),
+            lambda: _reliability(tables["reliability"], _those_in(tables["reliability"], titles)),
         ),
     }
     if len(tables["boundary_errors"]):
@@ -85,6 +90,12 @@ def detection_figures(tables: Tables, titles: Titles, curves: Tables) -> dict[st
             lambda: _learning(curves),
         )
     return figures
+
+
+def _those_in(table: pd.DataFrame, titles: Titles) -> Titles:
+    """Return the titles of the detectors that have rows in a table."""
+    there = set(table["detector"])
+    return {name: title for name, title in titles.items() if name in there}
 
 
 def _each(
@@ -115,13 +126,16 @@ def _sweep(sweep: pd.DataFrame, settings: pd.DataFrame, titles: Titles) -> Figur
     return figure
 
 
-def _plane(sweep: pd.DataFrame, results: pd.DataFrame, titles: Titles) -> Figure:
+def _plane(
+    sweep: pd.DataFrame, results: pd.DataFrame, titles: Titles, before: Mapping[str, str]
+) -> Figure:
     figure = new_figure(WIDTH_IN, 3.6)
     axes = figure.subplots()
     values = results.pivot_table(index="detector", columns="metric", values="value")
     for index, (name, title) in enumerate(titles.items()):
         style, own = series_style(index), sweep[sweep["detector"] == name]
-        axes.plot(own["recall"], own["precision"], color=style.color, linewidth=1, label=title)
+        if len(own):
+            axes.plot(own["recall"], own["precision"], color=style.color, linewidth=1, label=title)
         if name in values.index:
             axes.plot(
                 [float(values["recall"][name])],
@@ -129,7 +143,13 @@ def _plane(sweep: pd.DataFrame, results: pd.DataFrame, titles: Titles) -> Figure
                 color=style.color,
                 marker=style.marker,
                 markersize=9,
+                label=title if own.empty else None,
             )
+    for name, first in before.items():
+        start, end = (
+            (float(values["recall"][one]), float(values["precision"][one])) for one in (first, name)
+        )
+        axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "0.3"})
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="Recall", ylabel="Precision")
     axes.legend(loc="best", fontsize=8)
     return figure

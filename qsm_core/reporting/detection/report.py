@@ -9,6 +9,7 @@ set) and trained detectors, for their curves. `reporting.page.report` describes 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -30,6 +31,8 @@ from qsm_core.stage.entry import run_entry
 
 _TABLES = (
     "settings",
+    "notes",
+    "fixed_variants",
     "own_test",
     "results",
     "differences",
@@ -54,6 +57,10 @@ def run(context: StageContext) -> dict[str, Any]:
     config = parse_config(DetectionReport, context.config)
     folder = context.inputs["benchmark"]
     tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
+    # A second stage that could not be fitted has no row.
+    measured = set(tables["results"]["detector"])
+    titles = {name: title for name, title in config.titles.items() if name in measured}
+    config = replace(config, titles=titles)
     context.report(0, 2, "hearing examples")
     sounds = gallery(
         tables["examples"],
@@ -69,7 +76,11 @@ def run(context: StageContext) -> dict[str, Any]:
         for name in config.trainings
     }
     figures = detection_figures(tables, config.titles, curves)
-    shown = {name: _report_table(name, table, config) for name, table in tables.items()}
+    shown = {
+        name: _report_table(name, table, config)
+        for name, table in tables.items()
+        if len(table) or name not in ("fixed_variants", "notes")
+    }
     results = _results_view(tables["results"], tables["settings"], config)
     shown["results"] = ReportTable(tables["results"], results)
     sentences = _sentences(tables, config)
@@ -86,7 +97,10 @@ def run(context: StageContext) -> dict[str, Any]:
             "results",
             "Results",
             abstract=sentences,
-            tables=["results", "differences", "own_test"],
+            tables=[
+                *("results", "differences"),
+                *(name for name in ("fixed_variants", "own_test", "notes") if len(tables[name])),
+            ],
             figures=["threshold_sweep", "precision_recall"],
         ),
         Section(
@@ -182,6 +196,7 @@ def _report_table(name: str, table: pd.DataFrame, config: DetectionReport) -> Re
                 "low_threshold": "Low (log odds)",
                 "min_duration_s": "Shortest (s)",
                 "max_gap_s": "Closed gap (s)",
+                "keep_probability": "Kept by the second stage from",
                 "dev_f1": "F1 on dev",
             },
         ),
@@ -214,6 +229,18 @@ def _report_table(name: str, table: pd.DataFrame, config: DetectionReport) -> Re
                 "f1": "F1",
             },
         ),
+        "fixed_variants": (
+            "At windows, hops and thresholds of benchmark_variants.json, on test",
+            {
+                "detector": "Detector",
+                "variant": "Variant",
+                "n_found": "Detections",
+                "precision": "Precision",
+                "recall": "Recall",
+                "f1": "F1",
+            },
+        ),
+        "notes": ("Notes", {"detector": "On", "note": "Note"}),
         "own_test": (
             "Clips of its own test split against clips of unseen groups",
             {
@@ -272,13 +299,21 @@ def _sentences(tables: Mapping[str, pd.DataFrame], config: DetectionReport) -> l
         f"{percent(row['unseen_f1'])}."
         for row in tables["own_test"].to_dict("records")
     ]
-    tapes = tables["by_recording"].query("detector == @best").sort_values("f1")
+    tapes = tables["by_recording"].query("detector == @best").dropna(subset="f1").sort_values("f1")
     if len(tapes) > 1:
-        sentences.append(
-            f"Hardest recording: {tapes.iloc[0]['recording_id']} ({percent(tapes.iloc[0]['f1'])}); "
-            f"easiest: {tapes.iloc[-1]['recording_id']} ({percent(tapes.iloc[-1]['f1'])})."
-        )
+        sentences.append(_hardest(tapes))
     return sentences
+
+
+def _hardest(tapes: pd.DataFrame) -> str:
+    """Return which recordings are hardest and easiest; `tapes` is sorted by F1."""
+    worst, best = tapes.iloc[0], tapes.iloc[-1]
+    if percent(worst["f1"]) == percent(best["f1"]):
+        return f"Its F1 is {percent(best['f1'])} in each of the {len(tapes)} recordings of test."
+    return (
+        f"Hardest recording: {worst['recording_id']} ({percent(worst['f1'])}); "
+        f"easiest: {best['recording_id']} ({percent(best['f1'])})."
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.detection.parameters import parse_detection_parameters
+from flows.detection.parsing import parse_detection_parameters
 from flows.detection.stages import benchmark_stages
 from flows.run.session import Session
 from qsm_core.errors import ConfigurationError

@@ -121,6 +121,26 @@ def test_a_plain_table_may_have_no_header(tmp_path: Path) -> None:
     assert spans(table(tmp_path / "a.csv", '"0,5","1,5"')) == [(0.5, 1.5, None)]
 
 
+def test_rows_may_name_the_file_first_or_a_file_without_an_event(tmp_path: Path) -> None:
+    listed = table(tmp_path / "list.txt", "audio/a.05.wav\t0.5\t1.5\tcar", "b.wav\t1\t2\tcar")
+    found = read_event_tables(listed)
+    assert found.recordings == ("a.05", "b")
+    assert found.events[["begin_s", "label"]].to_numpy().tolist() == [[0.5, "car"], [1.0, "car"]]
+    listed.unlink()
+    for name in ("a.wav", "quiet.wav"):
+        audio(tmp_path / name)
+    table(
+        tmp_path / "all.tsv",
+        "filename\tonset\toffset\tevent_label",
+        "a.wav\t0\t1\tcar",
+        "quiet.wav",
+    )
+    imported = import_recordings(tmp_path)
+    assert imported.recordings["recording_id"].tolist() == ["a.wav", "quiet.wav"]
+    assert len(imported.annotations) == 1
+    assert read_event_tables(tmp_path / "all.tsv").recordings == ("a", "quiet")
+
+
 def test_dcase_tables_give_an_event_of_each_class(tmp_path: Path) -> None:
     path = table(
         tmp_path / "a.csv",
@@ -196,6 +216,27 @@ def test_tables_find_their_audio_by_whole_names(tmp_path: Path) -> None:
     checked = check_recordings(found)
     # 05.24: the event of 4 to 3.5 s ends before it begins.
     assert [problem.kind for problem in checked.problems] == ["no length"]
+
+
+def test_recordings_are_chosen_by_path_before_the_others_are_checked(tmp_path: Path) -> None:
+    audio(tmp_path / "finch" / "a.wav", 2)
+    (tmp_path / "recordings.csv").write_text(
+        "path,group\nfinch/a.wav,bird\ntit/gone.wav,other\n", encoding="utf-8"
+    )
+    (tmp_path / "annotations.csv").write_text(
+        "recording,begin_s,end_s,label\nfinch/a.wav,0,1,i\ntit/gone.wav,5,4,song\n",
+        encoding="utf-8",
+    )
+    assert check_recordings(import_recordings(tmp_path)).problems
+    found = import_recordings(tmp_path, ImportOptions(recordings="^finch/"))
+    assert not check_recordings(found).problems
+    assert found.annotations["label"].tolist() == ["i"]
+    assert "1 of 2 recordings are chosen by '^finch/'" in found.notes
+    with pytest.raises(DataError, match="'mouse': is found in none of 2 paths, such as finch/a"):
+        import_recordings(tmp_path, ImportOptions(recordings="mouse"))
+    for name in ("recordings", "group_pattern"):
+        with pytest.raises(DataError, match=rf"{name} = '\(': is no regular expression"):
+            import_recordings(tmp_path, ImportOptions(**{name: "("}))
 
 
 def test_missing_and_ambiguous_audio_is_listed_together(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from qsm_core.stage.launch import Launched
 from qsm_core.stage.making import make_output
 from qsm_core.store.spec import build_spec
 from qsm_core.store.store import Store
+from tests.support.small_disk import small_disk
 
 
 def writes(mebibytes: int):
@@ -29,23 +30,14 @@ def writes(mebibytes: int):
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path):
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", 8 * 1024) as folder:
+        yield folder
 
 
-def test_full_while_the_stage_writes(small_disk, toys):
-    store = Store(small_disk / "store")
+def test_full_while_the_stage_writes(disk, toys):
+    store = Store(disk / "store")
     spec = build_spec(toys.count, {"n": 1}, {})
     with pytest.raises(StoreError, match="the disk is full") as caught:
         make_output(store, spec, {}, launch=writes(20))
@@ -58,14 +50,14 @@ def test_full_while_the_stage_writes(small_disk, toys):
     assert make_output(store, spec, {}, launch=writes(5)).summary == {"size": 5}
 
 
-def test_full_while_the_output_is_committed(small_disk, toys):
-    store = Store(small_disk / "store")
+def test_full_while_the_output_is_committed(disk, toys):
+    store = Store(disk / "store")
     spec = build_spec(toys.count, {"n": 1}, {})
 
     def launch(_, context, folder):
         (context.out / "a.bin").write_bytes(os.urandom(2**20))
         (context.work / "checkpoint").write_text("here")
-        with (small_disk / "ballast").open("wb", buffering=0) as stream:
+        with (disk / "ballast").open("wb", buffering=0) as stream:
             try:
                 while stream.write(os.urandom(4096)):
                     pass
@@ -78,7 +70,7 @@ def test_full_while_the_output_is_committed(small_disk, toys):
     assert store.find(spec) is None
     assert not store.layout.output("count", spec.key).exists()
     assert (store.layout.work("count", spec.key) / "resume" / "checkpoint").exists()
-    (small_disk / "ballast").unlink()
+    (disk / "ballast").unlink()
     assert make_output(store, spec, {}, launch=writes(1)).summary == {"size": 1}
 
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from qsm_core.detection.benchmark import evaluate
 from qsm_core.detection.benchmark.choice import choose_settings
-from qsm_core.detection.benchmark.config import Benchmark, Entrant
 from qsm_core.detection.benchmark.own_test import own_test_row
 from qsm_core.detection.divide import divide
 from qsm_core.detection.metrics.matching import Overlap
-from qsm_core.detection.metrics.resampling import Resampling
 from qsm_core.detection.prepared import read_prepared
 from qsm_core.detection.recordings import as_annotations, as_recordings
 from qsm_core.detection.synthetic_config import Division
-from qsm_core.detection.tracks import ScoreTrack, TrackInfo, write_track
+from qsm_core.detection.tracks import ScoreTrack, read_track, write_track
 from qsm_core.errors import DataError
-from qsm_core.stage.context import StageContext
+from tests.support.detection_tracks import HOP, benchmark, write_tracks
 from tests.support.recordings import RATE_HZ, write_tones
 
-HOP = 80
 SPLITS = ("train", "dev", "test", "test")
 
 
@@ -35,43 +28,10 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tones(tmp_path_factory.mktemp("tones"), SPLITS)
 
 
-def _tracks(recordings: Path, folder: Path, height: float, noise: float = 0.0) -> Path:
-    """Write tracks that are `height` inside events and -3 elsewhere."""
-    prepared = read_prepared(recordings)
-    for number, one in enumerate(prepared.listed()):
-        count = one.num_samples // HOP
-        times = (np.arange(count) + 0.5) * HOP / RATE_HZ
-        logit = np.full(count, -3.0)
-        events = prepared.annotations
-        own = events[events["recording_id"] == one.recording_id]
-        for begin, end in own[["begin_s", "end_s"]].to_numpy():
-            logit[(times >= begin) & (times < end)] = height
-        logit += np.random.default_rng(number).normal(0, noise, count) if noise else 0
-        info = TrackInfo(
-            *(one.recording_id, "event", RATE_HZ, one.num_samples, 0, HOP, HOP),
-            *("made by hand", "0" * 64, one.sha256),
-        )
-        write_track(folder / "tracks", ScoreTrack(info, logit.astype(np.float32)))
-    return folder
-
-
-def _evaluate(recordings: Path, folder: Path, **tracks: Path) -> dict[str, pd.DataFrame]:
-    config = Benchmark(
-        tuple(Entrant(name, name.title()) for name in tracks),
-        resampling=Resampling(num_resamples=100),
-    )
-    out = folder / "out"
-    out.mkdir(parents=True)
-    values = json.loads(json.dumps(dataclasses.asdict(config)))
-    inputs = {"recordings": recordings} | {f"tracks_{name}": at for name, at in tracks.items()}
-    evaluate.run(StageContext(values, inputs, out, folder, {}, lambda *_: None))
-    return {path.stem: pd.read_parquet(path) for path in out.glob("*.parquet")}
-
-
 def test_perfect_detections_give_one_and_none_give_zero(recordings: Path, tmp_path: Path) -> None:
-    perfect = _tracks(recordings, tmp_path / "perfect", 3.0)
-    silent = _tracks(recordings, tmp_path / "silent", -3.0)
-    tables = _evaluate(recordings, tmp_path / "run", perfect=perfect, silent=silent)
+    perfect = write_tracks(recordings, tmp_path / "perfect", 3.0)
+    silent = write_tracks(recordings, tmp_path / "silent", -3.0)
+    tables = benchmark(recordings, tmp_path / "run", {"perfect": perfect, "silent": silent})
     results = tables["results"].set_index(["detector", "metric"])["value"]
     for rate in ("precision", "recall", "f1"):
         assert results["perfect", rate] == 1
@@ -96,13 +56,13 @@ def test_perfect_detections_give_one_and_none_give_zero(recordings: Path, tmp_pa
 
 def test_thresholds_come_from_dev_alone(recordings: Path, tmp_path: Path) -> None:
     """Scores of test are shifted: what is chosen does not follow."""
-    plain = _tracks(recordings, tmp_path / "plain", 2.0, noise=0.5)
-    shifted = _tracks(recordings, tmp_path / "shifted", 2.0, noise=0.5)
+    plain = write_tracks(recordings, tmp_path / "plain", 2.0, noise=0.5)
+    shifted = write_tracks(recordings, tmp_path / "shifted", 2.0, noise=0.5)
     for name in ("rec2", "rec3"):
         path = shifted / "tracks" / f"{name}.parquet"
-        track = evaluate.read_track(path)
+        track = read_track(path)
         write_track(path.parent, ScoreTrack(track.info, track.logit - 10))
-    tables = _evaluate(recordings, tmp_path / "run", plain=plain, shifted=shifted)
+    tables = benchmark(recordings, tmp_path / "run", {"plain": plain, "shifted": shifted})
     settings = tables["settings"].set_index("detector")
     columns = ["threshold", "min_duration_s", "max_gap_s", "dev_f1"]
     assert settings.loc["plain", columns].tolist() == settings.loc["shifted", columns].tolist()
@@ -113,8 +73,8 @@ def test_thresholds_come_from_dev_alone(recordings: Path, tmp_path: Path) -> Non
 
 def test_of_equal_thresholds_the_middle_is_taken(recordings: Path, tmp_path: Path) -> None:
     tracks = [
-        evaluate.read_track(path)
-        for path in sorted((_tracks(recordings, tmp_path, 3.0) / "tracks").iterdir())
+        read_track(path)
+        for path in sorted((write_tracks(recordings, tmp_path, 3.0) / "tracks").iterdir())
     ]
     events = read_prepared(recordings).annotations.assign(label="event")
     choice = choose_settings(tracks, events, Overlap(0.3))
@@ -125,15 +85,15 @@ def test_of_equal_thresholds_the_middle_is_taken(recordings: Path, tmp_path: Pat
 
 
 def test_a_recording_without_a_track_is_named(recordings: Path, tmp_path: Path) -> None:
-    tracks = _tracks(recordings, tmp_path / "tracks", 3.0)
+    tracks = write_tracks(recordings, tmp_path / "tracks", 3.0)
     (tracks / "tracks" / "rec3.parquet").unlink()
     with pytest.raises(DataError, match=r"rec3: Some could not score it"):
-        _evaluate(recordings, tmp_path / "run", some=tracks)
+        benchmark(recordings, tmp_path / "run", {"some": tracks})
 
 
 def test_own_clips_and_unseen_ones_are_asked_the_same(recordings: Path, tmp_path: Path) -> None:
-    folder = _tracks(recordings, tmp_path, 3.0) / "tracks"
-    tracks = {path.stem: evaluate.read_track(path) for path in folder.iterdir()}
+    folder = write_tracks(recordings, tmp_path, 3.0) / "tracks"
+    tracks = {path.stem: read_track(path) for path in folder.iterdir()}
     events = read_prepared(recordings).annotations
     rows = events[events["recording_id"].isin(["rec0", "rec1"])]
     calls = rows.rename(columns={"begin_s": "start_s", "end_s": "end_s"}).assign(

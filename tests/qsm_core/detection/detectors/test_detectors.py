@@ -23,7 +23,12 @@ from qsm_core.detection.detectors.config import (
 )
 from qsm_core.detection.detectors.front_end import Background, FrontEnd, Spectrogram
 from qsm_core.detection.detectors.legacy import load_animal_spot
-from qsm_core.detection.detectors.network import FRAME_STRIDE, ResNet18
+from qsm_core.detection.detectors.network import (
+    COARSEST_STRIDE,
+    FRAME_STRIDE,
+    ResNet18,
+    folded,
+)
 from qsm_core.detection.detectors.other import BandEnergyDetector
 from qsm_core.detection.detectors.regions import read_regions
 from qsm_core.detection.detectors.trained import WEIGHTS_FILE, Description, TrainedDetector
@@ -105,6 +110,35 @@ def test_pieces_of_the_frame_form_are_one_pass_over_the_recording(recordings, mo
     pieces = np.concatenate([logits for logits, _ in detector.logits(stream)])
     assert len(once) == len(pieces) == pytest.approx(8 * RATE_HZ / (FRAME_STRIDE * 80), abs=2)
     np.testing.assert_allclose(once, pieces, atol=1e-5)
+
+
+def test_a_score_depends_on_no_frame_outside_its_context() -> None:
+    network = _detector("frame")._network
+    context = network.context_frames
+    frames = 2 * context + 2 * COARSEST_STRIDE
+    rows = torch.arange(COARSEST_STRIDE // FRAME_STRIDE)  # every phase of the coarsest steps
+    heard = torch.zeros(len(rows), 32, frames)
+    changed = heard.clone()
+    for row in rows.tolist():  # the score of frame context + 2 row hears the frames around it
+        changed[row, :, : FRAME_STRIDE * row] = 3
+        changed[row, :, FRAME_STRIDE * row + 2 * context + 1 :] = 3
+    with torch.inference_mode():
+        before, after = network(heard)[..., 0], network(changed)[..., 0]
+    own = rows + context // FRAME_STRIDE
+    torch.testing.assert_close(after[rows, own], before[rows, own], atol=1e-6, rtol=0)
+    assert (after - before).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("form", ["frame", "window"])
+def test_folding_changes_no_output_and_not_the_network(form) -> None:
+    network = _detector(form)._network
+    names = list(network.state_dict())
+    heard = torch.randn(2, 32, 64)
+    scoring = folded(network)
+    with torch.inference_mode():
+        torch.testing.assert_close(scoring(heard), network(heard), atol=1e-6, rtol=0)
+    assert list(network.state_dict()) == names
+    assert not any("bn" in name for name in scoring.state_dict())
 
 
 def test_windows_are_scored_as_one_by_one(recordings) -> None:
@@ -292,3 +326,17 @@ def test_models_of_animal_spot_are_read_without_running_their_code(tmp_path) -> 
     torch.save({"encoderState": Path}, tmp_path / "code.pk")
     with pytest.raises(ModelError, match="cannot be read as a model of ANIMAL-SPOT"):
         load_animal_spot(tmp_path / "code.pk")
+
+
+def test_events_of_a_low_quality_are_neither_learned_nor_background(tmp_path: Path) -> None:
+    folder = write_tones(tmp_path, ("train", "dev", "test"))
+    table = pd.read_csv(folder / "annotations.csv")
+    table["quality"] = [1, 2, None, 3][: len(table)] + [1] * (len(table) - 4)
+    table.to_csv(folder / "annotations.csv", index=False)
+    own = table[table["recording_id"] == "rec0"]
+    (region,) = read_regions(folder, None, split="train", label=None, min_quality=2)
+    low = (own["quality"] < 2).to_numpy()
+    spans = own[["begin_s", "end_s"]].to_numpy()
+    np.testing.assert_allclose(region.ignored, spans[low])
+    np.testing.assert_allclose(region.events, spans[~low])
+    assert 0 < low.sum() < len(own)

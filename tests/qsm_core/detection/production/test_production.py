@@ -79,7 +79,7 @@ def test_what_can_be_read_is_listed_and_what_cannot_is_named(audio, tmp_path) ->
     ]
     failed = read_failures(tmp_path / "list" / "out")
     assert failed["recording_id"].tolist() == ["night.1/broken.wav"]
-    assert "cannot be read as audio" in failed["problem"][0]
+    assert "cannot be decoded" in failed["problem"][0]
 
 
 def test_one_file_is_a_listing_of_one(audio, tmp_path) -> None:
@@ -133,7 +133,7 @@ def test_tables_give_the_same_events_when_read_again(audio, tmp_path) -> None:
     summary = pd.read_csv(out / "summary.csv").set_index("recording_id")
     counts = found["recording_id"].value_counts()
     assert summary["detections"].dropna().to_dict() == counts.to_dict()
-    assert "cannot be read" in summary.loc["night.1/broken.wav", "problem"]
+    assert "cannot be decoded" in summary.loc["night.1/broken.wav", "problem"]
 
 
 def test_the_least_certain_detections_are_judged_and_read_back(audio, tmp_path) -> None:
