@@ -41,7 +41,7 @@ from flows.acceptance.stages import acceptance_stages
 from flows.form.signature import flat_parameters
 from flows.run.managed_run import managed_run
 from flows.run.plan import show_plan
-from flows.run.publish import publish_report
+from flows.run.publish import link_outputs, publish_outputs, publish_report
 from flows.run.session import Session
 from flows.terminal.ending import current_ending
 from qsm_core.store.layout import VOLATILE_FOLDER
@@ -61,6 +61,9 @@ def accept_adapter(parameters: AcceptParameters) -> dict[str, str]:
     if parameters.plan_only:
         return {}
     finished = session.run(stages)
+    if parameters.only != "both":
+        publish_outputs(finished, session.page)
+        return {"results": str(link_outputs(parameters, finished))}
     verdict = finished.output(VERDICT)
     results = sorted((verdict.path / VOLATILE_FOLDER).glob("*.json"))
     shown = publish_report(

@@ -141,6 +141,11 @@ class AcceptParameters(RunSettings):
     batch_size: int = Field(8, ge=1, le=512, description="Prompts answered together.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
     shards: int = Field(1, ge=1, le=64, description="Workers that each arm is spread over.")
+    only: Literal["both", "baseline", "student"] = Field(
+        "both",
+        description="baseline or student: that arm answers, and nothing is judged; a run with both "
+        "then finds its answers.",
+    )
     valid_at_least: float | None = Field(
         None, gt=0, le=1, description="Share of valid answers, in each arm. Empty: the task's."
     )
@@ -223,6 +228,8 @@ def _finished_problems(p: AcceptParameters) -> list[str]:
         for one in p.finished
         if not Path(one).expanduser().exists()
     ]
+    if p.only != "both":
+        problems.append(f"only = {p.only!r}: finished runs have answers; leave it")
     if len(p.finished) < 2:
         problems.append(
             f"finished (--results): one run is given, and a comparison takes two: {_EXAMPLE}"

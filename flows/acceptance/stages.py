@@ -58,7 +58,10 @@ def acceptance_stages(p: AcceptParameters, arms: Arms | None, run: RunStages) ->
         runs = tuple(Run(arm.name, arm.model, _text(arm.adapter)) for arm in arms)
         models = [_model_inputs(arm, run) for arm in arms]
         for arm, model, role in zip(arms, models, (BASELINE, STUDENT), strict=True):
-            made[arm.name] = _answers(p, arm, {**given, **model}, role, run)
+            if p.only in ("both", arm.name):
+                made[arm.name] = _answers(p, arm, {**given, **model}, role, run)
+        if p.only != "both":
+            return
         inputs |= dict(zip(run_inputs(runs), made.values(), strict=True))
     config = DecideAcceptance(
         runs=runs,

@@ -15,11 +15,14 @@ from nbclient import NotebookClient
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def run_notebook(path: Path, **environment: object) -> nbformat.NotebookNode:
+def run_notebook(
+    path: Path, *, timeout_s: int = 120, **environment: object
+) -> nbformat.NotebookNode:
     """Run a notebook from its first cell to its last, and return it with its outputs.
 
     Args:
         path: The notebook; it is not changed.
+        timeout_s: Of each cell.
         environment: Variables of its kernel.
 
     Raises:
@@ -27,7 +30,7 @@ def run_notebook(path: Path, **environment: object) -> nbformat.NotebookNode:
     """
     client = NotebookClient(
         nbformat.read(path, as_version=4),
-        timeout=120,
+        timeout=timeout_s,
         resources={"metadata": {"path": str(path.parent)}},
     )
     return client.execute(env={**os.environ, **{k: str(v) for k, v in environment.items()}})

@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers.cache_utils import DynamicLayer
 from transformers.generation.logits_process import (
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
+
+_WORTH_SHARING = 32  # tokens at the beginning of all prompts of a batch
+_LIKELIEST = 256  # tokens among which a nucleus is looked for first
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,11 @@ def generate(
         pad_token_id=padding,
         eos_token_id=sorted(ends),
     )
+    inputs, cache = _with_shared_prefix(model, inputs)
     with _without_own_settings(model):
         written = model.generate(
             **inputs,
+            past_key_values=cache,
             generation_config=config,
             logits_processor=LogitsProcessorList(_processors(sampling, seeds, width)),
         )
@@ -135,6 +141,38 @@ def end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
     return frozenset(ends)
 
 
+def _with_shared_prefix(
+    model: Any, inputs: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], DynamicCache | None]:
+    """Compute what all prompts begin with once, instead of once a prompt.
+
+    The prompts of a task differ only near their end, and reading them is most of the work of a
+    batch with short answers.
+
+    Returns:
+        The inputs (B, P), padded behind the shared tokens, and the keys and values of these; as
+        they were, and None, where too little is shared or the model keeps something else.
+    """
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    rows = [row[seen.bool()] for row, seen in zip(ids, mask, strict=True)]
+    shortest = min(len(row) for row in rows)
+    same = torch.stack([row[: shortest - 1] == rows[0][: shortest - 1] for row in rows]).all(dim=0)
+    shared = int(same.long().cumprod(dim=0).sum())
+    if len(rows) < 2 or shared < _WORTH_SHARING:
+        return dict(inputs), None
+    cache = model(rows[0][None, :shared], use_cache=True, logits_to_keep=1).past_key_values
+    if type(cache) is not DynamicCache or {type(one) for one in cache.layers} != {DynamicLayer}:
+        return dict(inputs), None
+    cache.batch_repeat_interleave(len(rows))
+    moved = {name: torch.zeros_like(one) for name, one in inputs.items()}
+    for number, row in enumerate(rows):
+        padding = ids.shape[1] - len(row)
+        moved["input_ids"][number] = torch.cat([row[:shared], ids[number, :padding], row[shared:]])
+        moved["attention_mask"][number] = 1
+        moved["attention_mask"][number, shared : shared + padding] = 0
+    return moved, cache
+
+
 @contextmanager
 def _without_own_settings(model: Any) -> Iterator[None]:
     """Take the settings that come with a model away while it generates.
@@ -148,6 +186,32 @@ def _without_own_settings(model: Any) -> Iterator[None]:
         yield
     finally:
         base.generation_config = own
+
+
+class _Nucleus(LogitsProcessor):  # type: ignore[misc]
+    """Leaves the likeliest tokens that together have a probability of `top_p`.
+
+    What transformers' TopPLogitsWarper leaves, without sorting the vocabulary. The likeliest few
+    hold the nucleus nearly always; a row whose nucleus may reach farther is sorted. Which way a
+    row goes depends on nothing but the row.
+    """
+
+    def __init__(self, top_p: float) -> None:
+        self._top_p = top_p
+        self._sorting = TopPLogitsWarper(top_p)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return scores (B, V), minus infinity outside of the nucleus of each row."""
+        share, places = scores.softmax(dim=-1).topk(min(_LIKELIEST, scores.shape[1]), dim=-1)
+        before = share.double().cumsum(dim=-1) - share
+        outside = before >= self._top_p
+        kept = scores.gather(1, places).masked_fill(outside, -torch.inf)
+        left = torch.full_like(scores, -torch.inf).scatter(1, places, kept)
+        wide = ~outside[:, -1]
+        if bool(wide.any()):
+            # In float64: a sum of small shares from the least upwards is coarse in float32.
+            left[wide] = self._sorting(input_ids[wide], scores[wide].double()).to(scores.dtype)
+        return left
 
 
 class _Drawn(LogitsProcessor):  # type: ignore[misc]
@@ -179,7 +243,7 @@ def _processors(sampling: Sampling, seeds: Sequence[int], width: int) -> list[Lo
     if sampling.top_k:
         made.append(TopKLogitsWarper(sampling.top_k))
     if sampling.top_p < 1:
-        made.append(TopPLogitsWarper(sampling.top_p))
+        made.append(_Nucleus(sampling.top_p))
     return [*made, _Drawn(seeds, width, sampling.max_new_tokens)]
 
 

@@ -96,6 +96,7 @@ def test_a_mistake_has_none_of_the_exit_codes_of_a_verdict(
         ({"cases": "nowhere.jsonl"}, "cases = 'nowhere.jsonl': there is no such file"),
         ({"finished": [__file__]}, "a comparison takes two"),
         ({"finished": [__file__, __file__], "adapter": "."}, "are compared without a model"),
+        ({"finished": [__file__, __file__], "only": "student"}, "only = 'student': finished runs"),
         ({"input_columns": ["concept"]}, "must be name=field"),
         ({"adapter": "nowhere"}, "adapter = 'nowhere': there is no such folder"),
         ({"adapter": ".", "student": "none"}, "the student is the model alone"),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.generation.logits_process import TopPLogitsWarper
 
-from qsm_core.models.text.generation import Sampling, chat_prompt, generate, padded
+from qsm_core.models.text.generation import Sampling, _Nucleus, chat_prompt, generate, padded
 from qsm_core.models.text.loading import LoadedTextModel, load_text_model
 
 PROMPTS = ["Is there speech?", "Say yes or no: is anybody heard here, and if so, who is it?", "Hm."]
@@ -69,6 +70,29 @@ def test_a_seed_decides_a_text_whatever_else_is_in_the_batch(loaded: LoadedTextM
     assert _texts(loaded, PROMPTS[:1], [4], top_p=0.9) != alone[:1]
 
 
+def test_what_prompts_begin_with_is_read_once_and_changes_nothing(
+    loaded: LoadedTextModel,
+) -> None:
+    rules = "Answer in one word, and write nothing else; speech is what a human voice says. " * 3
+    prompts = [rules + one for one in PROMPTS]
+    alone = [_texts(loaded, [p], [s])[0] for p, s in zip(prompts, (1, 2, 3), strict=True)]
+    read: list[tuple[int, ...]] = []
+
+    def note(layer: object, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
+        read.append(tuple(given[0].shape))
+
+    hook = loaded.model.get_input_embeddings().register_forward_hook(note)
+    assert _texts(loaded, prompts, [1, 2, 3]) == alone
+    (one, shared), (rows, rest) = read[:2]
+    assert (one, rows) == (1, 3)
+    assert shared > 32
+    assert rest < shared
+    read.clear()
+    _texts(loaded, PROMPTS, [1, 2, 3], max_new_tokens=1)  # too little is shared
+    hook.remove()
+    assert [rows for rows, _ in read] == [3]
+
+
 def test_first_tokens_are_drawn_as_often_as_they_are_likely(loaded: LoadedTextModel) -> None:
     count = 400
     made = _texts(loaded, PROMPTS[:1] * count, list(range(count)), max_new_tokens=1)
@@ -84,3 +108,19 @@ def test_first_tokens_are_drawn_as_often_as_they_are_likely(loaded: LoadedTextMo
     share = float(likely[ends].sum())
     ended = sum(one.is_whole for one in made) / count
     assert ended == pytest.approx(share, abs=4 * (share * (1 - share) / count) ** 0.5)
+
+
+def test_a_nucleus_is_that_of_transformers_and_a_row_has_it_alone() -> None:
+    """Rows from one token to nearly all, so both ways to find it are taken."""
+    spread = torch.tensor([30.0, 3.0, 1.0, 0.1, 0.01])[:, None]
+    scores = torch.randn(5, 3000, generator=torch.Generator().manual_seed(0)) * spread
+    ids = torch.zeros(5, 1, dtype=torch.long)
+    sizes = []
+    for top_p in (0.01, 0.5, 0.9):
+        left = _Nucleus(top_p)(ids, scores)
+        sorting = TopPLogitsWarper(top_p)(ids, scores.double())
+        assert torch.equal(left, sorting.float())
+        assert torch.equal(left, torch.cat([_Nucleus(top_p)(ids[:1], row[None]) for row in scores]))
+        sizes += left.isfinite().sum(dim=1).tolist()
+    assert min(sizes) == 1
+    assert max(sizes) > 2000

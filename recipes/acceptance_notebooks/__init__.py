@@ -1,0 +1,1 @@
+"""The notebooks that run an acceptance on Colab, Kaggle and Lightning, from one template."""
