@@ -27,7 +27,7 @@ class TrainingOutcome:
 
     Attributes:
         best_step: The step whose adapter was kept.
-        best_dev_loss: Its dev loss, nats an answer.
+        best_dev_loss: Its dev loss, in nats.
         first_dev_loss: Dev loss of the untrained adapter, which is that of the base model.
         steps: Updates made.
         planned_steps: Updates planned; more than `steps` where it stopped early.
@@ -42,6 +42,11 @@ class TrainingOutcome:
     planned_steps: int
     trainable_parameters: int
     all_parameters: int
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that change an adapter."""
+    return {name: version(name) for name in _VERSIONS}
 
 
 def data_counts(table: pd.DataFrame) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def make_card(
         "data": data,
         "outcome": asdict(outcome),
         "configuration": asdict(config),
-        "versions": {name: version(name) for name in _VERSIONS},
+        "versions": library_versions(),
     }
 
 

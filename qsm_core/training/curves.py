@@ -19,15 +19,17 @@ from qsm_core.training.progress import dev_losses
 
 _EVERY_S = 20.0
 _SIZE_INCHES, _DPI = (7.0, 4.2), 80
+_AN = {"answer": "an", "token": "a"}
 _TRAIN, _DEV, _RATE = "#999999", "#0072b2", "#e69f00"
 
 
 class LiveCurves:
     """Writes the curves, at most every twenty seconds."""
 
-    def __init__(self, work: Path, every_s: float = _EVERY_S) -> None:
+    def __init__(self, work: Path, every_s: float = _EVERY_S, *, unit: str = "answer") -> None:
         self._path = work / LIVE_FILE
         self._every_s = every_s
+        self._unit = unit
         self._last = time.monotonic()
 
     def update(self, history: Sequence[Mapping[str, Any]], step: int, steps: int) -> None:
@@ -35,20 +37,22 @@ class LiveCurves:
         if time.monotonic() - self._last < self._every_s:
             return
         temporary = self._path.with_suffix(".part")
-        temporary.write_text(live_page(history, step, steps), encoding="utf-8")
+        temporary.write_text(live_page(history, step, steps, unit=self._unit), encoding="utf-8")
         temporary.replace(self._path)
         self._last = time.monotonic()
 
 
-def live_page(history: Sequence[Mapping[str, Any]], step: int, steps: int) -> str:
+def live_page(
+    history: Sequence[Mapping[str, Any]], step: int, steps: int, *, unit: str = "answer"
+) -> str:
     """Return the picture of losses and learning rate, and the dev losses so far."""
-    picture = base64.b64encode(_png(draw_curves(history))).decode("ascii")
+    picture = base64.b64encode(_png(draw_curves(history, unit=unit))).decode("ascii")
     title = f"## Training: step {step} of {steps}"
     lines = [title, "", f"![losses](data:image/png;base64,{picture})"]
     measured = dev_losses(history)
     if measured:
         best = min(loss for _, loss in measured)
-        lines += ["", "| step | dev loss (nats an answer) |", "|---|---|"]
+        lines += ["", f"| step | dev loss (nats {_AN[unit]} {unit}) |", "|---|---|"]
         lines += [
             f"| {at} | {'**' if loss == best else ''}{loss:.4f}{'**' if loss == best else ''} |"
             for at, loss in measured
@@ -56,7 +60,7 @@ def live_page(history: Sequence[Mapping[str, Any]], step: int, steps: int) -> st
     return "\n".join(lines) + "\n"
 
 
-def draw_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
+def draw_curves(history: Sequence[Mapping[str, Any]], *, unit: str = "answer") -> Figure:
     """Draw training and dev loss over the learning rate."""
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -66,7 +70,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     measured = dev_losses(history)
     if measured:
         losses.plot(*zip(*measured, strict=True), color=_DEV, marker="o", label="dev")
-    losses.set_ylabel("loss (nats an answer)")
+    losses.set_ylabel(f"loss (nats {_AN[unit]} {unit})")
     losses.legend(frameon=False)
     with_rate = [entry for entry in logged if "learning_rate" in entry]
     rates.plot(

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,35 @@ from qsm_core.training.progress import CHECKPOINT_MARK, dev_losses, is_exhausted
 _LONGEST_INTERVAL = 200  # updates between two checkpoints, by default
 _DEV_BATCH = 32
 _KEPT = 2
+
+
+class TrainingSettings(Protocol):
+    """What a configuration says about the updates, whatever is trained."""
+
+    @property
+    def seed(self) -> int: ...  # noqa: D102 - as in LoraTraining, these all
+    @property
+    def epochs(self) -> int: ...  # noqa: D102
+    @property
+    def effective_batch_size(self) -> int: ...  # noqa: D102
+    @property
+    def micro_batch(self) -> int: ...  # noqa: D102
+    @property
+    def accumulation_steps(self) -> int: ...  # noqa: D102
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+    @property
+    def schedule(self) -> str: ...  # noqa: D102
+    @property
+    def warmup_fraction(self) -> float: ...  # noqa: D102
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+    @property
+    def max_grad_norm(self) -> float: ...  # noqa: D102
+    @property
+    def eval_every_steps(self) -> int | None: ...  # noqa: D102
+    @property
+    def patience(self) -> int: ...  # noqa: D102
 
 
 def answer_loss(
@@ -120,21 +149,24 @@ class AnswerTrainer(Trainer):  # type: ignore[misc] # transformers is taken as u
         return (loss, {}) if return_outputs else loss
 
 
-class _Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as untyped
+class Watch(TrainerCallback):  # type: ignore[misc] # transformers is taken as untyped
     """Keeps the best adapter, stops early or on request, reports progress, marks whole checkpoints.
 
     Which adapter is best and when to stop early is decided from the logged history alone, which a
     checkpoint restores, so a training that was killed decides the same.
     """
 
-    def __init__(self, model: Any, patience: int, context: StageContext) -> None:
+    def __init__(
+        self, model: Any, patience: int, context: StageContext, *, unit: str = "answer"
+    ) -> None:
+        """Watch a training whose losses are in nats a `unit`."""
         self._model = model
         self._patience = patience
         self._work = context.work
         self._report = context.report
         self._stop_requested = context.stop_requested
         self._reason: str | None = None
-        self._curves = LiveCurves(context.work)
+        self._curves = LiveCurves(context.work, unit=unit)
 
     def on_log(
         self,
@@ -225,17 +257,53 @@ def make_trainer(
     With `measure_first` the dev loss is measured before the first update, too. `dev_batch` is how
     many dev renderings are measured at once.
     """
-    updates = math.ceil(len(train) / config.effective_batch_size)
-    interval = config.eval_every_steps or min(updates, _LONGEST_INTERVAL)
-    arguments = _OneDevice(
-        output_dir=str(context.work),
+    arguments = training_arguments(
+        config,
+        context.work,
+        examples=len(train),
         use_cpu=llm.device.type == "cpu",
+        measure_first=measure_first,
+        dev_batch=dev_batch,
+    )
+    watch = Watch(llm.model, config.patience, context)
+    return AnswerTrainer(
+        llm, config, args=arguments, train_dataset=train, eval_dataset=dev, callbacks=[watch]
+    )
+
+
+def training_arguments(
+    config: TrainingSettings,
+    work: Path,
+    *,
+    examples: int,
+    use_cpu: bool,
+    measure_first: bool,
+    dev_batch: int = _DEV_BATCH,
+    max_steps: int | None = None,
+) -> TrainingArguments:
+    """Return the arguments of a training with checkpoints in `work`.
+
+    Args:
+        config: Settings of the updates.
+        work: The stage's work folder.
+        examples: Of an epoch.
+        use_cpu: Whether the model is on a CPU.
+        measure_first: Measure the dev loss before the first update, too.
+        dev_batch: How many dev examples are measured at once.
+        max_steps: End after so many updates, whatever `config.epochs` says.
+    """
+    updates = math.ceil(examples / config.effective_batch_size)
+    interval = config.eval_every_steps or min(updates, max_steps or updates, _LONGEST_INTERVAL)
+    return _OneDevice(
+        output_dir=str(work),
+        use_cpu=use_cpu,
         seed=config.seed,
         data_seed=config.seed,
         per_device_train_batch_size=config.micro_batch,
         per_device_eval_batch_size=min(_DEV_BATCH, dev_batch),
         gradient_accumulation_steps=config.accumulation_steps,
         num_train_epochs=config.epochs,
+        max_steps=max_steps or -1,
         learning_rate=config.learning_rate,
         lr_scheduler_type=config.schedule,
         warmup_steps=config.warmup_fraction,
@@ -258,10 +326,6 @@ def make_trainer(
         disable_tqdm=True,
         log_level="error",
         report_to=[],
-    )
-    watch = _Watch(llm.model, config.patience, context)
-    return AnswerTrainer(
-        llm, config, args=arguments, train_dataset=train, eval_dataset=dev, callbacks=[watch]
     )
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from qsm_core.acceptance.config import CaseSelection, GateSettings
+from qsm_core.acceptance.student.config import TrainStudent
+from qsm_core.acceptance.synthetic.config import MakeCases
 from qsm_core.conditions.config import RenderSettings, RirConfig
 from qsm_core.data.config import PrepareConfig, SyntheticConfig
 from qsm_core.detection.events.settings import EventSettings
@@ -16,6 +18,7 @@ from qsm_core.inference.config import ParityConfig
 from qsm_core.prompting.config import OptimizePrompt
 from qsm_core.stage.context import parse_config
 from qsm_core.training.config import LoraTraining
+from qsm_core.training.text.config import TextTraining
 from tests.support.fresh_process import run_python
 
 ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
@@ -23,12 +26,15 @@ ASK = "Does this audio contain human speech? Answer SPEECH or NONSPEECH."
 LIGHT = (
     "qsm_core.acceptance.cases.columns",
     "qsm_core.acceptance.config",
+    "qsm_core.acceptance.embedded",
     "qsm_core.acceptance.generation.config",
+    "qsm_core.acceptance.student.config",
+    "qsm_core.acceptance.synthetic.config",
     "qsm_core.acceptance.verdict.config",
     "qsm_core.conditions.config",
     "qsm_core.conditions.grid",
-    "qsm_core.data.config",
     "qsm_core.data.clip_counts",
+    "qsm_core.data.config",
     "qsm_core.detection.benchmark.config",
     "qsm_core.detection.events.settings",
     "qsm_core.detection.variants.config",
@@ -57,6 +63,7 @@ LIGHT = (
     "qsm_core.seeding",
     "qsm_core.stage.context",
     "qsm_core.training.config",
+    "qsm_core.training.text.config",
     "qsm_core.training.workload",
 )
 HEAVY = (
@@ -101,6 +108,34 @@ RANGES: tuple[tuple[type, dict[str, Any], dict[str, tuple[Any, ...]]], ...] = (
             "renderings_per_clip": (0, 101),
             "answer_format": ("open",),
             "conditions": ([],),
+        },
+    ),
+    (
+        MakeCases,
+        {},
+        {"training": (0, 10_001), "evaluation": (0,), "seed": (-1,), "task": ("other",)},
+    ),
+    (
+        TrainStudent,
+        {"task": "product-owner"},
+        {
+            "dev_share": (0.0, 1.0),
+            "min_score": (-0.1, 1.1),
+            "unfit": ("cut",),
+            "training": ({"rank": 0},),
+        },
+    ),
+    (
+        TextTraining,
+        {},
+        {
+            "form": ("raw",),
+            "max_tokens": (7,),
+            "targets": ("mlp",),
+            "steps": (1,),
+            "quantization": ("int8",),
+            "stored_dtype": ("int8",),
+            "micro_batch_size": (0, 3),
         },
     ),
     (

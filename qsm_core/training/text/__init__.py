@@ -1,0 +1,1 @@
+"""Fine-tuning of text models on prompts with answers."""

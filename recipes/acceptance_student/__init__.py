@@ -1,0 +1,1 @@
+"""How the adapters of SmolLM2 for the acceptance of adapters were made."""
