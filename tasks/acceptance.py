@@ -8,6 +8,7 @@ from qsm_core.acceptance.generation.workload import (
     nothing_to_answer,
     split_answers,
 )
+from qsm_core.acceptance.synthetic.config import MakeCases
 from qsm_core.acceptance.verdict.config import DecideAcceptance
 from qsm_core.models.text.gguf_config import ConvertGguf
 from qsm_core.reporting.acceptance.config import AcceptanceReport
@@ -31,6 +32,17 @@ _RUNTIME = ("device", "batch_size")
 )
 def convert_gguf(call: StageCall) -> Receipt:
     """Make a model in a GGUF file a folder that loads in half a second."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.acceptance.synthetic.make_cases",
+    config=MakeCases,
+    libraries=("numpy", "pyyaml"),
+    package_data=_TASKS,
+)
+def make_cases(call: StageCall) -> Receipt:
+    """Make cases of a built-in task from templates, with what a right answer holds."""
     return call.run()
 
 

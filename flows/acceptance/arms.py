@@ -84,7 +84,8 @@ def arms_of(p: AcceptParameters) -> tuple[ArmSource, ArmSource]:
 
 
 def _baseline(p: AcceptParameters) -> ArmSource:
-    default = BASELINE_ADAPTER if _is_embedded(p.baseline, p.baseline_url) else None
+    takes_default = _is_embedded(p.baseline, p.baseline_url) and p.has_default_cases
+    default = BASELINE_ADAPTER if takes_default else None
     return ArmSource(
         "baseline",
         p.baseline,
@@ -101,7 +102,7 @@ def _student(p: AcceptParameters) -> ArmSource:
     own = p.student is not None and p.student != NONE
     of = p.student if own else p.baseline
     url = p.student_url if own else p.baseline_url
-    takes_default = p.student is None and _is_embedded(str(of), url)
+    takes_default = p.student is None and _is_embedded(str(of), url) and p.has_default_cases
     return ArmSource(
         "student",
         str(of),

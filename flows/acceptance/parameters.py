@@ -12,7 +12,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from flows.acceptance.defaults import EMBEDDED
+from flows.acceptance.defaults import (
+    EMBEDDED,
+    MAX_NEW_TOKENS,
+    NUM_CASES,
+    TASK,
+    USERS_MAX_NEW_TOKENS,
+    USERS_TASK,
+)
 from flows.form.validation import parse_model
 from flows.run.settings import RunSettings, settings_problems
 from qsm_core.acceptance.config import GateSettings, LevelName
@@ -48,10 +55,14 @@ class AcceptParameters(RunSettings):
         json_schema_extra={"flags": ["--results"]},
     )
     cases: str | None = Field(
-        None, description="File with the cases: JSON lines, CSV or TSV (docs/acceptance.md)."
+        None,
+        description="File with the cases: JSON lines, CSV or TSV (docs/acceptance.md). Empty: made "
+        "from templates, for a built-in task.",
     )
-    task: str = Field(
-        "product-owner", description="What is asked: a built-in task, or a folder with task.yaml."
+    task: str | None = Field(
+        None,
+        description="What is asked: a built-in task, or a folder with task.yaml. Empty: "
+        f"{USERS_TASK}, and {TASK} for cases from templates.",
     )
     rubric: str | None = Field(
         None,
@@ -72,7 +83,10 @@ class AcceptParameters(RunSettings):
         None, description="Field with what a right answer holds. Empty: expected, else output."
     )
     max_samples: int | None = Field(
-        None, ge=2, description="Most cases that are run, the first of the order. Empty: all."
+        None,
+        ge=2,
+        description="Most cases that are run, the first of the order. Empty: all, and "
+        f"{NUM_CASES} from templates.",
     )
     order: Literal["by_id", "original", "file"] = Field(
         "by_id",
@@ -129,8 +143,11 @@ class AcceptParameters(RunSettings):
     top_p: float = Field(
         GenerateAnswers.top_p, gt=0, le=1, description="Mass that tokens are drawn from."
     )
-    max_new_tokens: int = Field(
-        GenerateAnswers.max_new_tokens, ge=1, description="Longest answer, in tokens."
+    max_new_tokens: int | None = Field(
+        None,
+        ge=1,
+        description=f"Longest answer, in tokens. Empty: {USERS_MAX_NEW_TOKENS}, and "
+        f"{MAX_NEW_TOKENS} for cases of {TASK} from templates.",
     )
     retries: int = Field(
         GenerateAnswers.retries,
@@ -187,6 +204,11 @@ class AcceptParameters(RunSettings):
         return {name: value for name, value in given.items() if value is not None}
 
     @property
+    def has_default_cases(self) -> bool:
+        """Whether the cases are those that the embedded adapters are about."""
+        return self.cases is None and not self.finished and self.task == TASK
+
+    @property
     def inputs_by_name(self) -> dict[str, str]:
         """Fields of the cases by the name that the prompt has for them."""
         pairs = (one.partition("=") for one in self.input_columns)
@@ -204,10 +226,19 @@ def parse_accept_parameters(values: dict[str, Any]) -> AcceptParameters:
     problems += _finished_problems(p) if p.finished else _arm_problems(p)
     if problems:
         raise ConfigurationError(_TITLE, problems)
+    p = _filled(p)
     if p.name is not None:
         return p
     last = p.finished[-1] if p.finished else p.adapter or p.student or p.baseline
     return p.model_copy(update={"name": f"accept-{_last(last)}"[:80]})
+
+
+def _filled(p: AcceptParameters) -> AcceptParameters:
+    """Return the parameters with what depends on where the cases come from."""
+    task = p.task or (USERS_TASK if p.cases or p.finished else TASK)
+    filled = p.model_copy(update={"task": task})
+    longest = MAX_NEW_TOKENS if filled.has_default_cases else USERS_MAX_NEW_TOKENS
+    return filled.model_copy(update={"max_new_tokens": p.max_new_tokens or longest})
 
 
 def _case_problems(p: AcceptParameters) -> list[str]:

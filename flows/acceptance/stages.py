@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from flows.acceptance.arms import ArmSource
-from flows.acceptance.defaults import CASES
+from flows.acceptance.defaults import NUM_CASES
 from flows.acceptance.finished_runs import finished_runs
 from flows.acceptance.parameters import AcceptParameters, gates_for
-from flows.acceptance.roles import BASELINE, EMBEDDED_MODEL, REPORT, STUDENT, VERDICT
+from flows.acceptance.roles import BASELINE, CASES, EMBEDDED_MODEL, REPORT, STUDENT, VERDICT
 from flows.run.stages import NamedRole, RunStages
 from qsm_core.acceptance.cases.columns import CaseColumns
 from qsm_core.acceptance.config import CaseSelection
 from qsm_core.acceptance.generation.config import GenerateAnswers, Server
+from qsm_core.acceptance.synthetic.config import (
+    EVALUATION_FILE,
+    MOST_PRODUCTS,
+    MadeTask,
+    MakeCases,
+)
 from qsm_core.acceptance.tasks.loading import built_in_tasks, load_task
 from qsm_core.acceptance.verdict.config import DecideAcceptance, Run, run_inputs
 from qsm_core.errors import ConfigurationError
@@ -26,12 +32,14 @@ from tasks.acceptance import (
     convert_gguf,
     decide_acceptance,
     generate_answers,
+    make_cases,
     report_acceptance,
 )
-from tasks.run.handle import StageHandle
+from tasks.run.handle import OutputPart, StageHandle
 from tasks.run.runner import Input
 
 Arms = tuple[ArmSource, ArmSource]
+_MADE: tuple[MadeTask, ...] = get_args(MadeTask)
 
 
 def acceptance_stages(p: AcceptParameters, arms: Arms | None, run: RunStages) -> None:
@@ -83,13 +91,29 @@ def _given(p: AcceptParameters, run: RunStages) -> dict[str, Input]:
     if _built_in(p) is None:
         load_task(_task(p))  # what is wrong with it is said before its folder is digested
         given["task"] = run.digest(_task(p))
-    cases = p.cases or CASES
-    if cases is not None:
-        given["cases"] = run.digest(cases)
+    if p.cases is not None:
+        given["cases"] = run.digest(p.cases)
     elif not p.finished:
-        problem = "cases: is empty; give a file of cases (docs/acceptance.md says what is in it)"
-        raise ConfigurationError("the parameters cannot be used", [problem])
+        made = run.submit(make_cases, _made_cases(p), role=CASES)
+        given["cases"] = OutputPart(made, EVALUATION_FILE)
     return given
+
+
+def _made_cases(p: AcceptParameters) -> MakeCases:
+    """Return which cases are made from templates.
+
+    Raises:
+        ConfigurationError: There are no templates for the task, or not so many cases.
+    """
+    task = next((one for one in _MADE if one == p.task), None)
+    if task is None:
+        problem = (
+            f"cases: is empty; give a file of cases for task {p.task!r} (docs/acceptance.md says "
+            f"what is in it). They are made from templates for {', '.join(_MADE)}"
+        )
+        raise ConfigurationError("the parameters cannot be used", [problem])
+    most = MOST_PRODUCTS["evaluation"] if task == "product-owner" else NUM_CASES
+    return MakeCases(task=task, seed=p.seed, evaluation=p.max_samples or min(most, NUM_CASES))
 
 
 def _model_inputs(arm: ArmSource, run: RunStages) -> dict[str, Input]:
@@ -135,7 +159,7 @@ def _answers(
         form=p.form,
         temperature=p.temperature,
         top_p=p.top_p,
-        max_new_tokens=p.max_new_tokens,
+        max_new_tokens=p.max_new_tokens or GenerateAnswers.max_new_tokens,
         retries=p.retries,
         seed=p.seed,
         quantization="nf4" if p.load_4bit else "none",
@@ -173,7 +197,8 @@ def _built_in(p: AcceptParameters) -> str | None:
 
 
 def _task(p: AcceptParameters) -> str | Path:
-    return p.task if _built_in(p) else Path(p.task).expanduser()
+    # What was left empty was filled when the parameters were parsed.
+    return str(p.task) if _built_in(p) else Path(str(p.task)).expanduser()
 
 
 def _text(path: Path | None) -> str | None:

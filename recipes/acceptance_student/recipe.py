@@ -19,7 +19,7 @@ from qsm_core.acceptance.embedded import BASE_MODEL
 from qsm_core.acceptance.student import train
 from qsm_core.acceptance.student.config import TrainStudent
 from qsm_core.acceptance.synthetic import make_cases
-from qsm_core.acceptance.synthetic.config import MakeCases
+from qsm_core.acceptance.synthetic.config import TRAINING_FILE, MakeCases
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.adapter_files import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
 from qsm_core.models.text.gguf_conversion import convert
@@ -99,7 +99,7 @@ def build_adapters(
     cases = work / "cases"
     cases.mkdir(parents=True, exist_ok=True)
     make_cases.run(_context(cases, dataclasses.asdict(settings.cases), {}, report))
-    inputs = {"model": model, "cases": cases / make_cases.TRAINING_FILE}
+    inputs = {"model": model, "cases": cases / TRAINING_FILE}
     for name, folder in folders.items():
         training: TextTraining = getattr(settings, name)
         config = TrainStudent(

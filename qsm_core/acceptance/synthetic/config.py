@@ -10,6 +10,8 @@ from pydantic import Field
 from qsm_core.errors import ConfigurationError
 from qsm_core.seeding import Seed
 
+MadeTask = Literal["field-extraction", "product-owner"]
+TRAINING_FILE, EVALUATION_FILE = "training.jsonl", "evaluation.jsonl"
 # Every case of product-owner is a product of its own, and `pools.py` has so many of them.
 MOST_PRODUCTS = {"training": 108, "evaluation": 48}
 
@@ -30,7 +32,7 @@ class MakeCases:
         ConfigurationError: There are not so many products.
     """
 
-    task: Literal["field-extraction", "product-owner"] = "field-extraction"
+    task: MadeTask = "field-extraction"
     seed: Seed = 0
     training: Annotated[int, Field(ge=1, le=10_000)] = 96
     evaluation: Annotated[int, Field(ge=1, le=10_000)] = 48

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from qsm_core.acceptance.synthetic import orders
-from qsm_core.acceptance.synthetic.config import MakeCases
+from qsm_core.acceptance.synthetic.config import EVALUATION_FILE, TRAINING_FILE, MakeCases
 from qsm_core.acceptance.synthetic.pools import PLACES, PURPOSES, Pool
 from qsm_core.acceptance.synthetic.product import TIERS, draw_product
 from qsm_core.acceptance.synthetic.writing import product_record
@@ -24,7 +24,6 @@ from qsm_core.seeding import derive_rng
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
-TRAINING_FILE, EVALUATION_FILE = "training.jsonl", "evaluation.jsonl"
 TRAINING: Pool = "training"
 EVALUATION: Pool = "evaluation"
 
