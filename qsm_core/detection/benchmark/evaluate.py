@@ -40,9 +40,10 @@ from qsm_core.detection.benchmark.filtering import (
 )
 from qsm_core.detection.benchmark.fixed_variants import fixed_variants
 from qsm_core.detection.benchmark.measured import Measured, measure
-from qsm_core.detection.benchmark.opening import SPLITS_USED, TRACKS, detections_of
+from qsm_core.detection.benchmark.opening import SPLITS_USED, detections_of
 from qsm_core.detection.benchmark.own_test import own_test_row
 from qsm_core.detection.benchmark.tables import Compared, layers_of, reliability, tables_of
+from qsm_core.detection.kept_tracks import TRACKS
 from qsm_core.detection.metrics.matching import Overlap
 from qsm_core.detection.metrics.seed_tables import seed_tables
 from qsm_core.detection.prepared import read_prepared

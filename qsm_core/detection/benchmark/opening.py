@@ -8,13 +8,13 @@ from qsm_core.detection.benchmark.config import FOUND_INPUT, TRACKS_INPUT, Entra
 from qsm_core.detection.benchmark.detections import Detections, TableDetections, TrackDetections
 from qsm_core.detection.benchmark.read_found import read_found
 from qsm_core.detection.divide import seconds_of
+from qsm_core.detection.kept_tracks import TRACKS
 from qsm_core.detection.recordings import RecordingSet
 from qsm_core.detection.tracks import ScoreTrack, read_track, track_file_name
 from qsm_core.errors import DataError
 from qsm_core.stage.context import StageContext
 
 SPLITS_USED = ("dev", "test")
-TRACKS = "tracks"
 
 
 def detections_of(

@@ -69,8 +69,7 @@ def run(context: StageContext) -> dict[str, Any]:
 
 def found_below(source: Path) -> RecordingSet:
     """Return the audio files below a folder, or the one file, as recordings of their own groups."""
-    files = [source] if source.is_file() else audio_below(source)
-    root = source.parent if source.is_file() else source
+    root, files = _audio_of(source)
     names = [path.relative_to(root).as_posix() for path in files]
     recordings = as_recordings(
         pd.DataFrame({"recording_id": names, "group_id": names, "path": names})
@@ -80,13 +79,19 @@ def found_below(source: Path) -> RecordingSet:
 
 def folder_state(source: Path) -> tuple[int, str]:
     """Return how many audio files there are, and a digest of their names, sizes and times."""
-    files = [source] if source.is_file() else audio_below(source)
-    root = source.parent if source.is_file() else source
+    root, files = _audio_of(source)
     listed = []
     for path in files:
         state = path.stat()
         listed.append([path.relative_to(root).as_posix(), state.st_size, state.st_mtime_ns])
     return len(files), digest_json(listed, "files")
+
+
+def _audio_of(source: Path) -> tuple[Path, list[Path]]:
+    """Return the folder that names are relative to, and the audio files."""
+    if source.is_file():
+        return source.parent, [source]
+    return source, audio_below(source)
 
 
 def _failures(checked: Checked) -> dict[str, str]:

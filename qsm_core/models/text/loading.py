@@ -38,6 +38,7 @@ def load_text_model(
     quantization: str = "none",
     device: str = "auto",
     dtype: str = "auto",
+    called: str = "text model",
 ) -> LoadedTextModel:
     """Load a model from a folder that save_pretrained wrote.
 
@@ -47,6 +48,7 @@ def load_text_model(
         quantization: "none" or "nf4" (double quantization, computing in `dtype`).
         device: "auto" or a torch device name.
         dtype: "auto", "float32", "bfloat16" or "float16".
+        called: What errors call the model.
 
     Raises:
         ModelError: The model or the adapter is damaged, does not fit on the device, or does not
@@ -69,11 +71,11 @@ def load_text_model(
             )
     except torch.OutOfMemoryError as error:
         raise ModelError(
-            f"the text model in {folder} does not fit on {placement.device}: take quantization "
+            f"the {called} in {folder} does not fit on {placement.device}: take quantization "
             "'nf4', a smaller model, or a server"
         ) from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"the text model in {folder} cannot be loaded: {error}") from error
+        raise ModelError(f"the {called} in {folder} cannot be loaded: {error}") from error
     use_portable_layers(model)
     notes: tuple[str, ...] = ()
     if adapter is not None:

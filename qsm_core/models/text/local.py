@@ -13,24 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from qsm_core.errors import ModelError
 from qsm_core.models.device import Placement, resolve_placement
 from qsm_core.models.free_memory import free_bytes
 from qsm_core.models.memory import gib
-from qsm_core.models.progress_bars import no_progress_bars
 from qsm_core.models.quantization import (
     Quantization,
     parse_quantization,
-    quantization_config,
-    use_portable_layers,
 )
 from qsm_core.models.text.device_sharing import Sharing, needed_bytes, sharing_of
+from qsm_core.models.text.loading import load_text_model
 from qsm_core.models.text.protocol import Answer
 
 DEFAULT_MAX_NEW_TOKENS = 256
+_CALLED = "optimizer LLM"
 
 MakeRoom = Callable[[], AbstractContextManager[Any]]
 
@@ -113,7 +110,7 @@ class LocalLLM:
                     turn.enter_context(self._make_room())
                 if self.sharing is not Sharing.STAYS:
                     turn.callback(self.free)  # before the scorer comes back
-                self._loaded = _load(self._settings.folder, self._stored, self._placement)
+                self._loaded = _load(self._settings, self._stored, self._placement)
             return self._write(*self._loaded, prompt, seeds)
 
     def free(self) -> None:
@@ -157,33 +154,29 @@ def _needed(folder: Path, stored: Quantization, placement: Placement) -> int:
     return needed_bytes(folder, quantization=stored.value, number_bytes=size)
 
 
-def _load(folder: Path, stored: Quantization, placement: Placement) -> tuple[Any, Any]:
-    quantized = quantization_config(stored, placement.dtype)
-    on_device = placement.device.type != "cpu" or quantized is not None
+def _load(settings: LocalModel, stored: Quantization, placement: Placement) -> tuple[Any, Any]:
+    folder = settings.folder
     try:
-        with no_progress_bars():
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=placement.dtype,
-                quantization_config=quantized,
-                device_map={"": placement.device} if on_device else None,
-                local_files_only=True,
-            )
-    except torch.OutOfMemoryError as error:
+        loaded = load_text_model(
+            folder,
+            quantization=stored.value,
+            device=settings.device,
+            dtype=settings.dtype,
+            called=_CALLED,
+        )
+    except ModelError as error:
+        if not isinstance(error.__cause__, torch.OutOfMemoryError):
+            raise
         need = gib(_needed(folder, stored, placement))
         raise ModelError(
-            f"the optimizer LLM in {folder} needs {need} and does not fit on {placement.device}: "
+            f"the {_CALLED} in {folder} needs {need} and does not fit on {placement.device}: "
             "take optimizer_quantization 'nf4', a smaller model, or a server (optimizer_url)"
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"the optimizer LLM in {folder} cannot be loaded: {error}") from error
-    if tokenizer.chat_template is None:
+    if loaded.tokenizer.chat_template is None:
         raise ModelError(
-            f"the optimizer LLM in {folder} has no chat template: take an instruction-tuned model"
+            f"the {_CALLED} in {folder} has no chat template: take an instruction-tuned model"
         )
-    use_portable_layers(model)
-    return model.eval(), tokenizer
+    return loaded.model, loaded.tokenizer
 
 
 def _pad_token(tokenizer: Any, model: Any) -> int:
