@@ -36,9 +36,9 @@ BASELINE_TRAINING = TextTraining(
     rank=3,
     alpha=6,
     dropout=0.0,
-    learning_rate=4e-3,
-    steps=40,
-    eval_every_steps=20,
+    learning_rate=2e-3,
+    steps=120,
+    eval_every_steps=40,
     effective_batch_size=2,
     micro_batch_size=1,
     max_tokens=512,
@@ -61,10 +61,10 @@ class RecipeSettings:
         threads: Of torch; another number changes the last bits.
     """
 
-    cases: MakeCases = field(default_factory=lambda: MakeCases(task=TASK, training=96))
+    cases: MakeCases = field(default_factory=lambda: MakeCases(task=TASK, training=240))
     baseline: TextTraining = BASELINE_TRAINING
     student: TextTraining = STUDENT_TRAINING
-    dev_share: float = 0.1
+    dev_share: float = 0.15
     threads: int = 1
 
 
