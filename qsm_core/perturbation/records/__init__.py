@@ -1,0 +1,1 @@
+"""Rows of generated texts and of cells, the original's files, and samples."""
