@@ -49,13 +49,19 @@ class ArmSource:
         return self.url is None and self.model == EMBEDDED
 
     @property
+    def adapter_name(self) -> str | None:
+        """What plans and reports call the adapter: its folder, or that it comes with qsm."""
+        if self.adapter in (BASELINE_ADAPTER, STUDENT_ADAPTER):
+            return EMBEDDED
+        return None if self.adapter is None else str(self.adapter)
+
+    @property
     def row(self) -> dict[str, str]:
         """What a plan shows."""
-        adapter = "" if self.adapter is None else str(self.adapter)
         return {
             "arm": self.name,
             "model": self.model,
-            "adapter": adapter,
+            "adapter": self.adapter_name or "",
             "where": self.url or "a model of this run",
         }
 

@@ -63,7 +63,7 @@ def acceptance_stages(p: AcceptParameters, arms: Arms | None, run: RunStages) ->
         inputs |= dict(zip(run_inputs(runs), map(run.digest, paths), strict=True))
     else:
         run.tables["Arms"] = [arm.row for arm in arms]
-        runs = tuple(Run(arm.name, arm.model, _text(arm.adapter)) for arm in arms)
+        runs = tuple(Run(arm.name, arm.model, arm.adapter_name) for arm in arms)
         models = [_model_inputs(arm, run) for arm in arms]
         for arm, model, role in zip(arms, models, (BASELINE, STUDENT), strict=True):
             if p.only in ("both", arm.name):
@@ -199,7 +199,3 @@ def _built_in(p: AcceptParameters) -> str | None:
 def _task(p: AcceptParameters) -> str | Path:
     # What was left empty was filled when the parameters were parsed.
     return str(p.task) if _built_in(p) else Path(str(p.task)).expanduser()
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
