@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,20 +18,20 @@ from qsm_core.inference.config import (
 )
 from qsm_core.models.lora_projections import LoraProjections, Targets
 from qsm_core.seeding import Seed
+from qsm_core.training.micro_batches import MicroBatches, micro_batch_problems
 
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 TrainedFormat = Literal["auto", "labels", "ab"]  # formats with one answer for each label
 Loss = Literal["cross_entropy", "focal"]
 _Weight = Annotated[float, Field(gt=0, le=1000)]
 ClassWeights = Literal["equal", "balanced"] | tuple[_Weight, _Weight]
-_LARGEST_MICRO_BATCH = 8
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
-class LoraTraining:
+class LoraTraining(MicroBatches):
     """Configuration of the stage `train_lora`.
 
     Args:
@@ -85,6 +85,7 @@ class LoraTraining:
             "everything" and `tune_encoder` are given.
     """
 
+    largest_micro_batch: ClassVar[int] = 8
     seed: Seed
     instructions: Annotated[tuple[Instruction, ...], Field(min_length=1)]
     answer_format: TrainedFormat = "auto"
@@ -140,30 +141,12 @@ class LoraTraining:
         """The projections that get LoRA."""
         return LoraProjections.of(self.targets, tune_encoder=self.tune_encoder)
 
-    @property
-    def micro_batch(self) -> int:
-        """Renderings in one forward pass."""
-        if self.micro_batch_size is not None:
-            return self.micro_batch_size
-        sizes = range(1, min(self.effective_batch_size, _LARGEST_MICRO_BATCH) + 1)
-        return max(size for size in sizes if self.effective_batch_size % size == 0)
-
-    @property
-    def accumulation_steps(self) -> int:
-        """Forward passes in one update."""
-        return self.effective_batch_size // self.micro_batch
-
 
 def training_problems(
     targets: Targets, tune_encoder: bool, micro_batch_size: int | None, effective_batch_size: int
 ) -> list[str]:
     """List what contradicts itself between these settings of a training."""
-    problems = []
-    if micro_batch_size is not None and effective_batch_size % micro_batch_size:
-        problems.append(
-            f"micro_batch_size = {micro_batch_size}: has to divide effective_batch_size = "
-            f"{effective_batch_size}"
-        )
+    problems = micro_batch_problems(micro_batch_size, effective_batch_size)
     if tune_encoder and targets.startswith("everything"):
         other = targets.replace("everything", "attention")
         problems.append(

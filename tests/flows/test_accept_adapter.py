@@ -98,3 +98,25 @@ def test_a_model_and_its_adapter_answer_and_nothing_is_made_twice(
     table = pd.read_csv(tmp_path / "results/turned/verdict/tables/runs.csv")
     assert list(table["name"]) == ["student", "baseline"]
     assert list(table["num_cases"]) == [32, 32]
+
+
+def test_the_default_on_few_cases_gives_both_verdicts(
+    prefect_service: PrefectService, tmp_path: Path
+) -> None:
+    few = ["--max-samples=12", "--retries=0"]
+    done = _accept(prefect_service, tmp_path, *few, "--decide-by=points", "--name=adapters")
+    assert done.returncode == 0, done.stdout + done.stderr
+    bare = _accept(prefect_service, tmp_path, *few, "--student=none", "--name=bare")
+    assert bare.returncode == 1, bare.stdout + bare.stderr
+    verdicts = {
+        name: json.loads((tmp_path / f"results/{name}/verdict/verdict.json").read_text())
+        for name in ("adapters", "bare")
+    }
+    assert {name: one["decision"] for name, one in verdicts.items()} == {
+        "adapters": "PASS",
+        "bare": "FAIL",
+    }
+    cost = json.loads((tmp_path / "results/bare/cost.json").read_text())
+    # The model was converted and the baseline has answered.
+    made = {one["stage"] for one in cost["stages"] if one["made"]}
+    assert made == {"student", "verdict", "report"}

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from qsm_core.errors import ConfigurationError
 from qsm_core.seeding import Seed
 from qsm_core.training.config import Count, Schedule, Share
+from qsm_core.training.micro_batches import MicroBatches, micro_batch_problems
 
 TextTargets = Literal["attention", "all-linear"]
-_LARGEST_MICRO_BATCH = 4
 
 
 @dataclass(frozen=True)
-class TextTraining:
+class TextTraining(MicroBatches):
     """How a LoRA adapter of a text model is trained on prompts with answers.
 
     The loss is the negative log-probability of an answer's tokens and of the end token behind them,
@@ -55,6 +55,7 @@ class TextTraining:
         ConfigurationError: The micro-batch does not divide the effective batch.
     """
 
+    largest_micro_batch: ClassVar[int] = 4
     seed: Seed = 0
     form: Literal["chat", "text"] = "chat"
     max_tokens: Annotated[int, Field(ge=8)] = 4096
@@ -80,20 +81,6 @@ class TextTraining:
     base_model: str = "not named"
 
     def __post_init__(self) -> None:
-        size, total = self.micro_batch_size, self.effective_batch_size
-        if size is not None and total % size:
-            problem = f"micro_batch_size = {size}: has to divide effective_batch_size = {total}"
-            raise ConfigurationError("the training cannot start", [problem])
-
-    @property
-    def micro_batch(self) -> int:
-        """Examples in one forward pass."""
-        if self.micro_batch_size is not None:
-            return self.micro_batch_size
-        sizes = range(1, min(self.effective_batch_size, _LARGEST_MICRO_BATCH) + 1)
-        return max(size for size in sizes if self.effective_batch_size % size == 0)
-
-    @property
-    def accumulation_steps(self) -> int:
-        """Forward passes in one update."""
-        return self.effective_batch_size // self.micro_batch
+        problems = micro_batch_problems(self.micro_batch_size, self.effective_batch_size)
+        if problems:
+            raise ConfigurationError("the training cannot start", problems)
