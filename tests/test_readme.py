@@ -25,6 +25,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Commands that need more than a folder to run in, and the test that does what they do.
 SERVICE = "tests/deployments/test_service.py::"
 SLURM = "tests/slurm/test_pipeline.py::"
+ACCEPT = "tests/flows/test_accept_adapter.py::"
 PROFILES = "tests/tasks/workers/slurm/test_profile_loader.py::"
 SEARCH = (
     "tests/flows/test_optimize_prompt.py::"
@@ -52,12 +53,15 @@ TESTED_ELSEWHERE = {
     "qsm detect --detector results/detection-seed42 my_archive/": (
         "tests/flows/test_benchmark_detection.py::test_its_best_detector_goes_to_work"
     ),
+    "qsm accept-adapter": ACCEPT + "test_the_default_on_few_cases_gives_both_verdicts",
+    "qsm accept-adapter --student none": (
+        ACCEPT + "test_the_default_on_few_cases_gives_both_verdicts"
+    ),
     "qsm accept-adapter --baseline my_model/ --adapter my_adapter/ --cases cases.jsonl": (
-        "tests/flows/test_accept_adapter.py::"
-        "test_a_model_and_its_adapter_answer_and_nothing_is_made_twice"
+        ACCEPT + "test_a_model_and_its_adapter_answer_and_nothing_is_made_twice"
     ),
     "qsm accept-adapter --results baseline.json --results student.json --cases cases.jsonl": (
-        "tests/flows/test_accept_adapter.py::test_finished_runs_are_compared_without_a_model"
+        ACCEPT + "test_finished_runs_are_compared_without_a_model"
     ),
     "qsm compare-models results/embedded-seed42 my_vad.csv": (
         "tests/flows/test_compare_models.py::"

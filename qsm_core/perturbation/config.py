@@ -11,7 +11,7 @@ from pydantic import Field
 from qsm_core.errors import ConfigurationError
 from qsm_core.seeding import Seed
 
-Part = Literal["attention_v", "attention", "mlp", "embeddings", "norms"]
+Part = Literal["attention_v", "attention", "mlp", "layers", "embeddings", "norms"]
 Method = Literal[
     "mult_gauss",
     "ablation",
@@ -24,8 +24,9 @@ Method = Literal[
 Quantization = Literal["none", "nf4", "int8"]
 Form = Literal["chat", "text"]
 Count = Annotated[int, Field(ge=0)]
-LEVEL_COUNTS = ("uni_quant", "quant_symmetric")  # whose level is a number of values
 SHARES = ("ablation", "drop_heads", "drop_layers")  # whose level is a share
+_LEAST_VALUES = {"uni_quant": 2, "quant_symmetric": 3}  # whose level is a number of values
+_DROPS = {"drop_heads": ("attention",), "drop_layers": ("attention", "mlp", "layers")}
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,12 @@ class WeightGroup:
     """Which weights of the language model are damaged together.
 
     Args:
-        part: attention_v: the value projections; attention: q, k, v and o; mlp: every linear layer
-            of the feed-forward blocks; embeddings: the input embeddings, with the output matrix
-            where both are one tensor; norms: every scale of a norm.
+        part: attention_v: the value projections; attention: q, k, v and o; mlp: every matrix of the
+            feed-forward blocks; layers: both of these; embeddings: the input embeddings, with the
+            output matrix where both are one tensor; norms: every scale of a norm.
         layers: "all", or numbers and ranges from 0 such as "0-3,7".
-        is_control: As many weights, drawn at random outside of this group, in its place.
+        is_control: In its place as many weights, to within a row, in matrices of the layers that
+            are drawn at random outside of this group, anew in each draw.
     """
 
     part: Part
@@ -80,6 +82,9 @@ class Condition:
         ]
         if len(set(self.levels)) < len(self.levels):
             problems.append(f"levels of {self.method} on {self.group.name}: one is there twice")
+        parts = _DROPS.get(self.method)
+        if parts is not None and (self.group.part not in parts or self.group.is_control):
+            problems.append(f"{self.name}: takes no other group than {' or '.join(parts)}")
         if not self.levels:
             problems.append(f"levels of {self.method} on {self.group.name}: there is none")
         if problems:
@@ -95,8 +100,9 @@ def level_problem(method: Method, level: float) -> str | None:
     """Say what is wrong with a level of a method, if anything is."""
     if not math.isfinite(level) or level < 0:
         return "must be a number of at least 0"
-    if method in LEVEL_COUNTS and level != 0 and (level < 2 or level != int(level)):
-        return "is a number of values: a whole number of at least 2, or 0 for the clean model"
+    least = _LEAST_VALUES.get(method)
+    if least is not None and level != 0 and (level < least or level != int(level)):
+        return f"is a number of values: a whole one of at least {least}, or 0 for the clean model"
     if method in SHARES and level > 1:
         return "is a share: from 0 to 1"
     return None
