@@ -1,4 +1,4 @@
-"""Four-bit weights as in QLoRA: NF4 with double quantization (arXiv:2305.14314).
+"""Four-bit weights as in QLoRA, NF4 with double quantization (arXiv:2305.14314), and eight bits.
 
 Each weight is an index into a table of sixteen numbers; 64 weights, row after row, share a scale.
 What the library computes from these depends on the CPU in two ways: `use_portable_layers` removes
@@ -28,6 +28,7 @@ class Quantization(StrEnum):
 
     NONE = "none"
     NF4 = "nf4"
+    INT8 = "int8"
 
 
 def parse_quantization(name: str) -> Quantization:
@@ -39,7 +40,7 @@ def parse_quantization(name: str) -> Quantization:
     try:
         return Quantization(name)
     except ValueError:
-        allowed = " or ".join(repr(str(member)) for member in Quantization)
+        allowed = ", ".join(repr(str(member)) for member in Quantization)
         problem = f"quantization = {name!r}: allowed is {allowed}"
         raise ConfigurationError("the model cannot be quantized", [problem]) from None
 
@@ -55,6 +56,8 @@ def quantization_config(
     """
     if quantization is Quantization.NONE:
         return None
+    if quantization is Quantization.INT8:
+        return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

@@ -37,7 +37,8 @@ class Damage:
     """Damages a model, a cell at a time.
 
     Clones of the tensors that a group damages stay in the memory of the host until another group's
-    are needed, so a cell costs no reading of the model, and none of the device's memory. After each cell a digest proves that it is as before.
+    are needed, so a cell costs no reading of the model and none of the device's memory. After each
+    cell a digest proves that all is as before.
 
     Args:
         model: From transformers.

@@ -23,6 +23,8 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+from qsm_core.errors import ConfigurationError
+
 _WORTH_SHARING = 32  # tokens at the beginning of all prompts of a batch
 _LIKELIEST = 256  # tokens among which a nucleus is looked for first
 
@@ -127,7 +129,16 @@ def padded(
 
 
 def chat_prompt(tokenizer: Any, text: str) -> str:
-    """Return a user turn in the chat template of a tokenizer, up to where the answer begins."""
+    """Return a user turn in the chat template of a tokenizer, up to where the answer begins.
+
+    Raises:
+        ConfigurationError: The tokenizer has no chat template.
+    """
+    if tokenizer.chat_template is None:
+        problem = (
+            "form = 'chat': the tokenizer of this model has no chat template; take form 'text'"
+        )
+        raise ConfigurationError("the prompts cannot be written", [problem])
     turns = [{"role": "user", "content": text}]
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
@@ -153,6 +164,8 @@ def _with_shared_prefix(
         The inputs (B, P), padded behind the shared tokens, and the keys and values of these; as
         they were, and None, where too little is shared or the model keeps something else.
     """
+    if set(inputs) != {"input_ids", "attention_mask"}:  # such as a picture, which stands in it
+        return dict(inputs), None
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     rows = [row[seen.bool()] for row, seen in zip(ids, mask, strict=True)]
     shortest = min(len(row) for row in rows)

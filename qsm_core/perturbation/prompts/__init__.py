@@ -1,0 +1,1 @@
+"""The built-in prompts, by task, and prompts of a user's own file."""
