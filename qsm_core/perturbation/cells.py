@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qsm_core.perturbation.config import Condition, PerturbModel, WeightGroup
+from qsm_core.perturbation.config import Condition, PerturbModel, Quantization, WeightGroup
 from qsm_core.seeding import derive_seed
+
+CLEAN = "clean"
 
 
 @dataclass(frozen=True)
@@ -18,29 +19,34 @@ class Cell:
         level: Exact; 0 for the clean model.
         level_index: Place of the level among those of its condition, from 0.
         draw: From 0. Draws have other damage and other texts.
+        quantization: Of the loaded model, in place of damage.
     """
 
     condition: Condition | None
     level: float
     level_index: int
     draw: int
+    quantization: Quantization = "none"
 
     @property
-    def is_clean(self) -> bool:
-        """Whether nothing is damaged."""
-        return self.condition is None
+    def method(self) -> str | None:
+        """What was done to the weights; None for the clean model."""
+        if self.condition is not None:
+            return self.condition.method
+        return None if self.quantization == "none" else self.quantization
 
     @property
     def key(self) -> str:
         """What names the cell in records: exact, so that near levels do not meet."""
         if self.condition is None:
-            return f"clean|{self.draw}"
+            loaded = CLEAN if self.quantization == "none" else self.quantization
+            return f"{loaded}|{self.draw}"
         return f"{self.condition.method}|{self.condition.group.name}|{self.level!r}|{self.draw}"
 
 
 def cells_of(config: PerturbModel) -> list[Cell]:
     """Return the cells of a shard: clean ones first, then by draw, condition and level."""
-    cells = [Cell(None, 0.0, 0, draw) for draw in range(config.draws)]
+    cells = [Cell(None, 0.0, 0, draw, config.quantization) for draw in range(config.draws)]
     if config.quantization == "none":
         cells += [
             Cell(condition, float(level), index, draw)
@@ -68,8 +74,3 @@ def control_seed(root: int, draw: int, group: WeightGroup) -> int:
 def text_seed(root: int, draw: int, prompt_id: str) -> int:
     """Return the seed of a text: the same at each level, whatever else is in the batch."""
     return derive_seed(root, "text", draw, prompt_id)
-
-
-def levels_of(conditions: Sequence[Condition]) -> int:
-    """Count the levels above 0 of all conditions."""
-    return sum(level != 0 for one in conditions for level in one.levels)

@@ -1,4 +1,4 @@
-"""What can be said of a text without a model: is it right, does it repeat itself, how long is it."""
+"""What a text shows without a model: is it right, does it repeat itself, how long is it."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def measure_text(text: str, answers: Sequence[str] = ()) -> TextMeasures:
 def is_right(text: str, answers: Sequence[str]) -> bool:
     """Say whether an answer stands in a text as words or a number of its own, in any case.
 
-    The first answer of a text counts for nothing more than a later one: a model may write its
-    working before it. 12 is not found in 312, 12.5 or 1,200, and a digit more is another number.
+    It may stand anywhere, since a model may write its working first. 12 is not found in 312, 12.5
+    or 1,200.
     """
     flat = " ".join(text.lower().split())
     return any(_found(flat, answer.lower()) for answer in answers)
