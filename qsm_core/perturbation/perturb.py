@@ -103,7 +103,7 @@ class _Cells:
             device=context.runtime.get("device", "auto"),
             dtype=config.dtype,
         )
-        self._model = loaded.model
+        self._model, self._placement = loaded.model, loaded.placement
         picture = context.inputs.get("image") if any(p.has_picture for p in prompts) else None
         self._writer: Writer = open_writer(loaded, folder, config.texts, picture)
         self._writer.check(prompts)
@@ -208,6 +208,8 @@ class _Cells:
                 batch_size=len(batch),
                 memory_percent=percent,
                 timestamp=now,
+                device=str(self._placement.device),
+                dtype=str(self._placement.dtype).removeprefix("torch."),
             )
             for prompt, seed, (text, length) in zip(batch, seeds, made, strict=True)
         ]

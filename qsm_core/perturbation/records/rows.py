@@ -25,6 +25,8 @@ class TextRow:
         batch_size: Prompts that were answered together.
         memory_percent: Peak of the device's memory in that batch; null on a CPU.
         timestamp: End of the batch, UTC, ISO 8601.
+        device: Such as cuda:0.
+        dtype: Of the weights in memory, such as bfloat16.
     """
 
     cell: str
@@ -40,6 +42,8 @@ class TextRow:
     batch_size: int
     memory_percent: float | None
     timestamp: str
+    device: str
+    dtype: str
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ TEXTS, CELLS = "texts.parquet", "cells.parquet"
 _JOURNALS = {TextRow: "texts.jsonl", CellRow: "cells.jsonl"}
 _FILES: Mapping[type, str] = {TextRow: TEXTS, CellRow: CELLS}
 _VOLATILE = {
-    TextRow: ("seconds", "batch_size", "memory_percent", "timestamp"),
+    TextRow: ("seconds", "batch_size", "memory_percent", "timestamp", "device"),
     CellRow: ("seconds",),
 }
 _TYPES = {
