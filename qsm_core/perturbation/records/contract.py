@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -84,7 +83,7 @@ def write_exports(
         path = folder / name
         partial = path.with_name(f"{name}.part")
         partial.write_text(json.dumps(records, indent=2, ensure_ascii=False), encoding="utf-8")
-        os.replace(partial, path)
+        partial.replace(path)
         paths.append(path)
     return paths
 
@@ -92,7 +91,7 @@ def write_exports(
 def export_name(experiment: Experiment, condition: Condition) -> str:
     """Return `outputs_{method}_{model}_{name}.json`, where name ends in the group."""
     parts = (condition.method, Path(experiment.model).name, experiment.name, condition.group.name)
-    return "outputs_" + "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", one) for one in parts) + ".json"
+    return "outputs_" + "_".join(re.sub(r"[^A-Za-z0-9._-]+", "-", one) for one in parts) + ".json"
 
 
 def _record(

@@ -1,0 +1,1 @@
+"""Tables of an experiment; every one is a function of its rows."""
