@@ -10,7 +10,6 @@ from qsm_core.acceptance.generation.workload import (
 )
 from qsm_core.acceptance.synthetic.config import MakeCases
 from qsm_core.acceptance.verdict.config import DecideAcceptance
-from qsm_core.models.text.gguf_config import ConvertGguf
 from qsm_core.reporting.acceptance.config import AcceptanceReport
 from tasks.stage_task import Sharding, stage
 from tasks.traits import MODEL, STATISTICS, TABLES
@@ -23,16 +22,6 @@ _JUDGING = ("jinja2", "jsonschema", "pyyaml")
 _ANSWERING = (*MODEL, *TABLES, *_JUDGING)
 _TASKS = tuple(f"qsm_core/acceptance/tasks/*/*.{form}" for form in ("yaml", "jinja", "json"))
 _RUNTIME = ("device", "batch_size")
-
-
-@stage(
-    entry="qsm_core.models.text.gguf_conversion",
-    config=ConvertGguf,
-    libraries=("gguf", "numpy", "safetensors", "tokenizers", "torch", "transformers"),
-)
-def convert_gguf(call: StageCall) -> Receipt:
-    """Make a model in a GGUF file a folder that loads in half a second."""
-    return call.run()
 
 
 @stage(

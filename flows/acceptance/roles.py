@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from flows.run.stages import NamedRole
 
-EMBEDDED_MODEL, CASES = NamedRole("embedded_model"), NamedRole("cases")
+CASES = NamedRole("cases")
 BASELINE, STUDENT = NamedRole("baseline"), NamedRole("student")
 VERDICT, REPORT = NamedRole("verdict"), NamedRole("report")

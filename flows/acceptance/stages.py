@@ -9,8 +9,9 @@ from flows.acceptance.arms import ArmSource
 from flows.acceptance.defaults import NUM_CASES
 from flows.acceptance.finished_runs import finished_runs
 from flows.acceptance.parameters import AcceptParameters, gates_for
-from flows.acceptance.roles import BASELINE, CASES, EMBEDDED_MODEL, REPORT, STUDENT, VERDICT
+from flows.acceptance.roles import BASELINE, CASES, REPORT, STUDENT, VERDICT
 from flows.run.stages import NamedRole, RunStages
+from flows.text_models import embedded_model
 from qsm_core.acceptance.cases.columns import CaseColumns
 from qsm_core.acceptance.config import CaseSelection
 from qsm_core.acceptance.generation.config import GenerateAnswers, Server
@@ -25,11 +26,8 @@ from qsm_core.acceptance.verdict.config import DecideAcceptance, Run, run_inputs
 from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import TEXT_LLM, model_input
 from qsm_core.models.named_files import misfits
-from qsm_core.models.text.embedded_text import embedded_text_model
-from qsm_core.models.text.gguf_config import ConvertGguf
 from qsm_core.reporting.acceptance.config import AcceptanceReport
 from tasks.acceptance import (
-    convert_gguf,
     decide_acceptance,
     generate_answers,
     make_cases,
@@ -126,7 +124,7 @@ def _model_inputs(arm: ArmSource, run: RunStages) -> dict[str, Input]:
         return {}
     inputs: dict[str, Input] = {}
     if arm.is_embedded:
-        model = _embedded(run)
+        model = embedded_model(run)
         inputs["model"] = model
         output = run.finished(model)  # before anything of this run waits for a GPU
         if output is not None and arm.adapter is not None:
@@ -138,14 +136,6 @@ def _model_inputs(arm: ArmSource, run: RunStages) -> dict[str, Input]:
     if arm.adapter is not None:
         inputs["adapter"] = run.digest(arm.adapter)
     return inputs
-
-
-def _embedded(run: RunStages) -> StageHandle:
-    known = run.by_role.get(EMBEDDED_MODEL)
-    if known is not None:
-        return known
-    file = run.digest(embedded_text_model())
-    return run.submit(convert_gguf, ConvertGguf(), role=EMBEDDED_MODEL, inputs={"file": file})
 
 
 def _answers(

@@ -1,0 +1,1 @@
+"""Parameters and stages of `perturb_weights`."""
