@@ -29,7 +29,6 @@ from qsm_core.perturbation.experiments import (
     DEFAULT_CONDITIONS,
     DEFAULT_DRAWS,
     DEFAULT_NEW_TOKENS,
-    DEFAULT_TASKS,
     TASK_SETS,
     VARIANTS,
     conditions_of,
@@ -65,10 +64,10 @@ class PerturbParameters(RunSettings):
         "(SmolLM2-135M, minutes on a CPU), gemma-3-4b and gemma-3-270m (the tasks and variants of "
         "the original study).",
     )
-    model: str = Field(
-        EMBEDDED,
-        description="`embedded`, a folder, a file in GGUF, or an id of the Hub. Image + text "
-        "models as well.",
+    model: str | None = Field(
+        None,
+        description="`embedded`, a folder, a file in GGUF, or an id of the Hub; image + text "
+        "models as well. Empty: that of the preset.",
     )
     model_revision: str | None = Field(None, description="Commit of a model of the Hub.")
     variants: list[str] = Field(
@@ -97,8 +96,7 @@ class PerturbParameters(RunSettings):
         None,
         ge=1,
         le=10_000,
-        description=f"Draws of damage at each level. Empty: {DEFAULT_DRAWS}, and that of the "
-        "preset.",
+        description=f"Draws of damage at each level. Empty: {DEFAULT_DRAWS}, 10 for Gemma.",
     )
     task: list[str] = Field(
         default_factory=list,
@@ -112,17 +110,29 @@ class PerturbParameters(RunSettings):
     image: str | None = Field(
         None, description="Picture for prompts with one. Empty: one that qsm draws."
     )
-    form: Literal["chat", "text"] = Field(
-        "chat", description="chat: through the model's chat template; text: as it is."
+    form: Literal["chat", "text"] | None = Field(
+        None,
+        description="chat: through the model's chat template; text: as it is. Empty: chat, and "
+        "text where the preset's model has no template.",
     )
-    temperature: float = Field(
-        TextSettings.temperature, ge=0, le=5, description="0 takes the likeliest token."
+    temperature: float | None = Field(
+        None,
+        ge=0,
+        le=5,
+        description=f"0 takes the likeliest token. Empty: {TextSettings.temperature}, 1 for Gemma.",
     )
     top_k: int = Field(TextSettings.top_k, ge=0, description="Most tokens drawn from; 0: all.")
-    top_p: float = Field(
-        TextSettings.top_p, gt=0, le=1, description="Mass that tokens are drawn from."
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description=f"Mass that tokens are drawn from. Empty: {TextSettings.top_p}, 1 for Gemma.",
     )
-    max_new_tokens: int = Field(DEFAULT_NEW_TOKENS, ge=1, description="Longest text, in tokens.")
+    max_new_tokens: int | None = Field(
+        None,
+        ge=1,
+        description=f"Longest text, in tokens. Empty: {DEFAULT_NEW_TOKENS}, 350 for Gemma.",
+    )
     max_prompt_tokens: int | None = Field(
         None, ge=1, description="Longest prompt. Empty: 512, and 1024 with a picture."
     )
@@ -144,8 +154,12 @@ class PerturbParameters(RunSettings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Numbers that are computed with; damage is made in float32."
     )
-    batch_size: int = Field(
-        8, ge=1, le=40, description="Prompts answered together at first; adapts to the memory."
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=40,
+        description="Prompts answered together at first; adapts to the memory. Empty: 8, 16 for "
+        "Gemma.",
     )
     shards: int = Field(2, ge=1, le=256, description="Workers that the cells are spread over.")
     plan_only: bool = Field(
@@ -157,8 +171,7 @@ class PerturbParameters(RunSettings):
     @property
     def tasks(self) -> tuple[str, ...]:
         """Built-in tasks, by the names that they have here."""
-        named = _separated(self.task) or ([] if self.prompts else list(DEFAULT_TASKS))
-        return tuple(TASK_SETS.get(one, one) for one in named if one != NO_TASK)
+        return tuple(TASK_SETS.get(one, one) for one in _separated(self.task) if one != NO_TASK)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -195,11 +208,11 @@ class PerturbParameters(RunSettings):
             seed=self.seed,
             tasks=self.tasks,
             texts=TextSettings(
-                form=self.form,
-                temperature=self.temperature,
+                form=self.form or TextSettings.form,
+                temperature=_or(self.temperature, TextSettings.temperature),
                 top_k=self.top_k,
-                top_p=self.top_p,
-                max_new_tokens=self.max_new_tokens,
+                top_p=_or(self.top_p, TextSettings.top_p),
+                max_new_tokens=self.max_new_tokens or DEFAULT_NEW_TOKENS,
                 max_prompt_tokens=self.max_prompt_tokens,
             ),
             quantization=quantization,
@@ -230,7 +243,7 @@ def parse_perturb_parameters(values: dict[str, Any]) -> PerturbParameters:
         raise ConfigurationError(_TITLE, problems)
     if p.name is not None:
         return p
-    own = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(p.model).name).strip("-.") or "model"
+    own = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(str(p.model)).name).strip("-.") or "model"
     return p.model_copy(update={"name": f"perturb-{own}"[:80]})
 
 
@@ -285,9 +298,18 @@ def _file_problems(p: PerturbParameters) -> list[str]:
         for one in p.compare
         if not (Path(one).expanduser() / "cells" / "cells.parquet").is_file()
     ]
-    if p.model.endswith(".gguf") and not Path(p.model).expanduser().is_file():
+    if p.model is None:
+        problems.append(
+            f"model: is empty; preset {p.preset!r} has no model that may be given away: name the "
+            "folder or the GGUF file that you installed"
+        )
+    elif p.model.endswith(".gguf") and not Path(p.model).expanduser().is_file():
         problems.append(f"model = {p.model!r}: there is no such file")
     return problems
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
 
 
 def _separated(values: list[str]) -> list[str]:

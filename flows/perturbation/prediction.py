@@ -29,10 +29,14 @@ def predicted(p: PerturbParameters, num_prompts: int) -> list[Row]:
     rows = [
         ("cells", f"{len(cells):,}", _conditions(p)),
         ("prompts a cell", f"{num_prompts:,}", ", ".join(p.tasks) or "own"),
-        ("texts", f"{texts:,}", f"of at most {p.max_new_tokens} tokens each"),
-        ("on disk, at most", _size(texts * (_ROW_BYTES + _TOKEN_BYTES * p.max_new_tokens)), ""),
+        ("texts", f"{texts:,}", f"of at most {p.cells.texts.max_new_tokens} tokens each"),
+        (
+            "on disk, at most",
+            _size(texts * (_ROW_BYTES + _TOKEN_BYTES * p.cells.texts.max_new_tokens)),
+            "",
+        ),
     ]
-    parameters = _num_parameters(p.model)
+    parameters = _num_parameters(str(p.model))
     if parameters is None:
         rows.append(("memory of the device", "unknown", "the model is not on this machine yet"))
     else:

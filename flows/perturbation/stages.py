@@ -63,7 +63,7 @@ def perturbation_stages(p: PerturbParameters, run: RunStages) -> None:
     if any(one.has_picture for one in prompts):
         asked["image"] = _image(p, run)
     inputs: dict[str, Input] = {"model": model, "reference": reference, **asked}
-    runtime: dict[str, Any] = {**device, "batch_size": p.batch_size}
+    runtime: dict[str, Any] = {**device, "batch_size": p.batch_size or 8}
     cells = run.submit(
         perturb, config, role=CELLS, inputs=inputs, runtime=runtime, num_shards=p.shards
     )
@@ -85,7 +85,7 @@ def perturbation_stages(p: PerturbParameters, run: RunStages) -> None:
         summarize_perturbation,
         SummarizePerturbation(
             name=str(p.name),
-            model=p.model,
+            model=str(p.model),
             cells=config,
             others=tuple(one.name for one in others),
             image=None if p.image is None else Path(p.image).name,
@@ -102,12 +102,13 @@ def perturbation_stages(p: PerturbParameters, run: RunStages) -> None:
 
 
 def _model(p: PerturbParameters, run: RunStages) -> Input:
-    if p.model == EMBEDDED:
+    model = str(p.model)
+    if model == EMBEDDED:
         return embedded_model(run)
-    if p.model.endswith(".gguf"):
-        file = run.digest(p.model)
+    if model.endswith(".gguf"):
+        file = run.digest(model)
         return run.submit(convert_gguf, ConvertGguf(), role=MODEL, inputs={"file": file})
-    return model_input(p.model, p.model_revision, TEXT_LLM)
+    return model_input(model, p.model_revision, TEXT_LLM)
 
 
 def _image(p: PerturbParameters, run: RunStages) -> Input:

@@ -145,4 +145,4 @@ class Damage:
 
 def _digest(weights: torch.Tensor) -> str:
     raw = weights.detach().contiguous().view(torch.uint8).cpu().numpy()
-    return hashlib.sha256(raw).hexdigest()
+    return hashlib.sha256(raw.data).hexdigest()

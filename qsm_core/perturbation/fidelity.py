@@ -60,7 +60,14 @@ class Reference:
     def read(cls, folder: Path) -> Reference:
         """Read what `write` wrote."""
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        return cls(**load_file(folder / _WEIGHTS), **facts)
+        tensors = load_file(folder / _WEIGHTS)
+        return cls(
+            tensors["tokens"],
+            tensors["hidden"],
+            facts["log_perplexity"],
+            tensors["user_tokens"],
+            facts["user_log_perplexity"],
+        )
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,8 @@ def compare(model: Any, reference: Reference, damage: Damage | None = None) -> F
 
 def _hidden(model: Any, ids: torch.Tensor) -> torch.Tensor:
     found = model.get_decoder()(input_ids=ids[None].to(model.device), use_cache=False)
-    return found.last_hidden_state[0]
+    hidden: torch.Tensor = found.last_hidden_state[0]
+    return hidden
 
 
 def _logits(model: Any, hidden: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
@@ -185,7 +193,7 @@ def _user_log_perplexity(model: Any, ids: torch.Tensor) -> float | None:
     """Return nats a token over the whole text, read in windows that do not see each other."""
     if len(ids) < 2:  # nothing to predict
         return None
-    windows = [one for one in ids.split(_WINDOW) if len(one) > 1]
+    windows = [one for one in torch.split(ids, _WINDOW) if len(one) > 1]
     losses = [-_log_likelihoods(model, _hidden(model, one), one) for one in windows]
     return _number(torch.cat(losses).mean())
 

@@ -68,7 +68,7 @@ class LanguageModel:
         self.model = model
         self.decoder = model.get_decoder()
         config = model.config.get_text_config(decoder=True)
-        self._names = {id(one): name for name, one in model.named_parameters()}
+        self._names: dict[int, str] = {id(one): name for name, one in model.named_parameters()}
         self.layers = list(getattr(self.decoder, "layers", ()))
         if len(self.layers) != config.num_hidden_layers:
             raise ModelError(
@@ -109,7 +109,7 @@ class LanguageModel:
                     "cannot be damaged. Load the model without quantization; what the "
                     "quantization itself does is a cell of its own"
                 )
-        notes = ()
+        notes: tuple[str, ...] = ()
         if group.part == "embeddings" and not group.is_control and self.is_tied:
             notes = ("the output matrix is the same tensor as the embeddings: both are damaged",)
         return FoundGroup(tuple(pieces), notes)
@@ -225,8 +225,5 @@ def parse_layers(text: str, num_layers: int) -> list[int]:
 def _scales(module: nn.Module, *, recurse: bool) -> list[nn.Parameter]:
     """Return the scales of the norms in a module, or of those that are its own attributes."""
     inside = module.modules() if recurse else module.children()
-    return [
-        one.weight
-        for one in inside
-        if "norm" in type(one).__name__.lower() and getattr(one, "weight", None) is not None
-    ]
+    found = [getattr(one, "weight", None) for one in inside if "norm" in type(one).__name__.lower()]
+    return [one for one in found if isinstance(one, nn.Parameter)]

@@ -19,6 +19,7 @@ from qsm_core.models.text.loading import LoadedTextModel
 from qsm_core.perturbation.config import TextSettings
 from qsm_core.perturbation.prompt import Prompt
 
+_TITLE = "the prompts cannot be asked"
 MAX_PROMPT_TOKENS, MAX_PROMPT_TOKENS_WITH_PICTURE = 512, 1024
 
 
@@ -51,7 +52,9 @@ class Writer:
         model, settings = self.loaded.model, self.settings
         inputs = self._inputs(prompts)
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
-        self._check_lengths(prompts, lengths)
+        problems = self._too_long(prompts, lengths)
+        if problems:
+            raise ConfigurationError(_TITLE, problems)
         sampling = Sampling(
             settings.temperature, settings.top_p, settings.top_k, settings.max_new_tokens
         )
@@ -65,9 +68,12 @@ class Writer:
             ConfigurationError: A prompt is too long, or the model takes no pictures.
             ModelError: The picture does not reach the output of the model.
         """
+        problems = []
         for prompt in prompts:
             mask = self._inputs([prompt])["attention_mask"]
-            self._check_lengths([prompt], mask.sum(dim=1).tolist())
+            problems += self._too_long([prompt], mask.sum(dim=1).tolist())
+        if problems:
+            raise ConfigurationError(_TITLE, problems)
         first = next((one for one in prompts if one.has_picture), None)
         if first is not None:
             self._check_picture(first)
@@ -100,18 +106,16 @@ class Writer:
             self.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         )
 
-    def _check_lengths(self, prompts: Sequence[Prompt], lengths: Sequence[int]) -> None:
+    def _too_long(self, prompts: Sequence[Prompt], lengths: Sequence[int]) -> list[str]:
         most = self.settings.max_prompt_tokens or (
             MAX_PROMPT_TOKENS_WITH_PICTURE if prompts[0].has_picture else MAX_PROMPT_TOKENS
         )
-        problems = [
+        return [
             f"prompt {prompt.prompt_id}: has {length} tokens, and max_prompt_tokens allows {most}; "
             "nothing is cut off"
             for prompt, length in zip(prompts, lengths, strict=True)
             if length > most
         ]
-        if problems:
-            raise ConfigurationError("the prompts cannot be asked", problems)
 
     @torch.inference_mode()
     def _check_picture(self, prompt: Prompt) -> None:
@@ -155,11 +159,11 @@ def open_writer(
             f"the model in {folder} takes no pictures{reason}; choose an image + text model, or "
             "tasks without a picture"
         )
-        raise ConfigurationError("the prompts cannot be asked", [problem])
+        raise ConfigurationError(_TITLE, [problem])
     try:
         with Image.open(picture) as opened:
             image = opened.convert("RGB")
     except OSError as error:
         problem = f"image = {str(picture)!r}: cannot be read as a picture ({error})"
-        raise ConfigurationError("the prompts cannot be asked", [problem]) from error
+        raise ConfigurationError(_TITLE, [problem]) from error
     return Writer(loaded, settings, processor, image)

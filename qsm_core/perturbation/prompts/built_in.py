@@ -11,7 +11,12 @@ from qsm_core.perturbation.prompts.dreams import DREAMS
 from qsm_core.perturbation.prompts.reasoning import CREATIVITY, FACTUAL, LANGUAGE, LOGIC, MATH
 
 _PLAIN = {"dreams": DREAMS, "creativity": CREATIVITY}
-_ANSWERED = {"math": MATH, "language": LANGUAGE, "logic": LOGIC, "factual": FACTUAL}
+_ANSWERED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "math": MATH,
+    "language": LANGUAGE,
+    "logic": LOGIC,
+    "factual": FACTUAL,
+}
 # Task sets of the study that this system continues, and a few prompts for a first look.
 GROUPS = {
     "iq": ("math", "language", "logic", "factual", "creativity"),
@@ -47,6 +52,7 @@ def built_in_prompts(tasks: Iterable[str]) -> list[Prompt]:
 
 
 def _of_task(task: str) -> list[Prompt]:
+    rows: list[tuple[str, tuple[str, ...]]]
     if task in _ANSWERED:
         rows = list(_ANSWERED[task])
     elif task in _PLAIN:

@@ -82,7 +82,8 @@ def write_exports(
     for name, records in by_name.items():
         path = folder / name
         partial = path.with_name(f"{name}.part")
-        partial.write_text(json.dumps(records, indent=2, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(records, indent=2, ensure_ascii=False)
+        partial.write_text(text, encoding="utf-8", errors="replace")  # lone surrogates
         partial.replace(path)
         paths.append(path)
     return paths

@@ -105,8 +105,10 @@ def merge(found: Iterable[Rows]) -> Rows:
     """Return all rows; the first of several stays."""
     rows = Rows()
     for one in found:
-        for row in (*one.cells.values(), *one.texts.values()):
-            rows.add(row)
+        for cell in one.cells.values():
+            rows.add(cell)
+        for text in one.texts.values():
+            rows.add(text)
     return rows
 
 

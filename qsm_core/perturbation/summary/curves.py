@@ -155,10 +155,11 @@ def half_levels(
             continue
         found, norms, missing = [], [], 0
         for _, one in part.groupby("draw"):
-            by_level = one.set_index("level")
-            order = [level for level in levels[condition] if level == 0 or level in by_level.index]
-            shares = [1.0 if lv == 0 else float(by_level.loc[lv, "same_top1"]) for lv in order]
-            doses = [0.0 if lv == 0 else float(by_level.loc[lv, "relative_norm"]) for lv in order]
+            share_at = dict(zip(one["level"], one["same_top1"], strict=True)) | {0.0: 1.0}
+            norm_at = dict(zip(one["level"], one["relative_norm"], strict=True)) | {0.0: 0.0}
+            order = [level for level in levels[condition] if level in share_at]
+            shares = [float(share_at[level]) for level in order]
+            doses = [float(norm_at[level]) for level in order]
             at = crossing(range(len(order)), shares)
             if at is None:
                 missing += 1
@@ -170,8 +171,8 @@ def half_levels(
         row |= _with_ends("level", pd.Series(found, dtype=float), confidence)
         row |= _with_ends("relative_norm", pd.Series(norms, dtype=float), confidence)
         if missing:
-            ends = ("level_low", "level_high", "relative_norm_low", "relative_norm_high")
-            row |= dict.fromkeys(ends, float("nan"))
+            unknown = ("level_low", "level_high", "relative_norm_low", "relative_norm_high")
+            row |= dict.fromkeys(unknown, float("nan"))
         made.append(row)
     columns = ["run", "condition", "draws", "not_reached"]
     ends = [f"{name}{end}" for name in ("level", "relative_norm") for end in ("", "_low", "_high")]

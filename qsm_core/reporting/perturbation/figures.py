@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from qsm_core.perturbation.cells import CLEAN
 from qsm_core.reporting.page.canvas import WIDTH_IN, dotted_line, new_figure, panel_grid, wrapped
@@ -29,7 +31,7 @@ def perturbation_figures(curves: pd.DataFrame, texts: pd.DataFrame) -> dict[str,
     damaged = curves[(curves["method"] != CLEAN) & (curves["level"] > 0)]
     figures = {}
     for method, part in damaged.groupby("method", sort=False):
-        worst = part.loc[part["kl_mean"].idxmax()] if part["kl_mean"].notna().any() else None
+        worst = next(iter(part.nlargest(1, "kl_mean").to_dict("records")), None)
         alt = (
             f"KL divergence and share of equal top-1 tokens against the level of {method}, "
             f"{part['condition'].nunique()} conditions"
@@ -44,7 +46,7 @@ def perturbation_figures(curves: pd.DataFrame, texts: pd.DataFrame) -> dict[str,
             "Left: divergence of the clean from the damaged model, mean over tokens, on a log "
             f"axis. Right: tokens whose likeliest successor is still the same. {_INTERVALS}",
             alt + ".",
-            lambda part=part, method=method: _dose(part, str(method)),
+            partial(_dose, part, str(method)),
         )
     known = damaged[damaged["relative_norm"] > 0]
     if len(known):
@@ -104,6 +106,9 @@ def _norm(known: pd.DataFrame) -> Figure:
             dash="--" if is_control else "-",
         )
     axes.set(xscale="log", yscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="Relative norm of the change", ylabel="KL divergence, nats a token")
     axes.legend(fontsize=7.5, loc="best")
     return figure
