@@ -26,6 +26,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SERVICE = "tests/deployments/test_service.py::"
 SLURM = "tests/slurm/test_pipeline.py::"
 ACCEPT = "tests/flows/test_accept_adapter.py::"
+PERTURB = "tests/flows/test_perturb_weights.py::test_a_run_its_records_a_kill_and_what_is_new"
 PROFILES = "tests/tasks/workers/slurm/test_profile_loader.py::"
 SEARCH = (
     "tests/flows/test_optimize_prompt.py::"
@@ -62,6 +63,10 @@ TESTED_ELSEWHERE = {
     ),
     "qsm accept-adapter --results baseline.json --results student.json --cases cases.jsonl": (
         ACCEPT + "test_finished_runs_are_compared_without_a_model"
+    ),
+    "qsm perturb-weights": PERTURB,
+    "qsm perturb-weights --model my_model/ --task dreams_it --variants gauss_attn --dry-run": (
+        PERTURB
     ),
     "qsm compare-models results/embedded-seed42 my_vad.csv": (
         "tests/flows/test_compare_models.py::"

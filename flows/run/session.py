@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from flows.run.cost import show_cost
 from flows.run.links import check_names
+from flows.run.log_file import append_log
 from flows.run.server import PrefectPage, current_server
 from flows.run.settings import RunSettings
 from flows.run.stages import Role, RunStages
@@ -169,10 +171,11 @@ class Session:
         """Show an event on the terminal, if there is one, and in the log of the flow run."""
         if self._display is not None:
             self._display.on_event(event)
-        if event.kind == "failed":
-            self._logger.error("%s failed: %s", event.name, event.message)
-        elif event.kind != "progress":
-            self._logger.info("%s %s%s", event.name, event.kind, _reason(event))
+        if event.kind == "progress":
+            return
+        text = f"{event.name} {event.kind}{_reason(event)}"
+        self._logger.log(logging.ERROR if event.kind == "failed" else logging.INFO, "%s", text)
+        append_log(self._store.root, str(self.settings.name), text)
 
 
 def _reason(event: StageEvent) -> str:

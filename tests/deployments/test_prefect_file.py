@@ -28,6 +28,7 @@ def test_names() -> None:
         "accept-adapter/accept-adapter",
         "detect/detect",
         "parity-check/parity-check",
+        "perturb-weights/perturb-weights",
         "optimize-prompt/optimize-prompt",
     }
     assert len(names) == len(DEPLOYMENTS)
