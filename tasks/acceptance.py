@@ -8,6 +8,7 @@ from qsm_core.acceptance.generation.workload import (
     nothing_to_answer,
     split_answers,
 )
+from qsm_core.acceptance.student.config import TrainStudent
 from qsm_core.acceptance.synthetic.config import MakeCases
 from qsm_core.acceptance.verdict.config import DecideAcceptance
 from qsm_core.reporting.acceptance.config import AcceptanceReport
@@ -32,6 +33,19 @@ _RUNTIME = ("device", "batch_size")
 )
 def make_cases(call: StageCall) -> Receipt:
     """Make cases of a built-in task from templates, with what a right answer holds."""
+    return call.run()
+
+
+@stage(
+    entry="qsm_core.acceptance.student.train",
+    config=TrainStudent,
+    resource="gpu",
+    libraries=(*_ANSWERING, "accelerate"),
+    package_data=_TASKS,
+    runtime=("device",),
+)
+def train_student(call: StageCall) -> Receipt:
+    """Fine-tune LoRA on cases with answers; keep the adapter that is best on groups kept aside."""
     return call.run()
 
 

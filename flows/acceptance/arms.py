@@ -28,6 +28,7 @@ class ArmSource:
         model: As the user named it.
         revision: Commit of a model of the Hub.
         adapter: Folder of a LoRA adapter; None for none.
+        is_trained: The run trains an adapter for it.
         url: Of a server that has the model; None: it runs here.
         secret: Secret block with the key of the server.
         model_field: Parameter that names the model, for errors.
@@ -42,6 +43,7 @@ class ArmSource:
     secret: str | None
     model_field: str
     adapter_field: str
+    is_trained: bool = False
 
     @property
     def is_embedded(self) -> bool:
@@ -53,6 +55,8 @@ class ArmSource:
         """What plans and reports call the adapter: its folder, or that it comes with qsm."""
         if self.adapter in (BASELINE_ADAPTER, STUDENT_ADAPTER):
             return EMBEDDED
+        if self.is_trained:
+            return "trained in this run"
         return None if self.adapter is None else str(self.adapter)
 
     @property
@@ -75,7 +79,8 @@ def arms_of(p: AcceptParameters) -> tuple[ArmSource, ArmSource]:
     """
     baseline, student = _baseline(p), _student(p)
     problems = []
-    if student.adapter is None and p.student is None and student.url is None:
+    is_bare = student.adapter is None and not student.is_trained
+    if is_bare and p.student is None and student.url is None:
         problems.append(
             "adapter: is empty; give the folder of the student's LoRA adapter, or name another "
             f"model as student ({NONE!r}: the baseline's model without an adapter)"
@@ -108,7 +113,9 @@ def _student(p: AcceptParameters) -> ArmSource:
     own = p.student is not None and p.student != NONE
     of = p.student if own else p.baseline
     url = p.student_url if own else p.baseline_url
-    takes_default = p.student is None and _is_embedded(str(of), url) and p.has_default_cases
+    is_trained = p.train is not None
+    is_default = p.student is None and _is_embedded(str(of), url) and p.has_default_cases
+    takes_default = is_default and not is_trained
     return ArmSource(
         "student",
         str(of),
@@ -118,6 +125,7 @@ def _student(p: AcceptParameters) -> ArmSource:
         p.student_secret if own else p.baseline_secret,
         "student" if own else "baseline",
         "adapter",
+        is_trained,
     )
 
 

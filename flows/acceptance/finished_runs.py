@@ -12,18 +12,22 @@ from qsm_core.acceptance.verdict.config import Run
 _TIMED = re.compile(r"(.+)_\d{8}_\d{6}")
 
 
-def finished_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
+def finished_runs(paths: Sequence[Path], taken: Sequence[str] = ()) -> tuple[Run, ...]:
     """Return the runs in the order of their paths, with names that differ.
 
     A result file is called by its tag (`student` of student_20251114_220448.json), a folder of
     answers by its run. Where two have one name, their whole names are taken, then numbers.
+
+    Args:
+        paths: Of result files and folders of answers.
+        taken: Names that other runs have.
     """
     names = [_short(path) for path in paths]
     names = [
-        _whole(path) if names.count(name) > 1 else name
+        _whole(path) if names.count(name) > 1 or name in taken else name
         for path, name in zip(paths, names, strict=True)
     ]
-    seen: Counter[str] = Counter()
+    seen: Counter[str] = Counter(taken)
     different = []
     for name in names:
         seen[name] += 1

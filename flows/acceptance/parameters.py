@@ -22,9 +22,12 @@ from flows.acceptance.defaults import (
 )
 from flows.form.validation import parse_model
 from flows.run.settings import RunSettings, settings_problems
+from qsm_core.acceptance.cases.columns import CaseColumns
 from qsm_core.acceptance.config import GateSettings, LevelName
 from qsm_core.acceptance.generation.config import GenerateAnswers
+from qsm_core.acceptance.student.config import TrainStudent
 from qsm_core.errors import ConfigurationError
+from qsm_core.training.text.config import TextTraining
 
 PANELS = {
     "finished": "What is compared",
@@ -120,9 +123,42 @@ class AcceptParameters(RunSettings):
         description="Folder of the student's LoRA adapter.",
         json_schema_extra={"flags": ["--adapter", "--adapter-path"]},
     )
+    train: str | None = Field(
+        None,
+        description="File of cases with answers: this run trains a LoRA adapter on them, around "
+        "the baseline's model or `student`, and that is the student.",
+    )
+    train_group: str | None = Field(
+        None,
+        description="Field of those cases whose values never cross from training to dev, such as "
+        "author. Empty: cases with one prompt are a group.",
+    )
+    train_dev_share: float = Field(
+        TrainStudent.dev_share, gt=0, lt=1, description="Share of the groups to choose the step by."
+    )
+    train_epochs: int = Field(
+        TextTraining.epochs, ge=1, le=1000, description="Passes over the cases."
+    )
+    train_rank: int = Field(TextTraining.rank, ge=1, le=512, description="LoRA rank.")
+    train_learning_rate: float = Field(
+        TextTraining.learning_rate, gt=0, lt=1, description="Peak learning rate."
+    )
+    train_batch_size: int = Field(
+        TextTraining.effective_batch_size, ge=1, le=4096, description="Cases in one update."
+    )
+    train_unfit: Literal["refuse", "leave_out"] = Field(
+        "refuse",
+        description="Cases whose answer is missing or not valid, or too long: refuse them by name, "
+        "or leave them out and count them.",
+    )
     student_url: str | None = Field(None, description="Server of the student, as baseline_url.")
     student_secret: str | None = Field(
         None, description="Prefect Secret block with the key of that server."
+    )
+    history: list[str] = Field(
+        default_factory=list,
+        description="Earlier runs that stand beside this one in the table of runs: result files, "
+        "or folders of answers (results/NAME/student). Repeatable.",
     )
     load_4bit: bool = Field(
         False, description="Hold the weights in 4 bits (nf4, double quantization)."
@@ -209,6 +245,16 @@ class AcceptParameters(RunSettings):
         return self.cases is None and not self.finished and self.task == TASK
 
     @property
+    def columns(self) -> CaseColumns:
+        """Which fields of a file of cases mean what."""
+        return CaseColumns(
+            case_id=self.id_column,
+            inputs=self.inputs_by_name,
+            slices=tuple(self.slice_columns),
+            expected=self.expected_column,
+        )
+
+    @property
     def inputs_by_name(self) -> dict[str, str]:
         """Fields of the cases by the name that the prompt has for them."""
         pairs = (one.partition("=") for one in self.input_columns)
@@ -227,10 +273,37 @@ def parse_accept_parameters(values: dict[str, Any]) -> AcceptParameters:
     if problems:
         raise ConfigurationError(_TITLE, problems)
     p = _filled(p)
+    check_content(p)
     if p.name is not None:
         return p
     last = p.finished[-1] if p.finished else p.adapter or p.student or p.baseline
     return p.model_copy(update={"name": f"accept-{_last(last)}"[:80]})
+
+
+def check_content(p: AcceptParameters) -> None:
+    """Refuse a task, rubric, or cases that cannot be used, before anything is started.
+
+    Raises:
+        ConfigurationError: The task cannot be used, or has no such rubric.
+        DataError: A file of cases cannot be used, or a case to train on is evaluated as well.
+    """
+    # Here: --help needs neither jinja nor jsonschema.
+    from qsm_core.acceptance.cases.reading import read_cases
+    from qsm_core.acceptance.results.result_files import STORED
+    from qsm_core.acceptance.student.unseen import check_unseen
+    from qsm_core.acceptance.tasks.loading import built_in_tasks, check_cases, load_task
+
+    is_built_in = p.task in built_in_tasks()
+    task = load_task(str(p.task) if is_built_in else Path(str(p.task)).expanduser())
+    allowed = (*task.rubrics, STORED)
+    if p.rubric is not None and p.rubric not in allowed:
+        problem = f"rubric = {p.rubric!r}: task {task.name} has no such rubric; use "
+        raise ConfigurationError(_TITLE, [problem + ", ".join(allowed)])
+    files = [Path(one).expanduser() for one in (p.cases, p.train) if one is not None]
+    for path in files:
+        check_cases(task, read_cases(path, p.columns))
+    if p.train is not None and p.cases is not None:
+        check_unseen(task, files[1], files[0], p.columns)
 
 
 def _filled(p: AcceptParameters) -> AcceptParameters:
@@ -265,7 +338,7 @@ def _finished_problems(p: AcceptParameters) -> list[str]:
         problems.append(
             f"finished (--results): one run is given, and a comparison takes two: {_EXAMPLE}"
         )
-    models = ("baseline_adapter", "baseline_url", "student", "adapter", "student_url")
+    models = ("baseline_adapter", "baseline_url", "student", "adapter", "student_url", "train")
     problems += [
         f"{name} = {getattr(p, name)!r}: finished runs are compared without a model; leave it, or "
         "leave --results (where results appear is --results-folder)"
@@ -298,6 +371,12 @@ def _arm_problems(p: AcceptParameters) -> list[str]:
             )
     if p.student_url is not None and p.student in (None, NONE):
         problems.append("student is empty: give the name of the model on the server of student_url")
+    problems += _training_problems(p)
+    problems += [
+        f"history = {one!r}: there is no such file or folder"
+        for one in p.history
+        if not Path(one).expanduser().exists()
+    ]
     if p.student == NONE and p.adapter is not None:
         problems.append(
             f"adapter = {p.adapter!r}: with student = 'none' the student is the model alone"
@@ -307,6 +386,27 @@ def _arm_problems(p: AcceptParameters) -> list[str]:
         for name in ("baseline_adapter", "adapter")
         if (value := getattr(p, name)) is not None and not Path(value).expanduser().is_dir()
     ]
+    return problems
+
+
+def _training_problems(p: AcceptParameters) -> list[str]:
+    if p.train is None:
+        return []
+    problems = []
+    if not Path(p.train).expanduser().is_file():
+        problems.append(f"train = {p.train!r}: there is no such file")
+    if p.adapter is not None:
+        problems.append(
+            f"adapter = {p.adapter!r}: with `train` this run makes it; leave one of both"
+        )
+    if p.student == NONE:
+        problems.append(
+            "student = 'none': has no adapter, and `train` makes one; leave one of both"
+        )
+    own = p.student is not None and p.student != NONE
+    field = "student_url" if own else "baseline_url"
+    if getattr(p, field) is not None:
+        problems.append(f"{field}: a model behind a server cannot be trained here; leave `train`")
     return problems
 
 

@@ -5,5 +5,6 @@ from __future__ import annotations
 from flows.run.stages import NamedRole
 
 CASES = NamedRole("cases")
+ADAPTER = NamedRole("adapter")
 BASELINE, STUDENT = NamedRole("baseline"), NamedRole("student")
 VERDICT, REPORT = NamedRole("verdict"), NamedRole("report")

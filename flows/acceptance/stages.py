@@ -9,12 +9,13 @@ from flows.acceptance.arms import ArmSource
 from flows.acceptance.defaults import NUM_CASES
 from flows.acceptance.finished_runs import finished_runs
 from flows.acceptance.parameters import AcceptParameters, gates_for
-from flows.acceptance.roles import BASELINE, CASES, REPORT, STUDENT, VERDICT
+from flows.acceptance.roles import ADAPTER, BASELINE, CASES, REPORT, STUDENT, VERDICT
 from flows.run.stages import NamedRole, RunStages
 from flows.text_models import embedded_model
-from qsm_core.acceptance.cases.columns import CaseColumns
 from qsm_core.acceptance.config import CaseSelection
 from qsm_core.acceptance.generation.config import GenerateAnswers, Server
+from qsm_core.acceptance.student.config import TrainStudent
+from qsm_core.acceptance.student.unseen import check_unseen
 from qsm_core.acceptance.synthetic.config import (
     EVALUATION_FILE,
     MOST_PRODUCTS,
@@ -27,11 +28,13 @@ from qsm_core.errors import ConfigurationError
 from qsm_core.models.identity import TEXT_LLM, model_input
 from qsm_core.models.named_files import misfits
 from qsm_core.reporting.acceptance.config import AcceptanceReport
+from qsm_core.training.text.config import TextTraining
 from tasks.acceptance import (
     decide_acceptance,
     generate_answers,
     make_cases,
     report_acceptance,
+    train_student,
 )
 from tasks.run.handle import OutputPart, StageHandle
 from tasks.run.runner import Input
@@ -61,18 +64,25 @@ def acceptance_stages(p: AcceptParameters, arms: Arms | None, run: RunStages) ->
         inputs |= dict(zip(run_inputs(runs), map(run.digest, paths), strict=True))
     else:
         run.tables["Arms"] = [arm.row for arm in arms]
-        runs = tuple(Run(arm.name, arm.model, arm.adapter_name) for arm in arms)
-        models = [_model_inputs(arm, run) for arm in arms]
-        for arm, model, role in zip(arms, models, (BASELINE, STUDENT), strict=True):
-            if p.only in ("both", arm.name):
-                made[arm.name] = _answers(p, arm, {**given, **model}, role, run)
+        baseline, student = (Run(arm.name, arm.model, arm.adapter_name) for arm in arms)
+        past = [Path(one).expanduser() for one in p.history]
+        runs = (baseline, *finished_runs(past, [arm.name for arm in arms]), student)
+        asked = [(arm, role) for arm, role in zip(arms, (BASELINE, STUDENT), strict=True)]
+        asked = [(arm, role) for arm, role in asked if p.only in ("both", arm.name)]
+        models = [_model_inputs(p, arm, given, run) for arm, _ in asked]
+        for (arm, role), model in zip(asked, models, strict=True):
+            made[arm.name] = _answers(p, arm, {**given, **model}, role, run)
         if p.only != "both":
             return
-        inputs |= dict(zip(run_inputs(runs), made.values(), strict=True))
+        answers = [made[BASELINE.name], *map(run.digest, past), made[STUDENT.name]]
+        inputs |= dict(zip(run_inputs(runs), answers, strict=True))
+        trained = run.by_role.get(ADAPTER)
+        if trained is not None:
+            made[ADAPTER.name] = trained
     config = DecideAcceptance(
         runs=runs,
         task=_built_in(p),
-        columns=_columns(p),
+        columns=p.columns,
         selection=_selection(p),
         rubric=p.rubric,
         gates=gates_for(p, load_task(_task(p)).gates),
@@ -114,11 +124,14 @@ def _made_cases(p: AcceptParameters) -> MakeCases:
     return MakeCases(task=task, seed=p.seed, evaluation=p.max_samples or min(most, NUM_CASES))
 
 
-def _model_inputs(arm: ArmSource, run: RunStages) -> dict[str, Input]:
+def _model_inputs(
+    p: AcceptParameters, arm: ArmSource, given: dict[str, Input], run: RunStages
+) -> dict[str, Input]:
     """Return the model of an arm, made from its package where it has to be, and its adapter.
 
     Raises:
         ConfigurationError: The adapter does not fit the embedded model.
+        DataError: The cases to train on cannot be used, or are among those of the evaluation.
     """
     if arm.url is not None:
         return {}
@@ -135,7 +148,52 @@ def _model_inputs(arm: ArmSource, run: RunStages) -> dict[str, Input]:
         inputs["model"] = model_input(arm.model, arm.revision, TEXT_LLM)
     if arm.adapter is not None:
         inputs["adapter"] = run.digest(arm.adapter)
+    if arm.is_trained:
+        inputs["adapter"] = _trained(p, arm, inputs["model"], given, run)
     return inputs
+
+
+def _trained(
+    p: AcceptParameters, arm: ArmSource, model: Input, given: dict[str, Input], run: RunStages
+) -> StageHandle:
+    """Submit the training of the student; the answers of a trained case would be no result.
+
+    Raises:
+        DataError: The cases cannot be used, or are among those of the evaluation.
+    """
+    file, task = Path(str(p.train)).expanduser(), load_task(_task(p))
+    evaluated = p.cases
+    if evaluated is None:
+        made = run.finished(run.by_role[CASES])
+        evaluated = None if made is None else str(made.path / EVALUATION_FILE)
+    if evaluated is not None:
+        check_unseen(task, file, Path(evaluated).expanduser(), p.columns)
+    config = TrainStudent(
+        task=_built_in(p),
+        columns=p.columns,
+        group=p.train_group,
+        dev_share=p.train_dev_share,
+        split_seed=p.seed,
+        unfit=p.train_unfit,
+        training=TextTraining(
+            seed=p.seed,
+            form=p.form,
+            rank=p.train_rank,
+            alpha=2 * p.train_rank,
+            learning_rate=p.train_learning_rate,
+            epochs=p.train_epochs,
+            effective_batch_size=p.train_batch_size,
+            quantization="nf4" if p.load_4bit else "none",
+            dtype=p.dtype,
+            base_model=arm.model,
+        ),
+    )
+    inputs: dict[str, Input] = {"model": model, "cases": run.digest(file)}
+    if "task" in given:
+        inputs["task"] = given["task"]
+    return run.submit(
+        train_student, config, role=ADAPTER, inputs=inputs, runtime={"device": p.device}
+    )
 
 
 def _answers(
@@ -144,7 +202,7 @@ def _answers(
     config = GenerateAnswers(
         arm=arm.name,
         task=_built_in(p),
-        columns=_columns(p),
+        columns=p.columns,
         selection=_selection(p),
         form=p.form,
         temperature=p.temperature,
@@ -166,15 +224,6 @@ def _answers(
         inputs=inputs,
         runtime=runtime,
         num_shards=p.shards,
-    )
-
-
-def _columns(p: AcceptParameters) -> CaseColumns:
-    return CaseColumns(
-        case_id=p.id_column,
-        inputs=p.inputs_by_name,
-        slices=tuple(p.slice_columns),
-        expected=p.expected_column,
     )
 
 

@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from qsm_core.acceptance.results.result_files import latest_results
+from qsm_core.acceptance.synthetic.config import MakeCases
+from qsm_core.acceptance.synthetic.make_cases import make_records, write_records
 from tests.support.pipeline import ROOT, PrefectService
 from tests.support.result_files import FEW_ACTIONS, GOOD, write_cases, write_result_file
+from tests.support.small_llama import build_small_llama
 from tests.support.tiny_llama import write_text_task
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -98,6 +101,49 @@ def test_a_model_and_its_adapter_answer_and_nothing_is_made_twice(
     table = pd.read_csv(tmp_path / "results/turned/verdict/tables/runs.csv")
     assert list(table["name"]) == ["student", "baseline"]
     assert list(table["num_cases"]) == [32, 32]
+
+
+def test_a_student_is_trained_and_judged_beside_an_earlier_run(
+    prefect_service: PrefectService, tmp_path: Path
+) -> None:
+    files = {}
+    for kind, count in (("training", 24), ("evaluation", 12)):
+        records = make_records(MakeCases(), kind, count)
+        files[kind] = tmp_path / f"{kind}.jsonl"
+        write_records(files[kind], records)
+    texts = [one["input"]["text"] for one in make_records(MakeCases(), "training", 24)]
+    model = build_small_llama(tmp_path / "model", texts)
+    flags = [
+        f"--baseline={model}",
+        "--task=field-extraction",
+        f"--train={files['training']}",
+        f"--cases={files['evaluation']}",
+        "--train-group=shop",
+        "--train-epochs=1",
+        "--train-rank=2",
+        "--max-new-tokens=8",
+        "--retries=0",
+    ]
+    seen = _accept(prefect_service, tmp_path, *flags[:3], f"--cases={files['training']}")
+    assert seen.returncode == 3
+    assert "its name is in" in " ".join(seen.stderr.split())
+    assert "Uvicorn" not in seen.stderr
+    assert not (tmp_path / "store").exists()  # refused before anything was started
+
+    done = _accept(prefect_service, tmp_path, *flags, "--name=first")
+    assert done.returncode == 1, done.stdout + done.stderr  # it knows nothing after three updates
+    first = tmp_path / "results/first"
+    assert (first / "adapter/adapter_model.safetensors").is_file()
+    table = pd.read_csv(first / "verdict/tables/runs.csv")
+    assert list(table["adapter"].fillna("")) == ["", "trained in this run"]
+    assert "Learning curve" in (first / "report.html").read_text()
+    past = [f"--history={first / 'student'}"]
+    again = _accept(prefect_service, tmp_path, *flags, *past, "--name=second")
+    assert again.returncode == 1, again.stdout + again.stderr
+    cost = json.loads((tmp_path / "results/second/cost.json").read_text())
+    assert {one["stage"] for one in cost["stages"] if one["made"]} == {"verdict", "report"}
+    table = pd.read_csv(tmp_path / "results/second/verdict/tables/runs.csv")
+    assert set(table["name"]) == {"baseline", "student", "first_student"}
 
 
 def test_the_default_on_few_cases_gives_both_verdicts(

@@ -25,6 +25,7 @@ from qsm_core.perturbation.records.contract import Experiment, contract_records,
 from qsm_core.perturbation.records.tables import Rows, read_rows
 from qsm_core.perturbation.summary.config import SummarizePerturbation, other_input
 from qsm_core.perturbation.summary.curves import (
+    QUANTIZED,
     cell_table,
     curves,
     half_levels,
@@ -60,7 +61,11 @@ def run(context: StageContext) -> dict[str, Any]:
         order = sorted({0.0, *part["level"]})
         is_counted = str(condition).startswith(("uni_quant", "quant_symmetric"))
         levels.setdefault(str(condition), [0.0, *order[:0:-1]] if is_counted else order)
-    levels = {name: order for name, order in levels.items() if name != CLEAN}
+    levels = {
+        name: order
+        for name, order in levels.items()
+        if name != CLEAN and not name.endswith(QUANTIZED)
+    }
     tables = {
         "cells": cells,
         "texts": texts,

@@ -43,6 +43,37 @@ def acceptance_figures(cases: pd.DataFrame, ratio: float) -> dict[str, ReportFig
     }
 
 
+def training_figure(log: pd.DataFrame) -> ReportFigure:
+    """Return the learning curve of a student.
+
+    Args:
+        log: One row an update: train_loss and, after some, dev_loss, in nats a token.
+    """
+    best = log.dropna(subset=["dev_loss"]).nsmallest(1, "dev_loss").to_dict("records")[0]
+    return ReportFigure(
+        "Learning curve",
+        "Loss on the answers of the cases, nats a token. The dotted line marks the update that was "
+        "kept, the best on groups of these cases that were kept aside; no case of the evaluation "
+        "was read.",
+        f"Loss against updates; best on dev {decimal(float(best['dev_loss']))} at update "
+        f"{int(best['step'])}.",
+        lambda: _learning(log, int(best["step"])),
+    )
+
+
+def _learning(log: pd.DataFrame, kept: int) -> Figure:
+    figure = new_figure(WIDTH_IN, 2.8)
+    axes = figure.subplots()
+    for index, (column, label) in enumerate((("train_loss", "train"), ("dev_loss", "dev"))):
+        part, style = log.dropna(subset=[column]), series_style(index)
+        marker = style.marker if column == "dev_loss" else None
+        axes.plot(part["step"], part[column], color=style.color, marker=marker, label=label)
+    dotted_line(axes, kept, vertical=True)
+    axes.set(xlabel="Update", ylabel="Loss, nats a token", yscale="log")
+    axes.legend(fontsize=8)
+    return figure
+
+
 def _paired(cases: pd.DataFrame, ratio: float) -> Figure:
     figure = new_figure(_SIDE_IN, _SIDE_IN)
     axes = figure.subplots()

@@ -2,7 +2,8 @@
 
     python -m qsm_core.reporting.acceptance.report --spec spec.json
 
-Inputs: `verdict` (see `acceptance.verdict.stage`) and, for the run card, the answers of the arms.
+Inputs: `verdict` (see `acceptance.verdict.stage`); for the run card the answers of the arms, and
+`adapter` where the run trained one.
 `reporting.page.report` describes the files.
 """
 
@@ -18,7 +19,7 @@ import pandas as pd
 from qsm_core.acceptance.results.arm_folder import read_seconds
 from qsm_core.acceptance.verdict.stage import TABLES, VERDICT_FILE
 from qsm_core.reporting.acceptance.config import AcceptanceReport
-from qsm_core.reporting.acceptance.figures import acceptance_figures
+from qsm_core.reporting.acceptance.figures import acceptance_figures, training_figure
 from qsm_core.reporting.acceptance.gallery import failures
 from qsm_core.reporting.acceptance.views import (
     arms_view,
@@ -40,6 +41,7 @@ from qsm_core.reporting.page.table_view import TableView, frame_view
 from qsm_core.stage.context import StageContext, parse_config
 from qsm_core.stage.entry import run_entry
 
+TRAINING_LOG = "training_log.csv"
 _NAMES = (
     "gates",
     "levels",
@@ -76,6 +78,9 @@ def run(context: StageContext) -> dict[str, Any]:
     views = _views(tables, verdict)
     shown = {name: ReportTable(tables[name], view) for name, view in views.items()}
     figures = acceptance_figures(tables["cases"], verdict["settings"]["ratio_at_least"])
+    if "adapter" in context.inputs:
+        log = pd.read_csv(context.inputs["adapter"] / TRAINING_LOG)
+        figures["training"] = training_figure(log)
     sentences = _sentences(verdict)
     gates = views["gates"]
     short = TableView(gates.caption, *_first(gates, (0, 1, 2, 4, 5)))
@@ -106,6 +111,11 @@ def run(context: StageContext) -> dict[str, Any]:
             "failures",
             "Failures, as they were written",
             texts=failures(answers, names, config.failures),
+        ),
+        Section(
+            "training",
+            "How the student was trained",
+            figures=["training"] if "training" in figures else [],
         ),
         Section("runs", "Runs over time", tables=["runs"]),
         Section("notes", "Notes", sentences=verdict["notes"]),

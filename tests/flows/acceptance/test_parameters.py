@@ -25,7 +25,7 @@ from flows.terminal import command_line
 from flows.terminal.ending import Ending
 from qsm_core.acceptance.config import GateSettings
 from qsm_core.acceptance.generation.config import API_KEY_VARIABLE, GenerateAnswers, Server
-from qsm_core.errors import ConfigurationError, StageError
+from qsm_core.errors import ConfigurationError, DataError
 from qsm_core.models.text import embedded_text
 from tasks.acceptance import generate_answers
 from tests.support.tiny_llama import build_tiny_llama, write_tiny_adapter
@@ -251,3 +251,40 @@ def test_exit_codes_are_the_verdict(
             gives_verdict=True,
         )
     assert ended.value.code == code
+
+
+def test_training_contradicts_other_students(tmp_path: Path, tiny_adapter: Path) -> None:
+    cases = tmp_path / "train.jsonl"
+    cases.write_text('{"id": "a", "text": "One."}\n')
+    with pytest.raises(ConfigurationError) as error:
+        parse_accept_parameters(
+            {"train": str(cases), "adapter": str(tiny_adapter), "student": "none"}
+        )
+    fields = {one.split(":")[0].split(" = ")[0] for one in error.value.problems}
+    assert fields == {"adapter", "student"}
+    with pytest.raises(ConfigurationError, match="baseline_url: a model behind a server"):
+        parse_accept_parameters(
+            {"train": str(cases), "baseline": "m", "baseline_url": "http://127.0.0.1:1/v1"}
+        )
+    with pytest.raises(ConfigurationError, match="there is no such file"):
+        parse_accept_parameters({"train": str(tmp_path / "none.jsonl")})
+
+
+def test_content_is_looked_at_before_anything_starts(tmp_path: Path) -> None:
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"id": "a", "text": "One."}\n{"id": "a", "text": "Two."}\n')
+    values = {"cases": str(cases), "task": "field-extraction", "student": "none"}
+    with pytest.raises(DataError, match=r"cases\.jsonl"):
+        parse_accept_parameters(values)
+    cases.write_text('{"id": "a", "message": "One."}\n')
+    with pytest.raises(DataError, match="text"):
+        parse_accept_parameters(values)
+    cases.write_text('{"id": "a", "text": "One."}\n')
+    with pytest.raises(ConfigurationError, match="rubric = 'best': task field-extraction has no"):
+        parse_accept_parameters({**values, "rubric": "best"})
+    with pytest.raises(ConfigurationError, match="nothing-like-that"):
+        parse_accept_parameters({**values, "task": str(tmp_path / "nothing-like-that")})
+    train = tmp_path / "train.jsonl"
+    train.write_text('{"id": "b", "text": "One."}\n')
+    with pytest.raises(DataError, match="a: has the prompt of b in"):
+        parse_accept_parameters({**values, "student": None, "train": str(train)})
