@@ -18,7 +18,7 @@ from qsm_core.perturbation.fidelity import Fidelity, Reference, compare
 from qsm_core.perturbation.memory import BatchSize, device_meter
 from qsm_core.perturbation.prompt import Prompt
 from qsm_core.perturbation.records.rows import CellRow, TextRow
-from qsm_core.perturbation.records.tables import Rows, append_row
+from qsm_core.perturbation.records.tables import Rows, append_rows
 from qsm_core.perturbation.texts import Writer, open_writer
 from qsm_core.stage.context import StageContext
 
@@ -109,7 +109,7 @@ class _Cells:
             begun = time.monotonic()
             with self._damage.of(cell) as applied:
                 if cell.key not in self._known.cells:
-                    self._keep(self._measured(cell, applied, begun))
+                    self._keep([self._measured(cell, applied, begun)])
                 for has_picture in (False, True):
                     self._ask(cell, [one for one in left if one.has_picture is has_picture])
 
@@ -158,8 +158,7 @@ class _Cells:
             if not rows:  # after the error, which holds the memory of what failed
                 torch.cuda.empty_cache()
                 continue
-            for row in rows:
-                self._keep(row)
+            self._keep(rows)
             left = left[len(batch) :]
             self._sizes.adapt(rows[0].memory_percent)
             self._context.stop_if_requested(f"{len(self._known.texts)} texts are kept")
@@ -192,10 +191,11 @@ class _Cells:
             for prompt, seed, (text, length) in zip(batch, seeds, made, strict=True)
         ]
 
-    def _keep(self, row: TextRow | CellRow) -> None:
-        append_row(self._context.work, row)
-        self._known.add(row)
-        self._say(row.cell)
+    def _keep(self, rows: Sequence[TextRow] | Sequence[CellRow]) -> None:
+        append_rows(self._context.work, rows)
+        for row in rows:
+            self._known.add(row)
+        self._say(rows[0].cell)
 
     def _say(self, message: str) -> None:
         done = len(self._known.texts) + len(self._known.cells)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -93,7 +93,7 @@ class CellRow:
 def to_line(row: TextRow | CellRow) -> str:
     """Return a row as one line of JSON, without a line end."""
     # Escaped: the line separators of Unicode must not end a line, and lone surrogates fit.
-    return json.dumps(asdict(row), ensure_ascii=True, allow_nan=False)
+    return json.dumps(vars(row), ensure_ascii=True, allow_nan=False)
 
 
 def from_values(kind: type[Any], values: dict[str, Any]) -> Any:

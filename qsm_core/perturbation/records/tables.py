@@ -5,7 +5,7 @@ What differs between two equal runs (times, batch sizes) stands in the volatile 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,10 @@ class Rows:
             self.cells.setdefault(row.cell, row)
 
 
-def append_row(folder: Path, row: TextRow | CellRow) -> None:
-    """Append a row to a journal; it is on disk when this returns."""
-    append_line(folder / _JOURNALS[type(row)], to_line(row).encode() + b"\n")
+def append_rows(folder: Path, rows: Sequence[TextRow] | Sequence[CellRow]) -> None:
+    """Append rows of one kind to their journal; they are on disk when this returns."""
+    lines = "".join(f"{to_line(row)}\n" for row in rows)
+    append_line(folder / _JOURNALS[type(rows[0])], lines.encode())
 
 
 def read_journals(folder: Path) -> Rows:

@@ -25,7 +25,7 @@ from flows.terminal import command_line
 from flows.terminal.ending import Ending
 from qsm_core.acceptance.config import GateSettings
 from qsm_core.acceptance.generation.config import API_KEY_VARIABLE, GenerateAnswers, Server
-from qsm_core.errors import ConfigurationError, DataError
+from qsm_core.errors import ConfigurationError, DataError, StageError
 from qsm_core.models.text import embedded_text
 from tasks.acceptance import generate_answers
 from tests.support.tiny_llama import build_tiny_llama, write_tiny_adapter

@@ -14,7 +14,7 @@ from qsm_core.perturbation.records.legacy import read_legacy
 from qsm_core.perturbation.records.rows import CellRow, TextRow
 from qsm_core.perturbation.records.tables import (
     Rows,
-    append_row,
+    append_rows,
     read_journals,
     read_rows,
     write_rows,
@@ -74,15 +74,15 @@ def rows_of(*conditions):
 
 
 def test_a_torn_line_costs_one_row(tmp_path):
-    append_row(tmp_path, CELL)
-    append_row(tmp_path, TEXT)
-    append_row(tmp_path, replace(TEXT, prompt_id="b"))
+    append_rows(tmp_path, [CELL])
+    append_rows(tmp_path, [TEXT])
+    append_rows(tmp_path, [replace(TEXT, prompt_id="b")])
     journal = tmp_path / "texts.jsonl"
     journal.write_bytes(journal.read_bytes()[:-5])
     rows = read_journals(tmp_path)
     assert list(rows.texts.values()) == [TEXT]
     assert list(rows.cells.values()) == [CELL]
-    append_row(tmp_path, replace(TEXT, prompt_id="c"))
+    append_rows(tmp_path, [replace(TEXT, prompt_id="c")])
     assert len(read_journals(tmp_path).texts) == 2
 
 
