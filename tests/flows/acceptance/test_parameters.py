@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -279,12 +280,14 @@ def test_content_is_looked_at_before_anything_starts(tmp_path: Path) -> None:
     cases.write_text('{"id": "a", "message": "One."}\n')
     with pytest.raises(DataError, match="text"):
         parse_accept_parameters(values)
-    cases.write_text('{"id": "a", "text": "One."}\n')
+    whole = {"text": "One.", "expected": {"customer": "A", "date": "2026-01-01", "items": ["mug"]}}
+    whole["expected"]["total"] = 1
+    cases.write_text(json.dumps({"id": "a", **whole}))
     with pytest.raises(ConfigurationError, match="rubric = 'best': task field-extraction has no"):
         parse_accept_parameters({**values, "rubric": "best"})
     with pytest.raises(ConfigurationError, match="nothing-like-that"):
         parse_accept_parameters({**values, "task": str(tmp_path / "nothing-like-that")})
     train = tmp_path / "train.jsonl"
-    train.write_text('{"id": "b", "text": "One."}\n')
+    train.write_text(json.dumps({"id": "b", **whole}))
     with pytest.raises(DataError, match="a: has the prompt of b in"):
         parse_accept_parameters({**values, "student": None, "train": str(train)})
