@@ -44,6 +44,13 @@ NO_TEXT_MODEL = (
     f"note: {TEXT_MODEL[1]} could not be installed. Only `qsm accept-adapter` without --baseline "
     f"needs it; with a network: {PYTHON} -m pip install --no-deps {TEXT_MODEL[1]}"
 )
+# What `--grammar` of it constrains answers with; the compiler that it declares is for GPUs, where
+# torch brings it.
+GRAMMAR = ["--no-deps", "xgrammar==0.2.9", "apache-tvm-ffi==0.1.15.post2"]
+NO_GRAMMAR = (
+    f"note: {GRAMMAR[1]} could not be installed. Only `qsm accept-adapter --grammar` needs it; "
+    f"with a network: {PYTHON} -m pip install {' '.join(GRAMMAR)}"
+)
 PROJECT = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
 
 # Asked of pip's own parser, since only that merges the files, their sections and the environment as
@@ -113,8 +120,9 @@ def install_with_uv() -> str:
     _say(f"Installing {LOCK.name} with {used}")
     for what in (requirements, PROJECT):
         _output([*command, *what], f"{used} failed", environment)
-    if not _runs([*command, *TEXT_MODEL], environment):
-        _say(NO_TEXT_MODEL)
+    for what, note in ((TEXT_MODEL, NO_TEXT_MODEL), (GRAMMAR, NO_GRAMMAR)):
+        if not _runs([*command, *what], environment):
+            _say(note)
     return used
 
 
@@ -127,8 +135,9 @@ def install_with_pip() -> str:
     for what in (["--requirement", str(LOCK)], PROJECT):
         if subprocess.run([*PIP_INSTALL, *what], check=False).returncode:
             sys.exit(f"pip could not install {what[-1]}: see above, and run this again")
-    if not _runs([*PIP_INSTALL, *TEXT_MODEL]):
-        _say(NO_TEXT_MODEL)
+    for what, note in ((TEXT_MODEL, NO_TEXT_MODEL), (GRAMMAR, NO_GRAMMAR)):
+        if not _runs([*PIP_INSTALL, *what]):
+            _say(note)
     return "pip"
 
 

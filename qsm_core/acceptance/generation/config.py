@@ -50,6 +50,8 @@ class GenerateAnswers:
         seed: Root of the random stream of each case and attempt, the same in all arms.
         quantization: "none", or "nf4": 4 bits with double quantization.
         dtype: Of the computation.
+        grammar: Answers are valid by construction: a grammar of the task's parts leaves only
+            tokens that fit.
         server: In place of a model here.
         shard: Which share of the cases, from 0.
         shards: How many there are.
@@ -67,6 +69,7 @@ class GenerateAnswers:
     seed: Seed = 42
     quantization: Literal["none", "nf4"] = "none"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    grammar: bool = False
     server: Server | None = None
     shard: Count = 0
     shards: Annotated[int, Field(ge=1)] = 1

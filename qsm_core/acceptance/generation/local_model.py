@@ -9,10 +9,19 @@ from contextlib import contextmanager
 import torch
 
 from qsm_core.acceptance.generation.config import GenerateAnswers
+from qsm_core.acceptance.generation.constraints import blocks_of
 from qsm_core.acceptance.generation.protocol import AnsweringModel, Asked
 from qsm_core.acceptance.results.attempts import Attempt, prompt_digest
+from qsm_core.acceptance.tasks.loading import load_task
 from qsm_core.errors import ModelError
-from qsm_core.models.text.generation import Sampling, chat_prompt, generate, padded
+from qsm_core.models.text.generation import (
+    Sampling,
+    chat_prompt,
+    end_tokens,
+    generate,
+    padded,
+)
+from qsm_core.models.text.grammar import BlockGrammar
 from qsm_core.models.text.loading import LoadedTextModel, load_text_model
 from qsm_core.stage.context import StageContext
 
@@ -33,14 +42,26 @@ def local_model(context: StageContext, config: GenerateAnswers) -> Iterator[Answ
         device=context.runtime.get("device", "auto"),
         dtype=config.dtype,
     )
-    yield LocalModel(loaded, config)
+    grammar = None
+    if config.grammar:
+        task = load_task(config.task or context.inputs["task"])
+        output = loaded.model.get_output_embeddings().weight
+        ends = sorted(end_tokens(loaded.tokenizer, loaded.model))
+        grammar = BlockGrammar(blocks_of(task), loaded.tokenizer, output.shape[0], ends)
+    yield LocalModel(loaded, config, grammar)
 
 
 class LocalModel:
     """A model in this process; the prompts of a batch are answered together."""
 
-    def __init__(self, loaded: LoadedTextModel, config: GenerateAnswers) -> None:
+    def __init__(
+        self,
+        loaded: LoadedTextModel,
+        config: GenerateAnswers,
+        grammar: BlockGrammar | None = None,
+    ) -> None:
         self._loaded = loaded
+        self._grammar = grammar
         self._config = config
         self._most: int | None = None
         self._sampling = Sampling(
@@ -81,7 +102,14 @@ class LocalModel:
         inputs = padded(tokenizer, prompts, model.device, is_chat=is_chat)
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
         begun = time.monotonic()
-        made = generate(model, tokenizer, inputs, [one.seed for one in asked], self._sampling)
+        made = generate(
+            model,
+            tokenizer,
+            inputs,
+            [one.seed for one in asked],
+            self._sampling,
+            constraints=[] if self._grammar is None else [self._grammar.processor()],
+        )
         seconds = (time.monotonic() - begun) / len(asked)
         return [
             Attempt(
@@ -96,6 +124,7 @@ class LocalModel:
                 seconds=round(seconds, 4),
                 max_new_tokens=self._config.max_new_tokens,
                 prompt_sha256=prompt_digest(one.prompt),
+                is_constrained=self._grammar is not None,
             )
             for one, length, answer in zip(asked, lengths, made, strict=True)
         ]

@@ -73,6 +73,8 @@ def generate(
     inputs: Mapping[str, torch.Tensor],
     seeds: Sequence[int],
     sampling: Sampling,
+    *,
+    constraints: Sequence[LogitsProcessor] = (),
 ) -> list[Generated]:
     """Return one text for each prompt of a batch.
 
@@ -82,6 +84,7 @@ def generate(
         inputs: What the model takes; `input_ids` (B, P) are padded on the left.
         seeds: One for each prompt.
         sampling: How tokens are chosen.
+        constraints: Take tokens away before one is chosen; made for this batch.
     """
     width = inputs["input_ids"].shape[1]
     ends = end_tokens(tokenizer, model)
@@ -98,7 +101,9 @@ def generate(
             **inputs,
             past_key_values=cache,
             generation_config=config,
-            logits_processor=LogitsProcessorList(_processors(sampling, seeds, width)),
+            logits_processor=LogitsProcessorList(
+                [*constraints, *_processors(sampling, seeds, width)]
+            ),
         )
     return [_read(tokenizer, row.tolist(), ends) for row in written[:, width:]]
 

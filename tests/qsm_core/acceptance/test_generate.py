@@ -218,11 +218,13 @@ def test_fewer_are_answered_together_when_memory_runs_out(
 ) -> None:
     sizes = []
 
-    def limited(model: Any, tokenizer: Any, inputs: Any, seeds: list[int], sampling: Any) -> Any:
+    def limited(
+        model: Any, tokenizer: Any, inputs: Any, seeds: list[int], sampling: Any, **more: Any
+    ) -> Any:
         sizes.append(len(seeds))
         if len(seeds) > most:
             raise torch.OutOfMemoryError
-        return text_generation.generate(model, tokenizer, inputs, seeds, sampling)
+        return text_generation.generate(model, tokenizer, inputs, seeds, sampling, **more)
 
     most = 2
     monkeypatch.setattr(local_model, "generate", limited)
