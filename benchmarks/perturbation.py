@@ -37,11 +37,10 @@ from qsm_core.perturbation.config import (
     TextSettings,
     WeightGroup,
 )
-from qsm_core.perturbation.fidelity import Fidelity
 from qsm_core.perturbation.methods import damaged
 from qsm_core.perturbation.prompts.built_in import built_in_prompts
 from qsm_core.perturbation.records.contract import Experiment, contract_records
-from qsm_core.perturbation.records.rows import CellRow, TextRow
+from qsm_core.perturbation.records.rows import CellRow, Fidelity, TextRow
 from qsm_core.perturbation.records.tables import Rows, append_rows, read_rows
 from qsm_core.stage.context import StageContext
 

@@ -13,7 +13,7 @@ from tasks.workers.call import Receipt, StageCall
 
 _PERTURB = "qsm_core.perturbation.perturb"
 _PERTURBING = (*MODEL, *TABLES, "pillow")
-_RUNTIME = ("device", "batch_size")
+_RUNTIME = ("device", "batch_size", "max_batch_size")
 
 
 @stage(

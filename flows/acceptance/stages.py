@@ -11,7 +11,7 @@ from flows.acceptance.finished_runs import finished_runs
 from flows.acceptance.parameters import AcceptParameters, gates_for
 from flows.acceptance.roles import ADAPTER, BASELINE, CASES, REPORT, STUDENT, VERDICT
 from flows.run.stages import NamedRole, RunStages
-from flows.text_models import embedded_model
+from flows.text_models.embedded import embedded_model
 from qsm_core.acceptance.config import CaseSelection
 from qsm_core.acceptance.generation.config import GenerateAnswers, Server
 from qsm_core.acceptance.student.config import TrainStudent

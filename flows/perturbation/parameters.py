@@ -157,9 +157,11 @@ class PerturbParameters(RunSettings):
     batch_size: int | None = Field(
         None,
         ge=1,
-        le=40,
         description="Prompts answered together at first; adapts to the memory. Empty: 8, 16 for "
         "Gemma.",
+    )
+    max_batch_size: int = Field(
+        40, ge=1, le=4096, description="Most prompts answered together, where memory is free."
     )
     shards: int = Field(2, ge=1, le=256, description="Workers that the cells are spread over.")
     plan_only: bool = Field(

@@ -17,7 +17,7 @@ from flows.perturbation.roles import (
     quantized_cells,
 )
 from flows.run.stages import RunStages
-from flows.text_models import embedded_model
+from flows.text_models.embedded import embedded_model
 from qsm_core.models.identity import TEXT_LLM, model_input
 from qsm_core.models.text.gguf_config import ConvertGguf
 from qsm_core.perturbation.config import MeasureReference
@@ -64,6 +64,7 @@ def perturbation_stages(p: PerturbParameters, run: RunStages) -> None:
         asked["image"] = _image(p, run)
     inputs: dict[str, Input] = {"model": model, "reference": reference, **asked}
     runtime: dict[str, Any] = {**device, "batch_size": p.batch_size or 8}
+    runtime["max_batch_size"] = p.max_batch_size
     cells = run.submit(
         perturb, config, role=CELLS, inputs=inputs, runtime=runtime, num_shards=p.shards
     )

@@ -31,18 +31,24 @@ class Quantization(StrEnum):
     INT8 = "int8"
 
 
-def parse_quantization(name: str) -> Quantization:
+def parse_quantization(
+    name: str, allowed: tuple[Quantization, ...] = (Quantization.NONE, Quantization.NF4)
+) -> Quantization:
     """Read a quantization by name.
 
+    Args:
+        name: What a user gave.
+        allowed: What the caller can load.
+
     Raises:
-        ConfigurationError: The name is unknown.
+        ConfigurationError: The name is none of these.
     """
-    try:
-        return Quantization(name)
-    except ValueError:
-        allowed = ", ".join(repr(str(member)) for member in Quantization)
-        problem = f"quantization = {name!r}: allowed is {allowed}"
-        raise ConfigurationError("the model cannot be quantized", [problem]) from None
+    for one in allowed:
+        if name == one:
+            return one
+    names = " or ".join(repr(str(one)) for one in allowed)
+    problem = f"quantization = {name!r}: allowed is {names}"
+    raise ConfigurationError("the model cannot be quantized", [problem])
 
 
 def quantization_config(

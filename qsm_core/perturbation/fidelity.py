@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from qsm_core.errors import ModelError
 from qsm_core.perturbation.damage import Damage
+from qsm_core.perturbation.records.rows import Fidelity
 
 _WEIGHTS, _FACTS = "reference.safetensors", "reference.json"
 _LARGEST_CHUNK = 1 << 24  # logits that are held at once
@@ -68,33 +69,6 @@ class Reference:
             tensors["user_tokens"],
             facts["user_log_perplexity"],
         )
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """What damage did to a model on the text; None where it gives no numbers any more.
-
-    Attributes:
-        kl_mean: KL divergence of the clean from the damaged model, nats a token: mean,
-        kl_median: median,
-        kl_p99: 99th percentile over the tokens.
-        same_top1: Share of tokens whose likeliest next token is the clean model's.
-        log_perplexity: Mean negative log-likelihood of the text, nats a token.
-        log_perplexity_error: Its standard error over tokens.
-        user_log_perplexity: The same of the user's text; None without one.
-    """
-
-    kl_mean: float | None
-    kl_median: float | None
-    kl_p99: float | None
-    same_top1: float | None
-    log_perplexity: float | None
-    log_perplexity_error: float | None
-    user_log_perplexity: float | None
-
-    def values(self) -> dict[str, float | None]:
-        """Return the measures by name."""
-        return asdict(self)
 
 
 @torch.inference_mode()

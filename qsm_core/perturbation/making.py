@@ -14,10 +14,10 @@ from qsm_core.models.text.loading import load_text_model
 from qsm_core.perturbation.cells import Cell, text_seed
 from qsm_core.perturbation.config import PerturbModel
 from qsm_core.perturbation.damage import Applied, Damage
-from qsm_core.perturbation.fidelity import Fidelity, Reference, compare
+from qsm_core.perturbation.fidelity import Reference, compare
 from qsm_core.perturbation.memory import BatchSize, device_meter
 from qsm_core.perturbation.prompt import Prompt
-from qsm_core.perturbation.records.rows import CellRow, TextRow
+from qsm_core.perturbation.records.rows import CellRow, Fidelity, TextRow
 from qsm_core.perturbation.records.tables import Rows, append_rows
 from qsm_core.perturbation.texts import Writer, open_writer
 from qsm_core.stage.context import StageContext
@@ -93,7 +93,7 @@ class _Cells:
         self._undamaged: Fidelity | None = None
         self._sizes = BatchSize(
             int(context.runtime.get("batch_size", 8)),
-            MAX_BATCH,
+            int(context.runtime.get("max_batch_size", MAX_BATCH)),
             device_meter(loaded.placement.device),
             self._say,
         )

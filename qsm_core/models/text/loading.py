@@ -15,6 +15,7 @@ from qsm_core.models.adapters import load_adapter
 from qsm_core.models.device import Placement, resolve_placement
 from qsm_core.models.progress_bars import no_progress_bars
 from qsm_core.models.quantization import (
+    Quantization,
     parse_quantization,
     quantization_config,
     use_portable_layers,
@@ -45,7 +46,7 @@ def load_text_model(
     Args:
         folder: With weights, tokenizer and, for prompts in chat form, a chat template.
         adapter: Folder of a LoRA adapter; it must fit the model and change its answers.
-        quantization: "none" or "nf4" (double quantization, computing in `dtype`).
+        quantization: "none", "nf4" (double quantization, computing in `dtype`) or "int8".
         device: "auto" or a torch device name.
         dtype: "auto", "float32", "bfloat16" or "float16".
         called: What errors call the model.
@@ -55,7 +56,7 @@ def load_text_model(
             fit the other.
         ConfigurationError: An unknown device, number format or quantization.
     """
-    stored = parse_quantization(quantization)
+    stored = parse_quantization(quantization, tuple(Quantization))
     placement = resolve_placement(device, dtype)
     quantized = quantization_config(stored, placement.dtype)
     on_device = placement.device.type != "cpu" or quantized is not None

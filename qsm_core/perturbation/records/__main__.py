@@ -1,4 +1,4 @@
-"""Records of the original study, and samples of results.
+"""Records of damaged weights: read the files of the original study, draw samples of results.
 
 python -m qsm_core.perturbation.records outputs_*.json --out legacy.jsonl
 python -m qsm_core.perturbation.records results/NAME --samples results/samples

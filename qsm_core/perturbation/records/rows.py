@@ -47,11 +47,37 @@ class TextRow:
 
 
 @dataclass(frozen=True)
-class CellRow:
-    """What was done to the weights of a cell, and what it did to the model on the fixed text.
+class Fidelity:
+    """How far a model is from the clean one on the fixed text; None where it gives no numbers.
 
-    A measure is null where the damaged model gives no numbers (NaN or infinite): it is lost, and
-    tables count it as that.
+    A model that gives none (NaN or infinite) is lost, and tables count it as that.
+
+    Attributes:
+        kl_mean: KL divergence of the clean from the damaged model, nats a token: mean,
+        kl_median: median,
+        kl_p99: 99th percentile over the tokens.
+        same_top1: Share of tokens whose likeliest next token is the clean model's.
+        log_perplexity: Mean negative log-likelihood of the text, nats a token.
+        log_perplexity_error: Its standard error over tokens.
+        user_log_perplexity: The same of the user's text; None without one.
+    """
+
+    kl_mean: float | None
+    kl_median: float | None
+    kl_p99: float | None
+    same_top1: float | None
+    log_perplexity: float | None
+    log_perplexity_error: float | None
+    user_log_perplexity: float | None
+
+    def values(self) -> dict[str, float | None]:
+        """Return the measures by name."""
+        return {one.name: getattr(self, one.name) for one in fields(Fidelity)}
+
+
+@dataclass(frozen=True)
+class CellRow(Fidelity):
+    """What was done to the weights of a cell, and what it did to the model.
 
     Args:
         cell: Key.
@@ -61,14 +87,7 @@ class CellRow:
         level_index: Place among the levels of its condition.
         draw: From 0.
         num_weights: That were damaged.
-        relative_norm: Norm of the change over the norm of the weights.
-        kl_mean: KL divergence of the clean from the damaged model, nats a token: mean,
-        kl_median: median,
-        kl_p99: and 99th percentile over the tokens.
-        same_top1: Share of tokens whose likeliest next token is that of the clean model.
-        log_perplexity: Mean negative log-likelihood of the text, nats a token.
-        log_perplexity_error: Its standard error over tokens.
-        user_log_perplexity: The same of the user's text; null without one.
+        relative_norm: Norm of the change over the norm of the weights; null where that is infinite.
         seconds: Damage and measures.
     """
 
@@ -80,13 +99,6 @@ class CellRow:
     draw: int
     num_weights: int
     relative_norm: float | None
-    kl_mean: float | None
-    kl_median: float | None
-    kl_p99: float | None
-    same_top1: float | None
-    log_perplexity: float | None
-    log_perplexity_error: float | None
-    user_log_perplexity: float | None
     seconds: float
 
 

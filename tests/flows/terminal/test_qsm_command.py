@@ -57,6 +57,7 @@ def test_every_flow_and_tool_has_one_line(tmp_path: Path) -> None:
     assert listed == [
         *(name.replace("_", "-") for name in flows),
         "data",
+        "records",
         "results",
         "score-events",
         "store",

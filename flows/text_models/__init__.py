@@ -1,0 +1,1 @@
+"""Text models that several systems take as their default."""
