@@ -1,7 +1,9 @@
 """Records of damaged weights: read the files of the original study, draw samples of results.
 
-python -m qsm_core.perturbation.records outputs_*.json --out legacy.jsonl
-python -m qsm_core.perturbation.records results/NAME --samples results/samples
+    qsm records outputs_*.json --out legacy.jsonl
+    qsm records results/NAME --samples results/samples
+
+No file of the study is changed; a torn one gives the records before the tear.
 """
 
 from __future__ import annotations
