@@ -346,6 +346,8 @@ def _finished_problems(p: AcceptParameters) -> list[str]:
         problems.append(
             f"finished (--results): one run is given, and a comparison takes two: {_EXAMPLE}"
         )
+    if p.history:
+        problems.append("history: name those runs with --results too, between first and last")
     models = ("baseline_adapter", "baseline_url", "student", "adapter", "student_url", "train")
     problems += [
         f"{name} = {getattr(p, name)!r}: finished runs are compared without a model; leave it, or "

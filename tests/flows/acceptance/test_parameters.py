@@ -271,6 +271,16 @@ def test_training_contradicts_other_students(tmp_path: Path, tiny_adapter: Path)
         parse_accept_parameters({"train": str(tmp_path / "none.jsonl")})
 
 
+def test_earlier_runs_of_finished_ones_are_named_with_them(tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text("{}")
+    paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
+    with pytest.raises(ConfigurationError, match="history: name those runs with --results"):
+        parse_accept_parameters({"finished": paths, "history": paths[:1]})
+    with pytest.raises(ConfigurationError, match=r"history = .*none': there is no such file"):
+        parse_accept_parameters({"history": [str(tmp_path / "none")]})
+
+
 def test_content_is_looked_at_before_anything_starts(tmp_path: Path) -> None:
     cases = tmp_path / "cases.jsonl"
     cases.write_text('{"id": "a", "text": "One."}\n{"id": "a", "text": "Two."}\n')
