@@ -89,7 +89,7 @@ def perturbation_stages(p: PerturbParameters, run: RunStages) -> None:
             model=str(p.model),
             cells=config,
             others=tuple(one.name for one in others),
-            image=None if p.image is None else Path(p.image).name,
+            image=PICTURE_FILE if p.image is None else Path(p.image).name,
         ),
         role=SUMMARY,
         inputs=made,

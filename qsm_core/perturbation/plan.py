@@ -81,7 +81,8 @@ def known_rows(
 
 def perturbing_work(config: PerturbModel, inputs: Mapping[str, PlannedInput]) -> Work:
     """Count the texts; those that other outputs have are not written."""
-    paths = {name: one.path for name, one in inputs.items() if one.path is not None}
+    # A picture that has yet to be drawn is one: how many texts there are does not rest on it.
+    paths = {name: one.path or Path() for name, one in inputs.items()}
     prompts = len(prompts_of(config, paths))
     return Work(len(cells_of(config)) * max(1, prompts), _UNIT, at_most=True)
 

@@ -12,7 +12,6 @@ import pandas as pd
 import psutil
 import pytest
 
-from qsm_core.perturbation.picture import draw_kitchen
 from tests.support.pipeline import ROOT, PrefectService
 from tests.support.tiny_decoders import build_tiny_gemma
 
@@ -140,7 +139,6 @@ def test_a_picture_a_users_prompts_and_another_run_beside(
 ) -> None:
     (tmp_path / "own.txt").write_text("Say something.\nSay more.\n")
     (tmp_path / "text.txt").write_text("The ferry leaves twice a day. " * 10)
-    draw_kitchen(64).save(tmp_path / "kitchen.png")
     flags = [
         f"--model={gemma}",
         "--n-rep=1",
@@ -158,7 +156,7 @@ def test_a_picture_a_users_prompts_and_another_run_beside(
     assert first.returncode == 0, first.stdout + first.stderr
     done = _perturb(
         prefect_service, tmp_path, *flags, "--task=cookie_theft_it", "--name=seen",
-        f"--image={tmp_path / 'kitchen.png'}", f"--compare={tmp_path / 'results/first'}",
+        f"--compare={tmp_path / 'results/first'}",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     curves = pd.read_parquet(tmp_path / "results/seen/summary/tables/curves.parquet")

@@ -297,6 +297,8 @@ def test_a_model_in_few_bits_is_compared_with_the_whole_one(
 def test_work_is_counted_without_a_model(given: dict[str, Path]) -> None:
     planned = {name: PlannedInput(path) for name, path in given.items()}
     assert perturbing_work(CONFIG, planned).amount == NUM_CELLS * NUM_PROMPTS
+    undrawn = planned | {"image": PlannedInput(None)}
+    assert perturbing_work(CONFIG, undrawn).amount == NUM_CELLS * NUM_PROMPTS
 
 
 def test_tasks_with_a_picture_need_one(given: dict[str, Path], tmp_path: Path) -> None:
